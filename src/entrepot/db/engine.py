@@ -1,0 +1,107 @@
+"""The engine and its units of work, the same on SQLite and PostgreSQL."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+BUSY_TIMEOUT_SECONDS = 60
+
+
+def _json_text(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class Database:
+    """A database and the two ways to work with it: :meth:`write` and :meth:`read`.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy URL (``sqlite:///file`` or ``postgresql+psycopg://...``).
+    synchronous
+        SQLite only: ``FULL`` keeps every acknowledged write through a power cut, ``NORMAL`` may lose the last ones.
+    pool_size
+        PostgreSQL only: most connections that this process keeps.
+    """
+
+    def __init__(self, url: str, *, synchronous: str = "FULL", pool_size: int = 20) -> None:
+        self.url = url
+        self.engine = _engine(url, synchronous, pool_size)
+        self.dialect = self.engine.dialect.name
+        # SQLite lets one writer in at a time and makes the others poll: inside a process they queue here instead.
+        self._lane: Any = threading.RLock() if self.dialect == "sqlite" else nullcontext()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open a unit of work: one transaction, committed at the end, rolled back when it raises."""
+        with self._lane, Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open one snapshot to read from; nothing may be written in it."""
+        options = {"sqlite": {"entrepot_read": True}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
+        with self.engine.connect().execution_options(**options[self.dialect]) as connection:
+            if self.dialect == "postgresql":
+                connection = connection.execution_options(postgresql_readonly=True)
+            with Session(connection, autoflush=False, expire_on_commit=False) as session:
+                yield session
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def advisory_lock(session: Session, *key: str | int) -> None:
+    """Make the transactions that name the same key take turns, until this one ends.
+
+    On SQLite a writer already has the whole database, so this does nothing there.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        digest = hashlib.blake2b("\0".join(map(str, key)).encode(), digest_size=8).digest()
+        session.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest, "big", signed=True))))
+
+
+def _engine(url: str, synchronous: str, pool_size: int) -> Engine:
+    options: dict[str, Any] = {"json_serializer": _json_text, "json_deserializer": orjson.loads}
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(
+            url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, pool_recycle=1800, **options
+        )
+    try:
+        # Python's own SQLite may lack JSONB and later repairs; where the wheel exists it is newer.
+        import pysqlite3.dbapi2 as sqlite_module
+    except ImportError:
+        import sqlite3 as sqlite_module  # type: ignore[no-redef]
+    engine = create_engine(
+        url, module=sqlite_module, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}, **options
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say, see below
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={synchronous}",
+            f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+            "mmap_size=268435456",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        reading = connection.get_execution_options().get("entrepot_read", False)
+        # A deferred transaction that later writes can fail with "database is locked" whatever the timeout.
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine

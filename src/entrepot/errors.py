@@ -1,0 +1,101 @@
+"""The exceptions of the product: one small tree, raised by the domain, worded for the wire by each dialect.
+
+::
+
+    EntrepotError
+    ├── InvalidInput          what was sent cannot be accepted; ``fields`` says what and why
+    │   └── TooLarge          ... because it is larger than what is allowed
+    ├── Unauthenticated       no or wrong credentials
+    ├── Forbidden             known, but without the right
+    ├── NotFound              does not exist, or belongs to others
+    ├── Conflict              contradicts what is stored
+    │   └── Locked            ... because the result is locked
+    └── Unavailable           cannot be answered now; try again
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+class EntrepotError(Exception):
+    """The request could not be fulfilled."""
+
+    status = 500
+    code = "error"
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or (self.__doc__ or "").strip().splitlines()[0]
+        super().__init__(self.message)
+
+
+class InvalidInput(EntrepotError):
+    """The input is not valid.
+
+    Parameters
+    ----------
+    message
+        What was wrong, in one sentence.
+    fields
+        For each field that is at fault, the reasons. Always given when a single field can be named.
+    """
+
+    status = 400
+    code = "invalid"
+
+    def __init__(self, message: str | None = None, fields: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.fields = {name: list(reasons) for name, reasons in (fields or {}).items()}
+        if message is None and self.fields:
+            message = "; ".join(f"{name}: {' '.join(reasons)}" for name, reasons in self.fields.items())
+        super().__init__(message)
+
+    @classmethod
+    def field(cls, name: str, reason: str) -> "InvalidInput":
+        """Return the error for one field at fault."""
+        return cls(fields={name: [reason]})
+
+
+class TooLarge(InvalidInput):
+    """The input is larger than what is allowed."""
+
+    status = 413
+    code = "too-large"
+
+
+class Unauthenticated(EntrepotError):
+    """Authentication is required."""
+
+    status = 401
+    code = "unauthenticated"
+
+
+class Forbidden(EntrepotError):
+    """You do not have the right to do this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(EntrepotError):
+    """Not found."""
+
+    status = 404
+    code = "not-found"
+
+
+class Conflict(EntrepotError):
+    """This contradicts what is stored."""
+
+    status = 409
+    code = "conflict"
+
+
+class Locked(Conflict):
+    """The result is locked."""
+
+    code = "locked"
+
+
+class Unavailable(EntrepotError):
+    """The service cannot answer now; try again."""
+
+    status = 503
+    code = "unavailable"

@@ -1,0 +1,114 @@
+"""The settings of a server: one class, read from a TOML file, ``ENTREPOT_*`` variables and command-line flags."""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+CONFIG_FILE = "entrepot.toml"
+
+
+class Settings(BaseSettings):
+    """Everything an operator may choose.
+
+    Flags win over ``entrepot.toml`` in the data folder, which wins over ``ENTREPOT_*`` variables, which win over
+    the defaults below.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ENTREPOT_", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(description="Folder of the database, gates, files and the server's secret key.")
+    database_url: str | None = Field(
+        None, description="`postgresql://user:password@host/name`; unset: SQLite in the data folder."
+    )
+    sqlite_synchronous: Literal["FULL", "NORMAL"] = Field(
+        "FULL", description="SQLite's durability: NORMAL is faster and may lose the last commits with the power."
+    )
+
+    host: str = Field("127.0.0.1", description="Address that the web server listens on.")
+    port: int = Field(8000, description="Port of the web server; 0 picks a free one.")
+    public_url: str | None = Field(None, description="Address under which users reach the server, for links.")
+    tls_certificate: Path | None = Field(None, description="PEM certificate of the web server.")
+    tls_key: Path | None = Field(None, description="PEM key of the web server.")
+    insecure: bool = Field(False, description="Serve a non-loopback address without TLS all the same.")
+    web_processes: int = Field(1, ge=1, description="Web processes; always 1 on SQLite.")
+    workers: int = Field(1, ge=0, description="Worker processes that run jobs.")
+    scheduler: bool = Field(True, description="Run the scheduler (cron, audits, clean-up).")
+    max_body_bytes: int = Field(256 * 2**20, description="Largest request body, published files apart.")
+
+    ftp: bool = Field(True, description="Run the FTP server.")
+    ftp_host: str | None = Field(None, description="Address that the FTP server listens on; unset: `host`.")
+    ftp_port: int = Field(2121, description="Port of the FTP server; 0 picks a free one.")
+    ftp_public_host: str | None = Field(None, description="Host name told to FTP users; unset: `ftp_host`.")
+    ftp_passive_ports: tuple[int, int] | None = Field(None, description="First and last port for passive transfers.")
+    ftp_certificate: Path | None = Field(None, description="PEM certificate and key: offers FTPS when set.")
+    ftp_max_failed_logins: int = Field(10, ge=1, description="Failed logins from an address before it is banned.")
+    ftp_ban_seconds: float = Field(600.0, description="How long such an address is banned.")
+
+    job_lease_seconds: float = Field(60.0, gt=0, description="A worker silent for so long has lost its job.")
+    script_seconds: float = Field(300.0, gt=0, description="Longest run of a user's script, in seconds.")
+    script_memory_bytes: int = Field(2 * 2**30, description="Most memory of a user's script.")
+    script_sandbox: Literal["auto", "required", "off"] = Field(
+        "auto", description="bubblewrap around users' scripts: when present, always, or never."
+    )
+
+    file_local_roots: list[Path] = Field(
+        default_factory=list, description="Folders in which users may place local storage configs."
+    )
+    webhook_allowed_networks: list[IPv4Network | IPv6Network] = Field(
+        default_factory=list, description="Private networks that webhooks and feeders may reach all the same."
+    )
+    key_grace_seconds: float = Field(900.0, description="How long a rotated API key's old token keeps working.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags, the data folder's file, variables."""
+        data_dir = init_settings().get("data_dir") or env_settings().get("data_dir")
+        sources: list[PydanticBaseSettingsSource] = [init_settings]
+        if data_dir is not None:
+            sources.append(TomlConfigSettingsSource(settings_cls, Path(data_dir) / CONFIG_FILE))
+        return (*sources, env_settings)
+
+    @property
+    def url(self) -> str:
+        """The database's URL in SQLAlchemy's spelling."""
+        if self.database_url is None:
+            return f"sqlite:///{self.data_dir.absolute() / 'entrepot.db'}"
+        return self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @property
+    def gates_dir(self) -> Path:
+        """Folder that holds one folder a gate."""
+        return self.data_dir / "gates"
+
+    @property
+    def users_dir(self) -> Path:
+        """Folder that holds one FTP home a user."""
+        return self.data_dir / "users"
+
+    @property
+    def files_dir(self) -> Path:
+        """Folder of published files in the server's own storage."""
+        return self.data_dir / "files"
+
+    @property
+    def secret_key_file(self) -> Path:
+        """File with the key that encrypts stored credentials and signs URLs."""
+        return self.data_dir / "secret.key"
+
+
+def load(**flags: Any) -> Settings:
+    """Return the settings, with the given flags (those that are None do not count)."""
+    return Settings(**{name: value for name, value in flags.items() if value is not None})
