@@ -1,0 +1,110 @@
+"""A private PostgreSQL cluster in a temporary folder, made of the machine's own PostgreSQL programs."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from tests.support.deadline import eventually
+
+# Small, because each pytest-xdist worker has a cluster of its own. Synchronous commits and fsync stay on: what the
+# tests see acknowledged is what users would.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "150",
+    "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
+    "autovacuum": "off",
+    "log_min_messages": "fatal",
+}
+
+
+class Cluster:
+    """A running cluster; databases made by :meth:`create` live as long as it does."""
+
+    def __init__(self) -> None:
+        # Server programs refuse to run as root, and a socket's path may not exceed 107 bytes.
+        self._account: dict[str, Any] = (
+            {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        )
+        self._numbers = count(1)
+        self.folder = Path(tempfile.mkdtemp(prefix="entrepot-pg-", dir="/tmp"))  # noqa: S108
+        if self._account:
+            shutil.chown(self.folder, "postgres", "postgres")
+        self._run(
+            "initdb", "--pgdata", "data", "--username", "entrepot", "--auth", "trust", "--no-sync",
+            "--encoding", "UTF8", "--locale", "C.UTF-8",
+        )  # fmt: skip
+        self.port = _free_port()
+        self._process = self._start()
+        eventually(self._answers, 60, message="PostgreSQL did not start: see above")
+
+    def url(self, name: str) -> str:
+        """Return the URL of a database of this cluster, in SQLAlchemy's spelling."""
+        return f"postgresql+psycopg://entrepot@127.0.0.1:{self.port}/{name}"
+
+    def create(self, template: str = "template0") -> str:
+        """Create a database, empty or copied from one that nobody uses at the moment, and return its name."""
+        name = f"entrepot_{next(self._numbers)}"
+        with self._connect() as connection:
+            statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        return name
+
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        with self._connect() as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def stop(self) -> None:
+        """Stop the cluster at once and remove its folder."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(60)
+        shutil.rmtree(self.folder)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        options = [argument for name, value in SETTINGS.items() for argument in ("-c", f"{name}={value}")]
+        return subprocess.Popen(
+            [_binaries() / "postgres", "-D", "data", "-p", str(self.port), "-k", self.folder, *options],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            **self._account,
+        )
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(_binaries() / program), *arguments]
+        subprocess.run(
+            command, cwd=self.folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **self._account
+        )
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(host="127.0.0.1", port=self.port, user="entrepot", dbname="postgres", autocommit=True)
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, "PostgreSQL ended at once: see above"
+        with contextlib.suppress(psycopg.OperationalError), self._connect():
+            return True
+        return False
+
+
+def _binaries() -> Path:
+    """Return the folder of the newest PostgreSQL programs on this machine."""
+    if on_path := shutil.which("postgres"):
+        return Path(on_path).parent
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    assert found, "the tests need PostgreSQL's server: `apt-get install postgresql` (`make test` does it)"
+    return found[-1].parent
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
