@@ -12,6 +12,7 @@ import pytest
 import entrepot
 from entrepot.db import Base, Database
 from tests.support.postgres import Cluster
+from tests.support.server import ServerProcess
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +72,24 @@ def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: P
     name = cluster.create()
     yield cluster.url(name)
     cluster.drop(name)
+
+
+@pytest.fixture
+def live_server(database_kind: str, database_url: str, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A fresh server, running; for tests that kill or restart it, or need an empty one."""
+    with ServerProcess(tmp_path / "data", None if database_kind == "sqlite" else database_url) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that a module's tests share; each of them makes projects of its own."""
+    url = None
+    if request.param == "postgresql":
+        cluster: Cluster = request.getfixturevalue("postgres")
+        url = cluster.url(cluster.create())
+    with ServerProcess(tmp_path_factory.mktemp("shared") / "data", url) as server:
+        yield server
 
 
 def _make_tables(url: str) -> None:

@@ -37,7 +37,7 @@ class Cluster:
             {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         )
         self._numbers = count(1)
-        self.folder = Path(tempfile.mkdtemp(prefix="entrepot-pg-", dir="/tmp"))  # noqa: S108
+        self.folder = Path(tempfile.mkdtemp(prefix="entrepot-pg-", dir="/tmp"))
         if self._account:
             shutil.chown(self.folder, "postgres", "postgres")
         self._run(
