@@ -12,6 +12,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 BUSY_TIMEOUT_SECONDS = 60
+_READ_OPTIONS: dict[str, dict[str, Any]] = {
+    "sqlite": {"entrepot_read": True},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
 
 
 def _json_text(value: Any) -> str:
@@ -47,12 +51,11 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open one snapshot to read from; nothing may be written in it."""
-        options = {"sqlite": {"entrepot_read": True}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
-        with self.engine.connect().execution_options(**options[self.dialect]) as connection:
-            if self.dialect == "postgresql":
-                connection = connection.execution_options(postgresql_readonly=True)
-            with Session(connection, autoflush=False, expire_on_commit=False) as session:
-                yield session
+        with (
+            self.engine.connect().execution_options(**_READ_OPTIONS[self.dialect]) as connection,
+            Session(connection, autoflush=False, expire_on_commit=False) as session,
+        ):
+            yield session
 
     def close(self) -> None:
         """Close every connection."""
@@ -79,7 +82,7 @@ def _engine(url: str, synchronous: str, pool_size: int) -> Engine:
         # Python's own SQLite may lack JSONB and later repairs; where the wheel exists it is newer.
         import pysqlite3.dbapi2 as sqlite_module
     except ImportError:
-        import sqlite3 as sqlite_module  # type: ignore[no-redef]
+        import sqlite3 as sqlite_module
     engine = create_engine(
         url, module=sqlite_module, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}, **options
     )

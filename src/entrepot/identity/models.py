@@ -1,0 +1,111 @@
+"""Tables of organizations, projects, users, memberships, API keys and FTP accounts."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from entrepot.db import Base, Instant, Json, new_id, now
+
+
+class Role(StrEnum):
+    """What a member may do in an organization; each role includes the ones before it."""
+
+    READER = "reader"
+    WRITER = "writer"
+    ADMIN = "admin"
+
+
+class Organization(Base):
+    """Who owns projects and results."""
+
+    __tablename__ = "organization"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(300), unique=True)
+    comment: Mapped[str] = mapped_column(default="")
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+
+
+class Project(Base):
+    """A part of an organization's work; series, gates and scripts live in one."""
+
+    __tablename__ = "project"
+    __table_args__ = (UniqueConstraint("organization_id", "name"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id", ondelete="CASCADE"), index=True)
+    organization: Mapped[Organization] = relationship()
+    name: Mapped[str] = mapped_column(String(300))
+    comment: Mapped[str] = mapped_column(default="")
+    private_comment: Mapped[str] = mapped_column(default="")
+    is_visible: Mapped[bool] = mapped_column(default=True)
+    display_buildings: Mapped[bool] = mapped_column(default=False)
+    mail_alerts_activated: Mapped[bool] = mapped_column(default=False)
+    creation_date: Mapped[date] = mapped_column(default=lambda: now().date())
+
+
+class User(Base):
+    """A person or a machine that signs in."""
+
+    __tablename__ = "user"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    login: Mapped[str] = mapped_column(String(300), unique=True)
+    password_hash: Mapped[str]
+    email: Mapped[str] = mapped_column(default="")
+    disabled: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+
+
+class Membership(Base):
+    """A user's role in an organization."""
+
+    __tablename__ = "membership"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(
+        ForeignKey("organization.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    role: Mapped[Role] = mapped_column(String(10))
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+
+
+class ApiKey(Base):
+    """A token that acts for a user in one organization; only its SHA-256 is stored."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(default="")
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    #: The token before the last rotation, accepted until ``previous_expires``.
+    previous_sha256: Mapped[str | None] = mapped_column(String(64), unique=True)
+    previous_expires: Mapped[datetime | None] = mapped_column(Instant)
+    #: ``area:right`` pairs that narrow the key; null means all that its user may do.
+    scopes: Mapped[list[str] | None] = mapped_column(Json)
+    #: Free settings of clients that keep some on their key.
+    config: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    expires: Mapped[datetime | None] = mapped_column(Instant)
+    revoked: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class FtpAccount(Base):
+    """A login of the FTP server, confined to the folder of its owner: a gate or a user.
+
+    The password is one made for FTP alone. It is encrypted, not hashed, because clients ask for it to connect.
+    """
+
+    __tablename__ = "ftp_account"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    #: Path of the home folder below the data folder, e.g. ``gates/<gate id>``.
+    home: Mapped[str] = mapped_column(String(100), unique=True)
+    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    login: Mapped[str] = mapped_column(String(100), unique=True)
+    password_encrypted: Mapped[str]

@@ -1,0 +1,77 @@
+"""Projects of organizations."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from entrepot.errors import Conflict, NotFound
+from entrepot.identity.models import Organization, Project
+from entrepot.identity.principal import Principal, Right
+from entrepot.identity.users import check_name
+
+
+def get_organization(
+    session: Session, principal: Principal, organization_id: str, right: Right = "read"
+) -> Organization:
+    """Return an organization on which the caller has the right; NotFound when it is no member."""
+    organization = session.get(Organization, organization_id)
+    if organization is None:
+        raise NotFound("Organization not found.")
+    principal.require(right, organization.id, "Organization")
+    return organization
+
+
+def list_organizations(session: Session, principal: Principal, name: str | None = None) -> list[Organization]:
+    """Return the caller's organizations by name."""
+    query = select(Organization).where(Organization.id.in_(list(principal.roles))).order_by(Organization.name)
+    if name is not None:
+        query = query.where(Organization.name == name)
+    return list(session.scalars(query))
+
+
+def create_project(
+    session: Session, principal: Principal, organization_id: str, name: str, comment: str = ""
+) -> Project:
+    """Create a project; its name is unique in the organization."""
+    get_organization(session, principal, organization_id, "write")
+    name = check_name(name)
+    _require_free(session, organization_id, name)
+    project = Project(organization_id=organization_id, name=name, comment=comment)
+    session.add(project)
+    session.flush()
+    return project
+
+
+def rename_project(session: Session, project: Project, name: str) -> None:
+    """Change the project's name."""
+    name = check_name(name)
+    if name != project.name:
+        _require_free(session, project.organization_id, name)
+        project.name = name
+        session.flush()
+
+
+def get_project(session: Session, principal: Principal, project_id: str, right: Right = "read") -> Project:
+    """Return a project on which the caller has the right; NotFound when it belongs to others."""
+    project = session.get(Project, project_id)
+    if project is None:
+        raise NotFound("Project not found.")
+    principal.require(right, project.organization_id, "Project")
+    return project
+
+
+def list_projects(
+    session: Session, principal: Principal, *, organization_id: str | None = None, name: str | None = None
+) -> list[Project]:
+    """Return the projects that the caller may read, by name."""
+    query = select(Project).where(Project.organization_id.in_(list(principal.roles))).order_by(Project.name, Project.id)
+    if organization_id is not None:
+        query = query.where(Project.organization_id == organization_id)
+    if name is not None:
+        query = query.where(Project.name == name)
+    return list(session.scalars(query))
+
+
+def _require_free(session: Session, organization_id: str, name: str) -> None:
+    taken = select(Project.id).where(Project.organization_id == organization_id, Project.name == name)
+    if session.scalar(taken):
+        raise Conflict(f"A project named {name!r} exists in this organization.")

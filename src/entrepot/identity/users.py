@@ -1,0 +1,139 @@
+"""Organizations, users and their memberships."""
+
+import secrets
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.identity.models import Membership, Organization, Role, User
+
+_HASHER = PasswordHasher()
+#: Checked when a login is unknown, so that the time of an answer does not tell which logins exist.
+_NOBODY = _HASHER.hash(secrets.token_hex(16))
+
+
+def check_name(name: object, field: str = "name") -> str:
+    """Return a name that people gave, stripped: 1 to 300 characters, none of them a control character."""
+    if not isinstance(name, str):
+        raise InvalidInput.field(field, "This must be text.")
+    name = name.strip()
+    if not name:
+        raise InvalidInput.field(field, "This may not be blank.")
+    if len(name) > 300:
+        raise InvalidInput.field(field, "This may have at most 300 characters.")
+    if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in name):
+        raise InvalidInput.field(field, "This may not contain control characters.")
+    return name
+
+
+def create_organization(session: Session, name: str, comment: str = "") -> Organization:
+    """Create an organization; its name is unique on the server."""
+    name = check_name(name)
+    if session.scalar(select(Organization.id).where(Organization.name == name)):
+        raise Conflict(f"An organization named {name!r} exists.")
+    organization = Organization(name=name, comment=comment)
+    session.add(organization)
+    session.flush()
+    return organization
+
+
+def find_organization(session: Session, name: str) -> Organization:
+    """Return the organization of this name."""
+    organization = session.scalar(select(Organization).where(Organization.name == name))
+    if organization is None:
+        raise NotFound(f"There is no organization named {name!r}.")
+    return organization
+
+
+def create_user(session: Session, login: str, password: str | None = None, email: str = "") -> tuple[User, str]:
+    """Create a user and return it with its password, which is made up when none is given.
+
+    Raises
+    ------
+    Conflict
+        The login is taken.
+    InvalidInput
+        The login has a colon (Basic authentication could not carry it) or the password is shorter than 8 characters.
+    """
+    login = check_name(login, "login")
+    if ":" in login:
+        raise InvalidInput.field("login", "This may not contain a colon.")
+    if session.scalar(select(User.id).where(User.login == login)):
+        raise Conflict(f"A user named {login!r} exists.")
+    password = password if password is not None else secrets.token_urlsafe(15)
+    user = User(login=login, password_hash=hash_password(password), email=email)
+    session.add(user)
+    session.flush()
+    return user, password
+
+
+def find_user(session: Session, login: str) -> User:
+    """Return the user of this login."""
+    user = session.scalar(select(User).where(User.login == login))
+    if user is None:
+        raise NotFound(f"There is no user named {login!r}.")
+    return user
+
+
+def hash_password(password: str) -> str:
+    """Return the argon2 hash of a password of at least 8 characters."""
+    if len(password) < 8:
+        raise InvalidInput.field("password", "This must have at least 8 characters.")
+    return _HASHER.hash(password)
+
+
+def password_matches(user: User | None, password: str) -> bool:
+    """Tell whether this is the user's password; takes as long for a user that does not exist."""
+    try:
+        _HASHER.verify(user.password_hash if user else _NOBODY, password)
+    except (Argon2Error, InvalidHashError):
+        return False
+    return user is not None and not user.disabled
+
+
+def set_member(session: Session, user: User, organization: Organization, role: Role) -> None:
+    """Make the user a member of the organization, or change its role.
+
+    Raises
+    ------
+    Conflict
+        The organization would lose its last administrator.
+    """
+    membership = session.get(Membership, (user.id, organization.id))
+    if membership is None:
+        session.add(Membership(user_id=user.id, organization_id=organization.id, role=role))
+    elif membership.role != role:
+        _keep_an_admin(session, membership)
+        membership.role = role
+    session.flush()
+
+
+def remove_member(session: Session, user: User, organization: Organization) -> None:
+    """End the user's membership; the last administrator cannot leave."""
+    membership = session.get(Membership, (user.id, organization.id))
+    if membership is None:
+        raise NotFound(f"{user.login!r} is no member of {organization.name!r}.")
+    _keep_an_admin(session, membership)
+    session.delete(membership)
+    session.flush()
+
+
+def memberships(session: Session, user_id: str) -> dict[str, Role]:
+    """Return the user's role by organization, the oldest membership first."""
+    query = (
+        select(Membership).where(Membership.user_id == user_id).order_by(Membership.created, Membership.organization_id)
+    )
+    return {membership.organization_id: Role(membership.role) for membership in session.scalars(query)}
+
+
+def _keep_an_admin(session: Session, leaving: Membership) -> None:
+    others = select(func.count()).where(
+        Membership.organization_id == leaving.organization_id,
+        Membership.role == Role.ADMIN,
+        Membership.user_id != leaving.user_id,
+    )
+    if leaving.role == Role.ADMIN and not session.scalar(others):
+        raise Conflict("An organization keeps at least one administrator.")

@@ -1,0 +1,1 @@
+"""Gates, importers, cleaners and analyses: their configuration and their runs."""

@@ -1,0 +1,240 @@
+"""Tables of gates, feeders, importers, cleaners, analyses and what they still have to do."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+
+from entrepot.db import Base, Instant, Json, new_id, now
+
+
+class Record:
+    """What every record has: ``pk`` orders records by creation, ``id`` names them outside."""
+
+    pk: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+
+
+class Owned(Record):
+    """What belongs to a project, under a name that is unique among its kind."""
+
+    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    name: Mapped[str] = mapped_column(String(300))
+    comment: Mapped[str] = mapped_column(default="")
+
+    @declared_attr
+    @classmethod
+    def project_id(cls) -> Mapped[str]:
+        """The project it belongs to."""
+        return mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("project_id", "name"),)
+
+
+class Gate(Owned, Base):
+    """A place where files come in; its folder is ``gates/<id>`` in the data folder."""
+
+    __tablename__ = "gate"
+
+    feeder: Mapped["BaseFeeder | None"] = relationship(back_populates="gate", passive_deletes=True)
+
+
+class BaseFeeder(Record, Base):
+    """What fetches files into a gate, on a schedule."""
+
+    __tablename__ = "base_feeder"
+
+    gate_id: Mapped[str] = mapped_column(ForeignKey("gate.id", ondelete="CASCADE"), unique=True)
+    gate: Mapped[Gate] = relationship(back_populates="feeder")
+    timezone: Mapped[str] = mapped_column(default="Europe/Paris")
+    crontab: Mapped[str] = mapped_column(default="")
+    active: Mapped[bool] = mapped_column(default=False)
+    #: How it fetches: ``genericbasicfeeder`` (a script) or ``staticwebservicefeeder``; null until chosen.
+    child_model: Mapped[str | None] = mapped_column(String(30))
+    child_id: Mapped[str | None] = mapped_column(String(36), unique=True)
+    #: The settings of how it fetches, for instance ``{"script": ...}``.
+    child: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+
+
+class Generator(Owned):
+    """What makes series: an importer, a cleaner or an analysis."""
+
+    last_run: Mapped[datetime | None] = mapped_column(Instant)
+    last_clear: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Importer(Generator, Base):
+    """Reads a gate's files through a script and writes raw series."""
+
+    __tablename__ = "importer"
+    kind = "importer"
+
+    active: Mapped[bool] = mapped_column(default=False)
+    crontab: Mapped[str] = mapped_column(default="")
+    auto_partial_reset: Mapped[bool] = mapped_column(default=False)
+    parse_script: Mapped[str] = mapped_column(default="")
+    root_dir_path: Mapped[str] = mapped_column(default="/")
+    re_run_last_file: Mapped[bool] = mapped_column(default=False)
+    notify_missing_files_nb: Mapped[int] = mapped_column(default=0)
+    max_ante_scanned_files_nb: Mapped[int] = mapped_column(default=0)
+    last_imported_path: Mapped[str | None]
+    latest_imported_mdate: Mapped[datetime | None] = mapped_column(Instant)
+    #: Scheduled runs in a row that found no new file.
+    runs_without_file: Mapped[int] = mapped_column(default=0)
+    gate_id: Mapped[str | None] = mapped_column(ForeignKey("gate.id", ondelete="SET NULL"), index=True)
+    gate: Mapped[Gate | None] = relationship()
+    cleaner: Mapped["Cleaner"] = relationship(back_populates="importer", passive_deletes=True)
+
+
+class ImporterSeries(Record, Base):
+    """A raw series that an importer delivers, known by the label of its column."""
+
+    __tablename__ = "importer_series"
+    __table_args__ = (UniqueConstraint("importer_id", "external_name"),)
+
+    importer_id: Mapped[str] = mapped_column(ForeignKey("importer.id", ondelete="CASCADE"))
+    external_name: Mapped[str]
+
+
+class Cleaner(Generator, Base):
+    """Turns an importer's raw series into regular ones, each by its unit cleaner."""
+
+    __tablename__ = "cleaner"
+    kind = "cleaner"
+
+    importer_id: Mapped[str] = mapped_column(ForeignKey("importer.id", ondelete="CASCADE"), unique=True)
+    importer: Mapped[Importer] = relationship(back_populates="cleaner")
+
+
+class Unitcleaner(Record, Base):
+    """How one raw series becomes one regular series; texts are kept as they were given."""
+
+    __tablename__ = "unitcleaner"
+    __table_args__ = (UniqueConstraint("cleaner_id", "external_name"), UniqueConstraint("cleaner_id", "name"))
+
+    cleaner_id: Mapped[str] = mapped_column(ForeignKey("cleaner.id", ondelete="CASCADE"))
+    cleaner: Mapped[Cleaner] = relationship()
+    active: Mapped[bool] = mapped_column(default=True)
+    external_name: Mapped[str]
+    name: Mapped[str]
+    freq: Mapped[str] = mapped_column(default="1H")
+    input_unit_type: Mapped[str] = mapped_column(default="instantaneous")
+    unit_type: Mapped[str] = mapped_column(default="instantaneous")
+    input_convention: Mapped[str] = mapped_column(default="left")
+    clock: Mapped[str] = mapped_column(default="tzt")
+    timezone: Mapped[str] = mapped_column(default="Europe/Paris")
+    unit: Mapped[str] = mapped_column(default="")
+    label: Mapped[str] = mapped_column(default="")
+    resample_rule: Mapped[str] = mapped_column(default="mean")
+    interpolate_limit: Mapped[int] = mapped_column(default=0)
+    wait_offset: Mapped[str] = mapped_column(default="6H")
+    input_expected_regular: Mapped[bool] = mapped_column(default=False)
+    operation_fct: Mapped[str | None]
+    filter_fct: Mapped[str | None]
+    derivative_filter_fct: Mapped[str | None]
+    custom_fct: Mapped[str | None]
+    custom_delay: Mapped[str | None]
+    #: A number of steps or a frequency.
+    custom_before_offset: Mapped[int | str | None] = mapped_column(Json)
+    custom_after_offset: Mapped[int | str | None] = mapped_column(Json)
+    numerical_filter: Mapped[Any] = mapped_column(Json)
+
+
+class Analysis(Generator, Base):
+    """Computes series out of other series by a script."""
+
+    __tablename__ = "analysis"
+    kind = "analysis"
+
+    active: Mapped[bool] = mapped_column(default=False)
+    is_obsolete: Mapped[bool] = mapped_column(default=False)
+    config: Mapped["AnalysisConfig | None"] = relationship(back_populates="analysis", passive_deletes=True)
+    inputs: Mapped[list["AnalysisInput"]] = relationship(order_by="AnalysisInput.pk", passive_deletes=True)
+    outputs: Mapped[list["AnalysisOutput"]] = relationship(order_by="AnalysisOutput.pk", passive_deletes=True)
+
+
+class AnalysisConfig(Record, Base):
+    """How an analysis computes."""
+
+    __tablename__ = "analysis_config"
+
+    analysis_id: Mapped[str] = mapped_column(ForeignKey("analysis.id", ondelete="CASCADE"), unique=True)
+    analysis: Mapped[Analysis] = relationship(back_populates="config")
+    output_tags: Mapped[list[str]] = mapped_column(Json, default=list)
+    clock: Mapped[str] = mapped_column(default="tzt")
+    output_timezone: Mapped[str] = mapped_column(default="Europe/Paris")
+    start_with_first: Mapped[bool] = mapped_column(default=False)
+    wait_for_last: Mapped[bool] = mapped_column(default=False)
+    input_freq: Mapped[str]
+    output_freq: Mapped[str]
+    custom_before_offset: Mapped[int | str | None] = mapped_column(Json)
+    custom_after_offset: Mapped[int | str | None] = mapped_column(Json)
+    before_offset_strict_mode: Mapped[bool] = mapped_column(default=False)
+    with_tags: Mapped[bool] = mapped_column(default=False)
+    script: Mapped[str]
+    script_method: Mapped[str] = mapped_column(default="array")
+    wait_offset: Mapped[str] = mapped_column(default="6H")
+    custom_delay: Mapped[str | None]
+
+
+class AnalysisInput(Record, Base):
+    """A column of the frame that an analysis gets: a series named by its generator and name, so it may come and go."""
+
+    __tablename__ = "analysis_input"
+    __table_args__ = (
+        UniqueConstraint("analysis_id", "column_name"),
+        Index("ix_analysis_input_source", "input_series_generator", "input_series_name"),
+    )
+
+    analysis_id: Mapped[str] = mapped_column(ForeignKey("analysis.id", ondelete="CASCADE"))
+    input_series_generator: Mapped[str] = mapped_column(String(36))
+    input_series_name: Mapped[str]
+    column_name: Mapped[str]
+
+
+class AnalysisOutput(Record, Base):
+    """A column of the frame that an analysis returns, kept as a series."""
+
+    __tablename__ = "analysis_output"
+    __table_args__ = (UniqueConstraint("analysis_id", "name"),)
+
+    analysis_id: Mapped[str] = mapped_column(ForeignKey("analysis.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    resample_rule: Mapped[str] = mapped_column(default="mean")
+    label: Mapped[str] = mapped_column(default="")
+    unit: Mapped[str] = mapped_column(default="")
+    numerical_filter: Mapped[Any] = mapped_column(Json)
+
+
+class ImportedFile(Base):
+    """What an importer last read from a path of its gate."""
+
+    __tablename__ = "imported_file"
+
+    importer_id: Mapped[str] = mapped_column(ForeignKey("importer.id", ondelete="CASCADE"), primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    modified: Mapped[datetime] = mapped_column(Instant)
+    sha256: Mapped[str] = mapped_column(String(64))
+    run_id: Mapped[str] = mapped_column(String(36))
+
+
+class Dirty(Base):
+    """An interval of a source that changed after its consumer last looked: ``[start, stop]`` in microseconds, UTC.
+
+    ``consumer_id`` is a unit cleaner or an analysis; ``source`` the raw series' name, or the analysis' column, whose
+    points changed.
+    """
+
+    __tablename__ = "dirty"
+
+    pk: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    consumer_id: Mapped[str] = mapped_column(String(36), index=True)
+    source: Mapped[str]
+    start: Mapped[int] = mapped_column(BigInteger)
+    stop: Mapped[int] = mapped_column(BigInteger)

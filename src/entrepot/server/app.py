@@ -1,0 +1,108 @@
+"""The web application, put together."""
+
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from sqlalchemy import text
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Mount
+
+import entrepot
+from entrepot.errors import EntrepotError, InvalidInput, NotFound
+from entrepot.server.auth import Authenticator
+from entrepot.server.endpoint import Json, native_error
+from entrepot.server.observe import Observer
+from entrepot.server.services import Services
+
+log = structlog.get_logger("entrepot.http")
+
+#: Where each dialect lives; its package offers ``routes() -> list[BaseRoute]``.
+DOORS = {
+    "/ovbp/api/v2": "entrepot.server.dialects.ovbp",
+    "/owi/api/v1": "entrepot.server.dialects.owi",
+    "/workflow": "entrepot.server.dialects.workflow",
+    "/ricloud": "entrepot.server.dialects.ricloud",
+}
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the application of a server whose database is up to date."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    app = FastAPI(
+        title="Entrepot",
+        version=entrepot.__version__,
+        docs_url="/docs",
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    registry = CollectorRegistry()
+    app.state.services = services
+    app.state.authenticator = Authenticator()
+    app.state.registry = registry
+    app.add_middleware(Observer, registry=registry)
+    app.add_exception_handler(EntrepotError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_unexpected)
+    app.add_api_route("/health", _health, include_in_schema=False)
+    app.add_api_route("/metrics", _metrics, include_in_schema=False)
+    for prefix, module in DOORS.items():
+        app.router.routes.append(Mount(prefix, routes=importlib.import_module(module).routes()))
+    return app
+
+
+def _health(request: Request) -> Response:
+    services: Services = request.app.state.services
+    try:
+        with services.database.read() as session:
+            session.execute(text("SELECT 1"))
+    except Exception as error:  # noqa: BLE001 - whatever keeps the database from answering
+        log.warning("not healthy", error=repr(error))
+        return Json({"status": "unavailable"}, 503)
+    return Json({"status": "ok", "version": entrepot.__version__})
+
+
+def _metrics(request: Request) -> Response:
+    return PlainTextResponse(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _on_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, EntrepotError)
+    return native_error(error)
+
+
+def _on_invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fields: dict[str, list[str]] = {}
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"][1:]) or str(problem["loc"][0])
+        fields.setdefault(name, []).append(problem["msg"])
+    return native_error(InvalidInput(fields=fields))
+
+
+def _on_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    translated = NotFound() if error.status_code == 404 else EntrepotError(str(error.detail))
+    translated.status = error.status_code
+    response = native_error(translated)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _on_unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected error", method=request.method, path=request.url.path, exc_info=error)
+    return native_error(EntrepotError("The server failed; the log has the details."))

@@ -1,0 +1,191 @@
+"""One way to write an endpoint: authenticated, checked, in one unit of work, with errors in its dialect's words."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import orjson
+import structlog
+from anyio.to_thread import run_sync
+from sqlalchemy.orm import Session
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from entrepot.errors import EntrepotError, InvalidInput, TooLarge
+from entrepot.identity import Principal, Right
+from entrepot.server.services import Services
+
+log = structlog.get_logger("entrepot.http")
+
+#: The principal of endpoints that are open to everybody.
+NOBODY = Principal(user_id="", login="", organization_id="", roles={})
+
+
+@dataclass
+class Call:
+    """One request as its handler sees it."""
+
+    request: Request
+    services: Services
+    principal: Principal
+    session: Session
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)  #: headers to send with the answer
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The parameters in the path."""
+        return self.request.path_params
+
+    @property
+    def query(self) -> QueryParams:
+        """The parameters of the query string."""
+        return self.request.query_params
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON, whatever its content type says; None when it is empty."""
+        if not self.body.strip():
+            return None
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise InvalidInput(f"The body is not valid JSON: {error}.") from None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body as a JSON object; empty or null count as one without fields."""
+        value = self.json
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise InvalidInput("The body must be a JSON object.")
+        return value
+
+
+class Json(Response):
+    """A JSON response; NumPy arrays are written as they are."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Encode by orjson: floats keep their point, keys their order."""
+        return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+
+
+Handler = Callable[[Call], Any]
+ErrorRenderer = Callable[[EntrepotError], Response]
+
+
+def native_error(error: EntrepotError) -> Response:
+    """Render an error of the native API: ``{"error", "message", "fields"?}``."""
+    content: dict[str, Any] = {"error": error.code, "message": error.message}
+    if isinstance(error, InvalidInput) and error.fields:
+        content["fields"] = error.fields
+    return Json(content, error.status, headers=challenge(error))
+
+
+def challenge(error: EntrepotError) -> dict[str, str]:
+    """Return the header that goes with a 401."""
+    return {"www-authenticate": 'Basic realm="entrepot", charset="UTF-8"'} if error.status == 401 else {}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A line of a door's table: what is served where, and who may ask for it.
+
+    Attributes
+    ----------
+    method, path
+        As Starlette spells them; a path may end in ``/`` or not, both are served, without a redirect.
+    handler
+        Called in a worker thread with the :class:`Call`; returns a Response, or what is sent as JSON.
+    area, right
+        What the caller's key must be scoped to; the right on the very object is checked by the domain's verbs.
+    write
+        Whether the unit of work may write; by default every method but GET and HEAD does.
+    status
+        Status of an answer that is not a Response itself.
+    access
+        ``open`` endpoints are called without authentication.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    area: str
+    right: Right
+    write: bool | None = None
+    status: int = 200
+    access: Literal["member", "open"] = "member"
+
+    def routes(self, errors: ErrorRenderer) -> list[Route]:
+        """Return the routes of this endpoint, for both spellings of its path."""
+        path = self.path.rstrip("/") or "/"
+        paths = dict.fromkeys((path, path if path == "/" else f"{path}/"))
+        endpoint = self._endpoint(errors)
+        routes = [Route(path, endpoint, methods=[self.method]) for path in paths]
+        for route in routes:
+            route.methods = {self.method}  # Starlette would add HEAD to GET; a door says what it serves
+            route.entrepot = self  # type: ignore[attr-defined]
+        return routes
+
+    def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                body = await read_body(request, request.app.state.services.settings.max_body_bytes)
+            except EntrepotError as error:
+                return errors(error)
+            return await run_sync(self._answer, request, body, errors)
+
+        return endpoint
+
+    def _answer(self, request: Request, body: bytes, errors: ErrorRenderer) -> Response:
+        services: Services = request.app.state.services
+        write = self.write if self.write is not None else self.method not in ("GET", "HEAD")
+        try:
+            principal = NOBODY
+            if self.access == "member":
+                # Apart from the unit of work: checking a password is slow, and a writer holds SQLite for itself.
+                with services.database.read() as session:
+                    principal = request.app.state.authenticator.authenticate(session, request.headers)
+                principal.require_scope(self.area, self.right)
+            with services.database.write() if write else services.database.read() as session:
+                call = Call(request, services, principal, session, body)
+                result = self.handler(call)
+                answer = result if isinstance(result, Response) else Json(result, self.status)
+            answer.headers.update(call.headers)
+        except EntrepotError as error:
+            if error.status >= 500:
+                log.warning("refused", error=error.code, message=error.message, path=request.url.path)
+            return errors(error)
+        except Exception:
+            log.exception("unexpected error", method=request.method, path=request.url.path)
+            return errors(EntrepotError("The server failed; the log has the details."))
+        return answer
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the request's body.
+
+    Raises
+    ------
+    TooLarge
+        It is larger than ``limit`` bytes.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge(f"The body may have at most {limit} bytes.")
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"The body may have at most {limit} bytes.")
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise InvalidInput("The body ended early.") from None
+    return b"".join(chunks)

@@ -1,0 +1,88 @@
+"""Request ids, access log and metrics of every request."""
+
+import re
+import time
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from entrepot.db import new_id
+
+log = structlog.get_logger("entrepot.access")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Observer:
+    """ASGI middleware that gives each request an id, counts it and logs it when it is done.
+
+    The id is the caller's ``X-Request-ID`` where it sends a harmless one; it is returned in the same header and bound
+    to every log line. Headers, query strings and bodies are never logged: they carry secrets.
+    """
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+        self.app = app
+        self.requests = Counter(
+            "entrepot_http_requests", "Requests answered.", ["door", "method", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "entrepot_http_request_seconds", "Time to answer a request.", ["door", "method"], registry=registry
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with its id."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
+        started, status = time.perf_counter(), 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message.setdefault("headers", [])
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            finally:
+                seconds = time.perf_counter() - started
+                door = door_of(scope["path"])
+                self.requests.labels(door, scope["method"], status).inc()
+                self.seconds.labels(door, scope["method"]).observe(seconds)
+                log.info(
+                    "request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1)
+                )
+
+
+def door_of(path: str) -> str:
+    """Return which door a path belongs to, for labels that stay few."""
+    first = path.lstrip("/").partition("/")[0]
+    return first if first in {"api", "ovbp", "owi", "workflow", "ricloud", "console", "health", "metrics"} else "other"
+
+
+def configure_logging(level: str, form: str) -> None:
+    """Send structured log lines to standard error, as JSON or for people."""
+    import logging
+    import sys
+
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if form == "json":
+        processors += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    else:
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,30 @@
+"""What the parts of a running server share."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from entrepot.db import Database
+from entrepot.identity import Vault
+from entrepot.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Settings, database and secrets of one server; each process makes its own."""
+
+    settings: Settings
+    database: Database
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Services":
+        """Connect to the database of the settings."""
+        return cls(settings, Database(settings.url, synchronous=settings.sqlite_synchronous))
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The server's secret key."""
+        return Vault.open(self.settings.secret_key_file)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.database.close()
