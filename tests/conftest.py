@@ -1,16 +1,12 @@
 """Fixtures of every test: databases by name, SQLite and PostgreSQL, made by the migrations."""
 
-import importlib
-import importlib.util
-import pkgutil
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import entrepot
-from entrepot.db import Base, Database
+from entrepot.db import Base, Database, migrate, models
 from tests.support.postgres import Cluster
 from tests.support.server import ServerProcess
 
@@ -94,11 +90,9 @@ def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 def _make_tables(url: str) -> None:
     database = Database(url)
-    if importlib.util.find_spec("entrepot.db.migrate"):
-        importlib.import_module("entrepot.db.migrate").upgrade(database)
+    if migrate.head():
+        migrate.upgrade(database)
     else:
-        for module in pkgutil.walk_packages(entrepot.__path__, "entrepot."):
-            if module.name.endswith("models"):
-                importlib.import_module(module.name)
+        models.import_all()
         Base.metadata.create_all(database.engine)
     database.close()

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Install the Debian packages of which the tests use programs: a database server, the sandbox of users' scripts, a browser.
+set -eu
+
+missing=
+need() { # PROGRAM-OR-PATTERN PACKAGE
+    command -v "$1" >/dev/null || ls $1 >/dev/null 2>&1 || missing="$missing $2"
+}
+need "/usr/lib/postgresql/*/bin/initdb" postgresql
+need bwrap bubblewrap
+need chromium chromium
+need chromedriver chromium-driver
+
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "The tests need programs of these Debian packages; install them first:$missing" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,102 @@
+"""What holds for the repository as a whole: its locks, its tasks, and what it may not contain."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.conformance.environments import CLIENTS, LOCKS
+
+ROOT = Path(__file__).parents[1]
+LOCK = ROOT / "requirements" / "dev.txt"
+# In pieces, so that this file is not a finding.
+REGISTRIES = re.compile(
+    rb"pypi\.(?:org|io)|python" + rb"hosted\.org|npm" + rb"js\.(?:com|org)|deb\.debian" + rb"\.org|crates" + rb"\.io"
+)
+LONGEST_FILE = 450
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+def _tracked() -> list[Path]:
+    names = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def _pins(lock: Path) -> dict[str, list[Requirement]]:
+    """Return the requirements of a lock by name; one name has several where the Python's version decides."""
+    pins: dict[str, list[Requirement]] = {}
+    for line in re.findall(r"^([a-z0-9][^\\\n]*)", lock.read_text(), re.MULTILINE):
+        requirement = Requirement(line)
+        pins.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return pins
+
+
+def test_no_file_names_a_package_registry() -> None:
+    found = [str(path.relative_to(ROOT)) for path in _tracked() if REGISTRIES.search(path.read_bytes())]
+    assert found == []
+
+
+def test_no_commit_message_names_a_package_registry() -> None:
+    assert REGISTRIES.search(_git("log", "--format=%B")) is None
+
+
+def test_the_pattern_finds_registries() -> None:
+    assert REGISTRIES.search(b"--index-url https://" + b"pypi" + b".org/simple")
+    assert REGISTRIES.search(b"https://files.python" + b"hosted.org/x")
+
+
+@pytest.mark.parametrize("lock", [LOCK, *(LOCKS / f"{client}.txt" for client in CLIENTS)], ids=lambda lock: lock.name)
+def test_locks_pin_exactly_with_hashes_and_without_addresses(lock: Path) -> None:
+    text = lock.read_text()
+    assert "://" not in text
+    blocks = re.split(r"\n(?=\S)", text.strip())
+    assert blocks
+    for block in blocks:
+        assert re.match(r"[a-z0-9][a-z0-9._-]*==\S+( ; [^\\\n]+)? \\\n", block), block
+        assert re.search(r"^    --hash=sha256:[0-9a-f]{64}", block, re.MULTILINE), block
+
+
+def test_the_lock_satisfies_what_the_project_declares() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [
+        *declared["project"]["dependencies"],
+        *declared["project"]["optional-dependencies"]["server"],
+        *declared["dependency-groups"]["dev"],
+    ]
+    pins = _pins(LOCK)
+    for text in wanted:
+        requirement = Requirement(text)
+        found = pins.get(canonicalize_name(requirement.name))
+        assert found, f"{text} is not locked: run `make lock`"
+        for pin in found:
+            version = next(iter(pin.specifier)).version
+            assert requirement.specifier.contains(version, prereleases=True), f"{text}, but {version} is locked"
+
+
+def test_make_lists_every_task_and_the_readme_names_those_that_a_newcomer_needs() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tasks = re.findall(r"^  make (\S+)\s+\S", listed, re.MULTILINE)
+    assert {"install", "demo", "test", "lint", "lock", "help"} <= set(tasks)
+    readme = (ROOT / "README.md").read_text()
+    for task in ("demo", "test"):
+        assert f"make {task}" in readme
+
+
+def test_ci_runs_the_very_commands_that_people_run() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+    for command in ("make install", "make test", "make lint"):
+        assert f"\n{command}\n" in script
+
+
+def test_source_files_stay_short() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / "src").rglob("*.py")}
+    too_long = {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > LONGEST_FILE}
+    assert too_long == {}
