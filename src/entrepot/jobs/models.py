@@ -1,0 +1,128 @@
+"""Tables of the job queue: jobs, schedules and the leases of those who must be alone."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, Integer, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from entrepot.db import Base, Instant, Json, new_id, now
+
+
+class Job(Base):
+    """A piece of work: done at least once, with an effect exactly once.
+
+    ``status`` is ``pending`` or ``running``, and in the end ``finished``, ``refused``, ``failed`` (by a script or by
+    data), ``cancelled`` or ``server_error``.
+    """
+
+    __tablename__ = "job"
+    __table_args__ = (
+        Index(
+            "ix_job_urgency",
+            text("priority DESC"),
+            "run_at",
+            "number",
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
+        ),
+        Index(
+            "ix_job_key_order",
+            "key",
+            "run_at",
+            "number",
+            sqlite_where=text("status IN ('pending', 'running')"),
+            postgresql_where=text("status IN ('pending', 'running')"),
+        ),
+        # Two jobs of one key never run at once: the database itself refuses it.
+        Index(
+            "uq_job_running_key",
+            "key",
+            unique=True,
+            sqlite_where=text("status = 'running'"),
+            postgresql_where=text("status = 'running'"),
+        ),
+        Index(
+            "ix_job_coalesce",
+            "coalesce",
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
+        ),
+        Index(
+            "ix_job_lease_until",
+            "lease_until",
+            sqlite_where=text("status = 'running'"),
+            postgresql_where=text("status = 'running'"),
+        ),
+    )
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
+    kind: Mapped[str] = mapped_column(String(100))
+    payload: Mapped[Any] = mapped_column(Json)
+    status: Mapped[str] = mapped_column(String(20), default="pending")
+    organization_id: Mapped[str | None] = mapped_column(String(36))
+    project_id: Mapped[str | None] = mapped_column(String(36))
+    user_id: Mapped[str | None] = mapped_column(String(36))
+    parent_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    key: Mapped[str | None] = mapped_column(String)
+    coalesce: Mapped[str | None] = mapped_column(String)
+    priority: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int | None]
+    deadline: Mapped[datetime | None] = mapped_column(Instant)
+
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
+    run_at: Mapped[datetime] = mapped_column(Instant)
+    ready_at: Mapped[datetime] = mapped_column(Instant)
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant, index=True)
+
+    attempt: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(String)
+    lease_until: Mapped[datetime | None] = mapped_column(Instant)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+
+    progress_done: Mapped[int] = mapped_column(default=0)
+    progress_total: Mapped[int] = mapped_column(default=0)
+    progress_message: Mapped[str] = mapped_column(String, default="")
+    output: Mapped[str] = mapped_column(Text, default="")
+    result: Mapped[Any | None] = mapped_column(Json)
+    error: Mapped[str | None] = mapped_column(Text)
+    error_details: Mapped[Any | None] = mapped_column(Json)
+    traceback: Mapped[str | None] = mapped_column(Text)
+
+    created_now = True
+    """False on a job that :func:`entrepot.jobs.enqueue` found waiting already. Not stored."""
+
+
+class Schedule(Base):
+    """A job that is enqueued again and again: at the times of a cron, or every so many seconds."""
+
+    __tablename__ = "schedule"
+
+    name: Mapped[str] = mapped_column(String(300), primary_key=True)
+    cron: Mapped[str] = mapped_column(String, default="")
+    timezone: Mapped[str] = mapped_column(String, default="UTC")
+    seconds: Mapped[float | None]
+    kind: Mapped[str] = mapped_column(String(100))
+    payload: Mapped[Any] = mapped_column(Json)
+    key: Mapped[str | None] = mapped_column(String)
+    coalesce: Mapped[str] = mapped_column(String)
+    priority: Mapped[int] = mapped_column(default=0)
+    organization_id: Mapped[str | None] = mapped_column(String(36))
+    project_id: Mapped[str | None] = mapped_column(String(36))
+    user_id: Mapped[str | None] = mapped_column(String(36))
+    enabled: Mapped[bool] = mapped_column(default=True)
+    next_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    last_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Lease(Base):
+    """The right to be the only one who does something, until it runs out."""
+
+    __tablename__ = "lease"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(36))
+    until: Mapped[datetime] = mapped_column(Instant)
