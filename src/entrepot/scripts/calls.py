@@ -1,0 +1,117 @@
+"""Requests and results in the form in which they cross, as the server makes and checks them."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from . import frames, wire
+from .errors import KINDS, ScriptError
+
+Argument = bytes | str | bool | int | float | pa.Table | pd.DataFrame | pd.Series | npt.NDArray[np.float64] | None
+Expects = Literal["frame", "series", "values", "mask", "json", "files"]
+
+
+def encode(
+    source: str,
+    function: str,
+    arguments: Sequence[Argument],
+    *,
+    filename: str,
+    expects: Expects,
+    variable: str | None,
+    each: bool,
+    limit: int,
+) -> list[wire.Buffer]:
+    """Return the message that asks the child for a call; TypeError for an argument that cannot cross."""
+    described: list[dict[str, Any]] = []
+    buffers: list[wire.Buffer] = []
+    for argument in arguments:
+        described.append(_describe(argument, len(buffers)))
+        if "buffer" in described[-1]:
+            buffers.append(_buffer(argument))
+    header = {
+        "source": source,
+        "function": function,
+        "filename": filename,
+        "variable": variable,
+        "each": each,
+        "expects": expects,
+        "limit": limit,
+        "arguments": described,
+    }
+    return wire.pack(header, buffers)
+
+
+def decode(message: wire.Buffer, expects: Expects) -> Any:
+    """Return the value of a result; None where the script gave nothing.
+
+    Raises
+    ------
+    ScriptError
+        If the script failed, as the child tells it.
+    ValueError
+        If the message is not exactly what the child would write.
+    """
+    header, buffers = wire.unpack(message)
+    if "error" in header:
+        kind, text, shown = (header.get(key) for key in ("error", "message", "traceback"))
+        if kind not in KINDS or not isinstance(text, str) or not isinstance(shown, str):
+            raise ValueError("the failure is malformed")
+        raise ScriptError(kind, text, traceback=shown)
+    kind = header.get("kind")
+    if kind == "none" and expects in ("frame", "series", "files") and not buffers:
+        return None
+    if kind != expects:
+        raise ValueError(f"the result is of the kind {kind!r}, not {expects!r}")
+    if expects == "json":
+        return header.get("value")
+    if expects == "files":
+        names = header.get("names")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("the names are malformed")
+        return {name: bytes(content) for name, content in zip(names, buffers, strict=True)}
+    if len(buffers) != 1:
+        raise ValueError("the result is not one table")
+    match expects:
+        case "values" | "mask":
+            return frames.values_from_ipc(buffers[0], "float64" if expects == "values" else "bool")
+        case "frame":
+            return frames.result_from_ipc(buffers[0])
+        case _:
+            frame = frames.result_from_ipc(buffers[0])
+            if frame.shape[1] != 1:
+                raise ValueError("the result is not one series")
+            return frame.iloc[:, 0]
+
+
+def _describe(argument: Argument, position: int) -> dict[str, Any]:
+    match argument:
+        case None | bool() | int() | float() | str():
+            return {"kind": "json", "value": argument}
+        case bytes() | bytearray() | memoryview():
+            return {"kind": "content", "buffer": position}
+        case np.ndarray():
+            return {"kind": "values", "buffer": position}
+        case pd.Series():
+            return {"kind": "series", "name": None if argument.name is None else str(argument.name), "buffer": position}
+        case pd.DataFrame() | pa.Table():
+            return {"kind": "table", "buffer": position}
+    raise TypeError(f"a {type(argument).__name__} cannot be given to a script")
+
+
+def _buffer(argument: Any) -> wire.Buffer:
+    match argument:
+        case np.ndarray():
+            return frames.values_to_ipc(np.asarray(argument, dtype=np.float64))
+        case pd.Series():
+            return frames.frame_to_ipc(argument.to_frame("values"))
+        case pd.DataFrame():
+            return frames.frame_to_ipc(argument)
+        case pa.Table():
+            return frames.to_ipc(argument)
+    content: wire.Buffer = argument
+    return content

@@ -1,0 +1,240 @@
+"""What happens in the child: the user's code is compiled, called, and its result put into form."""
+
+import ast
+import importlib
+import json
+import linecache
+import sys
+import traceback
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import frames
+from .confine import loosen
+from .content import FileContent
+from .errors import Kind
+from .wire import Buffer, pack
+
+_MODULE = "__script__"
+_TRACEBACK = 32 * 1024
+_MESSAGE = 2000
+# An expression has no place for an import.
+_FOR_EXPRESSIONS = {"np": "numpy", "pd": "pandas", "math": "math"}
+
+
+class _Failure(Exception):
+    """The call failed in a way that is fully described."""
+
+    def __init__(self, kind: Kind, message: str, text: str = "") -> None:
+        super().__init__(message)
+        self.kind, self.message, self.text = kind, message, text
+
+
+def evaluate(header: Mapping[str, Any], buffers: Sequence[memoryview]) -> list[Buffer]:
+    """Do what a request asks for; return the message of its result, or of its failure."""
+    filename = header["filename"]
+    try:
+        function = _function(header["source"], header["function"], filename, header["variable"])
+        arguments = [_argument(described, buffers) for described in header["arguments"]]
+        if header["each"]:
+            result = _each(function, arguments[0], header["function"], filename)
+        else:
+            result = _guarded(lambda: function(*arguments), filename)
+        message = _describe(result, header["expects"], header["function"])
+    except _Failure as failure:
+        return _failed(failure)
+    except frames.BadResult as error:
+        return _failed(_Failure("result", str(error)))
+    except MemoryError:
+        return _failed(_Failure("memory", "the result needs more memory than is allowed"))
+    size = sum(len(part) for part in message)
+    if size > header["limit"]:
+        return _failed(_Failure("result", f"the result has {size} bytes, more than the {header['limit']} allowed"))
+    return message
+
+
+def _failed(failure: _Failure) -> list[Buffer]:
+    return pack({"error": failure.kind, "message": failure.message[:_MESSAGE], "traceback": failure.text[:_TRACEBACK]})
+
+
+def _argument(described: Mapping[str, Any], buffers: Sequence[memoryview]) -> Any:
+    if described["kind"] == "json":
+        return described["value"]
+    buffer = buffers[described["buffer"]]
+    match described["kind"]:
+        case "content":
+            return FileContent(bytes(buffer))
+        case "values":
+            return frames.values_from_ipc(buffer, "float64").tolist()
+        case "series":
+            series = frames.frame_from_ipc(buffer).iloc[:, 0]
+            series.name = described["name"]
+            return series
+        case _:
+            return frames.frame_from_ipc(buffer)
+
+
+# ------------------------------------------------------------------------------------------------ the user's code
+
+
+def _function(source: str, name: str, filename: str, variable: str | None) -> Callable[..., Any]:
+    """Return the function that the script defines, or is."""
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    module = types.ModuleType(_MODULE)
+    module.__file__ = filename
+    sys.modules[_MODULE] = module
+    namespace = vars(module)
+    try:
+        expression = variable and _expression(source, variable, filename)
+        code = expression or compile(source, filename, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _Failure("syntax", _syntax(error), _shown(error, filename)) from None
+    if expression:
+        namespace.update({short: importlib.import_module(long) for short, long in _FOR_EXPRESSIONS.items()})
+        function: Callable[..., Any] = _guarded(lambda: eval(expression, namespace), filename)  # noqa: S307
+        return function
+    _guarded(lambda: exec(code, namespace), filename)  # noqa: S102
+    if callable(found := namespace.get(name)):
+        return found  # type: ignore[no-any-return]
+    if variable:
+        own = {id(f): f for f in namespace.values() if isinstance(f, types.FunctionType)}
+        own = {key: f for key, f in own.items() if f.__code__.co_filename == filename}
+        if len(own) == 1:
+            return own.popitem()[1]
+    raise _Failure("syntax", f"the script defines no function {name}()")
+
+
+def _expression(source: str, variable: str, filename: str) -> types.CodeType | None:
+    """Return the code that gives the function which an expression stands for; None if the text is no expression."""
+    try:
+        tree = ast.parse(source.strip(), filename, mode="eval")
+    except SyntaxError:
+        return None
+    if not isinstance(tree.body, ast.Lambda):
+        body = tree.body
+        tree = ast.parse(f"lambda {variable}: None", filename, mode="eval")
+        assert isinstance(tree.body, ast.Lambda)
+        tree.body.body = body
+    return compile(tree, filename, "eval", dont_inherit=True)
+
+
+def _guarded(call: Callable[[], Any], filename: str, prefix: str = "") -> Any:
+    """Call the user's code; whatever it raises is a failure of the script."""
+    try:
+        return call()
+    except MemoryError as error:
+        loosen()
+        message = f"{prefix}the script needed more memory than is allowed"
+        raise _Failure("memory", message, _shown(error, filename)) from None
+    except SystemExit as error:
+        message = f"{prefix}the script called exit({'' if error.code is None else repr(error.code)})"
+        raise _Failure("raised", message, _shown(error, filename)) from None
+    except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and the like are the script's own doing here
+        raise _Failure("raised", prefix + _last_line(error), _shown(error, filename)) from None
+
+
+def _each(function: Callable[[Any], Any], values: Sequence[float], name: str, filename: str) -> list[tuple[float, Any]]:
+    """Call `function` for each value; vectors would not mean the same in ``if value > 3``."""
+    results: list[tuple[float, Any]] = []
+
+    def all_of_them() -> None:
+        for value in values:
+            results.append((value, function(value)))
+
+    try:
+        all_of_them()
+    except BaseException as error:  # noqa: BLE001 - told apart in _guarded
+        _guarded(lambda: _again(error), filename, f"{name}({values[len(results)]!r}): ")
+    return results
+
+
+def _again(error: BaseException) -> None:
+    raise error
+
+
+# ------------------------------------------------------------------------------------------------ results
+
+
+def _describe(result: Any, expects: str, name: str) -> list[Buffer]:
+    match expects:
+        case "values" | "mask":
+            return _describe_values(result, expects, name)
+        case "json":
+            return pack({"kind": "json", "value": _plain(result, name)})
+        case "files":
+            return _describe_files(result, name)
+    if expects == "series":
+        if isinstance(result, pd.Series):
+            result = result.rename("values" if result.name is None else result.name)
+        elif isinstance(result, pd.DataFrame) and result.shape[1] > 1:
+            raise frames.BadResult(f"{name}() must return one Series, not a DataFrame of {result.shape[1]} columns")
+    stream = frames.result_to_ipc(result, name)
+    return pack({"kind": "none"}) if stream is None else pack({"kind": expects}, [stream])
+
+
+def _describe_values(pairs: list[tuple[float, Any]], expects: str, name: str) -> list[Buffer]:
+    results = [result for _, result in pairs]
+    if expects == "mask":
+        try:
+            kept = np.array([result is not None and result is not pd.NA and bool(result) for result in results], bool)
+        except Exception as error:  # noqa: BLE001 - the truth of a user's object is the user's code
+            raise frames.BadResult(f"{name}() returned what is neither true nor false: {_last_line(error)}") from None
+        return pack({"kind": "mask"}, [frames.values_to_ipc(kept)])
+    try:
+        numbers = frames.numbers(results)
+    except frames.BadValue as error:
+        raise frames.BadResult(f"{name}({pairs[error.position][0]!r}) returned {error}") from None
+    return pack({"kind": "values"}, [frames.values_to_ipc(numbers)])
+
+
+def _plain(result: Any, name: str) -> Any:
+    try:
+        return json.loads(json.dumps(result, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise frames.BadResult(f"{name}() returned what JSON cannot say: {error}") from None
+
+
+def _describe_files(result: Any, name: str) -> list[Buffer]:
+    if result is None:
+        return pack({"kind": "none"})
+    if not isinstance(result, Mapping):
+        raise frames.BadResult(f"{name}() must return a dict of names and contents")
+    contents: list[Buffer] = []
+    for label, content in result.items():
+        if not isinstance(label, str) or not isinstance(content, str | bytes):
+            raise frames.BadResult(f"{name}() must return a dict of names and contents; {label!r} is not so")
+        contents.append(content.encode() if isinstance(content, str) else bytes(content))
+    return pack({"kind": "files", "names": list(result)}, contents)
+
+
+# ------------------------------------------------------------------------------------------------ messages
+
+
+def _syntax(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} (line {error.lineno})"
+    if isinstance(error, ValueError):
+        return f"the script cannot be read: {error}"
+    return "the script is nested too deep to be compiled"
+
+
+def _last_line(error: BaseException) -> str:
+    return traceback.TracebackException.from_exception(error, limit=0).format_exception_only().__next__().strip()
+
+
+def _shown(error: BaseException, filename: str) -> str:
+    """Format the traceback with the script's frames alone."""
+    shown = traceback.TracebackException.from_exception(error)
+    queue, seen = [shown], set()
+    while queue:
+        part = queue.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if frame.filename == filename])
+        queue += [other for other in (part.__cause__, part.__context__, *(part.exceptions or ())) if other]
+    return "".join(shown.format())

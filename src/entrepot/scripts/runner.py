@@ -1,0 +1,358 @@
+"""Calls users' Python from the server, safely."""
+
+import contextlib
+import dataclasses
+import itertools
+import logging
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from entrepot.errors import Unavailable
+
+from . import calls, outcome, sandbox, wire
+from .calls import Argument, Expects
+from .errors import Kind, ScriptError
+from .limits import MIB, Limits
+from .outcome import Outcome
+from .process import Template, TemplateGone, remove
+
+logger = logging.getLogger(__name__)
+
+Cancelled = Callable[[], bool]
+_DEFAULT = Limits()
+# How often a caller is asked whether it still wants the result, and how long the supervisor may take to end a script.
+_ASK_SECONDS = 0.1
+_GRACE_SECONDS = 15.0
+
+
+class ScriptRunner:
+    """Runs users' scripts, each call in a process of its own, forked from one warm template.
+
+    A script has no server memory, no database, a scrubbed environment, a folder of its own, and limits; where
+    bubblewrap works, no network and a minimal read-only file system too. All that it started ends with the call.
+
+    The template starts with the first call and again should it end. Calls may come from several threads at once.
+
+    Parameters
+    ----------
+    sandboxed
+        Use bubblewrap: None where it works, True always (calls are `Unavailable` without it), False never.
+
+    Notes
+    -----
+    Linux only. A server that is root runs each call as an unprivileged user of its own. A server that is not root
+    should have bubblewrap: without it scripts are the server's own user, may read what it may read, and one that
+    sets out to can end the template and leave a process behind.
+    """
+
+    def __init__(self, *, sandboxed: bool | None = None) -> None:
+        self._wanted = sandboxed
+        self._template: Template | None = None
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the template and every call that still runs."""
+        with self._lock:
+            self._closed = True
+            template, self._template = self._template, None
+        if template:
+            template.close()
+
+    @property
+    def sandboxed(self) -> bool:
+        """Whether scripts run inside bubblewrap."""
+        return sandbox.available() if self._wanted is None else self._wanted
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process that was started last; None before the first call."""
+        return self._template.pid if self._template else None
+
+    def start(self) -> None:
+        """Start the template now, so that the first call need not wait for it."""
+        self._ready()
+
+    # -------------------------------------------------------------------------------------------- what scripts are for
+
+    def parse(
+        self,
+        source: str,
+        content: bytes,
+        rel_path: str,
+        limits: Limits = _DEFAULT,
+        *,
+        filename: str = "<parse_script>",
+        cancelled: Cancelled | None = None,
+    ) -> Outcome[pd.DataFrame | None]:
+        """Call the script's ``parse(content_bytes, rel_path)``.
+
+        Returns
+        -------
+        Outcome[pd.DataFrame | None]
+            A frame of float64 columns with unique names, its index in microseconds with the script's zone or none,
+            in the script's order, stamps perhaps repeated. None if the file holds nothing.
+
+        Raises
+        ------
+        ScriptError
+            As for `call`.
+        """
+        return self.call(source, "parse", [content, rel_path], filename=filename, limits=limits, cancelled=cancelled)
+
+    def analyze(
+        self,
+        source: str,
+        frame: pd.DataFrame,
+        limits: Limits = _DEFAULT,
+        *,
+        filename: str = "<script>",
+        cancelled: Cancelled | None = None,
+    ) -> Outcome[pd.DataFrame | None]:
+        """Call the script's ``analyze(df)``; returns and raises as `parse` does."""
+        return self.call(source, "analyze", [frame], filename=filename, limits=limits, cancelled=cancelled)
+
+    def map_values(
+        self,
+        source: str,
+        values: npt.NDArray[np.float64],
+        limits: Limits = _DEFAULT,
+        function: str = "fct",
+        *,
+        expects: Literal["values", "mask"] = "values",
+        filename: str = "<fct>",
+        cancelled: Cancelled | None = None,
+    ) -> Outcome[npt.NDArray[Any]]:
+        """Call a function of one value for each value, one after the other.
+
+        Parameters
+        ----------
+        source
+            Text that defines `function`, or exactly one function of another name; or an expression of ``value``, or
+            a lambda.
+        values
+            Each is given as a float.
+        expects
+            ``values``: float64, NaN where the function gave None. ``mask``: bool, the truth of what it gave.
+
+        Returns
+        -------
+        Outcome[NDArray]
+            As many as `values`.
+
+        Raises
+        ------
+        ScriptError
+            As for `call`; the message shows the value at which the function failed.
+        """
+        done: Outcome[npt.NDArray[Any]] = self.call(
+            source, function, [values], filename=filename, limits=limits, expects=expects, variable="value",
+            each=True, cancelled=cancelled,
+        )  # fmt: skip
+        if len(done.value) != len(values):
+            message = f"{len(done.value)} results came back for {len(values)} values"
+            raise ScriptError("result", message, output=done.output, seconds=done.seconds)
+        return done
+
+    def transform(
+        self,
+        source: str,
+        series: pd.Series,
+        limits: Limits = _DEFAULT,
+        function: str = "fct",
+        *,
+        filename: str = "<custom_fct>",
+        cancelled: Cancelled | None = None,
+    ) -> Outcome[pd.Series]:
+        """Call a function of a whole series, with a DatetimeIndex; the expression's variable is ``se``.
+
+        Returns
+        -------
+        Outcome[pd.Series]
+            As `parse` returns frames; empty if the function gave nothing. It has the name of `series`.
+
+        Raises
+        ------
+        ScriptError
+            As for `call`.
+        """
+        done: Outcome[pd.Series | None] = self.call(
+            source, function, [series], filename=filename, limits=limits, expects="series", variable="se",
+            cancelled=cancelled,
+        )  # fmt: skip
+        empty = pd.Series(index=pd.DatetimeIndex([]).as_unit("us"), dtype="float64")
+        result = (empty if done.value is None else done.value).rename(series.name)
+        return Outcome(result, done.output, done.seconds, done.peak)
+
+    # -------------------------------------------------------------------------------------------- any call
+
+    def call(
+        self,
+        source: str,
+        function: str,
+        args: Sequence[Argument],
+        *,
+        filename: str = "<script>",
+        limits: Limits = _DEFAULT,
+        expects: Expects = "frame",
+        variable: str | None = None,
+        each: bool = False,
+        cancelled: Cancelled | None = None,
+    ) -> Outcome[Any]:
+        """Run a script's text and call one of its functions.
+
+        Parameters
+        ----------
+        source
+            The script.
+        function
+            The name of the function.
+        args
+            Its arguments. Bytes become `FileContent`, tables and frames a DataFrame, series a Series, arrays a list
+            of floats.
+        filename
+            What tracebacks call the script.
+        limits
+            What it may take.
+        expects
+            What the function has to return: a ``frame`` (None if nothing), a ``series`` (likewise), ``json`` (what
+            JSON can say), ``files`` (a dict of names and contents); with `each`, ``values`` or a ``mask``.
+        variable
+            If given, the text may also be an expression of this name, a lambda, or define one function of any name.
+        each
+            Call the function for each item of the only argument.
+        cancelled
+            Asked several times a second; the script is ended once it says True.
+
+        Raises
+        ------
+        ScriptError
+            If there is no result, whatever the reason.
+        Unavailable
+            If scripts cannot be run here.
+        """
+        if each != (expects in ("values", "mask")):
+            raise ValueError("`each` goes with values or a mask")
+        request = calls.encode(
+            source, function, args, filename=filename, expects=expects, variable=variable, each=each,
+            limit=limits.result,
+        )  # fmt: skip
+        for _ in range(2):
+            with contextlib.suppress(TemplateGone):
+                return self._attempt(self._ready(), request, expects, limits, cancelled)
+        raise Unavailable("users' scripts cannot be run: their template ended twice")
+
+    def _ready(self) -> Template:
+        with self._lock:
+            if self._closed:
+                raise Unavailable("the script runner is closed")
+            if self._template and not self._template.alive():
+                logger.warning("the template of the scripts has ended; another is started")
+                self._template.close()
+                self._template = None
+            if self._template is None:
+                if self._wanted and not sandbox.available():
+                    raise Unavailable("users' scripts cannot be run: bubblewrap is wanted, but does not work here")
+                self._template = Template(sandboxed=self.sandboxed)
+            return self._template
+
+    def _attempt(
+        self,
+        template: Template,
+        request: Sequence[wire.Buffer],
+        expects: Expects,
+        limits: Limits,
+        cancelled: Cancelled | None,
+    ) -> Outcome[Any]:
+        folder = template.spool / str(next(self._numbers))
+        with contextlib.ExitStack() as stack:
+            stack.callback(remove, folder)
+            ours, theirs = socket.socketpair()
+            stack.enter_context(ours)
+            with theirs, _closing(wire.memory(request)) as asked:
+                answer = stack.enter_context(_closing(wire.memory()))
+                order = {"folder": str(folder), "limits": dataclasses.asdict(limits)}
+                template.send(order, [theirs.fileno(), asked, answer])
+            reply, lost = _wait(ours, limits, cancelled)
+            if not reply and not lost:
+                # Nothing was run, so it may be tried again.
+                raise TemplateGone
+            return _judge(reply[1:], lost, answer, expects, limits)
+
+
+@contextlib.contextmanager
+def _closing(descriptor: int) -> Any:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _wait(supervisor: socket.socket, limits: Limits, cancelled: Cancelled | None) -> tuple[bytes, Kind | None]:
+    """Return what the supervisor says until it ends, and what went wrong if it never does."""
+    received = bytearray()
+    deadline = time.monotonic() + limits.wall + _GRACE_SECONDS
+    lost: Kind = "timeout"
+    poll = select.poll()
+    poll.register(supervisor, select.POLLIN)
+    while (left := deadline - time.monotonic()) > 0:
+        asking = cancelled is not None and lost == "timeout"
+        if poll.poll(min(left, _ASK_SECONDS) * 1000 if asking else left * 1000):
+            try:
+                piece = supervisor.recv(1 << 16)
+            except ConnectionError:
+                piece = b""
+            if not piece:
+                return bytes(received), None
+            received += piece
+            if len(received) > limits.output + MIB:
+                return b"", "killed"
+        elif asking and cancelled is not None and cancelled():
+            lost = "cancelled"
+            supervisor.shutdown(socket.SHUT_WR)
+            deadline = min(deadline, time.monotonic() + _GRACE_SECONDS)
+    return bytes(received), lost
+
+
+def _judge(reply: bytes, lost: Kind | None, answer: int, expects: Expects, limits: Limits) -> Outcome[Any]:
+    """Make of the supervisor's report and the child's result an outcome, or the error."""
+    if lost:
+        raise ScriptError(lost, "the script did not end, and had to be given up")
+    try:
+        report, (printed,) = wire.unpack(reply)
+    except ValueError:
+        raise ScriptError("killed", "the script ended the process that watched it") from None
+    output, seconds = bytes(printed).decode(errors="replace"), report["seconds"]
+    verdict = outcome.stopped(report, limits)
+    if verdict is None:
+        try:
+            message = wire.read(answer, limits.result + MIB)
+            if report["code"] or not message:
+                verdict = outcome.ended(report, limits)
+            else:
+                return Outcome(calls.decode(message, expects), output, seconds, report["peak"])
+        except ScriptError as error:
+            error.output, error.seconds = output, seconds
+            raise
+        except ValueError as error:
+            verdict = "result", f"what came back from the script cannot be taken: {error}"
+    raise ScriptError(*verdict, output=output, seconds=seconds)
