@@ -1,0 +1,1 @@
+"""The series store: points over time, how they are kept, selected, resampled and exported."""

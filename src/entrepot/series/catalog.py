@@ -1,0 +1,103 @@
+"""Which series there are: making, finding and listing them."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.series.models import Series
+
+GENERATOR_KINDS = ("importer", "cleaner", "analysis", "direct")
+CLOCKS = ("gmt", "tzt", "dst")
+LONGEST_NAME = 255
+
+
+def create_series(
+    session: Session,
+    *,
+    organization_id: str,
+    project_id: str,
+    generator_kind: str,
+    generator_id: str | None,
+    name: str,
+    **properties: Any,
+) -> Series:
+    """Make a series without points.
+
+    Parameters
+    ----------
+    session
+        A unit of work.
+    organization_id, project_id
+        Whose it is.
+    generator_kind, generator_id
+        What writes it: `importer`, `cleaner`, `analysis`, or `direct` (pushed by a client; no generator).
+    name
+        Unique among the series of its generator; of direct series, within the project.
+    **properties
+        Other columns of :class:`Series`: `unit`, `label`, `clock`, `timezone`, `freq`, `resample_rule`, `unit_type`.
+
+    Raises
+    ------
+    InvalidInput
+        When the name is empty or too long.
+    Conflict
+        When there is one of that name.
+    """
+    if not name.strip() or len(name) > LONGEST_NAME or "\0" in name:
+        raise InvalidInput.field("name", f"a series' name has 1 to {LONGEST_NAME} characters")
+    if generator_kind not in GENERATOR_KINDS:
+        raise InvalidInput.field("generator_kind", f"is one of {', '.join(GENERATOR_KINDS)}")
+    if properties.get("clock") not in (None, *CLOCKS):
+        raise InvalidInput.field("clock", f"is one of {', '.join(CLOCKS)}")
+    series = Series(
+        organization_id=organization_id,
+        project_id=project_id,
+        generator_kind=generator_kind,
+        generator_id=generator_id,
+        name=name,
+        **properties,
+    )
+    try:
+        with session.begin_nested():
+            session.add(series)
+    except IntegrityError as error:
+        raise Conflict(f"there is a series {name!r} already") from error
+    return series
+
+
+def get_series(session: Session, key: int | str) -> Series:
+    """Return a series by its `pk` or its `id`.
+
+    Raises
+    ------
+    NotFound
+        When there is none.
+    """
+    column = Series.pk if isinstance(key, int) else Series.id
+    series = session.scalars(select(Series).where(column == key)).one_or_none()
+    if series is None:
+        raise NotFound(f"no series {key}")
+    return series
+
+
+def list_series(session: Session, *, offset: int = 0, limit: int | None = None, **filters: str | None) -> list[Series]:
+    """Return series, newest first.
+
+    Parameters
+    ----------
+    session
+        Any session.
+    offset, limit
+        How many to skip and how many to return.
+    **filters
+        Columns that must equal a value, where it is not None: `organization_id`, `project_id`, `generator_kind`,
+        `generator_id`, `name`.
+    """
+    statement = select(Series).order_by(Series.pk.desc()).offset(offset).limit(limit)
+    for name, value in filters.items():
+        if value is not None:
+            statement = statement.where(getattr(Series, name) == value)
+    return list(session.scalars(statement))

@@ -1,0 +1,106 @@
+"""How the points of a chunk become bytes, and back.
+
+A chunk is a head (version, flags, number of points, length of the times' part, CRC-32 of what follows), the times, the
+values and, where any is set, the tags. Times at a constant step are that step and the first of them, which is both smaller
+and faster than to compress them; other times and the values are compressed by pcodec, bit for bit.
+"""
+
+import struct
+import zlib
+
+import numpy as np
+import orjson
+from pcodec import ChunkConfig, DeltaSpec
+from pcodec.standalone import simple_compress, simple_decompress, simple_decompress_into
+
+from entrepot.errors import EntrepotError
+from entrepot.series.points import Points, Times, Values
+
+VERSION = 1
+REGULAR, TAGGED = 1, 2
+
+_HEAD = struct.Struct("<BBxxIII")
+_REGULAR = struct.Struct("<qq")
+_SIZES = struct.Struct("<II")  # of the values' part and of the tags' names
+
+# Measured on chunks of 10,080 points: level 4 takes half the time of 8 to write, for 2 % more bytes. Times are best
+# taken as differences; looking for something better costs a quarter.
+_VALUES = ChunkConfig(compression_level=4)
+_TIMES = ChunkConfig(compression_level=4, delta_spec=DeltaSpec.try_consecutive(1))
+
+
+class DamagedChunk(EntrepotError):
+    """A stored chunk of points is damaged: run `entrepot check`, and restore it from a backup."""
+
+    code = "damaged"
+
+
+def encode(points: Points) -> bytes:
+    """Return the bytes of at least one point."""
+    times, flags = points.times, 0
+    step = int(times[1] - times[0]) if times.size > 1 else 0
+    if times[-1] - times[0] == step * (times.size - 1) and (times[1:] - times[:-1] == step).all():
+        flags |= REGULAR
+        stamps = _REGULAR.pack(int(times[0]), step)
+    else:
+        stamps = simple_compress(np.ascontiguousarray(times), _TIMES)
+    body = stamps + simple_compress(np.ascontiguousarray(points.values), _VALUES)
+    if points.tags is not None and any(tag is not None for tag in points.tags):
+        flags |= TAGGED
+        names = sorted({tag for tag in points.tags if tag is not None})
+        number = {tag: index for index, tag in enumerate(names)}
+        texts = orjson.dumps(names)
+        codes = simple_compress(np.array([number.get(tag, -1) for tag in points.tags], np.int32), _VALUES)
+        body += texts + codes + _SIZES.pack(len(body) - len(stamps), len(texts))
+    return _HEAD.pack(VERSION, flags, times.size, len(stamps), zlib.crc32(body)) + body
+
+
+def count(data: bytes) -> int:
+    """Return the number of points of a chunk without decoding it."""
+    return int(_head(data)[1])
+
+
+def decode(data: bytes) -> Points:
+    """Return a chunk's points.
+
+    Raises
+    ------
+    DamagedChunk
+        When these are not the bytes that were written.
+    """
+    number = count(data)
+    times, values = np.empty(number, np.int64), np.empty(number)
+    return Points(times, values, decode_into(data, times, values))
+
+
+def decode_into(data: bytes, times: Times, values: Values) -> np.ndarray[tuple[int], np.dtype[np.object_]] | None:
+    """Decode a chunk into arrays of the right size, and return its tags, None when no point has one."""
+    flags, number, size, checksum = _head(data)
+    body = memoryview(data)[_HEAD.size :]
+    if zlib.crc32(body) != checksum:
+        raise DamagedChunk
+    texts = codes = len(body)
+    if flags & TAGGED:
+        values_size, texts_size = _SIZES.unpack_from(body, len(body) - _SIZES.size)
+        texts = size + values_size
+        codes = texts + texts_size
+    if flags & REGULAR:
+        first, step = _REGULAR.unpack_from(body)
+        np.multiply(np.arange(number), step, out=times)
+        times += first
+    else:
+        simple_decompress_into(bytes(body[:size]), times)
+    simple_decompress_into(bytes(body[size:texts]), values)
+    if not flags & TAGGED:
+        return None
+    names = np.array([*orjson.loads(body[texts:codes]), None], object)
+    return names[simple_decompress(bytes(body[codes : -_SIZES.size]))]  # -1 is the last: None
+
+
+def _head(data: bytes) -> tuple[int, int, int, int]:
+    if len(data) < _HEAD.size:
+        raise DamagedChunk
+    version, flags, number, size, checksum = _HEAD.unpack_from(data)
+    if version != VERSION:
+        raise DamagedChunk(f"a stored chunk has the unknown format {version}: was it written by a newer version?")
+    return flags, number, size, checksum

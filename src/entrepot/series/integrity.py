@@ -1,0 +1,59 @@
+"""Checking what is stored: `entrepot check`."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from entrepot.errors import EntrepotError
+from entrepot.series import codec
+from entrepot.series.chunks import chunk_table, series_table, tail_table
+from entrepot.series.points import EMPTY, Points, concatenate, merge
+
+
+def check(session: Session) -> list[str]:
+    """Return what is wrong with the stored series, one sentence a problem; nothing when all is well.
+
+    Every chunk is decoded, so this takes as long as reading everything.
+    """
+    return [
+        f"series {row.pk}: {problem}"
+        for row in session.execute(select(series_table).order_by(series_table.c.pk)).all()
+        for problem in _problems(session, row)
+    ]
+
+
+def _problems(session: Session, row: object) -> Iterator[str]:
+    series = row._mapping  # type: ignore[attr-defined]  # noqa: SLF001 -- SQLAlchemy's documented name
+    parts: list[Points] = []
+    chunks = select(chunk_table).where(chunk_table.c.series == series["pk"]).order_by(chunk_table.c.bucket)
+    for chunk in session.execute(chunks):
+        where = f"chunk {chunk.bucket}"
+        try:
+            points = codec.decode(chunk.data)
+        except (EntrepotError, RuntimeError, ValueError) as error:
+            yield f"{where} cannot be read: {error}"
+            return
+        parts.append(points)
+        if not len(points) or (np.diff(points.times) <= 0).any() or not np.isfinite(points.values).all():
+            yield f"{where} is empty, not sorted by time, or holds values that are not finite"
+            return
+        if (chunk.count, chunk.first, chunk.last) != (len(points), points.times[0], points.times[-1]):
+            yield f"{where} does not hold what its row says"
+        width = series["width"]
+        if not width or chunk.bucket % width or not chunk.bucket <= chunk.first <= chunk.last < chunk.bucket + width:
+            yield f"{where} is not a window of {width} microseconds"
+    tail = session.execute(
+        select(tail_table).where(tail_table.c.series == series["pk"]).order_by(tail_table.c.time)
+    ).all()
+    if len(tail) != series["tail"]:
+        yield f"the tail has {len(tail)} rows instead of {series['tail']}"
+    waiting = Points(np.array([r.time for r in tail], np.int64), np.array([r.value for r in tail], np.float64))
+    stored = merge(concatenate(parts) if parts else EMPTY, waiting)
+    found = (len(stored), None, None, None)
+    if len(stored):
+        found = (len(stored), int(stored.times[0]), int(stored.times[-1]), float(stored.values[-1]))
+    said = (series["count"], series["first"], series["last"], series["last_value"])
+    if found != said:
+        yield f"its row says {said}, it holds {found} (count, first, last, last value)"

@@ -1,0 +1,90 @@
+"""Tables of the series store."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint, event, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from entrepot.db import Base, Instant, new_id, now
+
+# SQLite numbers rows by itself only where the column is INTEGER, whose values have 64 bits there anyway.
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Series(Base):
+    """Values over time, with their unit, their clock, and a summary of the points.
+
+    Times are microseconds since 1970 in UTC; of a series whose clock is unknown, they are its stamps as delivered.
+    """
+
+    __tablename__ = "series"
+    __table_args__ = (
+        UniqueConstraint("generator_id", "name"),
+        # Series pushed directly have no generator, and SQL holds nulls to be distinct.
+        Index(
+            "uq_series_direct",
+            "project_id",
+            "name",
+            unique=True,
+            sqlite_where=text("generator_id IS NULL"),
+            postgresql_where=text("generator_id IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},  # clients keep keys: that of a deleted series must not come back
+    )
+
+    pk: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
+    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    project_id: Mapped[str] = mapped_column(String(36), index=True)
+    generator_kind: Mapped[str] = mapped_column(String(16))
+    generator_id: Mapped[str | None] = mapped_column(String(36))
+    name: Mapped[str] = mapped_column(String(255))
+    unit: Mapped[str] = mapped_column(String(255), default="")
+    label: Mapped[str] = mapped_column(String(255), default="")
+    clock: Mapped[str | None] = mapped_column(String(3))
+    timezone: Mapped[str | None] = mapped_column(String(64))
+    freq: Mapped[str | None] = mapped_column(String(32))
+    resample_rule: Mapped[str] = mapped_column(String(8), default="mean")
+    unit_type: Mapped[str | None] = mapped_column(String(16))
+    locked: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+
+    count: Mapped[int] = mapped_column(BigInteger, default=0)
+    first: Mapped[int | None] = mapped_column(BigInteger)
+    last: Mapped[int | None] = mapped_column(BigInteger)
+    last_value: Mapped[float | None]
+    width: Mapped[int] = mapped_column(BigInteger, default=0)  # of a chunk's window; 0 while there is no chunk
+    tail: Mapped[int] = mapped_column(Integer, default=0)  # rows of SeriesTail
+    written: Mapped[datetime | None] = mapped_column(Instant)  # when points last changed
+
+
+class SeriesChunk(Base):
+    """The points of one window of time, sorted, unique by time, compressed (see :mod:`entrepot.series.codec`)."""
+
+    __tablename__ = "series_chunk"
+
+    series: Mapped[int] = mapped_column(Key, ForeignKey("series.pk", ondelete="CASCADE"), primary_key=True)
+    bucket: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # the window's start
+    count: Mapped[int] = mapped_column(Integer)
+    first: Mapped[int] = mapped_column(BigInteger)
+    last: Mapped[int] = mapped_column(BigInteger)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SeriesTail(Base):
+    """A point that waits to be folded into a chunk; where both have one of the same time, this one counts."""
+
+    __tablename__ = "series_tail"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    series: Mapped[int] = mapped_column(Key, ForeignKey("series.pk", ondelete="CASCADE"), primary_key=True)
+    time: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    value: Mapped[float]
+    tag: Mapped[str | None] = mapped_column(String(255))
+
+
+@event.listens_for(SeriesChunk.__table__, "after_create")
+def _store_chunks_as_they_are(target: object, connection: object, **_: object) -> None:
+    """Keep PostgreSQL from trying to compress what is compressed already."""
+    if connection.dialect.name == "postgresql":  # type: ignore[attr-defined]
+        connection.execute(text("ALTER TABLE series_chunk ALTER COLUMN data SET STORAGE EXTERNAL"))  # type: ignore[attr-defined]

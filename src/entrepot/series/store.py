@@ -1,0 +1,415 @@
+"""Writing and reading points: the verbs of the series store, on a unit of work of the caller.
+
+Writers of one series take turns: each holds the series' row until its transaction ends. A unit of work that writes several
+series in several calls takes them all first, with :func:`lock`, so that two of them cannot wait for each other.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.util import identity_key
+
+from entrepot.db import now
+from entrepot.errors import InvalidInput, NotFound
+from entrepot.series import chunks
+from entrepot.series.catalog import create_series, get_series, list_series
+from entrepot.series.chunks import Head, chunk_table, series_table
+from entrepot.series.integrity import check
+from entrepot.series.models import Series
+from entrepot.series.points import EARLIEST, EMPTY, LATEST, Points, Tags, Times, compare, concatenate, merge, tidy
+
+__all__ = [
+    "Points",
+    "Written",
+    "append",
+    "append_many",
+    "check",
+    "create_series",
+    "delete_after",
+    "delete_series",
+    "fold",
+    "fold_due",
+    "get_series",
+    "list_series",
+    "lock",
+    "read",
+    "read_many",
+    "replace_range",
+]
+
+FOLD_AT = 64  # rows of the tail; as many points or more go straight to the chunks
+TAIL_LIMIT = 512  # rows of the tail from which writers fold themselves, should nobody else do it
+IDLE = timedelta(minutes=1)  # without a write, after which fewer rows are folded too
+
+Inclusive = Literal["left", "right", "both", "neither"]
+Input = tuple[npt.ArrayLike, npt.ArrayLike] | tuple[npt.ArrayLike, npt.ArrayLike, Sequence[str | None] | Tags | None]
+_NONE: Times = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did.
+
+    Attributes
+    ----------
+    added, replaced, unchanged, deleted
+        Numbers of points: new, with another value or tag than before, as before, gone.
+    changed
+        Times of the points added, replaced or deleted, sorted; empty when the writer did not ask for a report.
+    """
+
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    changed: Times = field(default_factory=lambda: _NONE)
+
+
+def append(
+    session: Session,
+    pk: int,
+    times: npt.ArrayLike,
+    values: npt.ArrayLike,
+    tags: Sequence[str | None] | Tags | None = None,
+    *,
+    report: bool = True,
+) -> Written:
+    """Write points to a series; the last write of a time wins, also within one call.
+
+    Parameters
+    ----------
+    session
+        A unit of work (`Database.write`).
+    pk
+        Key of the series.
+    times
+        Microseconds since 1970 in UTC, in any order; a time may come several times.
+    values
+        As many floats; NaN is no point, and does not erase an older value.
+    tags
+        As many texts or Nones.
+    report
+        Whether `Written.changed` is wanted.
+
+    Raises
+    ------
+    InvalidInput
+        When values are infinite, lengths differ or times are outside the years 1 to 9999.
+    NotFound
+        When there is no such series.
+    """
+    return append_many(session, {pk: (times, values, tags)}, report=report)[pk]
+
+
+def append_many(session: Session, batch: Mapping[int, Input], *, report: bool = True) -> dict[int, Written]:
+    """Write points to several series (key to times, values and perhaps tags); see :func:`append`."""
+    points = {pk: tidy(*parts) for pk, parts in sorted(batch.items())}
+    heads = _heads(session, points)
+    written, tail = {}, []
+    for pk, new in points.items():
+        head = heads[pk]
+        late = bool(len(new)) and head.last is not None and int(new.times[0]) <= head.last
+        if late or len(new) + head.tail >= TAIL_LIMIT or len(new) >= FOLD_AT:
+            written[pk] = _change(session, head, new)
+        elif len(new):
+            tail += _rows(head, new)
+            head.tail += len(new)
+            _extend(head, new, added=len(new))
+            written[pk] = Written(added=len(new), changed=new.times)
+        else:
+            written[pk] = Written()
+    if tail:
+        chunks.save_tail(session, tail, fresh=True)
+    _save_heads(session, [heads[pk] for pk, result in written.items() if result.added or result.replaced])
+    if not report:
+        return {pk: Written(w.added, w.replaced, w.unchanged, w.deleted) for pk, w in written.items()}
+    return written
+
+
+def replace_range(
+    session: Session,
+    pk: int,
+    start: int | None,
+    stop: int | None,
+    times: npt.ArrayLike,
+    values: npt.ArrayLike,
+    tags: Sequence[str | None] | Tags | None = None,
+) -> Written:
+    """Make the points of a series in [start, stop) exactly these; None is no bound.
+
+    `Written.changed` holds only the times whose value (bit for bit) or tag really changed, appeared or disappeared.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`append`, and when a time is outside the range.
+    NotFound
+        When there is no such series.
+    """
+    new = tidy(times, values, tags)
+    low, high = _clip(start, EARLIEST), _clip(stop, LATEST + 1)
+    if len(new) and (new.times[0] < low or new.times[-1] >= high):
+        raise InvalidInput.field("times", "a time is outside the range that is to be replaced")
+    head = _heads(session, [pk])[pk]
+    written = _change(session, head, new, (low, high))
+    if written.changed.size:
+        _save_heads(session, [head])
+    return written
+
+
+def delete_after(session: Session, pk: int, instant: int) -> Written:
+    """Delete the points of a series at and after an instant (microseconds since 1970)."""
+    return replace_range(session, pk, instant, None, _NONE, np.empty(0))
+
+
+def delete_series(session: Session, pk: int) -> None:
+    """Delete a series with all its points.
+
+    Raises
+    ------
+    NotFound
+        When there is no such series.
+    """
+    lock(session, [pk])
+    session.execute(delete(Series).where(Series.pk == pk))
+
+
+def lock(session: Session, pks: Iterable[int]) -> None:
+    """Take these series for writing until the transaction ends.
+
+    Raises
+    ------
+    NotFound
+        When one of them does not exist.
+    """
+    _heads(session, pks)
+
+
+def read(
+    session: Session,
+    pk: int,
+    start: int | None = None,
+    stop: int | None = None,
+    *,
+    limit: int | None = None,
+    newest: bool = False,
+    inclusive: Inclusive = "left",
+) -> Points:
+    """Return the points of a series between two times; none when there is no such series.
+
+    Parameters
+    ----------
+    session
+        Any session; chunks and tail are read in one statement, so it needs no snapshot for one series to be whole.
+    pk
+        Key of the series.
+    start, stop
+        Microseconds since 1970; None is no bound.
+    limit
+        Most points: the oldest of the range, or with `newest` the newest. Always sorted by time.
+    inclusive
+        Which of the bounds belong to the range.
+    """
+    low, high = _bounds(start, stop, inclusive)
+    if limit is None:
+        return chunks.load(session, [pk], low, high)[pk]
+    if limit <= 0:
+        return EMPTY
+    low, high = chunks.narrow(session, pk, low, high, limit, newest=newest)
+    points = chunks.load(session, [pk], low, high)[pk]
+    return points[-limit:] if newest else points[:limit]
+
+
+def read_many(
+    session: Session,
+    pks: Sequence[int],
+    start: int | None = None,
+    stop: int | None = None,
+    limit: int | None = None,
+    *,
+    inclusive: Inclusive = "left",
+) -> dict[int, Points]:
+    """Return the points of several series, at most `limit` of each, the oldest; see :func:`read`."""
+    if limit is None:
+        return chunks.load(session, pks, *_bounds(start, stop, inclusive))
+    return {pk: read(session, pk, start, stop, limit=limit, inclusive=inclusive) for pk in pks}
+
+
+def fold(session: Session, pk: int) -> None:
+    """Move a series' tail into its chunks."""
+    heads = _heads(session, [pk])
+    _fold(session, heads[pk])
+    _save_heads(session, heads.values(), written=False)
+
+
+def fold_due(session: Session, limit: int = 50, *, idle: timedelta = IDLE) -> int:
+    """Fold the tails that are long enough, or idle, of at most `limit` series that nobody is writing; return how many."""
+    due = or_(
+        series_table.c.tail >= FOLD_AT,
+        and_(series_table.c.tail > 0, series_table.c.written < now() - idle),
+    )
+    statement = _HEADS.where(due).limit(limit).with_for_update(key_share=True, skip_locked=True)
+    heads = [Head(*row) for row in session.execute(statement)]
+    for head in heads:
+        _fold(session, head)
+    _save_heads(session, heads, written=False)
+    return len(heads)
+
+
+def _heads(session: Session, pks: Iterable[int]) -> dict[int, Head]:
+    """Return the rows of these series, locked in the order of their keys."""
+    wanted = sorted(set(pks))
+    heads: dict[int, Head] = {}
+    for at in range(0, len(wanted), chunks.BATCH):
+        rows = session.execute(_HEADS_OF, {"pks": wanted[at : at + chunks.BATCH]})
+        heads.update((row[0], Head(*row)) for row in rows)
+    if len(heads) < len(wanted):
+        raise NotFound(f"no series {next(pk for pk in wanted if pk not in heads)}")
+    return heads
+
+
+def _save_heads(session: Session, heads: Iterable[Head], *, written: bool = True) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "row": head.pk,
+            "count": head.count,
+            "first": head.first,
+            "last": head.last,
+            "last_value": head.last_value,
+            "width": head.width,
+            "tail": head.tail,
+        }
+        for head in heads
+    ]
+    if not rows:
+        return
+    if written:
+        instant = now()
+        for row in rows:
+            row["written"] = instant
+    session.execute(_SAVE_HEAD_WRITTEN if written else _SAVE_HEAD, rows)
+    for row in rows:
+        loaded = session.identity_map.get(identity_key(Series, row["row"]))
+        if loaded is not None:
+            session.expire(loaded, [name for name in row if name != "row"])
+
+
+def _change(session: Session, head: Head, new: Points, within: tuple[int, int] | None = None) -> Written:
+    """Write `new`; where a range is given, its other points go."""
+    old = _touched(session, head, new, within)
+    kept = old
+    if within is not None:
+        inside = old.within(*within)
+        kept = concatenate([old[: inside.start], old[inside.stop :]])
+    whole = merge(kept, new)
+    difference = compare(old, whole)
+    changes, gone = whole[difference.added | difference.replaced], old.times[difference.deleted]
+    added, replaced = int(difference.added.sum()), int(difference.replaced.sum())
+    written = Written(added, replaced, len(new) - added - replaced, gone.size, np.sort(np.append(changes.times, gone)))
+    if not written.changed.size:
+        return written
+    if not gone.size and len(changes) < FOLD_AT and len(changes) + head.tail < TAIL_LIMIT:
+        held = chunks.tail_times(session, head, int(changes.times[0]), int(changes.times[-1]) + 1)
+        chunks.save_tail(session, _rows(head, changes), fresh=False)
+        head.tail += len(changes) - int(np.isin(changes.times, held).sum())
+    else:
+        _save_chunks(session, head, whole, written.changed)
+    _extend(head, changes, added=added)
+    if gone.size:
+        head.count -= gone.size
+        _find_ends(session, head, gone)
+    return written
+
+
+def _touched(session: Session, head: Head, new: Points, within: tuple[int, int] | None) -> Points:
+    """Return the points of every window that a change touches; all points while there are no windows yet."""
+    if head.first is None or head.last is None:
+        return EMPTY
+    if not head.width:
+        return chunks.load(session, [head.pk])[head.pk]
+    if within is None:
+        return chunks.load_windows(session, head, np.unique(head.window(new.times)))
+    edges = new.times[[0, -1]].tolist() if len(new) else []
+    low, high = max(within[0], head.first), min(within[1] - 1, head.last)
+    if low <= high:
+        edges += [low, high]
+    if not edges:
+        return EMPTY
+    start, last = head.window(np.array([min(edges), max(edges)])).tolist()
+    return chunks.load(session, [head.pk], start, last + head.width)[head.pk]
+
+
+def _fold(session: Session, head: Head) -> None:
+    touched = chunks.tail_times(session, head)
+    if touched.size:
+        windows = np.unique(head.window(touched)) if head.width else None
+        points = (
+            chunks.load(session, [head.pk])[head.pk] if windows is None else chunks.load_windows(session, head, windows)
+        )
+        _save_chunks(session, head, points, touched)
+
+
+def _save_chunks(session: Session, head: Head, points: Points, touched: Times) -> None:
+    if not head.width:
+        head.width = chunks.width_for(points.times)
+        touched = np.append(points.times, touched)
+    chunks.save(session, head, points, touched)
+    chunks.refit(session, head)
+
+
+def _rows(head: Head, points: Points) -> list[dict[str, Any]]:
+    tags = [None] * len(points) if points.tags is None else points.tags.tolist()
+    return [
+        {"series": head.pk, "time": time, "value": value, "tag": tag}
+        for time, value, tag in zip(points.times.tolist(), points.values.tolist(), tags, strict=True)
+    ]
+
+
+def _extend(head: Head, points: Points, *, added: int) -> None:
+    """Let the summary know of points that were written."""
+    head.count += added
+    if len(points):
+        first, last = int(points.times[0]), int(points.times[-1])
+        if head.last is None or last >= head.last:
+            head.last, head.last_value = last, float(points.values[-1])
+        head.first = first if head.first is None else min(first, head.first)
+
+
+def _find_ends(session: Session, head: Head, gone: Times) -> None:
+    """Correct the summary after points have gone."""
+    if not head.count:
+        head.first = head.last = head.last_value = None
+        head.width = 0
+        return
+    if head.first in gone[[0, -1]]:
+        head.first = int(read(session, head.pk, limit=1).times[0])
+    if head.last in gone[[0, -1]]:
+        newest = read(session, head.pk, limit=1, newest=True)
+        head.last, head.last_value = int(newest.times[0]), float(newest.values[0])
+
+
+def _bounds(start: int | None, stop: int | None, inclusive: Inclusive) -> tuple[int | None, int | None]:
+    """Return the bounds of the half-open range of microseconds."""
+    low = None if start is None else _clip(start + (inclusive in {"right", "neither"}), EARLIEST)
+    high = None if stop is None else _clip(stop + (inclusive in {"right", "both"}), LATEST + 1)
+    return low, high
+
+
+def _clip(time: int | None, default: int) -> int:
+    return default if time is None else min(max(time, EARLIEST), LATEST + 1)
+
+
+_HEADS = select(*(series_table.c[name] for name in Head.__slots__)).order_by(series_table.c.pk)
+_HEADS_OF = _HEADS.where(series_table.c.pk.in_(bindparam("pks", expanding=True))).with_for_update(key_share=True)
+_SAVE_HEAD = (
+    update(series_table)
+    .where(series_table.c.pk == bindparam("row"))
+    .values({name: bindparam(name) for name in Head.__slots__ if name != "pk"})
+)
+_SAVE_HEAD_WRITTEN = _SAVE_HEAD.values(written=bindparam("written"))
