@@ -1,0 +1,110 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from entrepot.errors import InvalidInput, NotFound
+from entrepot.pipeline import folders
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "gate"
+    (root / "b" / "deep").mkdir(parents=True)
+    (root / "b" / "deep" / "2.csv").write_bytes(b"22")
+    (root / "a b é.csv").write_bytes(b"1")
+    (root / "b.csv").write_bytes(b"")
+    (tmp_path / "secret").write_text("outside")
+    return root
+
+
+@pytest.mark.parametrize("path", ["/b/deep/2.csv", "b/deep/2.csv", "//b/./deep//2.csv"])
+def test_resolve_finds_what_lies_below(root: Path, path: str) -> None:
+    assert folders.resolve(root, path) == root / "b" / "deep" / "2.csv"
+
+
+def test_resolve_names_what_does_not_exist_yet(tmp_path: Path) -> None:
+    assert folders.resolve(tmp_path / "missing", "/new") == tmp_path / "missing" / "new"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["..", "/../secret", "b/../../secret", "b/..", "a\0b", "a\nb", ".entrepot-x", "\ud800", "é" * 128, "a/" * 2001],
+)
+def test_resolve_refuses(root: Path, path: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        folders.resolve(root, path)
+    assert "path" in error.value.fields
+
+
+def test_a_loop_of_links_is_no_way(root: Path) -> None:
+    (root / "loop").symlink_to(root / "loop")
+    assert folders.resolve(root, "loop") == root / "loop"
+    assert folders.list_files(root, "loop") == []
+    with pytest.raises(NotFound):
+        folders.list_dir(root, "loop")
+
+
+def test_links_lead_nowhere(root: Path, tmp_path: Path) -> None:
+    (root / "out").symlink_to(tmp_path)
+    (root / "file").symlink_to(tmp_path / "secret")
+    for path in ("out", "out/secret", "file"):
+        with pytest.raises(NotFound):
+            folders.resolve(root, path)
+    assert [entry.path for entry in folders.list_files(root)] == ["a b é.csv", "b.csv", "b/deep/2.csv"]
+
+
+def test_list_files(root: Path) -> None:
+    entries = folders.list_files(root)
+    assert [(entry.path, entry.size) for entry in entries] == [("a b é.csv", 1), ("b.csv", 0), ("b/deep/2.csv", 2)]
+    assert entries[2].modified == (root / "b" / "deep" / "2.csv").stat().st_mtime
+    assert [entry.path for entry in folders.list_files(root, "/b")] == ["b/deep/2.csv"]
+    assert folders.list_files(root, "/nothing") == []
+    assert folders.list_files(root / "nothing") == []
+
+
+def test_list_files_leaves_out_what_is_no_file(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    (root / os.fsdecode(b"latin-\xe9.csv")).write_bytes(b"")
+    (root / f"{folders.HIDDEN_PREFIX}1").write_bytes(b"")
+    assert [entry.path for entry in folders.list_files(root)] == ["a b é.csv", "b.csv", "b/deep/2.csv"]
+
+
+def test_list_dir(root: Path) -> None:
+    assert [(entry.name, entry.type) for entry in folders.list_dir(root)] == [
+        ("a b é.csv", "file"),
+        ("b", "directory"),
+        ("b.csv", "file"),
+    ]
+    assert [(entry.path, entry.name) for entry in folders.list_dir(root, "b")] == [("b/deep", "deep")]
+    for missing in ("nothing", "b.csv"):
+        with pytest.raises(NotFound):
+            folders.list_dir(root, missing)
+
+
+def test_write_atomically_replaces(root: Path) -> None:
+    assert folders.write_atomically(root / "b.csv", [b"ab", b"c"]) == 3
+    assert (root / "b.csv").read_bytes() == b"abc"
+
+
+def test_write_atomically_leaves_nothing_when_it_fails(root: Path) -> None:
+    def chunks():
+        yield b"new"
+        assert [entry.path for entry in folders.list_dir(root)] == ["a b é.csv", "b", "b.csv"]
+        raise OSError("disk full")
+
+    (root / "b.csv").write_bytes(b"old")
+    with pytest.raises(OSError, match="disk full"):
+        folders.write_atomically(root / "b.csv", chunks())
+    assert (root / "b.csv").read_bytes() == b"old"
+    assert not list(root.glob(".*"))
+
+
+def test_what_a_killed_writer_left_is_removed_later(root: Path) -> None:
+    old, fresh = root / f"{folders.HIDDEN_PREFIX}old", root / f"{folders.HIDDEN_PREFIX}fresh"
+    for path in (old, fresh):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    folders.write_atomically(root / "b.csv", [])
+    assert not old.exists()
+    assert fresh.exists()
