@@ -153,6 +153,9 @@ class Analysis(Generator, Base):
 
     active: Mapped[bool] = mapped_column(default=False)
     is_obsolete: Mapped[bool] = mapped_column(default=False)
+    #: The interval that its runs have covered, in microseconds, UTC, half-open; null before the first.
+    computed_start: Mapped[int | None] = mapped_column(BigInteger)
+    computed_stop: Mapped[int | None] = mapped_column(BigInteger)
     config: Mapped["AnalysisConfig | None"] = relationship(back_populates="analysis", passive_deletes=True)
     inputs: Mapped[list["AnalysisInput"]] = relationship(order_by="AnalysisInput.pk", passive_deletes=True)
     outputs: Mapped[list["AnalysisOutput"]] = relationship(order_by="AnalysisOutput.pk", passive_deletes=True)

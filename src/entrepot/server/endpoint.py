@@ -147,12 +147,7 @@ class Endpoint:
         services: Services = request.app.state.services
         write = self.write if self.write is not None else self.method not in ("GET", "HEAD")
         try:
-            principal = NOBODY
-            if self.access == "member":
-                # Apart from the unit of work: checking a password is slow, and a writer holds SQLite for itself.
-                with services.database.read() as session:
-                    principal = request.app.state.authenticator.authenticate(session, request.headers)
-                principal.require_scope(self.area, self.right)
+            principal = authenticate(request, self.area, self.right) if self.access == "member" else NOBODY
             with services.database.write() if write else services.database.read() as session:
                 call = Call(request, services, principal, session, body)
                 result = self.handler(call)
@@ -166,6 +161,18 @@ class Endpoint:
             log.exception("unexpected error", method=request.method, path=request.url.path)
             return errors(EntrepotError("The server failed; the log has the details."))
         return answer
+
+
+def authenticate(request: Request, area: str, right: Right) -> Principal:
+    """Return who sends the request, its key being scoped to this; blocks, so call it in a thread.
+
+    It has a transaction of its own: checking a password is slow, and a writer holds SQLite for itself.
+    """
+    services: Services = request.app.state.services
+    with services.database.read() as session:
+        principal: Principal = request.app.state.authenticator.authenticate(session, request.headers)
+    principal.require_scope(area, right)
+    return principal
 
 
 async def read_body(request: Request, limit: int) -> bytes:

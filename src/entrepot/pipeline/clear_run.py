@@ -1,0 +1,111 @@
+"""Clearing and resetting: deleting what a generator made, whole or from an instant, and what follows downstream."""
+
+from typing import Any
+
+import numpy as np
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from entrepot import jobs
+from entrepot.db import now
+from entrepot.events import emit
+from entrepot.pipeline import dirty
+from entrepot.pipeline.actions import enqueue_clear, forget_progress, mark_obsolete
+from entrepot.pipeline.generators import (
+    AnyGenerator,
+    clock_of,
+    drop_series,
+    enqueue_run,
+    find_generator,
+    raw_changed,
+    series_by_name,
+    series_changed,
+)
+from entrepot.pipeline.models import Cleaner, ImportedFile, Importer, Unitcleaner
+from entrepot.series import store
+from entrepot.series.clocks import Clock, to_utc
+
+
+@jobs.task("importer.clear")
+@jobs.task("cleaner.clear")
+@jobs.task("analysis.clear")
+def run(context: jobs.JobContext) -> dict[str, Any]:
+    """Clear a generator in one transaction; a reset then has it run."""
+    payload = context.job.payload
+    with context.unit() as session:
+        generator = find_generator(session, payload["id"])
+        if generator is None:
+            raise jobs.Refused(f"The {context.job.kind.partition('.')[0]} was deleted.")
+        report = (
+            _clear_from(session, generator, payload["instant"])
+            if payload["instant"] is not None
+            else _clear(session, generator)
+        )
+        generator.last_clear = now()
+        emit(
+            session,
+            generator.kind,
+            "cleared",
+            generator.id,
+            organization_id=generator.organization_id,
+            project_id=generator.project_id,
+            data=report,
+        )
+        if payload["run"]:
+            enqueue_run(session, generator)
+        context.finish(session, report)
+    return report
+
+
+def _clear(session: Session, generator: AnyGenerator) -> dict[str, Any]:
+    names = drop_series(session, generator)
+    if isinstance(generator, Importer):
+        generator.last_imported_path = generator.latest_imported_mdate = None
+        session.execute(delete(ImportedFile).where(ImportedFile.importer_id == generator.id))
+        enqueue_clear(session, generator.cleaner, then_run=False)
+    elif isinstance(generator, Cleaner):
+        for unitcleaner in _unitcleaners(session, generator):
+            dirty.forget(session, unitcleaner.id)
+            dirty.mark(session, unitcleaner.id, "", [dirty.ALWAYS])
+    else:
+        dirty.forget(session, generator.id)
+        forget_progress(session, generator)
+        generator.is_obsolete = False
+    mark_obsolete(session, generator, names)
+    return {"series": names}
+
+
+def _clear_from(session: Session, generator: AnyGenerator, instant_us: int) -> dict[str, Any]:
+    """Delete points from an instant on, given in the clock in which the generator's series are presented."""
+    changed, deleted = {}, 0
+    for name, series in series_by_name(session, generator.id).items():
+        written = store.delete_after(session, series.pk, _in_utc(instant_us, clock_of(series.clock, series.timezone)))
+        changed[name] = written.changed
+        deleted += written.deleted
+    if isinstance(generator, Importer):
+        touched = [raw_changed(session, generator.cleaner, name, stamps) for name, stamps in changed.items()]
+        if any(touched):
+            enqueue_run(session, generator.cleaner)
+    elif isinstance(generator, Cleaner):
+        for unitcleaner in _unitcleaners(session, generator):
+            # One day earlier than the instant, whatever the clock of the raw series: what is equal stays as it is.
+            dirty.mark(session, unitcleaner.id, "", [(instant_us - dirty.DAY, dirty.ALWAYS[1])])
+    else:
+        start = (
+            _in_utc(instant_us, clock_of(generator.config.clock, generator.config.output_timezone))
+            if generator.config
+            else 0
+        )
+        if generator.computed_stop is not None and generator.computed_stop > start:
+            generator.computed_stop = max(start, generator.computed_start or start)
+    series_changed(session, generator, changed)
+    return {"from": instant_us, "deleted": deleted}
+
+
+def _in_utc(instant_us: int, clock: Clock) -> int:
+    return int(to_utc(np.array([instant_us], dtype=np.int64), clock)[0])
+
+
+def _unitcleaners(session: Session, cleaner: Cleaner) -> list[Unitcleaner]:
+    query = select(Unitcleaner).where(Unitcleaner.cleaner_id == cleaner.id).order_by(Unitcleaner.pk)
+    return list(session.scalars(query))

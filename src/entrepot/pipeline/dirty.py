@@ -1,0 +1,70 @@
+"""What changed upstream and was not yet looked at: intervals to recompute, kept in the database until settled."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from entrepot.pipeline.models import Dirty
+
+DAY = 86_400_000_000
+#: Stands for all times; microseconds, far outside of any calendar.
+ALWAYS = (-(2**62), 2**62)
+#: Changes nearer to each other than this are recomputed together.
+_GAP = DAY
+_MOST_SPANS = 200
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The intervals that a consumer has to recompute, by source, and up to which mark they are known."""
+
+    spans: dict[str, list[tuple[int, int]]]
+    up_to: int
+
+    def __bool__(self) -> bool:
+        return bool(self.spans)
+
+
+def spans(changed: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Group sorted stamps that changed into few half-open intervals ``[start, stop)`` around them."""
+    if changed.size == 0:
+        return []
+    gaps = np.diff(changed)
+    cuts = np.flatnonzero(gaps > _GAP)
+    if cuts.size >= _MOST_SPANS:
+        cuts = np.sort(cuts[np.argsort(gaps[cuts])[-(_MOST_SPANS - 1) :]])
+    starts = changed[np.concatenate(([0], cuts + 1))]
+    stops = changed[np.concatenate((cuts, [changed.size - 1]))] + 1
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
+
+
+def mark(session: Session, consumer_id: str, source: str, intervals: Iterable[tuple[int, int]]) -> None:
+    """Note that these intervals of a consumer's source changed."""
+    rows = [{"consumer_id": consumer_id, "source": source, "start": a, "stop": b} for a, b in intervals]
+    if rows:
+        session.execute(insert(Dirty), rows)
+
+
+def pending(session: Session, consumer_id: str) -> Pending:
+    """Return what the consumer has to recompute."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    up_to = 0
+    query = select(Dirty.pk, Dirty.source, Dirty.start, Dirty.stop).where(Dirty.consumer_id == consumer_id)
+    for pk, source, start, stop in session.execute(query.order_by(Dirty.start)):
+        found.setdefault(source, []).append((start, stop))
+        up_to = max(up_to, pk)
+    return Pending(found, up_to)
+
+
+def settle(session: Session, consumer_id: str, done: Pending) -> None:
+    """Forget what was recomputed; marks made meanwhile stay."""
+    session.execute(delete(Dirty).where(Dirty.consumer_id == consumer_id, Dirty.pk <= done.up_to))
+
+
+def forget(session: Session, consumer_id: str) -> None:
+    """Forget all marks of a consumer that is cleared or deleted."""
+    session.execute(delete(Dirty).where(Dirty.consumer_id == consumer_id))

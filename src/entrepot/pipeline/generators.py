@@ -1,0 +1,141 @@
+"""What importers, cleaners and analyses have in common: finding them, their series, and those who consume them."""
+
+from collections.abc import Iterable
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from entrepot import jobs
+from entrepot.errors import NotFound
+from entrepot.identity import Principal, Right
+from entrepot.pipeline import dirty
+from entrepot.pipeline.models import Analysis, AnalysisInput, Cleaner, Importer, Unitcleaner
+from entrepot.series import store
+from entrepot.series.clocks import Clock, Kind
+from entrepot.series.models import Series
+
+AnyGenerator = Importer | Cleaner | Analysis
+KINDS: dict[str, type[AnyGenerator]] = {model.kind: model for model in (Importer, Cleaner, Analysis)}
+
+
+def find_generator(session: Session, generator_id: str, kind: str | None = None) -> AnyGenerator | None:
+    """Return the importer, cleaner or analysis of this id; ids are unique across the three."""
+    for model in [KINDS[kind]] if kind else KINDS.values():
+        generator = session.scalar(select(model).where(model.id == generator_id))
+        if isinstance(generator, Importer | Cleaner | Analysis):
+            return generator
+    return None
+
+
+def get_generator(session: Session, principal: Principal, generator_id: str, right: Right = "read") -> AnyGenerator:
+    """Return a generator on which the caller has the right; NotFound when it belongs to others."""
+    generator = find_generator(session, generator_id)
+    if generator is None:
+        raise NotFound("Generator not found.")
+    principal.require(right, generator.organization_id, "Generator")
+    return generator
+
+
+def clock_of(kind: str | None, timezone: str | None) -> Clock:
+    """Return the clock that stored fields name; they were checked before they were stored."""
+    return Clock(cast("Kind | None", kind), timezone)
+
+
+def series_by_name(session: Session, generator_id: str) -> dict[str, Series]:
+    """Return the series that a generator made, by name, in the order of their creation."""
+    query = select(Series).where(Series.generator_id == generator_id).order_by(Series.pk)
+    return {series.name: series for series in session.scalars(query)}
+
+
+def enqueue_run(
+    session: Session, generator: AnyGenerator, *, user_id: str | None = None, requested: bool = False
+) -> jobs.Job:
+    """Have the generator run; one that already waits to run is not queued twice.
+
+    ``requested`` runs are somebody's wish and say when they cannot be fulfilled; others skip silently.
+    """
+    return jobs.enqueue(
+        session,
+        f"{generator.kind}.run",
+        {"id": generator.id, "requested": requested},
+        organization_id=generator.organization_id,
+        project_id=generator.project_id,
+        user_id=user_id,
+        key=job_key(generator.id),
+        coalesce=f"{generator.kind}.run:{generator.id}:{requested}",
+    )
+
+
+def job_key(generator_id: str) -> str:
+    """Return the key under which a generator's jobs take turns."""
+    return f"generator:{generator_id}"
+
+
+def consumers_of_raw(session: Session, cleaner: Cleaner, name: str) -> list[Unitcleaner]:
+    """Return the unit cleaners that read a raw series."""
+    query = select(Unitcleaner).where(Unitcleaner.cleaner_id == cleaner.id, Unitcleaner.external_name == name)
+    return list(session.scalars(query))
+
+
+def raw_changed(session: Session, cleaner: Cleaner, name: str, changed: NDArray[np.int64]) -> bool:
+    """Mark what unit cleaners have to recompute after raw points changed; tell whether there is any."""
+    intervals = dirty.spans(changed)
+    consumers = consumers_of_raw(session, cleaner, name) if intervals else []
+    for unitcleaner in consumers:
+        dirty.mark(session, unitcleaner.id, "", intervals)
+    return bool(consumers)
+
+
+def consumers_of(session: Session, generator_id: str, names: Iterable[str]) -> dict[str, list[AnalysisInput]]:
+    """Return the analysis inputs that read series of a generator, by series name."""
+    query = select(AnalysisInput).where(
+        AnalysisInput.input_series_generator == generator_id, AnalysisInput.input_series_name.in_(list(names))
+    )
+    found: dict[str, list[AnalysisInput]] = {}
+    for analysis_input in session.scalars(query.order_by(AnalysisInput.pk)):
+        found.setdefault(analysis_input.input_series_name, []).append(analysis_input)
+    return found
+
+
+def series_changed(session: Session, generator: AnyGenerator, changed: dict[str, NDArray[np.int64]]) -> None:
+    """Mark what analyses have to recompute after points of series changed, and have the active ones run."""
+    changed = {name: stamps for name, stamps in changed.items() if stamps.size}
+    _wake(
+        session,
+        [
+            (analysis_input, dirty.spans(changed[name]))
+            for name, inputs in consumers_of(session, generator.id, changed).items()
+            for analysis_input in inputs
+        ],
+    )
+
+
+def drop_series(session: Session, generator: AnyGenerator, names: Iterable[str] | None = None) -> list[str]:
+    """Delete series of a generator (all of them by default); analyses that read them have to recompute."""
+    wanted = set(names) if names is not None else None
+    found = {
+        name: series for name, series in series_by_name(session, generator.id).items() if not wanted or name in wanted
+    }
+    for series in found.values():
+        store.delete_series(session, series.pk)
+    _wake(
+        session,
+        [
+            (analysis_input, [dirty.ALWAYS])
+            for inputs in consumers_of(session, generator.id, found).values()
+            for analysis_input in inputs
+        ],
+    )
+    return list(found)
+
+
+def _wake(session: Session, touched: list[tuple[AnalysisInput, list[tuple[int, int]]]]) -> None:
+    for analysis_input, intervals in touched:
+        dirty.mark(session, analysis_input.analysis_id, analysis_input.column_name, intervals)
+    for analysis_id in dict.fromkeys(analysis_input.analysis_id for analysis_input, _ in touched):
+        analysis = session.scalar(select(Analysis).where(Analysis.id == analysis_id))
+        if analysis is not None and analysis.active:
+            enqueue_run(session, analysis)

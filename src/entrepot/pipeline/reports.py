@@ -1,0 +1,61 @@
+"""How runs that go wrong end, and the limits under which users' scripts run."""
+
+import math
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from entrepot import jobs, lineage
+from entrepot.db import now
+from entrepot.events import emit, notifications
+from entrepot.pipeline.generators import AnyGenerator
+from entrepot.scripts import Limits, ScriptError
+from entrepot.settings import Settings
+
+RUN_FAILED = "Run failed"
+
+
+def script_limits(settings: Settings) -> Limits:
+    """Return the operator's limits for users' scripts."""
+    return Limits(
+        wall=settings.script_seconds, cpu=math.ceil(settings.script_seconds), memory=settings.script_memory_bytes
+    )
+
+
+def record_failure(
+    context: jobs.JobContext,
+    session: Session,
+    generator: AnyGenerator,
+    message: str,
+    error: ScriptError | None,
+    report: dict[str, Any],
+) -> jobs.Failed:
+    """Record in the open unit of work that a run failed, and return what is to be raised once it is committed.
+
+    What the unit wrote before stays: it is what was done until then.
+    """
+    if error is not None:
+        report = {**report, "error": message, "traceback": error.traceback, "output": error.output}
+    else:
+        report = {**report, "error": message}
+    generator.last_run = now()
+    notifications.notify(
+        session,
+        RUN_FAILED,
+        f"Run of {generator.kind} {generator.name} failed. {message}",
+        organization_id=generator.organization_id,
+        project_id=generator.project_id,
+        generator_kind=generator.kind,
+        generator_id=generator.id,
+    )
+    lineage.end_run(session, context.job.id, "failed", report)
+    emit(
+        session,
+        generator.kind,
+        "failed",
+        generator.id,
+        organization_id=generator.organization_id,
+        project_id=generator.project_id,
+        data={"run": context.job.id, "message": message},
+    )
+    return jobs.Failed(message, report)

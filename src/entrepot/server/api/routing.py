@@ -1,0 +1,77 @@
+"""Native routes: FastAPI's typed parameters and OpenAPI, around the same unit of work as every other door."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from entrepot.identity import Principal, Right
+from entrepot.server.endpoint import authenticate
+from entrepot.server.services import Services
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a native endpoint works with: who asks, and one transaction that commits when the endpoint returns."""
+
+    services: Services
+    principal: Principal
+    session: Session
+    request: Request
+
+
+class NativeRouter(APIRouter):
+    """A router whose endpoints take a :class:`Unit` first and run in a thread of their own."""
+
+    def serve(
+        self,
+        method: str,
+        path: str,
+        *,
+        area: str,
+        right: Right,
+        write: bool | None = None,
+        status: int = 200,
+        **options: Any,
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register an endpoint, with what its caller's key must be scoped to."""
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(function)
+            def endpoint(request: Request, **arguments: Any) -> Any:
+                services: Services = request.app.state.services
+                principal = authenticate(request, area, right)
+                writing = write if write is not None else method != "GET"
+                with services.database.write() if writing else services.database.read() as session:
+                    return function(Unit(services, principal, session, request), **arguments)
+
+            signature = inspect.signature(function, eval_str=True)
+            _, *parameters = signature.parameters.values()
+            request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
+            endpoint.__signature__ = signature.replace(parameters=[request, *parameters])  # type: ignore[attr-defined]
+            # FastAPI reads annotations through the wrapped function otherwise, and would ask callers for a unit.
+            del endpoint.__wrapped__
+            endpoint.__annotations__ = {p.name: p.annotation for p in (request, *parameters)}
+            response_class = options.pop("response_class", None)
+            extra = {"response_class": response_class} if response_class else {}
+            self.add_api_route(
+                path,
+                endpoint,
+                methods=[method],
+                status_code=status,
+                response_model=None if _is_response(signature.return_annotation) else signature.return_annotation,
+                **extra,
+                **options,
+            )
+            return function
+
+        return register
+
+
+def _is_response(annotation: Any) -> bool:
+    return inspect.isclass(annotation) and issubclass(annotation, Response)

@@ -1,0 +1,91 @@
+"""Jobs and the reports of runs."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import select
+
+from entrepot import jobs
+from entrepot.errors import NotFound
+from entrepot.identity import Right
+from entrepot.lineage import Run
+from entrepot.server.api.routing import NativeRouter, Unit
+
+router = NativeRouter(tags=["runs"])
+
+
+class Job(BaseModel):
+    """A job, its progress and how it ended."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    kind: str
+    status: str
+    project_id: str | None
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    progress_done: int
+    progress_total: int
+    progress_message: str
+    output: str
+    error: str | None
+    result: Any
+
+
+class RunReport(BaseModel):
+    """A run of an importer, a cleaner or an analysis, with its report."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    generator_kind: str
+    generator_id: str
+    project_id: str | None
+    script_sha256: str | None
+    started: datetime
+    ended: datetime | None
+    status: str
+    report: dict[str, Any]
+
+
+@router.serve("GET", "/jobs/{job_id}", area="series", right="read")
+def get_job(unit: Unit, job_id: str) -> Job:
+    """Return a job."""
+    return Job.model_validate(_job(unit, job_id, "read"))
+
+
+@router.serve("POST", "/jobs/{job_id}/cancel", area="series", right="write")
+def cancel_job(unit: Unit, job_id: str) -> Job:
+    """Cancel a job: at once if it waits; if it runs, it is told to stop."""
+    return Job.model_validate(jobs.cancel(unit.session, _job(unit, job_id, "write").id))
+
+
+@router.serve("GET", "/runs", area="series", right="read")
+def list_runs(
+    unit: Unit,
+    generator_id: str | None = None,
+    project_id: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> list[RunReport]:
+    """List runs and their reports, newest first."""
+    query = select(Run).where(Run.organization_id.in_(list(unit.principal.roles)))
+    if generator_id is not None:
+        query = query.where(Run.generator_id == generator_id)
+    if project_id is not None:
+        query = query.where(Run.project_id == project_id)
+    query = query.order_by(Run.started.desc(), Run.id).offset(offset).limit(limit)
+    return [RunReport.model_validate(run) for run in unit.session.scalars(query)]
+
+
+def _job(unit: Unit, job_id: str, right: Right) -> jobs.Job:
+    job = jobs.get(unit.session, job_id)
+    if job.organization_id is None:
+        raise NotFound("Job not found.")
+    unit.principal.require(right, job.organization_id, "Job")
+    return job

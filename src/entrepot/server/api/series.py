@@ -1,0 +1,116 @@
+"""Series of the native API: listed, described, made and deleted; their points are in :mod:`.points`."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from entrepot.errors import Conflict, NotFound
+from entrepot.identity import Principal, Right, projects
+from entrepot.series import store
+from entrepot.series.clocks import Clock
+from entrepot.series.models import Series as SeriesRow
+from entrepot.server.api.routing import NativeRouter, Unit
+
+router = NativeRouter(tags=["series"])
+
+
+class Series(BaseModel):
+    """A series and the summary of its points; times are microseconds since 1970, UTC."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    pk: int
+    project_id: str
+    generator_kind: str
+    generator_id: str | None
+    name: str
+    unit: str
+    label: str
+    clock: str | None
+    timezone: str | None
+    freq: str | None
+    resample_rule: str
+    locked: bool
+    created: datetime
+    count: int
+    first: int | None
+    last: int | None
+    last_value: float | None
+
+
+class SeriesRequest(BaseModel):
+    """What a series that a client pushes to is to be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    project_id: str
+    name: str = Field(min_length=1, max_length=255)
+    unit: str = Field("", max_length=255)
+    label: str = Field("", max_length=255)
+    clock: Literal["gmt", "tzt", "dst"] = "gmt"
+    timezone: str | None = None
+    freq: str | None = None
+    resample_rule: Literal["mean", "sum", "first", "last", "min", "max"] = "mean"
+
+
+@router.serve("GET", "/series", area="series", right="read")
+def list_series(
+    unit: Unit,
+    project_id: str,
+    generator_id: str | None = None,
+    name: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> list[Series]:
+    """List a project's series, newest first."""
+    projects.get_project(unit.session, unit.principal, project_id)
+    found = store.list_series(
+        unit.session, project_id=project_id, generator_id=generator_id, name=name, offset=offset, limit=limit
+    )
+    return [Series.model_validate(row) for row in found]
+
+
+@router.serve("POST", "/series", area="series", right="write", status=201)
+def create_series(unit: Unit, request_: SeriesRequest) -> Series:
+    """Create a series that clients push points to."""
+    project = projects.get_project(unit.session, unit.principal, request_.project_id, "write")
+    Clock(request_.clock, request_.timezone)
+    row = store.create_series(
+        unit.session,
+        organization_id=project.organization_id,
+        generator_kind="direct",
+        generator_id=None,
+        **request_.model_dump(),
+    )
+    return Series.model_validate(row)
+
+
+@router.serve("GET", "/series/{series_id}", area="series", right="read")
+def get_series(unit: Unit, series_id: str) -> Series:
+    """Return a series."""
+    return Series.model_validate(find(unit.session, unit.principal, series_id))
+
+
+@router.serve("DELETE", "/series/{series_id}", area="series", right="write")
+def delete_series(unit: Unit, series_id: str) -> Series:
+    """Delete a series that clients push to, with its points; what a generator made is cleared through it."""
+    row = find(unit.session, unit.principal, series_id, "write")
+    if row.generator_id is not None:
+        raise Conflict(f"This series is made by its {row.generator_kind}: clear that instead.")
+    described = Series.model_validate(row)
+    store.delete_series(unit.session, row.pk)
+    return described
+
+
+def find(session: Session, principal: Principal, series_id: str, right: Right = "read") -> SeriesRow:
+    """Return a series on which the caller has the right; NotFound when it belongs to others."""
+    try:
+        row = store.get_series(session, series_id)
+    except NotFound:
+        raise NotFound("Series not found.") from None
+    principal.require(right, row.organization_id, "Series")
+    return row
