@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     ftp_ban_seconds: float = Field(600.0, description="How long such an address is banned.")
 
     job_lease_seconds: float = Field(60.0, gt=0, description="A worker silent for so long has lost its job.")
+    job_retention_days: float = Field(30.0, gt=0, description="How long ended jobs are kept.")
     script_seconds: float = Field(300.0, gt=0, description="Longest run of a user's script, in seconds.")
     script_memory_bytes: int = Field(2 * 2**30, description="Most memory of a user's script.")
     script_sandbox: Literal["auto", "required", "off"] = Field(

@@ -1,1 +1,43 @@
-"""Durable jobs: a queue, a scheduler, workers and the engines on which they run."""
+"""Durable jobs: a queue, a scheduler, workers and the engines on which they run.
+
+A domain module registers what it can do, and enqueues it inside a unit of work::
+
+    @jobs.task("importer.run")
+    def run(context: jobs.JobContext) -> dict[str, int]: ...
+
+    jobs.enqueue(session, "importer.run", {"id": importer.id}, key=f"importer:{importer.id}")
+"""
+
+from entrepot.jobs import schedules
+from entrepot.jobs.context import JobContext
+from entrepot.jobs.cron import validate_cron
+from entrepot.jobs.models import Job, Schedule
+from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobCancelled, JobStopped, LeaseLost, Refused, Released
+from entrepot.jobs.queue import ENDED, STATUSES, cancel, counts, enqueue, get, list_, prune, retry
+from entrepot.jobs.registry import load, task
+
+__all__ = [
+    "ENDED",
+    "STATUSES",
+    "DeadlinePassed",
+    "Failed",
+    "Job",
+    "JobCancelled",
+    "JobContext",
+    "JobStopped",
+    "LeaseLost",
+    "Refused",
+    "Released",
+    "Schedule",
+    "cancel",
+    "counts",
+    "enqueue",
+    "get",
+    "list_",
+    "load",
+    "prune",
+    "retry",
+    "schedules",
+    "task",
+    "validate_cron",
+]

@@ -59,7 +59,7 @@ class Job(Base):
     number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
     kind: Mapped[str] = mapped_column(String(100))
-    payload: Mapped[Any] = mapped_column(Json)
+    payload: Mapped[Any | None] = mapped_column(Json)
     status: Mapped[str] = mapped_column(String(20), default="pending")
     organization_id: Mapped[str | None] = mapped_column(String(36))
     project_id: Mapped[str | None] = mapped_column(String(36))
@@ -106,7 +106,7 @@ class Schedule(Base):
     timezone: Mapped[str] = mapped_column(String, default="UTC")
     seconds: Mapped[float | None]
     kind: Mapped[str] = mapped_column(String(100))
-    payload: Mapped[Any] = mapped_column(Json)
+    payload: Mapped[Any | None] = mapped_column(Json)
     key: Mapped[str | None] = mapped_column(String)
     coalesce: Mapped[str] = mapped_column(String)
     priority: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,167 @@
+"""What a handler gets: its job, a way to write as long as the job is its own, and to say how far it is."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from entrepot.db import Database, now
+from entrepot.jobs import queue, registry
+from entrepot.jobs.models import Job
+from entrepot.jobs.outcomes import DeadlinePassed, JobStopped, LeaseLost
+from entrepot.settings import Settings
+
+MAX_OUTPUT_CHARACTERS = 64 * 1024
+_CUT = "[... earlier output left out ...]\n"
+
+
+class JobContext:
+    """One attempt at a job.
+
+    Attributes
+    ----------
+    job
+        The job as it was claimed (``id``, ``kind``, ``payload``, ``organization_id``, ``attempt``, ...). Not bound to
+        a session; changes to it are not stored.
+    database, settings
+        The server's.
+    services
+        What the worker offers besides, by name.
+    ended
+        True once the job's end is committed.
+    """
+
+    def __init__(
+        self, job: Job, database: Database, settings: Settings, services: Mapping[str, Any] | None = None
+    ) -> None:
+        self.job = job
+        self.database = database
+        self.settings = settings
+        self.services: Mapping[str, Any] = services or {}
+        self.ended = False
+        self._ending = False
+        self._in_unit = False
+        self._reason: JobStopped | None = None
+        self._lock = threading.Lock()
+        self._progress: tuple[int, int, str] = (0, 0, "")
+        self._output = ""
+        self._changed = False
+        self._stop_at = time.monotonic() + _seconds_left(job)
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        """Say how much is done; cheap, may be called often (it is written now and then)."""
+        with self._lock:
+            self._progress = (done, total, message)
+            self._changed = True
+
+    def log(self, text: str) -> None:
+        """Add to the output that is kept with the job: of more than 64 Ki characters, the last."""
+        with self._lock:
+            output = self._output + text
+            if len(output) > MAX_OUTPUT_CHARACTERS:
+                output = _CUT + output[len(_CUT) - MAX_OUTPUT_CHARACTERS :]
+            self._output = output
+            self._changed = True
+
+    def cancelled(self) -> bool:
+        """Tell whether to stop: cancelled, past the deadline, taken over, or the worker is stopping."""
+        return self.reason is not None
+
+    @property
+    def reason(self) -> JobStopped | None:
+        """Why to stop, if so."""
+        if self._reason is None and time.monotonic() > self._stop_at:
+            self._reason = DeadlinePassed("The job ran past its deadline.")
+        return self._reason
+
+    def check(self) -> None:
+        """Raise :class:`JobCancelled`, :class:`LeaseLost` or another :class:`JobStopped` when it is time to stop."""
+        if reason := self.reason:
+            raise reason
+
+    @contextmanager
+    def unit(self) -> Iterator[Session]:
+        """Open a unit of work in which the job certainly is ours.
+
+        That is made sure of in the same transaction, and nobody can take the job over before it ends.
+
+        Raises
+        ------
+        LeaseLost
+            When another worker has the job: nothing is changed.
+        JobStopped
+            When it is time to stop.
+        """
+        self.check()
+        if self._in_unit:
+            raise RuntimeError("the job has a unit of work open already")
+        self._in_unit, self._ending = True, False
+        try:
+            began = time.monotonic()
+            with self.database.write() as session:
+                self.renew(session)
+                yield session
+                if not self._ending and time.monotonic() - began > self.settings.job_lease_seconds / 4:
+                    self.renew(session)
+            self.ended = self._ending
+        finally:
+            self._in_unit = self._ending = False
+
+    def finish(
+        self, session: Session, result: Any = None, *, status: str = "finished", error: str | None = None
+    ) -> None:
+        """End the job within the open :meth:`unit`: what it wrote and its end are one transaction.
+
+        Parameters
+        ----------
+        result
+            JSON kept with the job.
+        status
+            One of the statuses in which a job ends.
+        error
+            What the user reads when it is not ``finished``.
+        """
+        if not self._in_unit:
+            raise RuntimeError("finish() belongs into a unit()")
+        if not queue.end(session, self.job, status, result=result, error=error, **self.report()):
+            raise LeaseLost
+        self._ending = True
+
+    # For the worker
+
+    def stop(self, reason: JobStopped) -> None:
+        """Tell the handler to stop; the first reason counts."""
+        self._reason = self._reason or reason
+
+    def renew(self, session: Session) -> None:
+        """Prolong the lease and write what was reported; raise :class:`LeaseLost` when it is no longer ours."""
+        lease_until = now() + timedelta(seconds=self.settings.job_lease_seconds)
+        if not queue.keep(session, self.job, {"lease_until": lease_until, **self.report()}):
+            raise LeaseLost
+
+    @property
+    def has_news(self) -> bool:
+        """Whether progress or output changed since :meth:`report`."""
+        return self._changed
+
+    def report(self) -> dict[str, Any]:
+        """Return progress and output as columns of the job."""
+        with self._lock:
+            self._changed = False
+            done, total, message = self._progress
+            return {
+                "progress_done": done,
+                "progress_total": total,
+                "progress_message": message,
+                "output": self._output,
+            }
+
+
+def _seconds_left(job: Job) -> float:
+    task = registry.find(job.kind)
+    seconds = task.timeout_seconds if task and task.timeout_seconds else float("inf")
+    return min(seconds, (job.deadline - now()).total_seconds()) if job.deadline else seconds

@@ -1,0 +1,75 @@
+"""One attempt at a job, from the handler's call to the status in which it ends."""
+
+import traceback
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy.orm import Session
+
+from entrepot.errors import EntrepotError
+from entrepot.jobs import queue, registry
+from entrepot.jobs.context import JobContext
+from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobStopped, LeaseLost, Refused, Released
+
+_log = structlog.get_logger(__name__)
+_SERVER_ERROR = "An error of the server stopped the job."
+
+
+def execute(context: JobContext) -> None:
+    """Run the handler and store how it ended."""
+    job = context.job
+    log = _log.bind(job=job.id, kind=job.kind, attempt=job.attempt)
+    task = registry.find(job.kind)
+    assert task is not None, "only jobs of known kinds are claimed"
+    failure: Exception | None = None
+    result: Any = None
+    try:
+        context.check()
+        result = task.handler(context)
+        orjson.dumps(result, option=orjson.OPT_NON_STR_KEYS)
+    except Exception as error:  # noqa: BLE001 - the border between the worker and what it runs
+        failure = error
+    if context.ended:
+        if failure is not None:
+            log.warning("job raised after its end", exc_info=failure)
+        return
+    if failure is not None and context.reason is not None:
+        # Whatever a handler makes of being stopped, that it was stopped is what happened.
+        failure = context.reason
+    with context.database.write() as session:
+        kept = _end(session, context, result, failure)
+    context.ended = True
+    if not kept:
+        log.warning("job was taken over")
+    elif failure is None:
+        log.info("job finished")
+    else:
+        unexpected = not isinstance(failure, EntrepotError)
+        log.log(40 if unexpected else 20, "job ended", reason=str(failure), exc_info=failure if unexpected else None)
+
+
+def _end(session: Session, context: JobContext, result: Any, failure: Exception | None) -> bool:
+    job, report = context.job, context.report()
+    match failure:
+        case None:
+            return queue.end(session, job, "finished", result=result, error=None, traceback=None, **report)
+        case LeaseLost():
+            return False
+        case Released():
+            return queue.release(session, job)
+        case DeadlinePassed():
+            return queue.end(session, job, "failed", error=failure.message, **report)
+        case JobStopped():
+            return queue.end(session, job, "cancelled", error=failure.message, **report)
+        case Refused():
+            return queue.end(session, job, "refused", error=failure.message, **report)
+        case Failed():
+            details = failure.details
+            return queue.end(session, job, "failed", error=failure.message, error_details=details, **report)
+        case EntrepotError() if failure.status < 500:
+            # What the domain refuses now it will refuse again.
+            return queue.end(session, job, "failed", error=failure.message, **report)
+        case _:
+            text = "".join(traceback.format_exception(failure))
+            return queue.again_or_give_up(session, job, _SERVER_ERROR, text, **report)

@@ -1,0 +1,344 @@
+"""The durable queue: enqueue, look, cancel, retry; and for workers: claim, keep, end."""
+
+import random
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, delete, event, func, or_, select
+from sqlalchemy.orm import Session, SessionTransaction
+
+from entrepot.db import now
+from entrepot.db.claim import claim as claim_rows
+from entrepot.db.claim import hold
+from entrepot.errors import Conflict, NotFound
+from entrepot.jobs import registry
+from entrepot.jobs.models import Job
+
+STATUSES = ("pending", "running", "finished", "refused", "failed", "cancelled", "server_error")
+ENDED = STATUSES[2:]
+BACK_OFF_SECONDS = 2.0
+LONGEST_BACK_OFF_SECONDS = 3600.0
+
+_table: Table = Job.__table__  # type: ignore[assignment]
+_is_running = _table.c.status == "running"
+_wakers: weakref.WeakSet[threading.Event] = weakref.WeakSet()
+
+
+def enqueue(
+    session: Session,
+    kind: str,
+    payload: Any = None,
+    *,
+    organization_id: str | None = None,
+    project_id: str | None = None,
+    user_id: str | None = None,
+    key: str | None = None,
+    coalesce: str | None = None,
+    run_at: datetime | None = None,
+    priority: int = 0,
+    max_attempts: int | None = None,
+    deadline: datetime | None = None,
+    parent_id: str | None = None,
+) -> Job:
+    """Have a job done once the caller's unit of work is committed; never, if it is not.
+
+    Parameters
+    ----------
+    kind
+        The name under which a handler is registered (:func:`entrepot.jobs.task`).
+    payload
+        JSON that the handler gets.
+    key
+        Jobs of one key never overlap and run in the order of `run_at`, then of arrival.
+    coalesce
+        When a job with the same text still waits, and may start no later than this one, it is returned instead of a
+        second one. It will see what this unit of work writes: it cannot start before the commit. (Two units of work
+        open at the same moment do not see each other's jobs and may make one each.)
+    run_at
+        Not before this instant; None: at once.
+    priority
+        Higher comes first; within a key the order of arrival counts alone.
+    max_attempts
+        In place of the kind's own number.
+    deadline
+        The instant past which the job is stopped, or not begun.
+
+    Returns
+    -------
+    Job
+        With ``created_now`` False when it is one that waited already.
+    """
+    wanted_at = run_at or now()
+    if coalesce is not None:
+        # The lock makes claimants pass the job over until our writes can be seen.
+        waiting = (
+            select(Job)
+            .where(Job.coalesce == coalesce, Job.status == "pending", Job.ready_at <= wanted_at, Job.kind == kind)
+            .order_by(Job.number)
+            .limit(1)
+            .with_for_update(read=True)
+        )
+        if found := session.scalars(waiting).first():
+            found.created_now = False
+            return found
+    job = Job(
+        kind=kind,
+        payload=payload,
+        organization_id=organization_id,
+        project_id=project_id,
+        user_id=user_id,
+        key=key,
+        coalesce=coalesce,
+        run_at=wanted_at,
+        ready_at=wanted_at,
+        priority=priority,
+        max_attempts=max_attempts,
+        deadline=deadline,
+        parent_id=parent_id,
+    )
+    session.add(job)
+    session.flush()
+    _wake_after_commit(session)
+    return job
+
+
+def get(session: Session, job_id: str) -> Job:
+    """Return a job.
+
+    Raises
+    ------
+    NotFound
+        When there is none of this id.
+    """
+    if job := session.scalars(select(Job).where(Job.id == job_id)).one_or_none():
+        return job
+    raise NotFound(f"There is no job {job_id}.")
+
+
+def list_(
+    session: Session,
+    *,
+    organization_id: str | None = None,
+    project_id: str | None = None,
+    user_id: str | None = None,
+    kind: str | None = None,
+    key: str | None = None,
+    parent_id: str | None = None,
+    statuses: Iterable[str] | None = None,
+    limit: int = 100,
+    offset: int = 0,
+) -> Sequence[Job]:
+    """Return jobs, newest first, that fit everything given."""
+    query = select(Job).order_by(Job.number.desc()).limit(limit).offset(offset)
+    given = {
+        Job.organization_id: organization_id,
+        Job.project_id: project_id,
+        Job.user_id: user_id,
+        Job.kind: kind,
+        Job.key: key,
+        Job.parent_id: parent_id,
+    }
+    query = query.where(*(column == value for column, value in given.items() if value is not None))
+    if statuses is not None:
+        query = query.where(Job.status.in_(list(statuses)))
+    return session.scalars(query).all()
+
+
+def cancel(session: Session, job_id: str) -> Job:
+    """Cancel a job: at once if it waits; if it runs, its handler is told and ends it. Ended jobs stay as they are."""
+    job = _locked(session, job_id)
+    if job.status == "pending":
+        job.status = "cancelled"
+        job.ended_at = now()
+    elif job.status == "running":
+        job.cancel_requested = True
+    session.flush()
+    return job
+
+
+def retry(session: Session, job_id: str) -> Job:
+    """Have a job that ended other than well done again, with all its attempts.
+
+    Raises
+    ------
+    Conflict
+        When it waits, runs or is finished.
+    """
+    job = _locked(session, job_id)
+    if job.status not in ENDED or job.status == "finished":
+        raise Conflict(f"The job is {job.status}: only one that ended without success can be retried.")
+    job.status = "pending"
+    job.attempt = 0
+    job.cancel_requested = False
+    job.run_at = job.ready_at = now()
+    job.deadline = job.ended_at = job.error = job.error_details = job.traceback = None
+    session.flush()
+    _wake_after_commit(session)
+    return job
+
+
+def counts(session: Session) -> dict[tuple[str, str], int]:
+    """Return how many jobs there are by kind and status."""
+    query = select(Job.kind, Job.status, func.count()).group_by(Job.kind, Job.status)
+    return {(kind, status): count for kind, status, count in session.execute(query)}
+
+
+def prune(session: Session, before: datetime, *, limit: int = 5000) -> int:
+    """Delete jobs that ended before an instant, at most `limit` of them, and return how many."""
+    old = select(Job.number).where(Job.ended_at < before).order_by(Job.ended_at).limit(limit)
+    statement = delete(Job).where(Job.number.in_(old)).returning(Job.number)
+    return len(session.scalars(statement, execution_options={"synchronize_session": False}).all())
+
+
+# What workers do
+
+
+def watch(session: Session, jobs: Iterable[Job]) -> dict[int, Any]:
+    """Return, by number, the fence and whether cancellation was asked for, of those jobs that run."""
+    query = select(Job.number, Job.fence, Job.cancel_requested)
+    query = query.where(Job.number.in_([job.number for job in jobs]), Job.status == "running")
+    return {row.number: row for row in session.execute(query)}
+
+
+def unlocked(session: Session, jobs: Iterable[Job]) -> set[int]:
+    """Lock those of the jobs that no open unit of work has locked, and return their numbers."""
+    query = select(Job.number).where(Job.number.in_([job.number for job in jobs])).with_for_update(skip_locked=True)
+    return set(session.scalars(query))
+
+
+def is_due(session: Session, instant: datetime | None = None) -> bool:
+    """Tell whether there is a job that this process can do now; a hint that costs no lock."""
+    instant = instant or now()
+    expired = select(_table.c.number).where(_is_running, _table.c.lease_until < instant).limit(1)
+    return any(session.execute(query.limit(1)).first() for query in (_candidates(instant), expired))
+
+
+def claim(session: Session, worker: str, lease_seconds: float, limit: int = 1) -> list[Job]:
+    """Claim the most urgent jobs that this process can do and that are due, for a worker.
+
+    Raises
+    ------
+    IntegrityError
+        When another worker, at the same moment, claimed a job of the same key: try again.
+    """
+    instant = now()
+    values = {
+        "status": "running",
+        "worker": worker,
+        "attempt": _table.c.attempt + 1,
+        "started_at": instant,
+        "lease_until": instant + timedelta(seconds=lease_seconds),
+        "progress_done": 0,
+        "progress_total": 0,
+        "progress_message": "",
+        "output": "",
+    }
+    rows = claim_rows(session, _table, _candidates(instant), values, limit=limit)
+    claimed = [Job(**row) for row in rows]
+    return sorted(claimed, key=lambda job: (-job.priority, job.run_at, job.number))
+
+
+def keep(session: Session, job: Job, values: dict[str, Any]) -> bool:
+    """Write to a job as the worker that claimed it; False, and nothing changed, when it no longer has it."""
+    return hold(session, _table, job.number, job.fence, _is_running, values)
+
+
+def end(session: Session, job: Job, status: str, **values: Any) -> bool:
+    """End a claimed job; False, and nothing changed, when its claim was lost."""
+    return keep(session, job, {**_idle(), "status": status, "ended_at": now(), **values})
+
+
+def release(session: Session, job: Job) -> bool:
+    """Give a claimed job back, as if this attempt had not been."""
+    return keep(session, job, {**_idle(), "status": "pending", "attempt": job.attempt - 1, "ready_at": now()})
+
+
+def again_or_give_up(
+    session: Session, job: Job, error: str, traceback: str | None = None, *, wait: bool = True, **values: Any
+) -> bool:
+    """End an attempt that went wrong through no fault of the user: wait and try again, or ``server_error``."""
+    task = registry.find(job.kind)
+    allowed = job.max_attempts or (task.max_attempts if task else registry.DEFAULT_ATTEMPTS)
+    values = {**values, "error": error, "traceback": traceback}
+    if job.attempt >= allowed:
+        return end(session, job, "server_error", **values)
+    ready_at = now() + timedelta(seconds=back_off_seconds(job.attempt) if wait else 0)
+    return keep(session, job, {**_idle(), "status": "pending", "ready_at": ready_at, **values})
+
+
+def back_off_seconds(attempt: int) -> float:
+    """Return how long to wait after an attempt: doubling, give or take a quarter lest many come back at once."""
+    longest = min(BACK_OFF_SECONDS * 2.0 ** (attempt - 1), LONGEST_BACK_OFF_SECONDS)
+    return longest * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+
+
+def recover(session: Session) -> int:
+    """Take the jobs of workers that fell silent from them, and return how many."""
+    instant = now()
+    query = (
+        select(Job)
+        .where(Job.status == "running", Job.lease_until < instant)
+        .limit(100)
+        .with_for_update(skip_locked=True)
+    )
+    lost = session.scalars(query).all()
+    for job in lost:
+        session.expunge(job)
+        if job.cancel_requested:
+            end(session, job, "cancelled")
+        else:
+            again_or_give_up(session, job, "The worker that ran the job died.", wait=False)
+    return len(lost)
+
+
+def add_waker(waker: threading.Event) -> None:
+    """Have an event set each time this process commits a new job; forgotten when nobody else keeps it."""
+    _wakers.add(waker)
+
+
+def _candidates(instant: datetime) -> Any:
+    earlier = _table.alias()
+    before = or_(
+        earlier.c.run_at < _table.c.run_at,
+        and_(earlier.c.run_at == _table.c.run_at, earlier.c.number < _table.c.number),
+    )
+    blocked = (
+        select(earlier.c.number)
+        .where(
+            earlier.c.key == _table.c.key,
+            earlier.c.status.in_(["pending", "running"]),
+            or_(earlier.c.status == "running", before),
+        )
+        .exists()
+    )
+    free: ColumnElement[bool] = or_(_table.c.key.is_(None), ~blocked)
+    return (
+        select(_table.c.number)
+        .where(_table.c.status == "pending", _table.c.ready_at <= instant, _table.c.kind.in_(registry.kinds()), free)
+        .order_by(_table.c.priority.desc(), _table.c.run_at, _table.c.number)
+    )
+
+
+def _idle() -> dict[str, Any]:
+    return {"worker": None, "lease_until": None}
+
+
+def _locked(session: Session, job_id: str) -> Job:
+    query = select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
+    if job := session.scalars(query).one_or_none():
+        return job
+    raise NotFound(f"There is no job {job_id}.")
+
+
+def _wake_after_commit(session: Session) -> None:
+    session.info["wakes_workers"] = True
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _wake(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None and session.info.pop("wakes_workers", False):
+        for waker in list(_wakers):
+            waker.set()

@@ -1,0 +1,77 @@
+"""The scheduler: makes jobs of schedules that are due. Any number may run; the one with the lease works."""
+
+import threading
+import time
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import or_, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from entrepot.db import Database, new_id, now
+from entrepot.jobs import schedules
+from entrepot.jobs.housekeeping import PRUNE
+from entrepot.jobs.models import Job, Lease
+
+LEASE = "scheduler"
+LEASE_SECONDS = 15.0
+TICK_SECONDS = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+class Scheduler:
+    """Fires schedules as long as it holds the lease, and tries to get it otherwise."""
+
+    def __init__(self, database: Database, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._database = database
+        self._lease = timedelta(seconds=lease_seconds)
+        self._holder = new_id()
+        self._renew_at = 0.0
+        self._tick_seconds = min(TICK_SECONDS, lease_seconds / 6)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, then hand the lease on."""
+        with self._database.write() as session:
+            schedules.every(session, PRUNE, 3600, PRUNE)
+        while not stop.is_set():
+            try:
+                self.tick()
+            except SQLAlchemyError:
+                _log.exception("scheduler cannot reach the database")
+            stop.wait(self._tick_seconds)
+        with self._database.write() as session:
+            session.execute(update(Lease).where(Lease.name == LEASE, Lease.holder == self._holder).values(until=now()))
+
+    def tick(self, instant: datetime | None = None) -> list[Job]:
+        """Fire what is due if the lease is ours, and return the jobs."""
+        instant = instant or now()
+        if time.monotonic() < self._renew_at:
+            with self._database.read() as session:
+                if not schedules.any_due(session, instant):
+                    return []
+        try:
+            with self._database.write() as session:
+                if not self._hold(session):
+                    return []
+                return schedules.fire_due(session, instant)
+        except IntegrityError:  # another one made the lease first
+            return []
+
+    def _hold(self, session: Session) -> bool:
+        """Take or prolong the lease; its row stays locked until the unit of work ends."""
+        instant = now()
+        statement = (
+            update(Lease)
+            .where(Lease.name == LEASE, or_(Lease.holder == self._holder, Lease.until < instant))
+            .values(holder=self._holder, until=instant + self._lease)
+            .returning(Lease.name)
+        )
+        held = session.execute(statement, execution_options={"synchronize_session": False}).first() is not None
+        if not held and session.get(Lease, LEASE) is None:
+            session.add(Lease(name=LEASE, holder=self._holder, until=instant + self._lease))
+            session.flush()
+            held = True
+        self._renew_at = time.monotonic() + self._lease.total_seconds() / 3
+        return held

@@ -1,0 +1,163 @@
+"""Schedules: jobs that are enqueued again and again."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from entrepot.db import now
+from entrepot.errors import InvalidInput
+from entrepot.jobs import queue
+from entrepot.jobs.cron import next_after, validate_cron
+from entrepot.jobs.models import Job, Schedule
+
+
+def set(  # noqa: A001 - read as schedules.set
+    session: Session,
+    name: str,
+    cron: str,
+    timezone: str,
+    kind: str,
+    payload: Any = None,
+    *,
+    key: str | None = None,
+    coalesce: str | None = None,
+    priority: int = 0,
+    organization_id: str | None = None,
+    project_id: str | None = None,
+    user_id: str | None = None,
+) -> None:
+    """Have a job enqueued whenever a cron fires, in place of what the schedule of this name said.
+
+    Runs that were missed count once. A run that still waits is not enqueued twice.
+
+    Parameters
+    ----------
+    cron
+        Six fields, seconds first; empty: no schedule.
+    timezone
+        IANA name of the zone in which the cron is meant.
+    kind, payload, key, coalesce, priority, organization_id, project_id, user_id
+        As for :func:`entrepot.jobs.enqueue`; `coalesce` is by default one text a schedule.
+
+    Raises
+    ------
+    InvalidInput
+        When the cron or the zone is none.
+    """
+    if not cron.strip():
+        remove(session, name)
+        return
+    validate_cron(cron)
+    _validate_timezone(timezone)
+    _put(
+        session,
+        Schedule(
+            name=name,
+            cron=cron,
+            timezone=timezone,
+            seconds=None,
+            kind=kind,
+            payload=payload,
+            key=key,
+            coalesce=coalesce or f"schedule:{name}",
+            priority=priority,
+            organization_id=organization_id,
+            project_id=project_id,
+            user_id=user_id,
+            next_at=next_after(cron, timezone, now()),
+        ),
+    )
+
+
+def every(
+    session: Session,
+    name: str,
+    seconds: float,
+    kind: str,
+    payload: Any = None,
+    *,
+    key: str | None = None,
+    organization_id: str | None = None,
+) -> None:
+    """Have a job enqueued every so many seconds, first at once; a schedule that says so already is left alone."""
+    found = session.get(Schedule, name)
+    if found and (found.seconds, found.kind, found.payload, found.key) == (seconds, kind, payload, key):
+        return
+    _put(
+        session,
+        Schedule(
+            name=name,
+            cron="",
+            seconds=seconds,
+            kind=kind,
+            payload=payload,
+            key=key,
+            coalesce=f"schedule:{name}",
+            organization_id=organization_id,
+            next_at=now(),
+        ),
+    )
+
+
+def remove(session: Session, name: str) -> None:
+    """Remove a schedule; nothing happens when there is none."""
+    if schedule := session.get(Schedule, name):
+        session.delete(schedule)
+        session.flush()
+
+
+def fire_due(session: Session, instant: datetime, *, limit: int = 100) -> list[Job]:
+    """Enqueue the jobs of schedules that are due and move these on, in one unit of work."""
+    query = (
+        select(Schedule)
+        .where(Schedule.enabled, Schedule.next_at <= instant)
+        .order_by(Schedule.next_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    jobs = []
+    for schedule in session.scalars(query).all():
+        jobs.append(
+            queue.enqueue(
+                session,
+                schedule.kind,
+                schedule.payload,
+                organization_id=schedule.organization_id,
+                project_id=schedule.project_id,
+                user_id=schedule.user_id,
+                key=schedule.key,
+                coalesce=schedule.coalesce,
+                priority=schedule.priority,
+            )
+        )
+        schedule.last_at = instant
+        schedule.next_at = _next(schedule, instant)
+    session.flush()
+    return jobs
+
+
+def any_due(session: Session, instant: datetime) -> bool:
+    """Tell whether a schedule is due."""
+    query = select(Schedule.name).where(Schedule.enabled, Schedule.next_at <= instant).limit(1)
+    return session.execute(query).first() is not None
+
+
+def _next(schedule: Schedule, instant: datetime) -> datetime:
+    if schedule.seconds is not None:
+        return instant + timedelta(seconds=schedule.seconds)
+    return next_after(schedule.cron, schedule.timezone, instant)
+
+
+def _put(session: Session, schedule: Schedule) -> None:
+    session.merge(schedule)
+    session.flush()
+
+
+def _validate_timezone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInput(f"There is no time zone {name!r}.") from error

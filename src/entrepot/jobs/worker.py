@@ -1,0 +1,155 @@
+"""A worker: claims jobs, runs their handlers, several at a time, and stops cleanly."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from entrepot.db import Database, new_id
+from entrepot.jobs import queue, registry
+from entrepot.jobs.context import JobContext
+from entrepot.jobs.engine import Engine, Handle, LocalEngine
+from entrepot.jobs.execution import execute
+from entrepot.jobs.keeper import Keeper
+from entrepot.jobs.outcomes import Released
+from entrepot.settings import Settings
+
+BUSY_POLL_SECONDS = 0.05
+IDLE_POLL_SECONDS = 0.5
+AFTER_ERROR_SECONDS = 1.0
+GRACE_SECONDS = 20.0
+LAST_GRACE_SECONDS = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Runs jobs of the kinds registered in this process (see :func:`entrepot.jobs.registry.load`).
+
+    Parameters
+    ----------
+    services
+        What handlers find as ``context.services``.
+    concurrency
+        Most jobs at a time.
+    engine
+        Where handlers run; by default in threads.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        services: Mapping[str, Any] | None = None,
+        concurrency: int = 4,
+        engine: Engine | None = None,
+    ) -> None:
+        registry.load(["entrepot.jobs.housekeeping"])
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
+        self._database = database
+        self._settings = settings
+        self._services = services or {}
+        self._concurrency = concurrency
+        self._engine = engine or LocalEngine()
+        self._running: set[JobContext] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._look_again = True
+        self._recover_at = 0.0
+
+    def run(self, stop: threading.Event, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Work until `stop` is set; then give running jobs time to end and release those that do not."""
+        queue.add_waker(self._wake)
+        _log.info("worker started", worker=self.name, concurrency=self._concurrency)
+        with Keeper(self._database, self._settings.job_lease_seconds) as keeper:
+            pause = BUSY_POLL_SECONDS
+            while not stop.is_set():
+                self._wake.clear()
+                try:
+                    started = self._step(keeper)
+                    pause = BUSY_POLL_SECONDS if started else min(pause * 1.5, IDLE_POLL_SECONDS)
+                except SQLAlchemyError:
+                    _log.exception("worker cannot reach the database")
+                    stop.wait(AFTER_ERROR_SECONDS)
+                    continue
+                if self._wake.wait(pause):
+                    self._look_again = True
+                    pause = BUSY_POLL_SECONDS
+            self._finish(grace_seconds)
+        _log.info("worker stopped", worker=self.name)
+
+    def _step(self, keeper: Keeper) -> int:
+        if time.monotonic() >= self._recover_at:
+            self._recover_at = time.monotonic() + self._settings.job_lease_seconds / 10
+            self._recover()
+        claimed = self._claim()
+        for context in claimed:
+            keeper.add(context)
+            handle = self._engine.submit(execute, context)
+            handle.add_done_callback(partial(self._done, keeper, context))
+        return len(claimed)
+
+    def _claim(self) -> list[JobContext]:
+        free = self._concurrency - len(self._running)
+        if free <= 0:
+            return []
+        if not self._look_again:
+            with self._database.read() as session:
+                if not queue.is_due(session):
+                    return []
+        # One at a time if two workers got in each other's way over a key.
+        for limit in (free, 1):
+            try:
+                with self._database.write() as session:
+                    jobs = queue.claim(session, self.name, self._settings.job_lease_seconds, limit)
+                break
+            except IntegrityError:
+                jobs = []
+        self._look_again = bool(jobs)
+        contexts = [JobContext(job, self._database, self._settings, self._services) for job in jobs]
+        with self._lock:
+            self._running.update(contexts)
+        return contexts
+
+    def _recover(self) -> None:
+        with self._database.write() as session:
+            lost = queue.recover(session)
+        if lost:
+            self._look_again = True
+            _log.warning("took over from a silent worker", jobs=lost)
+
+    def _done(self, keeper: Keeper, context: JobContext, handle: Handle) -> None:
+        # Until its lease runs out, nobody takes up a job whose end could not be stored.
+        keeper.remove(context)
+        try:
+            handle.result()
+        except Exception:  # noqa: BLE001 - logged, whatever it is
+            _log.exception("the end of a job could not be stored", job=context.job.id)
+        with self._lock:
+            self._running.discard(context)
+        self._wake.set()
+
+    def _finish(self, grace_seconds: float) -> None:
+        self._wait(grace_seconds)
+        for context in self._contexts():
+            context.stop(Released("The worker is stopping."))
+        self._wait(LAST_GRACE_SECONDS)
+        for context in self._contexts():
+            with self._database.write() as session:
+                queue.release(session, context.job)
+
+    def _wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self._contexts() and (left := end - time.monotonic()) > 0:
+            self._wake.wait(min(left, IDLE_POLL_SECONDS))
+            self._wake.clear()
+
+    def _contexts(self) -> list[JobContext]:
+        with self._lock:
+            return list(self._running)
