@@ -11,7 +11,8 @@ import pyarrow as pa
 from . import frames, wire
 from .errors import KINDS, ScriptError
 
-Argument = bytes | str | bool | int | float | pa.Table | pd.DataFrame | pd.Series | npt.NDArray[np.float64] | None
+# Tables of Arrow, too; it has no types that a checker could use.
+Argument = bytes | str | bool | int | float | pd.DataFrame | pd.Series | npt.NDArray[np.float64] | None | Any
 Expects = Literal["frame", "series", "values", "mask", "json", "files"]
 
 

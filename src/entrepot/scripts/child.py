@@ -122,19 +122,19 @@ def _expression(source: str, variable: str, filename: str) -> types.CodeType | N
     return compile(tree, filename, "eval", dont_inherit=True)
 
 
-def _guarded(call: Callable[[], Any], filename: str, prefix: str = "") -> Any:
-    """Call the user's code; whatever it raises is a failure of the script."""
+def _guarded(call: Callable[[], Any], filename: str, where: Callable[[], str] = str) -> Any:
+    """Call the user's code; whatever it raises is a failure of the script, told after `where`."""
     try:
         return call()
     except MemoryError as error:
         loosen()
-        message = f"{prefix}the script needed more memory than is allowed"
+        message = f"{where()}the script needed more memory than is allowed"
         raise _Failure("memory", message, _shown(error, filename)) from None
     except SystemExit as error:
-        message = f"{prefix}the script called exit({'' if error.code is None else repr(error.code)})"
+        message = f"{where()}the script called exit({'' if error.code is None else repr(error.code)})"
         raise _Failure("raised", message, _shown(error, filename)) from None
     except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and the like are the script's own doing here
-        raise _Failure("raised", prefix + _last_line(error), _shown(error, filename)) from None
+        raise _Failure("raised", where() + _last_line(error), _shown(error, filename)) from None
 
 
 def _each(function: Callable[[Any], Any], values: Sequence[float], name: str, filename: str) -> list[tuple[float, Any]]:
@@ -143,17 +143,10 @@ def _each(function: Callable[[Any], Any], values: Sequence[float], name: str, fi
 
     def all_of_them() -> None:
         for value in values:
-            results.append((value, function(value)))
+            results.append((value, function(value)))  # noqa: PERF401 - how many there are tells which one failed
 
-    try:
-        all_of_them()
-    except BaseException as error:  # noqa: BLE001 - told apart in _guarded
-        _guarded(lambda: _again(error), filename, f"{name}({values[len(results)]!r}): ")
+    _guarded(all_of_them, filename, lambda: f"{name}({values[len(results)]!r}): ")
     return results
-
-
-def _again(error: BaseException) -> None:
-    raise error
 
 
 # ------------------------------------------------------------------------------------------------ results
@@ -169,7 +162,7 @@ def _describe(result: Any, expects: str, name: str) -> list[Buffer]:
             return _describe_files(result, name)
     if expects == "series":
         if isinstance(result, pd.Series):
-            result = result.rename("values" if result.name is None else result.name)
+            result = result.rename("values") if result.name is None else result
         elif isinstance(result, pd.DataFrame) and result.shape[1] > 1:
             raise frames.BadResult(f"{name}() must return one Series, not a DataFrame of {result.shape[1]} columns")
     stream = frames.result_to_ipc(result, name)

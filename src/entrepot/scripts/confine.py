@@ -97,7 +97,7 @@ def _tasks() -> int:
         if entry.name.isdecimal():
             try:
                 if entry.stat().st_uid == user:
-                    count += len(os.listdir(entry / "task"))
+                    count += sum(1 for _ in (entry / "task").iterdir())
             except OSError:  # ended meanwhile
                 continue
     return count

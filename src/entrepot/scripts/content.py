@@ -15,6 +15,7 @@ class FileContent(bytes):
     _file: io.BytesIO
 
     def __new__(cls, content: bytes = b"") -> Self:
+        """Return `content` as a file at its start."""
         self = super().__new__(cls, content)
         # Of plain bytes BytesIO makes no copy, so a file costs its content twice, not three times.
         self._file = io.BytesIO(content)

@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from .wire import Buffer
 
-
 _NOT_REAL = (np.complexfloating, np.timedelta64)
 
 
@@ -48,7 +47,8 @@ def frame_to_ipc(frame: pd.DataFrame) -> Buffer:
 def frame_from_ipc(stream: Buffer) -> pd.DataFrame:
     """Return the frame of `frame_to_ipc`, or of any table."""
     # Scripts may write to what they are given, so the columns must not be views of the request.
-    return from_ipc(stream).to_pandas(use_threads=False, split_blocks=True, self_destruct=False).copy()
+    frame: pd.DataFrame = from_ipc(stream).to_pandas(use_threads=False).copy()
+    return frame
 
 
 def result_to_ipc(result: Any, name: str) -> Buffer | None:
@@ -101,7 +101,9 @@ def result_from_ipc(stream: Buffer) -> pd.DataFrame:
     """
     table = from_ipc(stream)
     stamps, *fields = table.schema
-    if not (pa.types.is_timestamp(stamps.type) and stamps.type.unit == "us" and all(f.type == pa.float64() for f in fields)):
+    if not (
+        pa.types.is_timestamp(stamps.type) and stamps.type.unit == "us" and all(f.type == pa.float64() for f in fields)
+    ):
         raise ValueError("the columns are not timestamps and numbers")
     if not fields or not table.num_rows or table.column(0).null_count:
         raise ValueError("the table is empty or lacks stamps")
@@ -111,7 +113,7 @@ def result_from_ipc(stream: Buffer) -> pd.DataFrame:
     values = [table.column(i + 1).to_numpy(zero_copy_only=False) for i in range(len(fields))]
     if any(np.isinf(column).any() for column in values):
         raise ValueError("a value is infinite")
-    index = pd.DatetimeIndex(table.column(0).to_pandas(), name=None).as_unit("us")
+    index = pd.DatetimeIndex(table.column(0).to_pandas()).as_unit("us").rename(None)
     frame = pd.DataFrame(dict(enumerate(values)), index=index)
     frame.columns = pd.Index(labels, dtype="str")
     return frame
@@ -167,7 +169,9 @@ class BadValue(Exception):
 
 def _times(index: pd.Index, name: str) -> pa.Array:
     if not isinstance(index, pd.DatetimeIndex):
-        raise BadResult(f"{name}() must return a frame with a DatetimeIndex, not {type(index).__name__} of {index.dtype}")
+        raise BadResult(
+            f"{name}() must return a frame with a DatetimeIndex, not {type(index).__name__} of {index.dtype}"
+        )
     if index.hasnans:
         raise BadResult(f"{name}() returned NaT in the index, at row {int(np.flatnonzero(index.isna())[0])}")
     try:

@@ -200,7 +200,8 @@ class ScriptRunner:
             cancelled=cancelled,
         )  # fmt: skip
         empty = pd.Series(index=pd.DatetimeIndex([]).as_unit("us"), dtype="float64")
-        result = (empty if done.value is None else done.value).rename(series.name)
+        result = empty if done.value is None else done.value
+        result.name = series.name
         return Outcome(result, done.output, done.seconds, done.peak)
 
     # -------------------------------------------------------------------------------------------- any call
@@ -340,16 +341,14 @@ def _judge(reply: bytes, lost: Kind | None, answer: int, expects: Expects, limit
     try:
         report, (printed,) = wire.unpack(reply)
     except ValueError:
-        raise ScriptError("killed", "the script ended the process that watched it") from None
+        raise ScriptError("killed", "the process that watched the script was ended, perhaps by the script") from None
     output, seconds = bytes(printed).decode(errors="replace"), report["seconds"]
-    verdict = outcome.stopped(report, limits)
-    if verdict is None:
+    if not (verdict := outcome.stopped(report, limits)):
         try:
-            message = wire.read(answer, limits.result + MIB)
-            if report["code"] or not message:
-                verdict = outcome.ended(report, limits)
-            else:
-                return Outcome(calls.decode(message, expects), output, seconds, report["peak"])
+            result = wire.read(answer, limits.result + MIB)
+            if not report["code"] and result:
+                return Outcome(calls.decode(result, expects), output, seconds, report["peak"])
+            verdict = outcome.ended(report, limits)
         except ScriptError as error:
             error.output, error.seconds = output, seconds
             raise

@@ -72,13 +72,13 @@ def _bubblewrap(spool: Path) -> list[str]:
     else:
         words += [word for capability in _CAPABILITIES for word in ("--cap-add", capability)]
     words += ["--ro-bind", "/usr", "/usr"]
-    for path in _SYSTEM:
-        if os.path.islink(path):
-            words += ["--symlink", os.readlink(path), path]
-        elif os.path.isdir(path):
-            words += ["--ro-bind", path, path]
-    for path in ("/etc/localtime", "/etc/ld.so.cache"):
-        words += ["--ro-bind-try", path, path]
+    for path in map(Path, _SYSTEM):
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            words += ["--ro-bind", str(path), str(path)]
+    for file in ("/etc/localtime", "/etc/ld.so.cache"):
+        words += ["--ro-bind-try", file, file]
     for folder in _python():
         words += ["--ro-bind", str(folder), str(folder)]
     words += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]

@@ -76,7 +76,8 @@ def _run_child(job: Job, limits: Limits, request: int, result: int, output: int)
         os.closerange(3, answer)
         os.closerange(answer + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         sys.stdout, sys.stderr = (
-            open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False) for fd in (1, 2)
+            open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+            for fd in (1, 2)
         )
         np.random.seed()  # noqa: NPY002 - scripts use it, and forks would all draw the same numbers
         confine(job, limits)
@@ -162,8 +163,8 @@ def descendants(process: int) -> Iterator[int]:
     while queue:
         parent = queue.pop()
         with contextlib.suppress(OSError):
-            for thread in os.listdir(f"/proc/{parent}/task"):
-                children = [int(pid) for pid in Path(f"/proc/{parent}/task/{thread}/children").read_text().split()]
+            for thread in Path(f"/proc/{parent}/task").iterdir():
+                children = [int(pid) for pid in (thread / "children").read_text().split()]
                 yield from children
                 queue += children
 
@@ -240,4 +241,3 @@ class _Output:
         """Return what was kept, with a note where something is missing."""
         note = f"\n[... {self._dropped} bytes left out ...]\n".encode() if self._dropped else b""
         return bytes(self._head) + note + bytes(self._tail)
-

@@ -93,7 +93,8 @@ def _fork_supervisor(control: socket.socket, packet: bytes, descriptors: list[in
         if pid == 0:
             try:
                 control.close()
-                supervise(*descriptors, Path(order["folder"]), limits)  # type: ignore[call-arg]
+                status, request, result = descriptors
+                supervise(status, request, result, Path(order["folder"]), limits)
             except BaseException:  # noqa: BLE001 - must not return into the template's loop
                 sys.excepthook(*sys.exc_info())
             finally:

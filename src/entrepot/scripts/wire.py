@@ -38,7 +38,7 @@ def unpack(message: Buffer) -> tuple[dict[str, Any], list[memoryview]]:
         raise ValueError("the header is malformed")
     header, sizes = content["header"], content["sizes"]
     if not isinstance(header, dict) or not isinstance(sizes, list):
-        raise ValueError("the header is malformed")
+        raise ValueError("the header is malformed")  # noqa: TRY004
     buffers = []
     for size in sizes:
         if type(size) is not int or not 0 <= size <= len(view) - position:
