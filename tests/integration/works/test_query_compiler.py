@@ -1,0 +1,199 @@
+"""Compiled queries on real databases, against the oracle and the matcher."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    exists,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from entrepot.works.query import (
+    ColumnSpec,
+    MultikeySpec,
+    Plan,
+    compile_query,
+    matches,
+    parse,
+    register_sqlite_functions,
+    searchable,
+)
+from tests.unit.works.query import oracle
+from tests.unit.works.query.strategies import QUERIES, documents, examples
+
+try:
+    import pysqlite3
+except ImportError:
+    pysqlite3 = None
+
+
+@dataclass
+class Store:
+    """A table of documents with the columns and side tables that a store of works has."""
+
+    connection: Connection
+    kind: str
+
+    def __post_init__(self) -> None:
+        self.dialect: Any = self.connection.dialect.name
+        collation = "C" if self.dialect == "postgresql" else None
+        text = Text(collation=collation)
+        body = JSONB() if self.dialect == "postgresql" else LargeBinary() if self.kind == "jsonb" else Text()
+        metadata = MetaData()
+        self.table = table = Table(
+            "documents", metadata,
+            Column("number", Integer, primary_key=True), Column("opaque", Boolean), Column("body", body),
+            Column("id", text), Column("parent", text), Column("user", text), Column("attempt", Double),
+            Column("priority", Double), Column("retries", Double), Column("locked", Boolean),
+        )  # fmt: skip
+        self.sides = {
+            name: Table(name, metadata, Column("number", Integer), Column("value", value_type, index=True))
+            for name, value_type in (("event", Double()), ("tags", text))
+        }
+        metadata.drop_all(self.connection)
+        metadata.create_all(self.connection)
+        self.connection.commit()
+        self.options: dict[str, Any] = {
+            "opaque": table.c.opaque,
+            "columns": {
+                "id": ColumnSpec(table.c.id, "string", "never"),
+                "parent": ColumnSpec(table.c.parent, "string", "empty"),
+                "user": ColumnSpec(table.c.user, "string", "unknown"),
+                "attempt": ColumnSpec(table.c.attempt, "number", "never"),
+                "priority": ColumnSpec(table.c.priority, "number", "unknown"),
+                "retries": ColumnSpec(table.c.retries, "number", "unknown"),
+                "results.locked": ColumnSpec(table.c.locked, "flag", "never"),
+            },
+            "multikey": {
+                "event": MultikeySpec(self._has("event"), "number", exact=True),
+                "tags": MultikeySpec(self._has("tags"), "string", flat=True),
+            },
+        }
+
+    def _has(self, name: str) -> Any:
+        side = self.sides[name]
+        return lambda values: exists(
+            select(side.c.number).where(side.c.number == self.table.c.number, side.c.value.in_(values))
+        )
+
+    def load(self, loaded: list[dict[str, Any]]) -> None:
+        self.connection.rollback()
+        for table in (self.table, *self.sides.values()):
+            self.connection.execute(delete(table))
+        self.documents = loaded
+        rows = [self._row(number, document) for number, document in enumerate(loaded)]
+        statement = insert(self.table)
+        self.connection.execute(statement, rows)
+        if self.kind == "jsonb":
+            self.connection.execute(self.table.update().values(body=func.jsonb(self.table.c.body)))
+        for name, side in self.sides.items():
+            wanted = (int, float) if name == "event" else str
+            values = [
+                {"number": number, "value": value}
+                for number, document in enumerate(loaded)
+                for value in _spread(document.get(name))
+                if isinstance(value, wanted) and not isinstance(value, bool) and _fits(value)
+            ]
+            if values:
+                self.connection.execute(insert(side), values)
+
+    def _row(self, number: int, document: dict[str, Any]) -> dict[str, Any]:
+        stored = searchable(document, self.dialect)
+        return {
+            "number": number, "opaque": stored.opaque,
+            "body": stored.text.encode() if self.kind == "jsonb" else stored.text,
+            "id": document["id"], "parent": document.get("parent"), "user": _scalar(document.get("user"), str),
+            "attempt": document["attempt"], "priority": _scalar(document.get("priority"), (int, float)),
+            "retries": _scalar(document.get("retries"), (int, float)),
+            "locked": matches(parse({"results.locked": True}), document),
+        }  # fmt: skip
+
+    def plan(self, query: dict[str, Any], *, columns: bool) -> Plan:
+        options = self.options if columns else {"opaque": self.table.c.opaque}
+        return compile_query(parse(query), dialect=self.dialect, body=self.table.c.body, **options)
+
+    def find(self, plan: Plan) -> set[int]:
+        """Return the numbers of the documents that a plan finds."""
+        unsure = plan.needs_residual if plan.needs_residual is not None else None
+        columns = [self.table.c.number] if unsure is None else [self.table.c.number, unsure]
+        found = set()
+        for number, *needs in self.connection.execute(select(*columns).where(plan.where)):
+            if not needs or not needs[0] or (plan.residual and plan.residual(self.documents[number])):
+                found.add(number)
+        return found
+
+
+def _spread(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _fits(value: Any) -> bool:
+    return isinstance(value, str) or abs(value) <= 2**53
+
+
+def _scalar(value: Any, kinds: Any) -> Any:
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        return None
+    return value if _fits(value) else None
+
+
+KINDS = ["sqlite", "sqlite-pysqlite3", "sqlite-jsonb", "postgresql"]
+
+
+@pytest.fixture(scope="module")
+def stores(request: pytest.FixtureRequest) -> Iterator[list[Store]]:
+    """A store of each kind: the same random documents and queries go to all, since making them takes longest."""
+    with ExitStack() as stack:
+        opened = []
+        for kind in KINDS:
+            if kind == "postgresql":
+                cluster = request.getfixturevalue("postgres")
+                engine = create_engine(cluster.url(cluster.create()), json_serializer=str)
+            elif (module := sqlite3 if kind == "sqlite" else pysqlite3) is None:
+                continue
+            else:
+                engine = create_engine("sqlite://", module=module)
+                event.listen(engine, "connect", lambda connection, _: register_sqlite_functions(connection))
+            stack.callback(engine.dispose)
+            opened.append(Store(stack.enter_context(engine.connect()), kind.rpartition("-")[2]))
+        yield opened
+
+
+def check(stores: list[Store], loaded: list[dict[str, Any]], queries: list[dict[str, Any]]) -> None:
+    expected = [{n for n, document in enumerate(loaded) if oracle.matches(query, document)} for query in queries]
+    for store in stores:
+        store.load(loaded)
+        for query, wanted in zip(queries, expected, strict=True):
+            for columns in (False, True):
+                plan = store.plan(query, columns=columns)
+                wrong = store.find(plan) ^ wanted
+                assert not wrong, (store.kind, query, [loaded[n] for n in sorted(wrong)], plan.explain())
+
+
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@given(loaded=st.lists(documents(), min_size=25, max_size=40), queries=st.lists(QUERIES, min_size=15, max_size=25))
+def test_sql_agrees_with_the_oracle(
+    stores: list[Store], loaded: list[dict[str, Any]], queries: list[dict[str, Any]]
+) -> None:
+    check(stores, loaded, queries)
