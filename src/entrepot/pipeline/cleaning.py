@@ -1,0 +1,310 @@
+"""Clean one raw series: from points as they were delivered to one regular series, in eight steps, in this order.
+
+1. The custom function makes points of points. 2. The stamps are read by the clock that wrote them. 3. The points become
+regular steps (`steps`). 4. Short gaps are filled. 5. The operation changes values. 6. The filter drops values. 7. The
+derivative filter drops values by their change per second since the value before. 8. Only intervals that are known to be
+complete are kept: those that begin after the first raw point and end at or before the last one, and, where there is a
+delay, ended that long ago.
+
+Nothing here touches a store: `influence` says what to read for a change of raw points, `clean` computes it.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import numpy as np
+
+from entrepot.errors import InvalidInput
+from entrepot.pipeline.influence import EVER, Extent, Influence, context, influence, input_step
+from entrepot.pipeline.spec import CleaningSpec, validate
+from entrepot.pipeline.steps import to_steps
+from entrepot.series.clocks import Mask, Stamps, ceil_to_grid, floor_to_grid, grid, next_start, to_utc, unusual
+from entrepot.series.frequency import SECOND
+from entrepot.series.resample import Values
+
+__all__ = [
+    "EVER",
+    "Cleaned",
+    "CleaningReport",
+    "CleaningSpec",
+    "Extent",
+    "Functions",
+    "Influence",
+    "clean",
+    "influence",
+    "validate",
+]
+
+
+class Functions(Protocol):
+    """The user's functions, applied to arrays; only those that the configuration has are called."""
+
+    def operation(self, values: Values) -> Values:
+        """Return the new value for each; NaN for none."""
+
+    def filter(self, values: Values) -> Mask:
+        """Return which values to keep."""
+
+    def derivative_filter(self, derivatives: Values) -> Mask:
+        """Return which values to keep, by their change per second since the value before."""
+
+    def custom(self, times: Stamps, values: Values) -> tuple[Stamps, Values]:
+        """Return other points for these; stamps in the clock of the input, in microseconds."""
+
+
+@dataclass(slots=True)
+class CleaningReport:
+    """What became of the points and of the intervals, counted; within the window, where there is one.
+
+    Attributes
+    ----------
+    points
+        Raw points, or what the custom function made of them.
+    empty
+        Points without a finite value: left out.
+    ambiguous, nonexistent
+        Points with a stamp that the wall clock showed twice, or never: kept, at the instant that `clocks.to_utc` says.
+    duplicates
+        Points at an instant where a later one lies too: left out.
+    off_grid
+        Points off the grid, where the input is expected to be regular: left out.
+    intervals
+        Complete intervals between the first and the last raw point.
+    incomplete
+        Intervals held back at either end, because there is no raw point before their start or at or after their end.
+    delayed
+        Intervals held back because they ended too short a time ago.
+    missing
+        Complete intervals for which there is no value.
+    interpolated
+        Intervals whose value was filled in.
+    filtered, derivative_filtered
+        Values that the filters dropped.
+    kept
+        Values that came out.
+    """
+
+    points: int = 0
+    empty: int = 0
+    ambiguous: int = 0
+    nonexistent: int = 0
+    duplicates: int = 0
+    off_grid: int = 0
+    intervals: int = 0
+    incomplete: int = 0
+    delayed: int = 0
+    missing: int = 0
+    interpolated: int = 0
+    filtered: int = 0
+    derivative_filtered: int = 0
+    kept: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """One regular series, or a window of it.
+
+    Attributes
+    ----------
+    times
+        The starts of the intervals that have a value, in UTC, ascending.
+    values
+        Their values, all finite.
+    report
+        What became of the rest.
+    due
+        The instant at which the first delayed interval may be computed, in UTC; None if none is delayed.
+    """
+
+    times: Stamps
+    values: Values
+    report: CleaningReport
+    due: int | None = None
+
+
+def clean(
+    raw_times: Stamps,
+    raw_values: Values,
+    spec: CleaningSpec,
+    functions: Functions | None = None,
+    *,
+    extent: Extent | None = None,
+    window: tuple[int, int] | None = None,
+    now: int | None = None,
+) -> Cleaned:
+    """Clean raw points.
+
+    Parameters
+    ----------
+    raw_times
+        Stamps as delivered: microseconds of the clock of `spec`, ascending and unique as the store keeps them.
+    raw_values
+        The values; NaN counts as no point.
+    spec
+        The configuration.
+    functions
+        The user's functions; needed if the configuration has any.
+    extent
+        What must be known of the whole raw series; needed if the points are only a part of it.
+    window
+        Which intervals to return: those that start within this half-open range of instants in UTC. The points must be
+        those that `influence` says.
+    now
+        The present, in UTC; needed if the configuration has a delay.
+
+    Raises
+    ------
+    InvalidInput
+        A function did not return what it must, or the frequency is too fine for the range of time.
+    """
+    report = CleaningReport()
+    extent = extent or Extent.of(raw_times)
+    if extent is None:
+        return Cleaned(np.empty(0, np.int64), np.empty(0), report)
+    first, last = (int(at) for at in to_utc(np.array(extent[:2], np.int64), spec.input_clock))
+    start, stop, due = _bounds(spec, first, last, window or EVER, now, report)
+    times, values = _points(raw_times, raw_values, spec, functions, window or EVER, report)
+    if start >= stop:
+        return Cleaned(np.empty(0, np.int64), np.empty(0), report, due)
+    # A derivative may look back to the very first value: then everything before the window is made too.
+    margin = last - first if spec.has_derivative_filter else context(spec)
+    low, high, _ = _bounds(spec, first, last, (start - margin, stop + margin), now)
+    starts = grid(low, high, spec.freq, spec.output_clock)
+    edges = np.append(starts, high)
+    out, filled = to_steps(times, values, spec, input_step(spec, extent), edges)
+    inside = (starts >= start) & (starts < stop)
+    report.interpolated = int((filled & inside).sum())
+    report.missing = int((np.isnan(out) & inside).sum())
+    if not spec.has_derivative_filter:
+        starts, out, inside = starts[inside], out[inside], inside[inside]
+    known = ~np.isnan(out)
+    starts, out = _apply(starts[known], out[known], spec, functions, inside[known], report)
+    kept = slice(*np.searchsorted(starts, [start, stop]))
+    report.kept = len(starts[kept])
+    return Cleaned(starts[kept], out[kept], report, due)
+
+
+def _bounds(
+    spec: CleaningSpec,
+    first: int,
+    last: int,
+    window: tuple[int, int],
+    now: int | None,
+    report: CleaningReport | None = None,
+) -> tuple[int, int, int | None]:
+    """Return the range of the complete intervals within the window, and when more of them are due."""
+    freq, clock = spec.freq, spec.output_clock
+
+    def at(function: Callable[..., Stamps], instant: int) -> int:
+        return int(function(np.array([instant], np.int64), freq, clock)[0])
+
+    low, high = at(next_start, first), at(floor_to_grid, last)
+    ready, due = high, None
+    if spec.custom_delay is not None and now is not None and low < high:
+        delay = spec.custom_delay.longest
+        ready = max(low, min(high, at(floor_to_grid, now - delay)))
+        due = at(next_start, ready) + delay if ready < high else None
+    outer = (at(floor_to_grid, first), at(next_start, last))
+    lowest, highest = (at(ceil_to_grid, min(max(bound, outer[0]), outer[1])) for bound in window)
+    start, stop = max(low, lowest), min(ready, highest)
+    if report is not None:
+
+        def count(since: int, until: int) -> int:
+            return len(grid(max(since, lowest), min(until, highest), freq, clock))
+
+        report.intervals = count(low, high)
+        report.incomplete = count(*outer) - report.intervals
+        report.delayed = count(ready, high)
+    return start, stop, due
+
+
+def _points(
+    raw_times: Stamps,
+    raw_values: Values,
+    spec: CleaningSpec,
+    functions: Functions | None,
+    window: tuple[int, int],
+    report: CleaningReport,
+) -> tuple[Stamps, Values]:
+    """Return the points at instants in UTC, ascending, unique, finite."""
+    naive, values = raw_times, raw_values
+    if spec.has_custom:
+        naive, values = _given(functions).custom(naive, values)
+        naive, values = np.asarray(naive, np.int64), np.asarray(values, np.float64)
+        if naive.ndim != 1 or naive.shape != values.shape:
+            raise InvalidInput.field("custom_fct", "It must return as many stamps as values.")
+    times = to_utc(naive, spec.input_clock)
+    counted = (times >= window[0]) & (times < window[1])
+    twice, never = unusual(naive, spec.input_clock)
+    finite = np.isfinite(values)
+    report.points = int(counted.sum())
+    report.ambiguous, report.nonexistent = int((twice & counted).sum()), int((never & counted).sum())
+    report.empty = int((~finite & counted).sum())
+    if not finite.all():
+        times, values = times[finite], values[finite]
+    steps = np.diff(times)
+    if (steps <= 0).any():
+        order = np.argsort(times, kind="stable")
+        times, values = times[order], values[order]
+        unique = np.append(times[1:] > times[:-1], True)
+        report.duplicates = _count(times[~unique], window)
+        times, values = times[unique], values[unique]
+    if spec.input_expected_regular:
+        regular = floor_to_grid(times, spec.freq, spec.output_clock) == times
+        report.off_grid = _count(times[~regular], window)
+        times, values = times[regular], values[regular]
+    return times, values
+
+
+def _apply(
+    times: Stamps,
+    values: Values,
+    spec: CleaningSpec,
+    functions: Functions | None,
+    inside: Mask,
+    report: CleaningReport,
+) -> tuple[Stamps, Values]:
+    """Apply the user's functions to values at regular steps."""
+    if spec.has_operation and len(values):
+        values = np.asarray(_given(functions).operation(values), np.float64)
+        _check("operation_fct", values.shape, times.shape)
+    finite = np.isfinite(values)
+    report.missing += int((~finite & inside).sum())
+    times, values, inside = times[finite], values[finite], inside[finite]
+    if spec.has_filter and len(values):
+        kept = _mask("filter_fct", _given(functions).filter(values), times)
+        report.filtered = int((~kept & inside).sum())
+        times, values, inside = times[kept], values[kept], inside[kept]
+    if spec.has_derivative_filter and len(values) > 1:
+        derivatives = np.diff(values) / (np.diff(times) / SECOND)
+        kept = np.append(
+            True, _mask("derivative_filter_fct", _given(functions).derivative_filter(derivatives), times[1:])
+        )
+        report.derivative_filtered = int((~kept & inside).sum())
+        times, values = times[kept], values[kept]
+    return times, values
+
+
+def _given(functions: Functions | None) -> Functions:
+    assert functions is not None, "the configuration has functions"
+    return functions
+
+
+def _mask(field: str, kept: object, times: Stamps) -> Mask:
+    mask = np.asarray(kept, bool)
+    _check(field, mask.shape, times.shape)
+    return mask
+
+
+def _check(field: str, got: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    if got != wanted:
+        raise InvalidInput.field(field, f"It must return one result for each of {wanted[0]} values.")
+
+
+def _count(times: Stamps, window: tuple[int, int]) -> int:
+    return int(((times >= window[0]) & (times < window[1])).sum())

@@ -1,0 +1,249 @@
+"""How one raw series is to be cleaned: the configuration of a unit cleaner, checked and read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self, get_args
+
+from entrepot.errors import InvalidInput
+from entrepot.series.clocks import KINDS, Clock, Kind, check_timezone
+from entrepot.series.frequency import Frequency
+
+UnitType = Literal["instantaneous", "delta", "mean", "mean_derivate"]
+Convention = Literal["left", "right"]
+ResampleRule = Literal["mean", "first", "sum"]
+
+OUTPUTS: Final[Mapping[str, tuple[UnitType, ...]]] = {
+    "instantaneous": ("instantaneous", "mean", "delta", "mean_derivate"),
+    "delta": ("delta", "mean_derivate"),
+    "mean": ("mean",),
+}
+FUNCTIONS: Final = ("operation_fct", "filter_fct", "derivative_filter_fct", "custom_fct")
+MAX_STEPS: Final = 1_000_000
+SIX_HOURS: Final = Frequency.parse("6H")
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningSpec:
+    """The configuration of a unit cleaner, as far as it decides what comes out.
+
+    Attributes
+    ----------
+    freq
+        The step of the output.
+    input_unit_type, unit_type
+        What a value of the input and of the output says: the state at an instant, an amount over an interval, a mean
+        over an interval, an amount per second.
+    input_convention
+        Whether amounts and means are stamped at the start (left) or the end (right) of their interval.
+    clock, timezone
+        The clock that wrote the input's stamps.
+    resample_rule
+        How instantaneous values become one instantaneous value.
+    interpolate_limit
+        The longest gap, in steps, that is filled.
+    wait_offset
+        For how long readers of the output wait for it when it is late.
+    input_expected_regular
+        Whether points off the grid of `freq` are dropped.
+    has_operation, has_filter, has_derivative_filter, has_custom
+        Which of the user's functions there are.
+    custom_delay
+        How long to wait after the end of an interval before it is computed.
+    custom_before_offset, custom_after_offset
+        The raw data that the custom function needs on either side of what it makes: a number of steps, or a frequency.
+    """
+
+    freq: Frequency
+    input_unit_type: UnitType = "instantaneous"
+    unit_type: UnitType = "instantaneous"
+    input_convention: Convention = "left"
+    clock: Kind = "tzt"
+    timezone: str = "Europe/Paris"
+    resample_rule: ResampleRule = "mean"
+    interpolate_limit: int = 0
+    wait_offset: Frequency = SIX_HOURS
+    input_expected_regular: bool = False
+    has_operation: bool = False
+    has_filter: bool = False
+    has_derivative_filter: bool = False
+    has_custom: bool = False
+    custom_delay: Frequency | None = None
+    custom_before_offset: int | Frequency | None = None
+    custom_after_offset: int | Frequency | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Read the fields of a unit cleaner, which `validate` has accepted."""
+
+        def length(name: str) -> Frequency | None:
+            return None if fields.get(name) is None else Frequency.parse(fields[name], zero=True)
+
+        def offset(name: str) -> int | Frequency | None:
+            value = fields.get(name)
+            return value if isinstance(value, int) else length(name)
+
+        copied = ("input_unit_type", "unit_type", "input_convention", "clock", "timezone", "resample_rule")
+        operation, filter_, derivative_filter, custom = (bool((fields.get(name) or "").strip()) for name in FUNCTIONS)
+        return cls(
+            freq=Frequency.parse(fields["freq"]),
+            **{name: fields[name] for name in copied},
+            interpolate_limit=fields["interpolate_limit"],
+            wait_offset=Frequency.parse(fields["wait_offset"], zero=True),
+            input_expected_regular=fields["input_expected_regular"],
+            has_operation=operation,
+            has_filter=filter_,
+            has_derivative_filter=derivative_filter,
+            has_custom=custom,
+            custom_delay=length("custom_delay"),
+            custom_before_offset=offset("custom_before_offset"),
+            custom_after_offset=offset("custom_after_offset"),
+        )
+
+    @property
+    def input_clock(self) -> Clock:
+        """The clock that wrote the input's stamps."""
+        return Clock(self.clock, self.timezone)
+
+    @property
+    def output_clock(self) -> Clock:
+        """The clock in which the output is presented, whose midnights its grid follows."""
+        return Clock("tzt", self.timezone)
+
+    @property
+    def is_index(self) -> bool:
+        """Whether the input is read off at the bounds of each step, as a meter is."""
+        return self.input_unit_type == "instantaneous" and self.unit_type in ("delta", "mean_derivate")
+
+    @property
+    def has_durations(self) -> bool:
+        """Whether a point of the input stands for a span of time rather than for an instant."""
+        return self.input_unit_type != "instantaneous"
+
+    @property
+    def custom_reach(self) -> tuple[int, int] | None:
+        """How far before and after what it makes the custom function looks, in microseconds; None: anywhere."""
+        if self.custom_before_offset is None and self.custom_after_offset is None:
+            return None
+        before, after = (self._reach(offset) for offset in (self.custom_before_offset, self.custom_after_offset))
+        return before, after
+
+    def _reach(self, offset: int | Frequency | None) -> int:
+        if isinstance(offset, Frequency):
+            return offset.longest
+        return (offset or 0) * self.freq.longest
+
+
+def validate(fields: Mapping[str, Any]) -> None:
+    """Refuse the fields of a unit cleaner that cannot be accepted.
+
+    Parameters
+    ----------
+    fields
+        Those of the 21 fields that are to be set, by name; for a change of some, give the whole record as it will be,
+        so that the two unit types are judged together. Names that are not fields of a unit cleaner are not looked at.
+
+    Raises
+    ------
+    InvalidInput
+        Names each field at fault.
+    """
+    faults: dict[str, list[str]] = {}
+    for name, value in fields.items():
+        check = _CHECKS.get(name)
+        fault = check(value) if check is not None else None
+        if fault is not None:
+            faults[name] = [fault]
+    both = {"input_unit_type", "unit_type"}
+    if (
+        both <= fields.keys()
+        and not both & faults.keys()
+        and fields["unit_type"] not in OUTPUTS[fields["input_unit_type"]]
+    ):
+        source, target = fields["input_unit_type"], fields["unit_type"]
+        faults["unit_type"] = [f"{source} can become {' or '.join(OUTPUTS[source])}, not {target}."]
+    if faults:
+        raise InvalidInput(fields=faults)
+
+
+def _one_of(*allowed: str) -> Any:
+    def check(value: object) -> str | None:
+        known = isinstance(value, str) and value in allowed
+        return None if known else f"{_shown(value)} is not one of {', '.join(allowed)}."
+
+    return check
+
+
+def _text(value: object) -> str | None:
+    return None if isinstance(value, str) else f"{_shown(value)} is not a text."
+
+
+def _name(value: object) -> str | None:
+    return None if isinstance(value, str) and value.strip() else "A name is needed."
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _flag(value: object) -> str | None:
+    return None if isinstance(value, bool) else f"{_shown(value)} is neither true nor false."
+
+
+def _steps(value: object) -> str | None:
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_STEPS
+    return None if whole else f"{_shown(value)} is not a whole number from 0 to {MAX_STEPS}."
+
+
+def _frequency(value: object, *, zero: bool = False) -> str | None:
+    try:
+        Frequency.parse(value, zero=zero)
+    except InvalidInput as error:
+        return error.message
+    return None
+
+
+def _length(value: object) -> str | None:
+    return _frequency(value, zero=True)
+
+
+def _optional_length(value: object) -> str | None:
+    return None if value is None else _length(value)
+
+
+def _offset(value: object) -> str | None:
+    return _steps(value) if isinstance(value, (int, float)) else _optional_length(value)
+
+
+def _timezone(value: object) -> str | None:
+    try:
+        check_timezone(value)
+    except InvalidInput as error:
+        return " ".join(error.fields["timezone"])
+    return None
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
+
+
+_CHECKS: Final[Mapping[str, Any]] = {
+    "external_name": _name,
+    "name": _name,
+    "freq": _frequency,
+    "input_unit_type": _one_of(*OUTPUTS),
+    "unit_type": _one_of(*get_args(UnitType)),
+    "input_convention": _one_of(*get_args(Convention)),
+    "clock": _one_of(*KINDS),
+    "timezone": _timezone,
+    "unit": _text,
+    "label": _text,
+    "resample_rule": _one_of(*get_args(ResampleRule)),
+    "interpolate_limit": _steps,
+    "wait_offset": _length,
+    "input_expected_regular": _flag,
+    **dict.fromkeys(FUNCTIONS, _optional_text),
+    "custom_delay": _optional_length,
+    "custom_before_offset": _offset,
+    "custom_after_offset": _offset,
+}

@@ -1,0 +1,139 @@
+"""Bring the points of one series to regular steps, by what its values mean; fill short gaps.
+
+How the table of unit types is read where it leaves room:
+
+- A point of an amount (``delta``) or a mean lasts until the next point (since the one before it, for stamps on the
+  right), but only as long as one step of its series, the median distance between its points, where the neighbour is
+  farther than one and a half of these: a longer silence is a gap, not a long point.
+- An amount belongs to the interval in which its own begins; only one that lasts longer than that interval is split, by
+  time, over all that it touches. Nothing is lost or counted twice.
+- A meter (an instantaneous input that becomes an amount) is read at the bounds of the intervals: exactly where a point
+  lies there, else on the line between the neighbours, provided that they are less than two steps apart. The amounts of
+  a run of intervals thus sum up to the difference of the meter. For the same reason gaps of a meter are filled on
+  the meter, that is, the known difference is spread evenly over the gap.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entrepot.pipeline.spec import CleaningSpec
+from entrepot.series.clocks import Mask, Stamps, floor_to_grid, next_start
+from entrepot.series.frequency import SECOND
+from entrepot.series.resample import Values, aggregate, overlaps, summed, weighted_mean
+
+
+def spans(times: Stamps, spec: CleaningSpec, step: int) -> tuple[Stamps, Stamps]:
+    """Return the start and end of what each point of an amount or a mean stands for.
+
+    Parameters
+    ----------
+    times
+        Instants in UTC, ascending and unique.
+    spec
+        Says at which side of its interval a point is stamped.
+    step
+        One step of the series, in microseconds.
+    """
+    gaps = np.diff(times)
+    lasting = np.where(gaps <= step + step // 2, gaps, step)
+    if spec.input_convention == "left":
+        return times, times + np.append(lasting, step)
+    return times - np.append(np.int64(step), lasting), times
+
+
+def to_steps(times: Stamps, values: Values, spec: CleaningSpec, step: int, edges: Stamps) -> tuple[Values, Mask]:
+    """Return the value of each interval, and which of them were filled in.
+
+    Parameters
+    ----------
+    times, values
+        The points: instants in UTC, ascending and unique; finite values.
+    spec
+        The types of input and output, the rule, and the longest gap to fill.
+    step
+        One step of the input, in microseconds.
+    edges
+        The intervals: the one at i goes from edge i to edge i + 1.
+
+    Returns
+    -------
+    One value for each interval, NaN where there is none, and the mask of those that are interpolated.
+    """
+    if spec.is_index:
+        out, filled = _index_differences(times, values, spec, edges)
+    else:
+        if spec.input_unit_type == "delta":
+            out = _amounts(*spans(times, spec, step), values, spec, edges)
+        elif spec.input_unit_type == "mean":
+            starts, ends = spans(times, spec, step)
+            which, bins, shared = overlaps(starts, ends, edges)
+            out = weighted_mean(values[which], shared, bins, len(edges) - 1)
+        else:
+            out = _inside(times, values, spec, edges)
+        filled = short_gaps(np.isnan(out), spec.interpolate_limit)
+        known = ~np.isnan(out)
+        if filled.any():
+            out[filled] = np.interp(edges[:-1][filled], edges[:-1][known], out[known])
+    if spec.unit_type == "mean_derivate":
+        out = out / (np.diff(edges) / SECOND)
+    return out, filled
+
+
+def short_gaps(missing: Mask, limit: int) -> Mask:
+    """Return the runs of missing steps that are no longer than `limit` and have a value on both sides."""
+    filled = np.zeros(len(missing), bool)
+    known = np.flatnonzero(~missing)
+    if limit == 0 or len(known) < 2:
+        return filled
+    gaps = np.diff(known) - 1
+    short = (gaps > 0) & (gaps <= limit)
+    lengths = gaps[short]
+    offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    filled[np.repeat(known[:-1][short] + 1, lengths) + offsets] = True
+    return filled
+
+
+def _inside(times: Stamps, values: Values, spec: CleaningSpec, edges: Stamps) -> Values:
+    out = np.full(len(edges) - 1, np.nan)
+    positions = np.searchsorted(times, edges)
+    held = np.diff(positions) > 0
+    if held.any():
+        rule = spec.resample_rule if spec.unit_type == "instantaneous" else "mean"
+        out[held] = aggregate(values[: positions[-1]], positions[:-1][held], rule)
+    return out
+
+
+def _amounts(starts: Stamps, ends: Stamps, values: Values, spec: CleaningSpec, edges: Stamps) -> Values:
+    own_start = floor_to_grid(starts, spec.freq, spec.output_clock)
+    own_end = next_start(starts, spec.freq, spec.output_clock)
+    ends = np.where(ends - starts <= own_end - own_start, np.minimum(ends, own_end), ends)
+    which, bins, shared = overlaps(starts, ends, edges)
+    out = summed(values[which] * (shared / (ends - starts)[which]), bins, len(edges) - 1)
+    out[np.bincount(bins, minlength=len(edges) - 1) == 0] = np.nan
+    return out
+
+
+def _index_differences(times: Stamps, values: Values, spec: CleaningSpec, edges: Stamps) -> tuple[Values, Mask]:
+    index = _index(times, values, edges, next_start(edges, spec.freq, spec.output_clock) - edges)
+    filled = short_gaps(np.isnan(np.diff(index)), spec.interpolate_limit)
+    if filled.any():
+        unknown, known = np.isnan(index), ~np.isnan(index)
+        unknown &= np.append(filled, False) | np.insert(filled, 0, False)
+        index[unknown] = np.interp(edges[unknown], edges[known], index[known])
+    return np.diff(index), filled
+
+
+def _index(times: Stamps, values: Values, edges: Stamps, lengths: NDArray[np.int64]) -> Values:
+    """Return what a meter shows at each edge, NaN where that is not known."""
+    index = np.full(len(edges), np.nan)
+    before = np.searchsorted(times, edges, "right") - 1
+    seen = np.flatnonzero(before >= 0)
+    exact = seen[times[before[seen]] == edges[seen]]
+    index[exact] = values[before[exact]]
+    between = seen[(times[before[seen]] < edges[seen]) & (before[seen] + 1 < len(times))]
+    left, right = before[between], before[between] + 1
+    near = times[right] - times[left] < 2 * lengths[between]
+    between, left, right = between[near], left[near], right[near]
+    share = (edges[between] - times[left]) / (times[right] - times[left])
+    index[between] = values[left] + share * (values[right] - values[left])
+    return index
