@@ -1,8 +1,8 @@
 """How the points of a chunk become bytes, and back.
 
-A chunk is a head (version, flags, number of points, length of the times' part, CRC-32 of what follows), the times, the
-values and, where any is set, the tags. Times at a constant step are that step and the first of them, which is both smaller
-and faster than to compress them; other times and the values are compressed by pcodec, bit for bit.
+A chunk is a head (CRC-32 of all that follows, version, flags, number of points, length of the times' part), the times,
+the values and, where any is set, the tags. Times at a constant step are that step and the first of them, which is both
+smaller and faster than to compress them; other times and the values are compressed by pcodec, bit for bit.
 """
 
 import struct
@@ -19,7 +19,8 @@ from entrepot.series.points import Points, Times, Values
 VERSION = 1
 REGULAR, TAGGED = 1, 2
 
-_HEAD = struct.Struct("<BBxxIII")
+_SUM = struct.Struct("<I")
+_HEAD = struct.Struct("<4xBBxxII")
 _REGULAR = struct.Struct("<qq")
 _SIZES = struct.Struct("<II")  # of the values' part and of the tags' names
 
@@ -52,12 +53,24 @@ def encode(points: Points) -> bytes:
         texts = orjson.dumps(names)
         codes = simple_compress(np.array([number.get(tag, -1) for tag in points.tags], np.int32), _VALUES)
         body += texts + codes + _SIZES.pack(len(body) - len(stamps), len(texts))
-    return _HEAD.pack(VERSION, flags, times.size, len(stamps), zlib.crc32(body)) + body
+    data = _HEAD.pack(VERSION, flags, times.size, len(stamps))[_SUM.size :] + body
+    return _SUM.pack(zlib.crc32(data)) + data
 
 
 def count(data: bytes) -> int:
-    """Return the number of points of a chunk without decoding it."""
-    return int(_head(data)[1])
+    """Return the number of points of a chunk, having made sure that its bytes are those that were written.
+
+    Raises
+    ------
+    DamagedChunk
+        When they are not.
+    """
+    if len(data) < _HEAD.size or _SUM.unpack_from(data)[0] != zlib.crc32(memoryview(data)[_SUM.size :]):
+        raise DamagedChunk
+    version, _, number, _ = _HEAD.unpack_from(data)
+    if version != VERSION:
+        raise DamagedChunk(f"a stored chunk has the unknown format {version}: was it written by a newer version?")
+    return int(number)
 
 
 def decode(data: bytes) -> Points:
@@ -74,11 +87,9 @@ def decode(data: bytes) -> Points:
 
 
 def decode_into(data: bytes, times: Times, values: Values) -> np.ndarray[tuple[int], np.dtype[np.object_]] | None:
-    """Decode a chunk into arrays of the right size, and return its tags, None when no point has one."""
-    flags, number, size, checksum = _head(data)
+    """Decode a chunk into arrays of its :func:`count`, and return its tags, None when no point has one."""
+    _, flags, number, size = _HEAD.unpack_from(data)
     body = memoryview(data)[_HEAD.size :]
-    if zlib.crc32(body) != checksum:
-        raise DamagedChunk
     texts = codes = len(body)
     if flags & TAGGED:
         values_size, texts_size = _SIZES.unpack_from(body, len(body) - _SIZES.size)
@@ -95,12 +106,3 @@ def decode_into(data: bytes, times: Times, values: Values) -> np.ndarray[tuple[i
         return None
     names = np.array([*orjson.loads(body[texts:codes]), None], object)
     return names[simple_decompress(bytes(body[codes : -_SIZES.size]))]  # -1 is the last: None
-
-
-def _head(data: bytes) -> tuple[int, int, int, int]:
-    if len(data) < _HEAD.size:
-        raise DamagedChunk
-    version, flags, number, size, checksum = _HEAD.unpack_from(data)
-    if version != VERSION:
-        raise DamagedChunk(f"a stored chunk has the unknown format {version}: was it written by a newer version?")
-    return flags, number, size, checksum

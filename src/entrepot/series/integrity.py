@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 from sqlalchemy.orm import Session
 
 from entrepot.errors import EntrepotError
@@ -12,20 +12,22 @@ from entrepot.series.chunks import chunk_table, series_table, tail_table
 from entrepot.series.points import EMPTY, Points, concatenate, merge
 
 
-def check(session: Session) -> list[str]:
-    """Return what is wrong with the stored series, one sentence a problem; nothing when all is well.
+def check(session: Session, pk: int | None = None) -> list[str]:
+    """Return what is wrong with the stored series (or one of them), a sentence a problem; nothing when all is well.
 
     Every chunk is decoded, so this takes as long as reading everything.
     """
+    statement = select(series_table).order_by(series_table.c.pk)
+    if pk is not None:
+        statement = statement.where(series_table.c.pk == pk)
     return [
-        f"series {row.pk}: {problem}"
-        for row in session.execute(select(series_table).order_by(series_table.c.pk)).all()
-        for problem in _problems(session, row)
+        f"series {series['pk']}: {problem}"
+        for series in session.execute(statement).mappings().all()
+        for problem in _problems(session, series)
     ]
 
 
-def _problems(session: Session, row: object) -> Iterator[str]:
-    series = row._mapping  # type: ignore[attr-defined]  # noqa: SLF001 -- SQLAlchemy's documented name
+def _problems(session: Session, series: RowMapping) -> Iterator[str]:
     parts: list[Points] = []
     chunks = select(chunk_table).where(chunk_table.c.series == series["pk"]).order_by(chunk_table.c.bucket)
     for chunk in session.execute(chunks):

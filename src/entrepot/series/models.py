@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint, event, text
+from sqlalchemy import DDL, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base, Instant, new_id, now
@@ -75,7 +75,7 @@ class SeriesTail(Base):
     """A point that waits to be folded into a chunk; where both have one of the same time, this one counts."""
 
     __tablename__ = "series_tail"
-    __table_args__ = {"sqlite_with_rowid": False}
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     series: Mapped[int] = mapped_column(Key, ForeignKey("series.pk", ondelete="CASCADE"), primary_key=True)
     time: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -83,8 +83,9 @@ class SeriesTail(Base):
     tag: Mapped[str | None] = mapped_column(String(255))
 
 
-@event.listens_for(SeriesChunk.__table__, "after_create")
-def _store_chunks_as_they_are(target: object, connection: object, **_: object) -> None:
-    """Keep PostgreSQL from trying to compress what is compressed already."""
-    if connection.dialect.name == "postgresql":  # type: ignore[attr-defined]
-        connection.execute(text("ALTER TABLE series_chunk ALTER COLUMN data SET STORAGE EXTERNAL"))  # type: ignore[attr-defined]
+event.listen(
+    SeriesChunk.__table__,
+    "after_create",
+    # Compressed already, so that PostgreSQL need not try.
+    DDL("ALTER TABLE series_chunk ALTER COLUMN data SET STORAGE EXTERNAL").execute_if(dialect="postgresql"),
+)

@@ -70,7 +70,8 @@ def tidy(times: npt.ArrayLike, values: npt.ArrayLike, tags: Sequence[str | None]
     InvalidInput
         When lengths differ, a value is infinite, or a time is not between the years 1 and 9999.
     """
-    stamps, numbers = np.ascontiguousarray(times, np.int64), np.ascontiguousarray(values, np.float64)
+    # SQLite keeps no negative zero; adding zero makes it a plain one everywhere.
+    stamps, numbers = np.ascontiguousarray(times, np.int64), np.asarray(values, np.float64) + 0.0
     if stamps.ndim != 1 or numbers.shape != stamps.shape:
         raise InvalidInput.field("values", f"{numbers.size} values for {stamps.size} times")
     texts = None

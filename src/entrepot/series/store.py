@@ -1,7 +1,7 @@
 """Writing and reading points: the verbs of the series store, on a unit of work of the caller.
 
-Writers of one series take turns: each holds the series' row until its transaction ends. A unit of work that writes several
-series in several calls takes them all first, with :func:`lock`, so that two of them cannot wait for each other.
+Writers of one series take turns: each holds the series' row until its transaction ends. A unit of work that writes
+several series in several calls takes them all first, with :func:`lock`, so that two of them cannot wait for each other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from entrepot.db import now
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.series import chunks
 from entrepot.series.catalog import create_series, get_series, list_series
-from entrepot.series.chunks import Head, chunk_table, series_table
+from entrepot.series.chunks import Head, series_table
 from entrepot.series.integrity import check
 from entrepot.series.models import Series
 from entrepot.series.points import EARLIEST, EMPTY, LATEST, Points, Tags, Times, compare, concatenate, merge, tidy
@@ -249,7 +249,10 @@ def fold(session: Session, pk: int) -> None:
 
 
 def fold_due(session: Session, limit: int = 50, *, idle: timedelta = IDLE) -> int:
-    """Fold the tails that are long enough, or idle, of at most `limit` series that nobody is writing; return how many."""
+    """Fold the tails that are long enough, or idle, of at most `limit` series; return how many.
+
+    Series that are being written are left for the next time.
+    """
     due = or_(
         series_table.c.tail >= FOLD_AT,
         and_(series_table.c.tail > 0, series_table.c.written < now() - idle),
@@ -323,6 +326,7 @@ def _change(session: Session, head: Head, new: Points, within: tuple[int, int] |
     _extend(head, changes, added=added)
     if gone.size:
         head.count -= gone.size
+        _save_heads(session, [head])  # finding the ends reads with its width
         _find_ends(session, head, gone)
     return written
 
