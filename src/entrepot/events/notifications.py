@@ -1,6 +1,6 @@
 """Notifications: raised once, listed until resolved."""
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from entrepot.errors import NotFound
@@ -56,6 +56,7 @@ def list_notifications(
     principal: Principal,
     *,
     project_id: str | None = None,
+    generator_id: str | None = None,
     resolved: bool | None = None,
     offset: int = 0,
     limit: int = 200,
@@ -64,6 +65,8 @@ def list_notifications(
     query = select(Notification).where(Notification.organization_id.in_(list(principal.roles)))
     if project_id is not None:
         query = query.where(Notification.project_id == project_id)
+    if generator_id is not None:
+        query = query.where(Notification.generator_id == generator_id)
     if resolved is not None:
         query = query.where(Notification.resolved.is_(resolved))
     return list(session.scalars(query.order_by(Notification.pk.desc()).offset(offset).limit(limit)))
@@ -82,3 +85,8 @@ def resolve(session: Session, generator_id: str, name: str) -> None:
         .where(Notification.generator_id == generator_id, Notification.name == name)
         .values(resolved=True)
     )
+
+
+def forget_project(session: Session, project_id: str) -> None:
+    """Delete the notifications of a project that goes."""
+    session.execute(delete(Notification).where(Notification.project_id == project_id))

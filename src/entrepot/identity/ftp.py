@@ -1,10 +1,12 @@
 """Logins of the FTP server: one a gate, one a user."""
 
 import secrets
+from collections.abc import Iterable
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from entrepot.errors import InvalidInput
 from entrepot.identity.models import FtpAccount
 from entrepot.identity.vault import Vault
 
@@ -30,6 +32,12 @@ def find_account(session: Session, *, login: str | None = None, home: str | None
     return session.scalar(select(FtpAccount).where(condition))
 
 
+def accounts_by_home(session: Session, homes: Iterable[str]) -> dict[str, FtpAccount]:
+    """Return the accounts of these home folders that have one."""
+    query = select(FtpAccount).where(FtpAccount.home.in_(list(homes)))
+    return {account.home: account for account in session.scalars(query)}
+
+
 def get_account(session: Session, account_id: str) -> FtpAccount | None:
     """Return the account of this id."""
     return session.get(FtpAccount, account_id)
@@ -38,6 +46,13 @@ def get_account(session: Session, account_id: str) -> FtpAccount | None:
 def account_password(vault: Vault, account: FtpAccount) -> str:
     """Return the account's password."""
     return vault.decrypt(account.password_encrypted)
+
+
+def set_password(vault: Vault, account: FtpAccount, password: str) -> None:
+    """Change the account's password; it has at least 8 characters."""
+    if len(password) < 8:
+        raise InvalidInput.field("password", "This must have at least 8 characters.")
+    account.password_encrypted = vault.encrypt(password)
 
 
 def remove_account(session: Session, home: str) -> None:

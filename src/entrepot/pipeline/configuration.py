@@ -1,0 +1,188 @@
+"""What configuring a gate, feeder, importer, cleaner or analysis has in common: finding, listing, naming, checking.
+
+The verbs themselves are in :mod:`~entrepot.pipeline.gates`, :mod:`~entrepot.pipeline.feeders`,
+:mod:`~entrepot.pipeline.importers`, :mod:`~entrepot.pipeline.cleaners` and :mod:`~entrepot.pipeline.analyses`.
+Fields come to them with the right types; they see to it that the values make sense, and name the field when not.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Select, delete, select
+from sqlalchemy.orm import InstrumentedAttribute, QueryableAttribute, Session, selectinload
+
+from entrepot import jobs
+from entrepot.db import advisory_lock
+from entrepot.errors import InvalidInput, NotFound
+from entrepot.identity import Principal, Right
+from entrepot.identity.users import check_name
+from entrepot.pipeline.models import (
+    Analysis,
+    AnalysisConfig,
+    AnalysisInput,
+    AnalysisOutput,
+    BaseFeeder,
+    Cleaner,
+    Gate,
+    Importer,
+    ImporterSeries,
+    Owned,
+    Record,
+    Unitcleaner,
+)
+from entrepot.series import clocks
+from entrepot.series.frequency import Frequency
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+#: Longest name, unit or label of a series.
+SERIES_TEXT_MOST = 255
+#: What each kind of record hangs on, when it does not itself say whose it is.
+_OWNERS: dict[type[Record], tuple[type[Owned], InstrumentedAttribute[str]]] = {
+    BaseFeeder: (Gate, BaseFeeder.gate_id),
+    ImporterSeries: (Importer, ImporterSeries.importer_id),
+    Unitcleaner: (Cleaner, Unitcleaner.cleaner_id),
+    AnalysisConfig: (Analysis, AnalysisConfig.analysis_id),
+    AnalysisInput: (Analysis, AnalysisInput.analysis_id),
+    AnalysisOutput: (Analysis, AnalysisOutput.analysis_id),
+}
+
+
+def get(session: Session, principal: Principal, model: type[RecordT], record_id: str, right: Right = "read") -> RecordT:
+    """Return a record on which the caller has the right; NotFound when there is none or it belongs to others."""
+    query, owner = _with_owner(model)
+    what = model.__name__
+    found = session.execute(query.add_columns(owner.organization_id).where(model.id == record_id)).one_or_none()
+    if found is None:
+        raise NotFound(f"{what} not found.")
+    record, organization_id = found
+    principal.require(right, organization_id, what)
+    return record  # type: ignore[no-any-return]
+
+
+def listed(
+    session: Session,
+    principal: Principal,
+    model: type[RecordT],
+    equal: Mapping[str, Any],
+    *,
+    offset: int = 0,
+    limit: int | None = None,
+    load: Sequence[QueryableAttribute[Any]] = (),
+) -> list[RecordT]:
+    """Return the records that the caller may read: by name what has one in its project, newest first what has not.
+
+    Parameters
+    ----------
+    equal
+        Values of columns of the record, or of what it hangs on (``project_id``); None does not count.
+    offset, limit
+        Which part of the list.
+    load
+        Related records that are going to be looked at.
+    """
+    query, owner = _with_owner(model)
+    query = query.where(owner.organization_id.in_(list(principal.roles)))
+    query = query.options(*(selectinload(related) for related in load))
+    for name, value in equal.items():
+        if value is not None:
+            query = query.where((getattr(model, name, None) or getattr(owner, name)) == value)
+    order = (owner.name, model.pk) if owner is model else (model.pk.desc(),)
+    return list(session.scalars(query.order_by(*order).offset(offset).limit(limit)))
+
+
+def remove(session: Session, record: Record) -> None:
+    """Delete a record; the database deletes what hangs on it."""
+    session.flush()
+    session.execute(delete(type(record)).where(type(record).pk == record.pk))
+
+
+def assign(record: Record, fields: Mapping[str, Any]) -> set[str]:
+    """Give the record its new values and return the names of those that differ."""
+    changed = {name for name, value in fields.items() if getattr(record, name) != value}
+    for name in changed:
+        setattr(record, name, fields[name])
+    return changed
+
+
+def new_name(session: Session, model: type[Record], name: str, old: str | None = None, **scope: str) -> str:
+    """Return the name that a record may have: well-formed, and free among those of its kind in this scope."""
+    name = check_name(name)
+    if name != old:
+        require_free(session, model, "name", name, **scope)
+    return name
+
+
+def require_free(session: Session, model: type[Record], field: str, value: str, **scope: str) -> None:
+    """Raise InvalidInput when a record of this kind has the value already, within the scope."""
+    # Whoever else wants the value waits here, instead of running into the table's constraint.
+    advisory_lock(session, model.__name__, field, *scope.values(), value)
+    conditions = [getattr(model, name) == within for name, within in scope.items()]
+    if session.scalar(select(model.id).where(getattr(model, field) == value, *conditions)):
+        raise InvalidInput.field(field, f"{value!r} exists already: it must be unique here.")
+
+
+def check_series_texts(fields: Mapping[str, Any], *names: str, blank: bool = False) -> None:
+    """Raise unless these fields, where given, fit a series: kept as they are, blanks included, but not endless."""
+    for name in names:
+        if name in fields and not fields[name] and not blank:
+            raise InvalidInput.field(name, "This may not be blank.")
+        if name in fields and len(fields[name]) > SERIES_TEXT_MOST:
+            raise InvalidInput.field(name, f"This may have at most {SERIES_TEXT_MOST} characters.")
+
+
+def check_choices(fields: Mapping[str, Any], choices: Mapping[str, Collection[str]]) -> None:
+    """Raise unless each field that has a list of choices is one of them."""
+    for field, known in choices.items():
+        if field in fields and fields[field] not in known:
+            raise InvalidInput.field(field, f"{fields[field]!r} is not one of: {', '.join(known)}.")
+
+
+def check_frequencies(fields: Mapping[str, Any], *names: str, zero: bool = False) -> None:
+    """Raise unless these fields, where given and not null, are frequencies such as ``1H``, ``30T`` or ``MS``."""
+    for name in names:
+        if fields.get(name) is not None:
+            with naming(name):
+                Frequency.parse(fields[name], zero=zero)
+
+
+def check_offsets(fields: Mapping[str, Any], *names: str) -> None:
+    """Raise unless these fields, where given and not null, are a number of steps or a frequency."""
+    for name in names:
+        value = fields.get(name)
+        if isinstance(value, str):
+            check_frequencies(fields, name, zero=True)
+        elif value is not None and value < 0:
+            raise InvalidInput.field(name, "This may not be negative.")
+
+
+def check_timezone(fields: Mapping[str, Any], name: str = "timezone") -> None:
+    """Raise unless the field, where given, is an IANA time zone."""
+    if name in fields:
+        with naming(name):
+            clocks.check_timezone(fields[name])
+
+
+def check_crontab(fields: Mapping[str, Any], name: str = "crontab") -> None:
+    """Raise unless the field, where given and not empty, is a crontab of six fields, seconds first."""
+    if fields.get(name):
+        with naming(name):
+            jobs.validate_cron(fields[name])
+
+
+@contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Say of what is found invalid inside that it is this field."""
+    try:
+        yield
+    except InvalidInput as error:
+        reasons = [reason for found in error.fields.values() for reason in found] or [error.message]
+        raise InvalidInput(fields={field: reasons}) from error
+
+
+def _with_owner(model: type[RecordT]) -> tuple[Select[Any], type[Owned]]:
+    if issubclass(model, Owned):
+        return select(model), model
+    owner, column = _OWNERS[model]
+    return select(model).join(owner, column == owner.id), owner

@@ -1,0 +1,85 @@
+"""Configuring importers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from entrepot.errors import InvalidInput
+from entrepot.identity import Principal
+from entrepot.identity.projects import get_project
+from entrepot.pipeline import actions
+from entrepot.pipeline.configuration import assign, check_crontab, get, new_name, remove
+from entrepot.pipeline.models import Cleaner, Gate, Importer
+
+
+def create_importer(session: Session, principal: Principal, fields: Mapping[str, Any]) -> Importer:
+    """Create an importer and its cleaner, which has its name.
+
+    Parameters
+    ----------
+    fields
+        ``project`` (an id) and ``name``; what :func:`update_importer` takes may come with them.
+    """
+    values = dict(fields)
+    project = get_project(session, principal, values.pop("project"), "write")
+    name = _new_name(session, values.pop("name"), project.id)
+    active = values.pop("active", False)
+    owner = {"project_id": project.id, "organization_id": project.organization_id}
+    importer = Importer(name=name, cleaner=Cleaner(name=name, **owner), **owner)
+    assign(importer, _checked(session, principal, project.id, values))
+    session.add(importer)
+    session.flush()
+    if active:
+        actions.set_active(session, importer, value=True)
+    return importer
+
+
+def update_importer(session: Session, principal: Principal, importer_id: str, fields: Mapping[str, Any]) -> Importer:
+    """Change an importer; a new gate, script or folder resets what it made.
+
+    Parameters
+    ----------
+    fields
+        Any of ``name``, ``comment``, ``gate`` (an id or None), ``crontab``, ``auto_partial_reset``, ``parse_script``,
+        ``root_dir_path``, ``re_run_last_file``, ``notify_missing_files_nb``, ``max_ante_scanned_files_nb``,
+        ``last_imported_path``, ``active``.
+    """
+    importer = get(session, principal, Importer, importer_id, "write")
+    values = dict(fields)
+    if "name" in values:
+        values["name"] = _new_name(session, values["name"], importer.project_id, importer.name)
+        importer.cleaner.name = values["name"]
+    active = values.pop("active", None)
+    changed = assign(importer, _checked(session, principal, importer.project_id, values))
+    session.flush()
+    if changed:
+        actions.importer_changed(session, importer, {name.removesuffix("_id") for name in changed})
+    if active is not None:
+        actions.set_active(session, importer, value=active)
+    return importer
+
+
+def delete_importer(session: Session, principal: Principal, importer_id: str) -> None:
+    """Delete an importer with its cleaner, their unit cleaners and all their series."""
+    importer = get(session, principal, Importer, importer_id, "write")
+    actions.importer_deleted(session, importer)
+    remove(session, importer)
+
+
+def _new_name(session: Session, name: str, project_id: str, old: str | None = None) -> str:
+    """Return a name that is free for the importer and for its cleaner."""
+    new_name(session, Cleaner, name, old, project_id=project_id)
+    return new_name(session, Importer, name, old, project_id=project_id)
+
+
+def _checked(session: Session, principal: Principal, project_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(fields)
+    check_crontab(values)
+    if ".." in values.get("root_dir_path", "").split("/"):
+        raise InvalidInput.field("root_dir_path", "This may not lead out of the gate.")
+    if "gate" in values:
+        gate_id = values["gate_id"] = values.pop("gate")
+        if gate_id is not None and get(session, principal, Gate, gate_id).project_id != project_id:
+            raise InvalidInput.field("gate", "This gate is of another project.")
+    return values

@@ -1,0 +1,129 @@
+"""Gates and what feeds them."""
+
+from functools import partial
+
+from entrepot.pipeline import actions, feeders, gates
+from entrepot.pipeline.models import BaseFeeder, Gate
+from entrepot.server.dialects.ovbp import parse, render, specs
+from entrepot.server.dialects.ovbp.ftp import gate_accounts
+from entrepot.server.dialects.ovbp.render import Record
+from entrepot.server.dialects.ovbp.table import Action, Resource, found, one
+from entrepot.server.endpoint import Call, Json
+
+_SPECS = {feeders.GENERIC: specs.GENERIC_FEEDER, feeders.STATIC_WEBSERVICE: specs.WEBSERVICE_FEEDER}
+
+
+def _gate(call: Call, gate: Gate) -> Record:
+    return render.gate(gate, gate_accounts(call, [gate]).get(gate.id))
+
+
+def _gates(call: Call) -> list[Record]:
+    records = found(call, Gate, Gate.feeder, name="name", project_id="project")
+    accounts = gate_accounts(call, records)
+    return [render.gate(gate, accounts.get(gate.id)) for gate in records]
+
+
+def _retrieve_gate(call: Call) -> Record:
+    gate = one(call, Gate)
+    return render.gate(gate, gate_accounts(call, [gate]).get(gate.id), call.principal)
+
+
+def _create_gate(call: Call) -> Record:
+    fields = parse.created(call.fields, specs.GATE)
+    project_id = fields.pop("project")
+    return _gate(call, gates.create_gate(call.session, call.principal, call.services.vault, project_id, **fields))
+
+
+def _update_gate(call: Call) -> Record:
+    fields = parse.changed(call.fields, specs.GATE)
+    return _gate(call, gates.update_gate(call.session, call.principal, call.path["id"], fields))
+
+
+def _feeders(call: Call) -> list[Record]:
+    records = found(call, BaseFeeder, BaseFeeder.gate, gate_id="gate", project_id="project")
+    return [render.base_feeder(feeder) for feeder in records]
+
+
+def _create_feeder(call: Call) -> Record:
+    fields = parse.created(call.fields, specs.BASE_FEEDER)
+    return render.base_feeder(feeders.create_feeder(call.session, call.principal, fields))
+
+
+def _update_feeder(call: Call, spec: parse.Spec = specs.BASE_FEEDER) -> Record:
+    fields = parse.changed(call.fields, spec)
+    return render.base_feeder(feeders.update_feeder(call.session, call.principal, call.path["id"], fields))
+
+
+def _activate_feeder(call: Call) -> Json:
+    value = parse.created(call.fields, specs.ACTIVE)["value"]
+    feeders.update_feeder(call.session, call.principal, call.path["id"], {"active": value})
+    return Json({"active": value})
+
+
+def _feed(call: Call) -> Record:
+    feeder = one(call, BaseFeeder, "write")
+    return render.task(actions.feed(call.session, feeder, call.principal.user_id))
+
+
+def _children(call: Call, model: str) -> list[Record]:
+    only = {"child_model": model}
+    return [
+        render.feeder_child(feeder)
+        for feeder in found(call, BaseFeeder, BaseFeeder.gate, equal=only, id="base_feeder", gate_id="gate")
+    ]
+
+
+def _child(call: Call, model: str) -> Record:
+    feeder = feeders.get_child(call.session, call.principal, model, call.path["id"])
+    return render.feeder_child(feeder, call.principal)
+
+
+def _create_child(call: Call, model: str) -> Record:
+    fields = parse.created(call.fields, _SPECS[model])
+    feeder_id = fields.pop("base_feeder")
+    return render.feeder_child(feeders.set_child(call.session, call.principal, feeder_id, model, fields))
+
+
+def _update_child(call: Call, model: str) -> Record:
+    fields = parse.changed(call.fields, _SPECS[model])
+    return render.feeder_child(feeders.update_child(call.session, call.principal, model, call.path["id"], fields))
+
+
+def _child_resource(path: str, model: str) -> Resource:
+    return Resource(
+        path,
+        partial(_children, model=model),
+        partial(_child, model=model),
+        create=partial(_create_child, model=model),
+        update=partial(_update_child, model=model),
+        delete=lambda call: feeders.remove_child(call.session, call.principal, model, call.path["id"]),
+        spec=_SPECS[model],
+    )
+
+
+RESOURCES = (
+    Resource(
+        "odata/gates",
+        _gates,
+        _retrieve_gate,
+        create=_create_gate,
+        update=_update_gate,
+        delete=lambda call: gates.delete_gate(call.session, call.principal, call.path["id"]),
+        spec=specs.GATE,
+    ),
+    Resource(
+        "odata/base_feeders",
+        _feeders,
+        lambda call: render.base_feeder(one(call, BaseFeeder), call.principal),
+        create=_create_feeder,
+        update=_update_feeder,
+        delete=lambda call: feeders.delete_feeder(call.session, call.principal, call.path["id"]),
+        actions=(
+            Action("active", ("PATCH", "PUT", "POST"), _activate_feeder),
+            Action("feed", ("POST",), _feed, status=201),
+        ),
+        spec=specs.BASE_FEEDER,
+    ),
+    _child_resource("odata/generic_basic_feeders", feeders.GENERIC),
+    _child_resource("odata/static_webservice_feeder", feeders.STATIC_WEBSERVICE),
+)

@@ -1,0 +1,214 @@
+"""Reading what clients send: bodies field by field, filters, pages and dates."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+import orjson
+from starlette.datastructures import QueryParams
+
+from entrepot.errors import InvalidInput
+
+#: Most rows of a page. Clients go on by this many whatever they received, so it is never less.
+PAGE = 200
+_INTEGER_MOST = 2**31 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Wrong(ValueError):
+    """A value is not what is asked for; the message is the reason that clients get."""
+
+
+#: Takes a value of JSON and returns it as the domain wants it, or raises :class:`Wrong`.
+Check = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a field of a body may be.
+
+    Attributes
+    ----------
+    check
+        Its type.
+    required
+        Whether a record cannot be created without it.
+    null
+        Whether it may be null.
+    fixed
+        Whether it stays as it was when the record was created.
+    """
+
+    check: Check
+    required: bool = False
+    null: bool = False
+    fixed: bool = False
+
+    def read(self, value: Any) -> Any:
+        """Return the value as the domain wants it, or raise :class:`Wrong`."""
+        if value is None:
+            if self.null:
+                return None
+            raise Wrong("This field may not be null.")
+        return self.check(value)
+
+
+Spec = Mapping[str, Field]
+
+
+def created(body: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
+    """Return the fields of a record that is to be created; what the spec does not know is ignored."""
+    missing = {name: ["This field is required."] for name, field in spec.items() if field.required and name not in body}
+    return _read(body, spec, missing)
+
+
+def changed(body: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
+    """Return the fields of a record that are to change; what the spec does not know is ignored."""
+    return _read(body, {name: field for name, field in spec.items() if not field.fixed}, {})
+
+
+def _read(body: Mapping[str, Any], spec: Spec, problems: dict[str, list[str]]) -> dict[str, Any]:
+    values = {}
+    for name, field in spec.items():
+        if name in body:
+            try:
+                values[name] = field.read(body[name])
+            except Wrong as error:
+                problems[name] = [str(error)]
+    if problems:
+        raise InvalidInput(fields=problems)
+    return values
+
+
+def text(value: Any) -> str:
+    """Read text."""
+    if not isinstance(value, str):
+        raise Wrong("This must be text.")
+    if "\0" in value:
+        raise Wrong("This may not contain null characters.")
+    return value
+
+
+def boolean(value: Any) -> bool:
+    """Read a boolean."""
+    if not isinstance(value, bool):
+        raise Wrong("This must be true or false.")
+    return value
+
+
+def integer(value: Any) -> int:
+    """Read a number that counts something; spreadsheets may give it a decimal point."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Wrong("This must be a whole number.")
+    if not 0 <= value <= _INTEGER_MOST:
+        raise Wrong(f"This must be between 0 and {_INTEGER_MOST}.")
+    return value
+
+
+def steps(value: Any) -> int | str:
+    """Read a number of steps or a frequency."""
+    return text(value) if isinstance(value, str) else integer(value)
+
+
+def identifier(value: Any) -> str:
+    """Read a reference to a record: its id, or an object that has one."""
+    return text(value.get("id") if isinstance(value, dict) else value)
+
+
+def anything(value: Any) -> Any:
+    """Read any JSON that a database can keep."""
+    if b"\\u0000" in orjson.dumps(value):
+        raise Wrong("This may not contain null characters.")
+    return value
+
+
+def list_of(check: Check) -> Check:
+    """Return the check of a list whose members pass another."""
+
+    def check_list(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise Wrong("This must be a list.")
+        return [check(member) for member in value]
+
+    return check_list
+
+
+def one_of(*choices: str) -> Check:
+    """Return the check of a text that is one of these."""
+
+    def check_choice(value: Any) -> str:
+        if value not in choices:
+            raise Wrong(f"This must be one of: {', '.join(choices)}.")
+        return str(value)
+
+    return check_choice
+
+
+def day(value: Any) -> date:
+    """Read a date."""
+    try:
+        return date.fromisoformat(text(value))
+    except ValueError:
+        raise Wrong("This must be a date such as 2012-01-31.") from None
+
+
+def moment(value: Any) -> datetime:
+    """Read an ISO 8601 date or time, with a ``T`` or a space, with or without an offset."""
+    try:
+        return datetime.fromisoformat(text(value).strip())
+    except ValueError:
+        raise Wrong("This must be a date or time such as 2012-01-31T06:00:00.") from None
+
+
+def microseconds(value: datetime) -> int:
+    """Return microseconds since 1970 of a time, one without an offset being in the clock that is spoken of."""
+    since = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+class Page(NamedTuple):
+    """Which rows of a list are asked for."""
+
+    offset: int
+    limit: int
+
+
+def page(query: QueryParams) -> Page:
+    """Read ``start`` and ``length``; no page is longer than :data:`PAGE`."""
+    return Page(number(query, "start", 0), min(number(query, "length", PAGE), PAGE))
+
+
+def number(query: QueryParams, name: str, default: int) -> int:
+    """Read a whole number of the query string."""
+    value = query.get(name)
+    if value is None:
+        return default
+    try:
+        return integer(int(value) if len(value) < 20 else value)
+    except ValueError:
+        raise InvalidInput.field(name, f"This must be a whole number between 0 and {_INTEGER_MOST}.") from None
+
+
+def flag(query: QueryParams, name: str) -> bool | None:
+    """Read a boolean of the query string: ``True``, ``true``, ``1`` ..., None when it is not given."""
+    value = query.get(name)
+    if value is None:
+        return None
+    match value.lower():
+        case "true" | "1" | "yes":
+            return True
+        case "false" | "0" | "no" | "":
+            return False
+    raise InvalidInput.field(name, "This must be True or False.")
+
+
+def filters(query: QueryParams, **columns: str) -> dict[str, Any]:
+    """Read the filters of a list: for each column, the value of the parameter of that name, None when not given."""
+    found = {column: query.get(name) for column, name in columns.items()}
+    for column, value in found.items():
+        if value is not None and "\0" in value:
+            raise InvalidInput.field(columns[column], "This may not contain null characters.")
+    return found
