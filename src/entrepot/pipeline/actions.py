@@ -105,9 +105,8 @@ def unitcleaner_deleted(session: Session, unitcleaner: Unitcleaner) -> None:
 
 
 def importer_changed(session: Session, importer: Importer, changed: Collection[str]) -> None:
-    """Follow a change of an importer: its schedule, its name, and what it made by an older script."""
+    """Follow a change of an importer: its schedule, and what it made by an older script."""
     schedule(session, importer)
-    importer.cleaner.name = importer.name
     if _PARSING_FIELDS & set(changed) and series_by_name(session, importer.id):
         enqueue_clear(session, importer, then_run=importer.active)
 

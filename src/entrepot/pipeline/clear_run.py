@@ -22,6 +22,7 @@ from entrepot.pipeline.generators import (
     series_changed,
 )
 from entrepot.pipeline.models import Cleaner, ImportedFile, Importer, Unitcleaner
+from entrepot.pipeline.reports import payload_of
 from entrepot.series import store
 from entrepot.series.clocks import Clock, to_utc
 
@@ -31,7 +32,7 @@ from entrepot.series.clocks import Clock, to_utc
 @jobs.task("analysis.clear")
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Clear a generator in one transaction; a reset then has it run."""
-    payload = context.job.payload
+    payload = payload_of(context)
     with context.unit() as session:
         generator = find_generator(session, payload["id"])
         if generator is None:

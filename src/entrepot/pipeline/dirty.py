@@ -16,14 +16,16 @@ ALWAYS = (-(2**62), 2**62)
 #: Changes nearer to each other than this are recomputed together.
 _GAP = DAY
 _MOST_SPANS = 200
+#: Marks named in one statement.
+_MOST_NAMED = 1000
 
 
 @dataclass(frozen=True)
 class Pending:
-    """The intervals that a consumer has to recompute, by source, and up to which mark they are known."""
+    """The intervals that a consumer has to recompute, by source, and the marks that say so."""
 
     spans: dict[str, list[tuple[int, int]]]
-    up_to: int
+    marks: tuple[int, ...]
 
     def __bool__(self) -> bool:
         return bool(self.spans)
@@ -52,17 +54,18 @@ def mark(session: Session, consumer_id: str, source: str, intervals: Iterable[tu
 def pending(session: Session, consumer_id: str) -> Pending:
     """Return what the consumer has to recompute."""
     found: dict[str, list[tuple[int, int]]] = {}
-    up_to = 0
+    marks: list[int] = []
     query = select(Dirty.pk, Dirty.source, Dirty.start, Dirty.stop).where(Dirty.consumer_id == consumer_id)
     for pk, source, start, stop in session.execute(query.order_by(Dirty.start)):
         found.setdefault(source, []).append((start, stop))
-        up_to = max(up_to, pk)
-    return Pending(found, up_to)
+        marks.append(pk)
+    return Pending(found, tuple(marks))
 
 
-def settle(session: Session, consumer_id: str, done: Pending) -> None:
+def settle(session: Session, done: Pending) -> None:
     """Forget what was recomputed; marks made meanwhile stay."""
-    session.execute(delete(Dirty).where(Dirty.consumer_id == consumer_id, Dirty.pk <= done.up_to))
+    for first in range(0, len(done.marks), _MOST_NAMED):
+        session.execute(delete(Dirty).where(Dirty.pk.in_(done.marks[first : first + _MOST_NAMED])))
 
 
 def forget(session: Session, consumer_id: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,7 +18,7 @@ from entrepot.events import emit, notifications
 from entrepot.pipeline import folders
 from entrepot.pipeline.generators import enqueue_run, raw_changed, series_by_name
 from entrepot.pipeline.models import ImportedFile, Importer, ImporterSeries
-from entrepot.pipeline.reports import RUN_FAILED, record_failure, script_limits
+from entrepot.pipeline.reports import RUN_FAILED, payload_of, record_failure, script_limits, stamps_of
 from entrepot.scripts import ScriptError
 from entrepot.series import store
 
@@ -52,11 +51,11 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
     anywhere goes on where its last commit ended.
     """
     with context.unit() as session:
-        importer = session.scalar(select(Importer).where(Importer.id == context.job.payload["id"]))
+        importer = session.scalar(select(Importer).where(Importer.id == payload_of(context)["id"]))
         if importer is None:
             raise jobs.Refused("The importer was deleted.")
         if importer.gate is None or not importer.parse_script.strip():
-            if not context.job.payload.get("requested"):
+            if not payload_of(context).get("requested"):
                 return {"skipped": "The importer has no gate or no script."}
             raise jobs.Refused("The importer has no gate." if importer.gate is None else "The importer has no script.")
         home = f"gates/{importer.gate.id}"
@@ -110,10 +109,10 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
         importer = _write(context, session, importer.id, batch, report)
         importer.last_run = now()
         _watch_for_missing_files(
-            session, importer, found=bool(todo), scheduled=bool(context.job.payload.get("scheduled"))
+            session, importer, found=bool(todo), scheduled=bool(payload_of(context).get("scheduled"))
         )
         notifications.resolve(session, importer.id, RUN_FAILED)
-        if context.job.payload.get("requested") or todo:
+        if payload_of(context).get("requested") or todo:
             enqueue_run(session, importer.cleaner)
         lineage.end_run(session, context.job.id, "finished", report)
         emit(
@@ -183,13 +182,6 @@ def _parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Ent
         "empty_cells": empty,
     }
     return parsed
-
-
-def stamps_of(index: pd.Index) -> NDArray[np.int64]:
-    """Return an index's stamps as delivered, in microseconds; stamps with a zone are taken to UTC."""
-    assert isinstance(index, pd.DatetimeIndex)
-    naive = index.tz_convert("UTC").tz_localize(None) if index.tz is not None else index
-    return naive.to_numpy().astype("datetime64[us]").astype(np.int64)
 
 
 def _write(

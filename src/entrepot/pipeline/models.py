@@ -142,7 +142,9 @@ class Unitcleaner(Record, Base):
     #: A number of steps or a frequency.
     custom_before_offset: Mapped[int | str | None] = mapped_column(Json)
     custom_after_offset: Mapped[int | str | None] = mapped_column(Json)
-    numerical_filter: Mapped[Any] = mapped_column(Json)
+    numerical_filter: Mapped[Any | None] = mapped_column(Json)
+    #: The step of the raw series, in microseconds, with which the last run cleaned amounts or means.
+    input_step: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Analysis(Generator, Base):
@@ -211,7 +213,7 @@ class AnalysisOutput(Record, Base):
     resample_rule: Mapped[str] = mapped_column(default="mean")
     label: Mapped[str] = mapped_column(default="")
     unit: Mapped[str] = mapped_column(default="")
-    numerical_filter: Mapped[Any] = mapped_column(Json)
+    numerical_filter: Mapped[Any | None] = mapped_column(Json)
 
 
 class ImportedFile(Base):

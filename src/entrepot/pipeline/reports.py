@@ -1,8 +1,11 @@
-"""How runs that go wrong end, and the limits under which users' scripts run."""
+"""What the runs share: limits of users' scripts, stamps of what they return, and how a run that goes wrong ends."""
 
 import math
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
@@ -13,6 +16,12 @@ from entrepot.scripts import Limits, ScriptError
 from entrepot.settings import Settings
 
 RUN_FAILED = "Run failed"
+
+
+def payload_of(context: jobs.JobContext) -> dict[str, Any]:
+    """Return what the run was asked for."""
+    payload: dict[str, Any] = context.job.payload or {}
+    return payload
 
 
 def script_limits(settings: Settings) -> Limits:
@@ -59,3 +68,10 @@ def record_failure(
         data={"run": context.job.id, "message": message},
     )
     return jobs.Failed(message, report)
+
+
+def stamps_of(index: pd.Index) -> NDArray[np.int64]:
+    """Return an index's stamps as delivered, in microseconds; stamps with a zone are taken to UTC."""
+    assert isinstance(index, pd.DatetimeIndex)
+    naive = index.tz_convert("UTC").tz_localize(None) if index.tz is not None else index
+    return naive.to_numpy().astype("datetime64[us]").astype(np.int64)

@@ -1,0 +1,339 @@
+"""Running a cleaner: the intervals of raw series that changed, through each unit cleaner, into regular series."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session
+
+from entrepot import jobs, lineage
+from entrepot.db import now
+from entrepot.errors import InvalidInput
+from entrepot.events import emit, notifications
+from entrepot.pipeline import dirty
+from entrepot.pipeline.cleaning import EVER, Cleaned, CleaningSpec, Extent, Influence, clean, influence
+from entrepot.pipeline.functions import ScriptFunctions
+from entrepot.pipeline.generators import job_key, series_by_name, series_changed
+from entrepot.pipeline.models import Cleaner, Unitcleaner
+from entrepot.pipeline.reports import RUN_FAILED, payload_of, record_failure
+from entrepot.scripts import ScriptError
+from entrepot.series import store
+from entrepot.series.models import Series
+
+#: Cleaned points are written together up to so many, so that readers downstream see few, large changes.
+_BATCH_POINTS = 2_000_000
+_CONFIGURATION = [
+    column.key
+    for column in inspect(Unitcleaner).column_attrs
+    if column.key not in {"pk", "id", "created", "input_step", "active"}
+]
+
+
+@dataclass
+class Piece:
+    """What cleaning one changed stretch of a raw series gave, and where it belongs."""
+
+    influence: Influence
+    cleaned: Cleaned
+
+
+@dataclass
+class Result:
+    """What became of one unit cleaner."""
+
+    unitcleaner_id: str
+    name: str
+    configuration: dict[str, Any]
+    pending: dirty.Pending
+    spec: CleaningSpec
+    raw_id: str | None
+    extent: Extent | None
+    pieces: list[Piece] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def points(self) -> int:
+        """How many points came out."""
+        return sum(piece.cleaned.times.size for piece in self.pieces)
+
+
+@jobs.task("cleaner.run")
+def run(context: jobs.JobContext) -> dict[str, Any]:
+    """Clean what changed, unit cleaner by unit cleaner in the order of their creation.
+
+    Each commit holds the cleaned points of some unit cleaners, the end of their marks and the marks of what lies
+    downstream. One that fails keeps its marks, and does not keep the others from being cleaned.
+    """
+    with context.unit() as session:
+        cleaner = _cleaner(session, payload_of(context)["id"])
+        query = select(Unitcleaner.id).where(Unitcleaner.cleaner_id == cleaner.id, Unitcleaner.active.is_(True))
+        unitcleaner_ids = list(session.scalars(query.order_by(Unitcleaner.pk)))
+        lineage.begin_run(
+            session,
+            context.job.id,
+            cleaner.kind,
+            cleaner.id,
+            organization_id=cleaner.organization_id,
+            project_id=cleaner.project_id,
+            user_id=context.job.user_id,
+        )
+    report: dict[str, Any] = {"series": {}, "added": 0, "replaced": 0, "deleted": 0}
+    failures: list[tuple[str, ScriptError | None]] = []
+    batch: list[Result] = []
+    for done, unitcleaner_id in enumerate(unitcleaner_ids):
+        context.check()
+        context.progress(done, len(unitcleaner_ids))
+        try:
+            result = _clean(context, cleaner, unitcleaner_id)
+        except (ScriptError, InvalidInput) as error:
+            context.check()
+            name = _name(context, unitcleaner_id)
+            failures.append((f"{name}: {error.message}", error if isinstance(error, ScriptError) else None))
+            report["series"][name] = {"error": error.message}
+            continue
+        if result is not None:
+            batch.append(result)
+        if sum(result.points for result in batch) > _BATCH_POINTS:
+            with context.unit() as session:
+                _write(context, session, cleaner.id, batch, report)
+            batch = []
+    with context.unit() as session:
+        cleaner = _write(context, session, cleaner.id, batch, report)
+        if failures:
+            message = "; ".join(message for message, _ in failures)
+            failure = record_failure(context, session, cleaner, message, failures[0][1], report)
+        else:
+            cleaner.last_run = now()
+            notifications.resolve(session, cleaner.id, RUN_FAILED)
+            lineage.end_run(session, context.job.id, "finished", report)
+            emit(
+                session,
+                "cleaner",
+                "run",
+                cleaner.id,
+                organization_id=cleaner.organization_id,
+                project_id=cleaner.project_id,
+                data={"run": context.job.id, **{name: report[name] for name in ("added", "replaced", "deleted")}},
+            )
+            context.finish(session, report)
+            return report
+    raise failure
+
+
+def _cleaner(session: Session, cleaner_id: str) -> Cleaner:
+    cleaner: Cleaner | None = session.scalar(select(Cleaner).where(Cleaner.id == cleaner_id))
+    if cleaner is None:
+        raise jobs.Refused("The cleaner was deleted.")
+    return cleaner
+
+
+def _clean(context: jobs.JobContext, cleaner: Cleaner, unitcleaner_id: str) -> Result | None:
+    """Clean what a unit cleaner has to, from one snapshot; None when there is nothing to do."""
+    with context.database.read() as session:
+        unitcleaner = session.scalar(select(Unitcleaner).where(Unitcleaner.id == unitcleaner_id))
+        pending = dirty.pending(session, unitcleaner_id)
+        if unitcleaner is None or not pending:
+            return None
+        configuration = _configuration(unitcleaner)
+        spec = CleaningSpec.of(configuration)
+        raw = session.scalar(
+            select(Series).where(Series.generator_id == cleaner.importer_id, Series.name == unitcleaner.external_name)
+        )
+        extent = _extent(session, raw, spec)
+        result = Result(unitcleaner_id, unitcleaner.name, configuration, pending, spec, raw.id if raw else None, extent)
+        everything = raw is None or extent is None
+        if extent is not None and spec.has_durations and extent.step != unitcleaner.input_step:
+            everything = True
+        stretches = _stretches(session, raw, spec, extent, pending, everything=everything)
+        raw_points = [
+            store.read(session, raw.pk, *_bounds(stretch.read_start, stretch.read_stop))
+            if raw
+            else store.Points(np.empty(0, np.int64), np.empty(0))
+            for stretch in stretches
+        ]
+    functions = ScriptFunctions(context, configuration)
+    at = round(time.time() * 1_000_000)
+    for stretch, points in zip(stretches, raw_points, strict=True):
+        window = None if stretch[2:] == EVER else (stretch.write_start, stretch.write_stop)
+        cleaned = clean(points.times, points.values, spec, functions, extent=extent, window=window, now=at)
+        result.pieces.append(Piece(stretch, cleaned))
+        for name, count in cleaned.report.as_dict().items():
+            result.report[name] = result.report.get(name, 0) + count
+    if functions.output:
+        result.report["output"] = functions.output
+    return result
+
+
+def _extent(session: Session, raw: Series | None, spec: CleaningSpec) -> Extent | None:
+    if raw is None or raw.first is None or raw.last is None:
+        return None
+    if spec.has_durations:
+        # How long a point lasts is read off the whole series.
+        return Extent.of(store.read(session, raw.pk).times)
+    return Extent(raw.first, raw.last, 0)
+
+
+def _stretches(
+    session: Session,
+    raw: Series | None,
+    spec: CleaningSpec,
+    extent: Extent | None,
+    pending: dirty.Pending,
+    *,
+    everything: bool,
+) -> list[Influence]:
+    """Return what to read and write anew, without overlaps."""
+    whole = [Influence(*EVER, *EVER)]
+    if everything or raw is None or extent is None:
+        return whole
+    found: list[Influence] = []
+    for start, stop in (span for spans in pending.spans.values() for span in spans):
+        if start <= dirty.ALWAYS[0]:
+            return whole
+        last = stop if stop < dirty.ALWAYS[1] else max(extent.last, start) + 1
+        before = store.read(session, raw.pk, None, start, limit=1, newest=True).times
+        after = store.read(session, raw.pk, last, None, limit=1).times
+        found.append(
+            influence(
+                spec,
+                extent,
+                start,
+                last,
+                int(before[0]) if before.size else None,
+                int(after[0]) if after.size else None,
+            )
+        )
+        if found[-1][2:] == EVER:
+            return whole
+    found.sort(key=lambda stretch: stretch.write_start)
+    merged = found[:1]
+    for stretch in found[1:]:
+        previous = merged[-1]
+        if stretch.write_start <= previous.write_stop or stretch.read_start <= previous.read_stop:
+            merged[-1] = Influence(
+                min(previous.read_start, stretch.read_start),
+                max(previous.read_stop, stretch.read_stop),
+                previous.write_start,
+                max(previous.write_stop, stretch.write_stop),
+            )
+        else:
+            merged.append(stretch)
+    return merged
+
+
+def _write(
+    context: jobs.JobContext, session: Session, cleaner_id: str, batch: list[Result], report: dict[str, Any]
+) -> Cleaner:
+    """Write cleaned points and settle their marks; a unit cleaner changed meanwhile is left to its next run."""
+    cleaner = _cleaner(session, cleaner_id)
+    known = series_by_name(session, cleaner.id)
+    store.lock(session, [known[result.name].pk for result in batch if result.name in known])
+    changed: dict[str, NDArray[np.int64]] = {}
+    for result in batch:
+        unitcleaner = session.scalar(select(Unitcleaner).where(Unitcleaner.id == result.unitcleaner_id))
+        if unitcleaner is None or _configuration(unitcleaner) != result.configuration:
+            continue
+        dirty.settle(session, result.pending)
+        unitcleaner.input_step = result.extent.step if result.extent and result.spec.has_durations else None
+        if result.points and result.name not in known:
+            known[result.name] = _create_series(session, cleaner, unitcleaner)
+        sums = {"added": 0, "replaced": 0, "deleted": 0, "unchanged": 0}
+        stamps = []
+        for piece in result.pieces if result.name in known else []:
+            bounds = _bounds(piece.influence.write_start, piece.influence.write_stop)
+            written = store.replace_range(
+                session, known[result.name].pk, *bounds, piece.cleaned.times, piece.cleaned.values
+            )
+            stamps.append(written.changed)
+            for name in sums:
+                sums[name] += getattr(written, name)
+        changed[result.name] = np.concatenate(stamps) if stamps else np.empty(0, np.int64)
+        _record(context, session, result, known, changed[result.name])
+        _wait_for_delayed(session, cleaner, result)
+        report["series"][result.name] = {**result.report, **sums, "intervals_changed": spans_of(changed[result.name])}
+        for name in ("added", "replaced", "deleted"):
+            report[name] += sums[name]
+    series_changed(session, cleaner, changed)
+    return cleaner
+
+
+def _create_series(session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner) -> Series:
+    rules = {"delta": "sum", "instantaneous": unitcleaner.resample_rule}
+    return store.create_series(
+        session,
+        organization_id=cleaner.organization_id,
+        project_id=cleaner.project_id,
+        generator_kind=cleaner.kind,
+        generator_id=cleaner.id,
+        name=unitcleaner.name,
+        unit=unitcleaner.unit,
+        label=unitcleaner.label,
+        clock="tzt",
+        timezone=unitcleaner.timezone,
+        freq=unitcleaner.freq,
+        resample_rule=rules.get(unitcleaner.unit_type, "mean"),
+        unit_type=unitcleaner.unit_type,
+    )
+
+
+def _record(
+    context: jobs.JobContext, session: Session, result: Result, known: dict[str, Series], changed: NDArray[np.int64]
+) -> None:
+    if not changed.size or result.raw_id is None or result.extent is None:
+        return
+    for piece in result.pieces:
+        start, stop = piece.influence.read_start, piece.influence.read_stop
+        lineage.read(
+            session,
+            context.job.id,
+            "series",
+            result.raw_id,
+            max(start, result.extent.first),
+            min(stop, result.extent.last + 1),
+        )
+    for start, stop in dirty.spans(changed):
+        lineage.made(session, context.job.id, "series", known[result.name].id, start, stop)
+
+
+def _wait_for_delayed(session: Session, cleaner: Cleaner, result: Result) -> None:
+    """Have intervals that must wait (``custom_delay``) computed once they are due."""
+    dues = [piece.cleaned.due for piece in result.pieces if piece.cleaned.due is not None]
+    if not dues or result.extent is None or result.spec.custom_delay is None:
+        return
+    reach = result.spec.custom_delay.longest + 2 * result.spec.freq.longest
+    dirty.mark(session, result.unitcleaner_id, "", [(result.extent.last - reach, result.extent.last + 1)])
+    jobs.enqueue(
+        session,
+        "cleaner.run",
+        {"id": cleaner.id, "requested": False},
+        organization_id=cleaner.organization_id,
+        project_id=cleaner.project_id,
+        key=job_key(cleaner.id),
+        coalesce=f"cleaner.run:{cleaner.id}:delayed",
+        run_at=datetime.fromtimestamp(min(dues) / 1_000_000, UTC) + timedelta(seconds=1),
+    )
+
+
+def spans_of(changed: NDArray[np.int64]) -> list[list[str]]:
+    """Return the stretches in which intervals changed, as the ISO stamps (UTC) of their first and last intervals."""
+    return [
+        [np.datetime_as_string(np.datetime64(stamp, "us"), unit="s").item() for stamp in (start, stop - 1)]
+        for start, stop in dirty.spans(changed)
+    ]
+
+
+def _bounds(start: int, stop: int) -> tuple[int | None, int | None]:
+    return (None if start <= EVER[0] else start), (None if stop >= EVER[1] else stop)
+
+
+def _configuration(unitcleaner: Unitcleaner) -> dict[str, Any]:
+    return {name: getattr(unitcleaner, name) for name in _CONFIGURATION}
+
+
+def _name(context: jobs.JobContext, unitcleaner_id: str) -> str:
+    with context.database.read() as session:
+        return session.scalar(select(Unitcleaner.name).where(Unitcleaner.id == unitcleaner_id)) or unitcleaner_id
