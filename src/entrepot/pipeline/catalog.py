@@ -38,6 +38,11 @@ def find_series(
     return list(found)
 
 
+def existing_series(session: Session, pks: list[int]) -> list[Series]:
+    """Return those of the series that still exist, in the order of their creation; for jobs, which asked before."""
+    return list(session.scalars(select(Series).where(Series.pk.in_(pks)).order_by(Series.pk)))
+
+
 def list_series(
     session: Session,
     principal: Principal,

@@ -1,11 +1,91 @@
 """Exports: series written into an archive in the folder of the user who asked for it."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any, Final
 
-EXPORTS = "series_exports"
+from sqlalchemy.orm import Session
+
+from entrepot import jobs
+from entrepot.db import now
+from entrepot.errors import InvalidInput
+from entrepot.identity import Principal
+from entrepot.pipeline import catalog, folders
+from entrepot.series.export import ExportRequest, export
+from entrepot.series.models import Series
+
+FOLDER: Final = "series_exports"
+#: Archives that a user keeps; older ones make room. Clients read one page of the folder, which holds as many.
+KEPT: Final = 200
+
+
+def user_home(user_id: str) -> str:
+    """Return a user's folder, below the data folder."""
+    return f"users/{user_id}"
 
 
 def make_home(home: Path) -> Path:
-    """Make the folder of an account; a user's has a place for exports."""
-    (home / EXPORTS if home.parent.name == "users" else home).mkdir(parents=True, exist_ok=True)
+    """Make the folder of an account and return it; a user's has a place for exports."""
+    (home / FOLDER if home.parent.name == "users" else home).mkdir(parents=True, exist_ok=True)
     return home
+
+
+def start(session: Session, principal: Principal, series: list[Series], options: Mapping[str, Any]) -> jobs.Job:
+    """Have series exported for the caller and return the job that does it.
+
+    Parameters
+    ----------
+    series
+        The series, whose rights were checked.
+    options
+        Those of :class:`~entrepot.series.export.ExportRequest` that differ from its defaults.
+
+    Raises
+    ------
+    InvalidInput
+        Names the option at fault.
+    """
+    if not series:
+        raise InvalidInput.field("series", "There is no series to export.")
+    ExportRequest(**options)
+    written = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in options.items()}
+    projects = {one.project_id for one in series}
+    return jobs.enqueue(
+        session,
+        "series.export",
+        {"series": [one.pk for one in series], "options": written},
+        organization_id=series[0].organization_id,
+        project_id=projects.pop() if len(projects) == 1 else None,
+        user_id=principal.user_id,
+        # A user's exports take turns: clients take the newest archive for the one that they asked for last.
+        key=f"export:{principal.user_id}",
+    )
+
+
+@jobs.task("series.export")
+def run(context: jobs.JobContext) -> dict[str, Any]:
+    """Write the archive; it is complete and listed before the job ends."""
+    payload: Any = context.job.payload
+    options = payload["options"]
+    times = {name: datetime.fromisoformat(options[name]) for name in ("start", "end") if name in options}
+    request = ExportRequest(**{**options, **times})
+    assert context.job.user_id is not None
+    folder = make_home(context.settings.data_dir / user_home(context.job.user_id)) / FOLDER
+
+    def progress(done: int, total: int) -> None:
+        context.check()
+        context.progress(done, total)
+
+    with context.database.read() as session:
+        series = catalog.existing_series(session, payload["series"])
+        if not series:
+            raise jobs.Refused("The series were deleted.")
+        names = catalog.generator_names(session, series)
+        sources = [(one, one.generator_kind, names.get(one.generator_id or "", "")) for one in series]
+        path = folder / now().strftime("%Y-%m-%d-%H-%M-%S-%f.zip")
+        with folders.replacing(path) as file:
+            files = export(session, sources, request, Path(file.name), progress)
+    for old in sorted(folder.glob("*.zip"), reverse=True)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return {"path": f"{FOLDER}/{path.name}", "files": files}

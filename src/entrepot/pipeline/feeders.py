@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from entrepot import jobs
 from entrepot.db import advisory_lock, new_id
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import Principal, Right
@@ -85,6 +86,12 @@ def remove_child(session: Session, principal: Principal, model: str, child_id: s
     feeder = get_child(session, principal, model, child_id, "write")
     feeder.child_model, feeder.child_id, feeder.child = None, None, {}
     session.flush()
+
+
+@jobs.task("feeder.feed")
+def feed(_: jobs.JobContext) -> None:
+    """Refuse to fetch: feeders keep their settings here, and files come in by the gate's own account."""
+    raise jobs.Refused("This server does not fetch from remote sources: send the files to the gate.")
 
 
 def _check(fields: Mapping[str, Any]) -> None:

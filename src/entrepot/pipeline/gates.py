@@ -63,5 +63,5 @@ def remove_home(session: Session, gate: Gate) -> None:
 @jobs.task("gate.remove_files")
 def remove_files(context: jobs.JobContext) -> None:
     """Remove the files of a gate that was deleted."""
-    gate_id: str = context.job.payload["id"]
-    shutil.rmtree(context.settings.data_dir / gate_home(gate_id), ignore_errors=True)
+    payload: Any = context.job.payload
+    shutil.rmtree(context.settings.data_dir / gate_home(payload["id"]), ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute
 
-from entrepot.server.dialects.ovbp import analyses, ftp, gates, generators, tasks, teams
+from entrepot.server.dialects.ovbp import analyses, ftp, gates, generators, series, tasks, teams
 from entrepot.server.dialects.ovbp.table import unknown
 
 RESOURCES = (
@@ -11,6 +11,7 @@ RESOURCES = (
     *gates.RESOURCES,
     *generators.RESOURCES,
     *analyses.RESOURCES,
+    *series.RESOURCES,
     *tasks.RESOURCES,
 )
 

@@ -1,13 +1,10 @@
 """FTP accounts of gates and of users."""
 
-from pathlib import Path
-
-import orjson
-
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import FtpAccount, Right, ftp
 from entrepot.pipeline import configuration, exports, folders, gates
 from entrepot.pipeline.models import Gate
+from entrepot.server import state
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.render import Record
 from entrepot.server.dialects.ovbp.table import Action, Resource, found
@@ -23,7 +20,7 @@ def address(call: Call) -> tuple[str, int]:
     host = settings.ftp_public_host or settings.ftp_host or settings.host
     if host in ("0.0.0.0", "::"):  # noqa: S104 - every address: that of this request is one of them
         host = call.request.url.hostname or host
-    return host, settings.ftp_port or _picked_port(settings.data_dir)
+    return host, settings.ftp_port or state.ftp_port(settings.data_dir)
 
 
 def gate_accounts(call: Call, records: list[Gate]) -> dict[str, Record]:
@@ -31,14 +28,6 @@ def gate_accounts(call: Call, records: list[Gate]) -> dict[str, Record]:
     homes = {gates.gate_home(gate.id): gate.id for gate in records}
     accounts = ftp.accounts_by_home(call.session, homes)
     return {homes[home]: render.ftp_account(account, address(call)) for home, account in accounts.items()}
-
-
-def _picked_port(data_dir: Path) -> int:
-    """Return the port that a running server picked for itself."""
-    try:
-        return int(orjson.loads((data_dir / "run" / "serve.json").read_bytes())["ftp_port"] or 0)
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
-        return 0
 
 
 def _gate_account(call: Call, right: Right = "read") -> FtpAccount:

@@ -12,6 +12,7 @@ from entrepot.errors import InvalidInput
 
 #: Most rows of a page. Clients go on by this many whatever they received, so it is never less.
 PAGE = 200
+LIST_MOST = 20_000
 _INTEGER_MOST = 2**31 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -108,6 +109,15 @@ def integer(value: Any) -> int:
     return value
 
 
+def key(value: Any) -> int:
+    """Read the key of a series, a number or its text; what no key can be is given as one that there is not."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:20])
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Wrong("This must be a whole number.")
+    return value if 0 <= value < 2**63 else 0
+
+
 def steps(value: Any) -> int | str:
     """Read a number of steps or a frequency."""
     return text(value) if isinstance(value, str) else integer(value)
@@ -126,11 +136,13 @@ def anything(value: Any) -> Any:
 
 
 def list_of(check: Check) -> Check:
-    """Return the check of a list whose members pass another."""
+    """Return the check of a list whose members, not more than databases take at once, pass another."""
 
     def check_list(value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise Wrong("This must be a list.")
+        if len(value) > LIST_MOST:
+            raise Wrong(f"This may have at most {LIST_MOST} members.")
         return [check(member) for member in value]
 
     return check_list
@@ -178,31 +190,37 @@ class Page(NamedTuple):
 
 def page(query: QueryParams) -> Page:
     """Read ``start`` and ``length``; no page is longer than :data:`PAGE`."""
-    return Page(number(query, "start", 0), min(number(query, "length", PAGE), PAGE))
-
-
-def number(query: QueryParams, name: str, default: int) -> int:
-    """Read a whole number of the query string."""
-    value = query.get(name)
-    if value is None:
-        return default
-    try:
-        return integer(int(value) if len(value) < 20 else value)
-    except ValueError:
-        raise InvalidInput.field(name, f"This must be a whole number between 0 and {_INTEGER_MOST}.") from None
+    return Page(_parameter(query, "start", count, 0), min(_parameter(query, "length", count, PAGE), PAGE))
 
 
 def flag(query: QueryParams, name: str) -> bool | None:
-    """Read a boolean of the query string: ``True``, ``true``, ``1`` ..., None when it is not given."""
-    value = query.get(name)
-    if value is None:
-        return None
-    match value.lower():
-        case "true" | "1" | "yes":
-            return True
-        case "false" | "0" | "no" | "":
-            return False
-    raise InvalidInput.field(name, "This must be True or False.")
+    """Read a boolean of the query string, None when it is not given."""
+    found: bool | None = _parameter(query, name, truth, None)
+    return found
+
+
+def count(value: str) -> int:
+    """Read a whole number out of text."""
+    if not (value.isascii() and value.isdigit() and len(value) < 20):
+        raise Wrong(f"This must be a whole number between 0 and {_INTEGER_MOST}.")
+    return integer(int(value))
+
+
+def truth(value: str) -> bool:
+    """Read a boolean out of text: Python's ``True`` and ``False``, and what others write for them."""
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+    if value.lower() not in known:
+        raise Wrong("This must be True or False.")
+    return known[value.lower()]
+
+
+def _parameter(query: QueryParams, name: str, read: Check, default: Any) -> Any:
+    if (value := query.get(name)) is None:
+        return default
+    try:
+        return read(value)
+    except Wrong as error:
+        raise InvalidInput.field(name, str(error)) from error
 
 
 def filters(query: QueryParams, **columns: str) -> dict[str, Any]:

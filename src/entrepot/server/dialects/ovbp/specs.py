@@ -10,6 +10,7 @@ from entrepot.server.dialects.ovbp.parse import (
     day,
     identifier,
     integer,
+    key,
     list_of,
     moment,
     one_of,
@@ -127,6 +128,7 @@ FTP_ACCOUNT: Final[Spec] = {
     "password": Field(text, null=True),
     **{f"custom_{name}": Field(anything, null=True) for name in ("host", "port", "protocol", "login")},
 }
+MULTI_SELECT: Final[Spec] = {"otsdb_pk": Field(list_of(key), required=True)}
 EXPORT: Final[Spec] = {
     "series": Field(list_of(identifier), required=True),
     "start": Field(moment, null=True),

@@ -2,6 +2,7 @@
 
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import FtpAccount, Project, User, ftp, projects
+from entrepot.pipeline.exports import user_home
 from entrepot.pipeline.projects import delete_project
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.render import Record
@@ -82,7 +83,7 @@ def _oteams_user(call: Call) -> Record:
 def user_account(call: Call) -> FtpAccount:
     """Return the caller's FTP account, made when there is none yet."""
     principal = call.principal
-    home = f"users/{principal.user_id}"
+    home = user_home(principal.user_id)
     return ftp.ensure_account(call.session, call.services.vault, principal.organization_id, home)
 
 

@@ -1,0 +1,11 @@
+"""The modules whose functions do the jobs: what a worker imports before it starts."""
+
+HANDLERS = (
+    "entrepot.jobs.scheduler",
+    "entrepot.pipeline.clear_run",
+    "entrepot.pipeline.exports",
+    "entrepot.pipeline.feeders",
+    "entrepot.pipeline.gates",
+    "entrepot.pipeline.import_run",
+    "entrepot.series.folding",
+)
