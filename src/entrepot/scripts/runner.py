@@ -50,9 +50,10 @@ class ScriptRunner:
 
     Notes
     -----
-    Linux only. A server that is root runs each call as an unprivileged user of its own. A server that is not root
-    should have bubblewrap: without it scripts are the server's own user, may read what it may read, and one that
-    sets out to can end the template and leave a process behind.
+    Linux only. A server that is root runs each call as an unprivileged user of its own. Where the server is not root,
+    all calls are one user, so that a script which sets out to can end calls that run beside it; bubblewrap keeps it
+    from the rest. Without either, scripts are the server's own user, may read what it may read, and one that
+    sets out to can kill the server's processes or leave a process behind.
     """
 
     def __init__(self, *, sandboxed: bool | None = None) -> None:
@@ -343,15 +344,18 @@ def _judge(reply: bytes, lost: Kind | None, answer: int, expects: Expects, limit
     except ValueError:
         raise ScriptError("killed", "the process that watched the script was ended, perhaps by the script") from None
     output, seconds = bytes(printed).decode(errors="replace"), report["seconds"]
-    if not (verdict := outcome.stopped(report, limits)):
+    verdict = outcome.stopped(report, limits)
+    if verdict is None:
         try:
             result = wire.read(answer, limits.result + MIB)
             if not report["code"] and result:
                 return Outcome(calls.decode(result, expects), output, seconds, report["peak"])
-            verdict = outcome.ended(report, limits)
+            kind, text = outcome.ended(report, limits)
         except ScriptError as error:
             error.output, error.seconds = output, seconds
             raise
         except ValueError as error:
-            verdict = "result", f"what came back from the script cannot be taken: {error}"
-    raise ScriptError(*verdict, output=output, seconds=seconds)
+            kind, text = "result", f"what came back from the script cannot be taken: {error}"
+    else:
+        kind, text = verdict
+    raise ScriptError(kind, text, output=output, seconds=seconds)
