@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect, MetaData
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -56,6 +57,12 @@ class Json(TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         """Return ``JSONB`` on PostgreSQL."""
         return dialect.type_descriptor(JSONB(none_as_null=True) if dialect.name == "postgresql" else self.impl)
+
+
+@compiles(Json, "sqlite")
+def _declare_text(_type: Json, _compiler: Any, **_options: Any) -> str:
+    # In a column declared JSON, SQLite would turn the text of a lone number into a number.
+    return "TEXT"
 
 
 def new_id() -> str:
