@@ -19,7 +19,7 @@ from entrepot.pipeline.cleaning import EVER, Cleaned, CleaningSpec, Extent, Infl
 from entrepot.pipeline.functions import ScriptFunctions
 from entrepot.pipeline.generators import job_key, series_by_name, series_changed
 from entrepot.pipeline.models import Cleaner, Unitcleaner
-from entrepot.pipeline.reports import RUN_FAILED, payload_of, record_failure
+from entrepot.pipeline.reports import RUN_FAILED, payload_of, record_failure, spans_of
 from entrepot.scripts import ScriptError
 from entrepot.series import store
 from entrepot.series.models import Series
@@ -316,14 +316,6 @@ def _wait_for_delayed(session: Session, cleaner: Cleaner, result: Result) -> Non
         coalesce=f"cleaner.run:{cleaner.id}:delayed",
         run_at=datetime.fromtimestamp(min(dues) / 1_000_000, UTC) + timedelta(seconds=1),
     )
-
-
-def spans_of(changed: NDArray[np.int64]) -> list[list[str]]:
-    """Return the stretches in which intervals changed, as the ISO stamps (UTC) of their first and last intervals."""
-    return [
-        [np.datetime_as_string(np.datetime64(stamp, "us"), unit="s").item() for stamp in (start, stop - 1)]
-        for start, stop in dirty.spans(changed)
-    ]
 
 
 def _bounds(start: int, stop: int) -> tuple[int | None, int | None]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.events import emit, notifications
+from entrepot.pipeline import dirty
 from entrepot.pipeline.generators import AnyGenerator
 from entrepot.scripts import Limits, ScriptError
 from entrepot.settings import Settings
@@ -75,3 +76,11 @@ def stamps_of(index: pd.Index) -> NDArray[np.int64]:
     assert isinstance(index, pd.DatetimeIndex)
     naive = index.tz_convert("UTC").tz_localize(None) if index.tz is not None else index
     return naive.to_numpy().astype("datetime64[us]").astype(np.int64)
+
+
+def spans_of(changed: NDArray[np.int64]) -> list[list[str]]:
+    """Return the stretches in which intervals changed, as the ISO stamps (UTC) of their first and last intervals."""
+    return [
+        [np.datetime_as_string(np.datetime64(stamp, "us"), unit="s").item() for stamp in (start, stop - 1)]
+        for start, stop in dirty.spans(changed)
+    ]

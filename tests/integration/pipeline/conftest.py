@@ -19,7 +19,7 @@ from entrepot.scripts import ScriptRunner
 from entrepot.series import store
 from entrepot.settings import Settings
 
-HANDLERS = ("entrepot.pipeline.import_run", "entrepot.pipeline.clean_run", "entrepot.pipeline.clear_run")
+HANDLERS = tuple(f"entrepot.pipeline.{kind}_run" for kind in ("import", "clean", "analysis", "clear"))
 
 CSV_SCRIPT = """
 import pandas as pd

@@ -1,0 +1,345 @@
+"""Running an analysis: the intervals whose inputs changed or became complete, through its script, into series."""
+
+import hashlib
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from entrepot import jobs, lineage
+from entrepot.db import Base, now
+from entrepot.events import emit, notifications
+from entrepot.pipeline import dirty
+from entrepot.pipeline.generators import clock_of, enqueue_run, job_key, series_by_name, series_changed
+from entrepot.pipeline.intervals import Interval, merge_intervals, subtract_intervals
+from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Unitcleaner
+from entrepot.pipeline.reports import RUN_FAILED, payload_of, record_failure, script_limits, spans_of, stamps_of
+from entrepot.pipeline.windows import AnalysisSpec, Bounds, Input, analysis_intervals, build_frame, read_range, touched
+from entrepot.scripts import ScriptError
+from entrepot.series import store
+from entrepot.series.clocks import grid, to_utc
+from entrepot.series.frequency import Frequency
+from entrepot.series.models import Series
+
+#: Rows given to the script in one call; more are computed block by block.
+_BLOCK_ROWS = 100_000
+
+
+@dataclass
+class Column:
+    """An input, with the series that it reads."""
+
+    input: Input
+    series_pk: int
+    series_id: str
+
+
+@dataclass
+class Plan:
+    """What a run has to compute, seen in one snapshot."""
+
+    configuration: dict[str, Any]
+    spec: AnalysisSpec
+    columns: list[Column]
+    outputs: list[str]
+    pending: dirty.Pending
+    bounds: Bounds | None
+    todo: list[Interval]
+    gone: list[Interval]
+    data: list[dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]] = field(default_factory=list)
+
+
+@dataclass
+class Block:
+    """What the script gave for an interval: per output, stamps in UTC and values."""
+
+    interval: Interval
+    columns: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
+
+
+@jobs.task("analysis.run")
+def run(context: jobs.JobContext) -> dict[str, Any]:
+    """Compute what has to be, and write all of it in one transaction with the end of the marks and of the job."""
+    requested = bool(payload_of(context).get("requested"))
+    with context.unit() as session:
+        analysis = _analysis(session, payload_of(context)["id"])
+        if analysis.config is None:
+            if requested:
+                raise jobs.Refused("The analysis has no configuration.")
+            return {"skipped": "The analysis has no configuration."}
+        lineage.begin_run(
+            session,
+            context.job.id,
+            analysis.kind,
+            analysis.id,
+            organization_id=analysis.organization_id,
+            project_id=analysis.project_id,
+            user_id=context.job.user_id,
+            script_sha256=hashlib.sha256(analysis.config.script.encode()).hexdigest(),
+        )
+    with context.database.read() as session:
+        plan = _plan(session, analysis.id)
+        if isinstance(plan, str):
+            if requested:
+                raise jobs.Refused(plan)
+            return {"skipped": plan}
+    report: dict[str, Any] = {"intervals": [_iso(interval) for interval in plan.todo], "series": {}}
+    try:
+        blocks = list(_compute(context, plan, report))
+    except ScriptError as error:
+        context.check()
+        with context.unit() as session:
+            failure = record_failure(context, session, _analysis(session, analysis.id), error.message, error, report)
+        raise failure from error
+    except jobs.Failed as error:
+        with context.unit() as session:
+            failure = record_failure(context, session, _analysis(session, analysis.id), error.message, None, report)
+        raise failure from error
+    with context.unit() as session:
+        analysis = _analysis(session, analysis.id)
+        if _configuration(analysis) != plan.configuration:
+            enqueue_run(session, analysis)
+            report = {"skipped": "The configuration changed while it ran; it runs again."}
+        else:
+            _write(context, session, analysis, plan, blocks, report)
+        lineage.end_run(session, context.job.id, "finished", report)
+        context.finish(session, report)
+    return report
+
+
+def _plan(session: Session, analysis_id: str) -> Plan | str:
+    """Return what to compute, or why nothing can be."""
+    analysis = _analysis(session, analysis_id)
+    if analysis.config is None:
+        return "The analysis has no configuration."
+    if not analysis.inputs or not analysis.outputs:
+        return "The analysis has no inputs." if not analysis.inputs else "The analysis has no outputs."
+    configuration = _configuration(analysis)
+    spec = AnalysisSpec.of(configuration["config"])
+    columns = []
+    for each in analysis.inputs:
+        series = session.scalar(
+            select(Series).where(
+                Series.generator_id == each.input_series_generator, Series.name == each.input_series_name
+            )
+        )
+        if series is None:
+            return f"The input {each.column_name} waits for the series {each.input_series_name}."
+        columns.append(Column(_input(session, each, series), series.pk, series.id))
+    inputs = [column.input for column in columns]
+    pending = dirty.pending(session, analysis.id)
+    bounds = analysis_intervals(inputs, spec, round(time.time() * 1_000_000))
+    since, until = analysis.computed_start, analysis.computed_stop
+    computed = [(since, until)] if since is not None and until is not None else []
+    plan = Plan(
+        configuration, spec, columns, [output.name for output in analysis.outputs], pending, bounds, todo=[], gone=[]
+    )
+    if bounds is None:
+        return plan
+    reach = [(bounds.start, bounds.stop)]
+    fresh = subtract_intervals(reach, computed)
+    plan.todo = merge_intervals([*touched(bounds, pending.spans, inputs, spec), *fresh])
+    plan.gone = subtract_intervals(computed, reach)
+    plan.todo = [block for interval in plan.todo for block in _blocks(interval, spec)]
+    for start, stop in plan.todo:
+        plan.data.append({})
+        for column in columns:
+            points = store.read(session, column.series_pk, *read_range(column.input, bounds, spec, start, stop))
+            plan.data[-1][column.input.column] = (points.times, points.values)
+    return plan
+
+
+def _input(session: Session, each: AnalysisInput, series: Series) -> Input:
+    wait_offset = session.scalar(
+        select(Unitcleaner.wait_offset).where(
+            Unitcleaner.cleaner_id == each.input_series_generator, Unitcleaner.name == each.input_series_name
+        )
+    )
+    return Input(
+        column=each.column_name,
+        first=series.first,
+        last=series.last,
+        freq=Frequency.parse(series.freq) if series.freq else None,
+        clock=clock_of(series.clock, series.timezone),
+        rule=series.resample_rule,  # type: ignore[arg-type]
+        wait_offset=Frequency.parse(wait_offset, zero=True) if wait_offset else None,
+    )
+
+
+def _blocks(interval: Interval, spec: AnalysisSpec) -> list[Interval]:
+    """Cut a long interval on the grid into blocks that are computed one by one."""
+    edges = grid(*interval, spec.step, spec.clock)
+    each = max(1, _BLOCK_ROWS * spec.input_freq.longest // spec.step.longest)
+    cuts = [*edges[::each].tolist(), interval[1]]
+    return list(itertools.pairwise(cuts))
+
+
+def _compute(context: jobs.JobContext, plan: Plan, report: dict[str, Any]) -> Iterator[Block]:
+    """Yield a block for each interval."""
+    script: str = plan.configuration["config"]["script"]
+    inputs = [column.input for column in plan.columns]
+    report |= {"rows_in": 0, "rows_out": 0, "rows_outside": 0}
+    for done, (interval, data) in enumerate(zip(plan.todo, plan.data, strict=True)):
+        assert plan.bounds is not None
+        context.check()
+        context.progress(done, len(plan.todo))
+        frame = build_frame(inputs, data, plan.spec, plan.bounds, *interval)
+        given = pd.DataFrame(frame.columns, pd.DatetimeIndex(frame.naive.astype("datetime64[us]")))
+        outcome = context.services["scripts"].analyze(
+            script, given, script_limits(context.settings), cancelled=context.cancelled
+        )
+        if outcome.output:
+            context.log(outcome.output)
+        report["rows_in"] += len(given)
+        yield _block(outcome.value, interval, plan, report)
+
+
+def _block(result: pd.DataFrame | None, interval: Interval, plan: Plan, report: dict[str, Any]) -> Block:
+    block = Block(interval, {})
+    if result is None or result.empty:
+        return block
+    missing = [name for name in plan.outputs if name not in result.columns]
+    if missing:
+        raise jobs.Failed(f"The script returned no column {', '.join(missing)}.")
+    assert isinstance(result.index, pd.DatetimeIndex)
+    stamps = stamps_of(result.index)
+    times = stamps if result.index.tz is not None else to_utc(stamps, plan.spec.clock)
+    inside = (times >= interval[0]) & (times < interval[1])
+    last_rows = ~pd.Index(times).duplicated(keep="last")
+    report["rows_out"] += int(inside.sum())
+    report["rows_outside"] += int((~inside).sum())
+    for name in plan.outputs:
+        values = result[name].to_numpy(dtype=np.float64)
+        kept = inside & last_rows & ~np.isnan(values)
+        order = np.argsort(times[kept], kind="stable")
+        block.columns[name] = (times[kept][order], values[kept][order])
+    return block
+
+
+def _write(
+    context: jobs.JobContext,
+    session: Session,
+    analysis: Analysis,
+    plan: Plan,
+    blocks: list[Block],
+    report: dict[str, Any],
+) -> None:
+    known = series_by_name(session, analysis.id)
+    store.lock(session, [series.pk for series in known.values()])
+    changed: dict[str, NDArray[np.int64]] = {}
+    totals = {"added": 0, "replaced": 0, "deleted": 0, "unchanged": 0}
+    for output in analysis.outputs:
+        if output.name not in known:
+            if not any(output.name in block.columns and block.columns[output.name][0].size for block in blocks):
+                continue
+            known[output.name] = _create_series(session, analysis, output)
+        pk = known[output.name].pk
+        empty = (np.empty(0, np.int64), np.empty(0))
+        written = [store.replace_range(session, pk, start, stop, *empty) for start, stop in plan.gone]
+        written += [
+            store.replace_range(session, pk, *block.interval, *block.columns.get(output.name, empty))
+            for block in blocks
+        ]
+        sums = {name: sum(getattr(each, name) for each in written) for name in totals}
+        stamps = [each.changed for each in written]
+        changed[output.name] = np.sort(np.concatenate(stamps)) if stamps else empty[0]
+        report["series"][output.name] = {**sums, "intervals_changed": spans_of(changed[output.name])}
+        for name, count in sums.items():
+            totals[name] += count
+        for start, stop in dirty.spans(changed[output.name]):
+            lineage.made(session, context.job.id, "series", known[output.name].id, start, stop)
+    report |= totals
+    _record_inputs(context, session, plan)
+    if plan.bounds is not None:
+        dirty.settle(session, plan.pending)
+        analysis.computed_start, analysis.computed_stop = plan.bounds.start, plan.bounds.stop
+        if plan.bounds.due is not None:
+            _run_again(session, analysis, plan.bounds.due)
+    analysis.last_run = now()
+    notifications.resolve(session, analysis.id, RUN_FAILED)
+    emit(
+        session,
+        analysis.kind,
+        "run",
+        analysis.id,
+        organization_id=analysis.organization_id,
+        project_id=analysis.project_id,
+        data={"run": context.job.id, **totals},
+    )
+    series_changed(session, analysis, changed)
+
+
+def _create_series(session: Session, analysis: Analysis, output: AnalysisOutput) -> Series:
+    assert analysis.config is not None
+    return store.create_series(
+        session,
+        organization_id=analysis.organization_id,
+        project_id=analysis.project_id,
+        generator_kind=analysis.kind,
+        generator_id=analysis.id,
+        name=output.name,
+        unit=output.unit,
+        label=output.label,
+        # The grid is that of the analysis' clock; presented, it is standard time, which has no gaps.
+        clock="gmt" if analysis.config.clock == "gmt" else "tzt",
+        timezone=analysis.config.output_timezone,
+        freq=analysis.config.output_freq,
+        resample_rule=output.resample_rule,
+    )
+
+
+def _record_inputs(context: jobs.JobContext, session: Session, plan: Plan) -> None:
+    for start, stop in merge_intervals(plan.todo):
+        for column in plan.columns:
+            assert plan.bounds is not None
+            low, high = read_range(column.input, plan.bounds, plan.spec, start, stop)
+            lineage.read(session, context.job.id, "series", column.series_id, low, high, column=column.input.column)
+
+
+def _run_again(session: Session, analysis: Analysis, due: int) -> None:
+    """Have the analysis run once a late input is given up waiting for, or a delay has passed."""
+    if not analysis.active:
+        return
+    jobs.enqueue(
+        session,
+        "analysis.run",
+        {"id": analysis.id, "requested": False},
+        organization_id=analysis.organization_id,
+        project_id=analysis.project_id,
+        key=job_key(analysis.id),
+        coalesce=f"analysis.run:{analysis.id}:due",
+        run_at=datetime.fromtimestamp(due / 1_000_000 + 1, UTC),
+    )
+
+
+def _analysis(session: Session, analysis_id: str) -> Analysis:
+    analysis: Analysis | None = session.scalar(select(Analysis).where(Analysis.id == analysis_id))
+    if analysis is None:
+        raise jobs.Refused("The analysis was deleted.")
+    return analysis
+
+
+def _configuration(analysis: Analysis) -> dict[str, Any]:
+    """Return all that decides what the analysis computes, to tell whether it changed meanwhile."""
+    assert analysis.config is not None
+
+    def values(record: Base) -> dict[str, Any]:
+        return {column.key: getattr(record, column.key) for column in record.__table__.columns}
+
+    return {
+        "config": values(analysis.config),
+        "inputs": [values(each) for each in analysis.inputs],
+        "outputs": [values(each) for each in analysis.outputs],
+    }
+
+
+def _iso(interval: Interval) -> list[str]:
+    return [str(np.datetime64(at, "s")) for at in (interval[0] // 1_000_000, interval[1] // 1_000_000)]
