@@ -1,0 +1,235 @@
+"""The slow reference for cleaning, in plain Python, and the points and configurations to try it with."""
+
+import math
+import statistics
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from hypothesis import strategies as st
+
+from entrepot.pipeline.cleaning import CleaningSpec
+from entrepot.series.frequency import MINUTE, Frequency
+
+EPOCH = datetime(1970, 1, 1)
+STARTS = [
+    datetime(2014, 3, 29, 18),
+    datetime(2014, 10, 25, 19, 5),
+    datetime(2014, 1, 30),
+    datetime(2014, 6, 10, 23, 50),
+]
+TYPES = [
+    ("instantaneous", "instantaneous"),
+    ("instantaneous", "mean"),
+    ("instantaneous", "delta"),
+    ("instantaneous", "mean_derivate"),
+    ("delta", "delta"),
+    ("delta", "mean_derivate"),
+    ("mean", "mean"),
+]
+
+
+def micro(at):
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def moment(at):
+    return EPOCH + timedelta(microseconds=int(at))
+
+
+class Functions:
+    """Stand-ins for the users' functions."""
+
+    def operation(self, values):
+        return np.where(values == 13, np.nan, values * 2 + 1)
+
+    def filter(self, values):
+        return values > -150
+
+    def derivative_filter(self, derivatives):
+        return np.abs(derivatives) < 0.05
+
+    def custom(self, times, values):
+        """Give each point the mean of those from half an hour before to a quarter of an hour after it."""
+        out = [
+            float(np.nanmean(values[(times >= t - 30 * MINUTE) & (times <= t + 15 * MINUTE)]))
+            if not math.isnan(v)
+            else math.nan
+            for t, v in zip(times.tolist(), values.tolist(), strict=True)
+        ]
+        return times, np.array(out, np.float64)
+
+
+FUNCTIONS = Functions()
+
+
+def slow_utc(at, spec):
+    """What a stamp means, as a naive datetime in UTC."""
+    if spec.clock == "gmt":
+        return moment(at)
+    if spec.clock == "tzt":
+        return moment(at) - timedelta(hours=1)
+    return moment(at).replace(tzinfo=ZoneInfo("Europe/Paris")).astimezone(UTC).replace(tzinfo=None)
+
+
+def slow_bin(at, text):
+    """The start and end of the step that holds an instant; both in UTC, on the grid of Paris' standard time."""
+    local = at + timedelta(hours=1)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if text == "MS":
+        start = midnight.replace(day=1)
+        stop = (start + timedelta(days=40)).replace(day=1)
+    else:
+        step = {"30T": 30, "1H": 60, "3H": 180, "7H": 420, "1D": 1440}[text] * timedelta(minutes=1)
+        start = midnight + (local - midnight) // step * step
+        stop = min(start + step, midnight + timedelta(days=1))
+    return start - timedelta(hours=1), stop - timedelta(hours=1)
+
+
+def slow_clean(raw, spec):
+    """All of it again, one point and one step at a time."""
+    first, last = slow_utc(raw[0][0], spec), slow_utc(raw[-1][0], spec)
+    points = {}
+    for at, value in raw:
+        if not math.isnan(value):
+            points[slow_utc(at, spec)] = value
+    text = spec.freq.text
+    if spec.input_expected_regular:
+        points = {t: v for t, v in points.items() if slow_bin(t, text)[0] == t}
+    times = sorted(points)
+    bins = []
+    step = slow_bin(first, text)[1]
+    while step < last:
+        start, stop = slow_bin(step, text)
+        if stop <= last:
+            bins.append((start, stop))
+        step = stop
+    if spec.input_expected_regular and text != "MS":
+        median = timedelta(microseconds=spec.freq.microseconds)
+    else:
+        diffs = [b[0] - a[0] for a, b in pairwise(raw)]
+        median = timedelta(microseconds=int(statistics.median(diffs))) if diffs else timedelta()
+    out = [slow_step(start, stop, points, times, median, spec) for start, stop in bins]
+    out = slow_fill(out, bins, points, times, spec)
+    if spec.unit_type == "mean_derivate":
+        out = [None if v is None else v / (b - a).total_seconds() for v, (a, b) in zip(out, bins, strict=True)]
+    kept = [(a, v) for v, (a, _) in zip(out, bins, strict=True) if v is not None]
+    if spec.has_operation:
+        kept = [(t, v * 2 + 1) for t, v in kept if v != 13]
+    if spec.has_filter:
+        kept = [(t, v) for t, v in kept if v > -150]
+    if spec.has_derivative_filter:
+        kept = [
+            (t, v)
+            for i, (t, v) in enumerate(kept)
+            if i == 0 or abs((v - kept[i - 1][1]) / (t - kept[i - 1][0]).total_seconds()) < 0.05
+        ]
+    return kept
+
+
+def slow_step(start, stop, points, times, median, spec):
+    inside = [points[t] for t in times if start <= t < stop]
+    if spec.input_unit_type == "instantaneous":
+        if spec.unit_type in ("delta", "mean_derivate"):
+            low, high = slow_index(start, points, times, spec), slow_index(stop, points, times, spec)
+            return None if low is None or high is None else high - low
+        if not inside:
+            return None
+        rule = spec.resample_rule if spec.unit_type == "instantaneous" else "mean"
+        return {"first": inside[0], "sum": math.fsum(inside), "mean": math.fsum(inside) / len(inside)}[rule]
+    shares, weights = [], []
+    for i, t in enumerate(times):
+        near = times[i + 1 : i + 2] if spec.input_convention == "left" else times[i - 1 : i] if i else []
+        lasting = abs(near[0] - t) if near and abs(near[0] - t) <= median + median // 2 else median
+        begin, end = (t, t + lasting) if spec.input_convention == "left" else (t - lasting, t)
+        if spec.input_unit_type == "delta":
+            own = slow_bin(begin, spec.freq.text)
+            if lasting <= own[1] - own[0]:
+                if own[0] == start and lasting:
+                    shares.append(points[t])
+                continue
+        shared = (min(end, stop) - max(begin, start)).total_seconds()
+        if shared > 0:
+            share = shared / lasting.total_seconds() if spec.input_unit_type == "delta" else shared
+            shares.append(points[t] * share)
+            weights.append(shared)
+    if not shares:
+        return None
+    return math.fsum(shares) if spec.input_unit_type == "delta" else math.fsum(shares) / math.fsum(weights)
+
+
+def slow_index(edge, points, times, spec):
+    if edge in points:
+        return points[edge]
+    before, after = [t for t in times if t < edge], [t for t in times if t > edge]
+    start, stop = slow_bin(edge, spec.freq.text)
+    if not before or not after or after[0] - before[-1] >= 2 * (stop - start):
+        return None
+    share = (edge - before[-1]) / (after[0] - before[-1])
+    return points[before[-1]] + share * (points[after[0]] - points[before[-1]])
+
+
+def slow_fill(out, bins, points, times, spec):
+    known = [i for i, v in enumerate(out) if v is not None]
+    filled = list(out)
+    for a, b in pairwise(known):
+        if not 0 < b - a - 1 <= spec.interpolate_limit:
+            continue
+        if spec.unit_type in ("delta", "mean_derivate") and spec.input_unit_type == "instantaneous":
+            edges = [bins[i][0] for i in range(a + 1, b + 1)]
+            marks = [(e, v) for e in edges if (v := slow_index(e, points, times, spec)) is not None]
+
+            def on_line(at, marks=marks):
+                low = max((m for m in marks if m[0] <= at), key=lambda m: m[0])
+                high = min((m for m in marks if m[0] >= at), key=lambda m: m[0])
+                return low[1] + (high[1] - low[1]) * ((at - low[0]) / ((high[0] - low[0]) or timedelta(1)))
+
+            for i in range(a + 1, b):
+                filled[i] = on_line(bins[i][1]) - on_line(bins[i][0])
+        else:
+            for i in range(a + 1, b):
+                share = (bins[i][0] - bins[a][0]) / (bins[b][0] - bins[a][0])
+                filled[i] = out[a] + share * (out[b] - out[a])
+    return filled
+
+
+@st.composite
+def raws(draw, max_size=45):
+    """Points as sensors deliver them: mostly regular, with gaps, jitter, strays and empty values."""
+    at = micro(draw(st.sampled_from(STARTS)))
+    step = draw(st.sampled_from([10, 15, 60, 90, 180]))
+    odd = st.sampled_from([1, 7, 13, 20, 25, 45, 60, 120, 300, 1500])
+    gaps = draw(st.lists(st.one_of(st.just(step), st.just(step), st.just(step), odd), min_size=1, max_size=max_size))
+    value = st.one_of(st.integers(-200, 200).map(float), st.just(math.nan) if draw(st.booleans()) else st.just(1.0))
+    out = [(at, draw(value))]
+    for gap in gaps:
+        at += gap * MINUTE
+        out.append((at, draw(value)))
+    return out
+
+
+@st.composite
+def specs(draw, custom=False):
+    source, target = draw(st.sampled_from(TYPES))
+    with_custom = custom and draw(st.booleans())
+    return CleaningSpec(
+        freq=Frequency.parse(draw(st.sampled_from(["30T", "1H", "1H", "3H", "7H", "1D"]))),
+        input_unit_type=source,
+        unit_type=target,
+        input_convention=draw(st.sampled_from(["left", "right"])),
+        clock=draw(st.sampled_from(["gmt", "tzt", "dst"])),
+        resample_rule=draw(st.sampled_from(["mean", "first", "sum"])),
+        interpolate_limit=draw(st.sampled_from([0, 0, 1, 2, 5])),
+        input_expected_regular=draw(st.sampled_from([False, False, False, True])),
+        has_operation=draw(st.booleans()),
+        has_filter=draw(st.booleans()),
+        has_derivative_filter=draw(st.sampled_from([False, False, True])),
+        has_custom=with_custom,
+        custom_before_offset=Frequency.parse("30T") if with_custom else None,
+        custom_after_offset=1 if with_custom else None,
+    )
+
+
+def arrays(raw):
+    return np.array([t for t, _ in raw], np.int64), np.array([v for _, v in raw], np.float64)

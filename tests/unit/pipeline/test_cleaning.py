@@ -1,0 +1,214 @@
+"""Cleaning against a slow reference in plain Python, and by its own laws."""
+
+import csv
+import io
+import math
+import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entrepot.errors import InvalidInput
+from entrepot.pipeline.cleaning import CleaningSpec, clean
+from entrepot.series.clocks import Clock, to_naive
+from entrepot.series.frequency import DAY, HOUR, MINUTE, Frequency
+from tests.unit.pipeline.reference import (
+    FUNCTIONS,
+    TYPES,
+    Functions,
+    arrays,
+    micro,
+    moment,
+    raws,
+    slow_clean,
+    slow_utc,
+    specs,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(raws(), specs())
+def test_against_plain_python(raw, spec):
+    found = clean(*arrays(raw), spec, FUNCTIONS)
+    expected = slow_clean(raw, spec)
+    assert found.times.tolist() == [micro(t) for t, _ in expected]
+    np.testing.assert_allclose(found.values, [v for _, v in expected], rtol=1e-9, atol=1e-9)
+    report = found.report
+    assert report.kept == len(found.times)
+    dropped = report.missing + report.filtered + report.derivative_filtered
+    assert report.intervals == report.kept + dropped
+    assert report.points == len(raw)
+    assert report.empty == sum(math.isnan(v) for _, v in raw)
+
+
+@settings(deadline=None, max_examples=40)
+@given(raws(max_size=30), specs())
+def test_months_against_plain_python(raw, spec):
+    raw = [(at + (at - raw[0][0]) * 60, value) for at, value in raw]
+    spec = replace(spec, freq=Frequency.parse("MS"), has_derivative_filter=False)
+    found, expected = clean(*arrays(raw), spec, FUNCTIONS), slow_clean(raw, spec)
+    assert found.times.tolist() == [micro(t) for t, _ in expected]
+    np.testing.assert_allclose(found.values, [v for _, v in expected], rtol=1e-9, atol=1e-9)
+
+
+@settings(deadline=None)
+@given(raws(), st.sampled_from(["30T", "1H", "3H"]), st.sampled_from([0, 3, 1000]))
+def test_meters_sum_up_to_their_difference(raw, text, limit):
+    raw = [(t, v) for t, v in raw if not math.isnan(v)]
+    spec = CleaningSpec(Frequency.parse(text), unit_type="delta", interpolate_limit=limit)
+    if len(raw) < 2:
+        return
+    found = clean(*arrays(raw), spec)
+    step = spec.freq.microseconds
+    runs = np.split(np.arange(len(found.times)), np.flatnonzero(np.diff(found.times) != step) + 1)
+    if limit == 1000 and len(found.times):
+        assert len(runs) == 1
+    points = {micro(slow_utc(t, spec)): v for t, v in raw}
+    for run in runs:
+        if len(run):
+            ends = found.times[run[0]], found.times[run[-1]] + step
+            low, high = (np.interp(float(at), [float(t) for t in points], list(points.values())) for at in ends)
+            assert math.isclose(found.values[run].sum(), high - low, abs_tol=1e-6)
+
+
+@settings(deadline=None)
+@given(raws(), st.sampled_from(["30T", "1H", "3H", "1D"]), st.sampled_from(["left", "right"]))
+def test_amounts_are_neither_lost_nor_doubled(raw, text, convention):
+    """With zeros around them, so that the completeness rule cuts nothing off, all amounts come out."""
+    raw = [(t, 0.0 if math.isnan(v) else v) for t, v in raw]
+    total = math.fsum(v for _, v in raw)
+    around = [(raw[0][0] - i * DAY, 0.0) for i in range(9, 0, -1)], [(raw[-1][0] + i * DAY, 0.0) for i in range(1, 10)]
+    spec = CleaningSpec(Frequency.parse(text), input_unit_type="delta", unit_type="delta", input_convention=convention)
+    found = clean(*arrays([*around[0], *raw, *around[1]]), spec)
+    assert math.isclose(found.values.sum(), total, abs_tol=1e-6)
+
+
+@settings(deadline=None)
+@given(raws(), specs())
+def test_longer_gaps_stay_empty(raw, spec):
+    spec = replace(spec, has_operation=False, has_filter=False, has_derivative_filter=False)
+    bare, filled = (clean(*arrays(raw), replace(spec, interpolate_limit=n)) for n in (0, spec.interpolate_limit))
+    assert set(bare.times.tolist()) <= set(filled.times.tolist())
+    if not len(bare.times):
+        assert not len(filled.times)
+        return
+    known = bare.times
+    added = np.setdiff1d(filled.times, known)
+    assert filled.report.interpolated == len(added)
+    for a, b in pairwise(known.tolist()):
+        count = ((added > a) & (added < b)).sum()
+        assert count <= spec.interpolate_limit
+    assert ((added > known[0]) & (added < known[-1])).all()
+
+
+def test_worked_example():
+    times = micro(datetime(2012, 1, 1)) + np.arange(24) * HOUR
+    found = clean(times, np.ones(24), CleaningSpec(Frequency.parse("1H")))
+    naive = to_naive(found.times, Clock("tzt", "Europe/Paris"))
+    assert [moment(t).hour for t in naive] == list(range(1, 23))
+    assert found.values.tolist() == [1.0] * 22
+    assert (found.report.intervals, found.report.incomplete, found.report.kept) == (22, 2, 22)
+
+
+def test_hourly_amounts_split_into_half_hours():
+    times = np.arange(10, dtype=np.int64) * HOUR
+    spec = CleaningSpec(Frequency.parse("30T"), input_unit_type="delta", unit_type="delta")
+    found = clean(times, np.arange(10.0), spec)
+    assert found.values.tolist() == [0.0] + [v / 2 for v in range(1, 9) for _ in (0, 1)]
+    right = clean(times, np.arange(10.0), replace(spec, input_convention="right"))
+    assert right.values.tolist() == [0.5] + [v / 2 for v in range(2, 10) for _ in (0, 1)]
+
+
+def test_stamps_of_the_wall_clock_are_counted():
+    spec = CleaningSpec(Frequency.parse("1H"), clock="dst")
+    times = micro(datetime(2014, 10, 26)) + np.arange(0, 6 * HOUR, 10 * MINUTE)
+    autumn = clean(times, np.ones(len(times)), spec)
+    assert (autumn.report.ambiguous, autumn.report.nonexistent, autumn.report.missing) == (6, 0, 1)
+    times = micro(datetime(2014, 3, 30)) + np.arange(0, 6 * HOUR, 10 * MINUTE)
+    spring = clean(times, np.ones(len(times)), spec)
+    assert (spring.report.ambiguous, spring.report.nonexistent, spring.report.duplicates) == (0, 6, 6)
+
+
+def test_what_is_dropped_is_counted():
+    times = np.arange(12, dtype=np.int64) * HOUR
+    values = np.array([0, 0, 0, 0, np.nan, 0, 900, -400, 0, np.inf, 0, 0])
+    times[3] += 1
+    spec = CleaningSpec(Frequency.parse("1H"), input_expected_regular=True, has_filter=True, has_derivative_filter=True)
+    report = clean(times, values, spec, FUNCTIONS).report
+    assert (report.points, report.empty, report.off_grid) == (12, 2, 1)
+    assert (report.missing, report.filtered, report.derivative_filtered) == (3, 1, 2)
+    assert report.as_dict()["kept"] == report.kept == report.intervals - 6
+
+
+def test_delay_holds_back_until_due():
+    times = np.arange(12, dtype=np.int64) * HOUR
+    spec = CleaningSpec(Frequency.parse("1H"), custom_delay=Frequency.parse("3H"))
+    found = clean(times, np.ones(12), spec, now=11 * HOUR)
+    assert (found.times[-1], found.report.delayed, found.due) == (7 * HOUR, 2, 12 * HOUR)
+    assert clean(times, np.ones(12), spec, now=found.due).times[-1] == 8 * HOUR
+    assert clean(times, np.ones(12), spec, now=99 * HOUR).due is None
+    assert clean(times, np.ones(12), spec, now=0).due == 4 * HOUR
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_points(count):
+    times = np.arange(count, dtype=np.int64) * HOUR
+    for source, target in TYPES:
+        spec = CleaningSpec(Frequency.parse("1H"), input_unit_type=source, unit_type=target, interpolate_limit=3)
+        assert len(clean(times, np.ones(count), spec).times) == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "spec", "name"),
+    [
+        ("operation_fct", {"has_operation": True}, "operation"),
+        ("filter_fct", {"has_filter": True}, "filter"),
+        ("derivative_filter_fct", {"has_derivative_filter": True}, "derivative_filter"),
+        ("custom_fct", {"has_custom": True}, "custom"),
+    ],
+)
+def test_a_function_must_answer_for_each_value(field, spec, name):
+    class Short(Functions):
+        pass
+
+    setattr(Short, name, (lambda _, t, v: (t[1:], v)) if name == "custom" else (lambda _, v: v[1:]))
+    with pytest.raises(InvalidInput) as error:
+        clean(np.arange(9) * HOUR, np.ones(9), CleaningSpec(Frequency.parse("1H"), **spec), Short())
+    assert list(error.value.fields) == [field]
+
+
+def test_too_fine_a_frequency_is_refused():
+    with pytest.raises(InvalidInput, match="more than"):
+        clean(np.array([0, 400 * DAY]), np.ones(2), CleaningSpec(Frequency.parse("1us")))
+
+
+WIND_FARM = Path(__file__).parents[4] / "shared" / "data" / "la-haute-borne-2014.zip"
+
+
+@pytest.mark.skipif(not WIND_FARM.exists(), reason="the year of the wind farm is not here")
+def test_a_month_of_the_wind_farm():
+    """Ten-minute means to hours, over the change to summer time, with its gaps and its two rows for one stamp."""
+    with zipfile.ZipFile(WIND_FARM) as archive:
+        rows = list(csv.DictReader(io.StringIO(archive.read("R80711/2014-03.csv").decode())))
+    points = {}
+    for row in rows:
+        at = datetime.fromisoformat(row["Date_time"]).astimezone(UTC).replace(tzinfo=None)
+        if row["P_avg"]:
+            points[micro(at)] = float(row["P_avg"])
+    assert len(points) < len(rows)
+    raw = sorted(points.items())
+    spec = CleaningSpec(Frequency.parse("1H"), input_unit_type="mean", unit_type="mean", clock="gmt")
+    found = clean(*arrays(raw), spec)
+    hours = {}
+    for at, value in raw:
+        hours.setdefault(at // HOUR * HOUR, []).append(value)
+    first, last = raw[0][0], raw[-1][0]
+    expected = {t: sum(v) / len(v) for t, v in hours.items() if t > first and t + HOUR <= last}
+    assert found.times.tolist() == sorted(expected)
+    np.testing.assert_allclose(found.values, [expected[t] for t in sorted(expected)], rtol=1e-9)

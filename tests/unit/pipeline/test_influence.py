@@ -1,0 +1,84 @@
+"""What a change of raw points can change, and that this is made anew exactly."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entrepot.pipeline.cleaning import EVER, CleaningSpec, Extent, clean, influence
+from entrepot.series.frequency import HOUR, MINUTE, Frequency
+from tests.unit.pipeline.reference import FUNCTIONS, TYPES, arrays, raws, specs
+
+
+@settings(deadline=None, max_examples=400)
+@given(raws(), specs(custom=True), st.data())
+def test_windowed_cleaning_is_whole_cleaning(raw, spec, data):
+    """After any change of raw points, making the influenced intervals anew gives what making everything gives."""
+    stamps = [t for t, _ in raw]
+    low, high = sorted(data.draw(st.tuples(*[st.integers(-3, len(raw) + 2)] * 2), label="dirty"))
+
+    def stamp(i):
+        return (
+            stamps[i]
+            if 0 <= i < len(stamps)
+            else stamps[0] + i * HOUR
+            if i < 0
+            else stamps[-1] + (i - len(stamps) + 1) * HOUR
+        )
+
+    start, stop = stamp(low), stamp(high) + 1
+    old = dict(raw)
+    new = {t: v for t, v in raw if not (start <= t < stop and data.draw(st.sampled_from([False, False, True])))}
+    for at in data.draw(
+        st.lists(st.integers(start // MINUTE + 1, max(start // MINUTE + 1, (stop - 1) // MINUTE)), max_size=6)
+    ):
+        if start <= at * MINUTE < stop:
+            new[at * MINUTE] = float(data.draw(st.integers(-200, 200)))
+    if not new:
+        return
+    before, after = (
+        clean(*arrays(sorted(old.items())), spec, FUNCTIONS),
+        clean(*arrays(sorted(new.items())), spec, FUNCTIONS),
+    )
+    times, values = arrays(sorted(new.items()))
+    extent = Extent.of(times)
+    previous = max((t for t in new if t < start), default=None)
+    following = min((t for t in new if t >= stop), default=None)
+    found = influence(spec, extent, start, stop, previous, following)
+    read = slice(*np.searchsorted(times, found[:2]))
+    part = clean(times[read], values[read], spec, FUNCTIONS, extent=extent, window=found[2:])
+    inside = (after.times >= found.write_start) & (after.times < found.write_stop)
+    assert part.times.tolist() == after.times[inside].tolist()
+    assert part.values.tolist() == after.values[inside].tolist()
+    assert part.report.kept == inside.sum()
+    if spec.has_durations and Extent.of(arrays(raw)[0]).step != extent.step:
+        return
+    outside = (before.times < found.write_start) | (before.times >= found.write_stop)
+    assert before.times[outside].tolist() == after.times[~inside].tolist()
+    assert before.values[outside].tolist() == after.values[~inside].tolist()
+
+
+@settings(deadline=None)
+@given(raws(), specs(), st.integers(-5, 40), st.integers(0, 30))
+def test_any_window_of_everything(raw, spec, start, hours):
+    window = (raw[0][0] + start * HOUR + 1, raw[0][0] + (start + hours) * HOUR)
+    whole, part = clean(*arrays(raw), spec, FUNCTIONS), clean(*arrays(raw), spec, FUNCTIONS, window=window)
+    inside = (whole.times >= window[0]) & (whole.times < window[1])
+    assert part.times.tolist() == whole.times[inside].tolist()
+    assert part.values.tolist() == whole.values[inside].tolist()
+
+
+def test_what_influences_everything():
+    extent, hour = Extent(0, 99 * HOUR, HOUR), Frequency.parse("1H")
+    for spec in (CleaningSpec(hour, has_custom=True), CleaningSpec(hour, has_derivative_filter=True)):
+        assert influence(spec, extent, 5, 6, 4, 7) == (*EVER, *EVER)
+
+
+@pytest.mark.parametrize("types", TYPES)
+def test_a_rewritten_point_touches_its_own_step_only(types):
+    spec = CleaningSpec(Frequency.parse("1H"), input_unit_type=types[0], unit_type=types[1], clock="gmt")
+    at, step = 50 * HOUR, 10 * MINUTE
+    found = influence(spec, Extent(0, 99 * HOUR, step), at, at + 1, at - step, at + step)
+    # A meter's reading at the hour ends one interval and begins the next.
+    expected = (49 * HOUR, 51 * HOUR) if spec.is_index else (50 * HOUR, 51 * HOUR)
+    assert found[2:] == expected
