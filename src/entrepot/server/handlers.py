@@ -2,6 +2,8 @@
 
 HANDLERS = (
     "entrepot.jobs.scheduler",
+    "entrepot.pipeline.analysis_run",
+    "entrepot.pipeline.clean_run",
     "entrepot.pipeline.clear_run",
     "entrepot.pipeline.exports",
     "entrepot.pipeline.feeders",
