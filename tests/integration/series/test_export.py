@@ -1,0 +1,262 @@
+"""Exports, and the selections of the same data: the worked example of the protocol, clocks, bounds and files."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy.orm import Session
+
+from entrepot.db import Database
+from entrepot.errors import InvalidInput
+from entrepot.series import export as exporting
+from entrepot.series import select as selecting
+from entrepot.series import store, table
+from entrepot.series.export import ExportRequest, export
+from entrepot.series.models import Series
+from entrepot.series.select import Selection, select
+
+HOUR = 3_600_000_000
+Exported = Callable[..., dict[str, pd.DataFrame]]
+
+
+def micros(text: str) -> int:
+    return int(pd.Timestamp(text).value // 1000)
+
+
+def make(session: Session, name: str, times: Any, values: Any, **properties: Any) -> Series:
+    kind, tags = properties.pop("kind", "direct"), properties.pop("tags", None)
+    series = store.create_series(
+        session, organization_id="o", project_id="p", generator_kind=kind, generator_id=kind, name=name, **properties
+    )
+    store.append(session, series.pk, times, values, tags)
+    return series
+
+
+@pytest.fixture
+def guide(database: Database) -> list[tuple[Series, str, str]]:
+    """The seven series of the guide: raw as delivered, cleaned and analysed in the standard time of Paris."""
+    with database.write() as session:
+        sources = []
+        for number, name in enumerate("abc", 1):
+            raw = micros("2012-01-01") + np.arange(24) * HOUR
+            sources.append((make(session, name, raw, np.full(24, number), kind="importer"), "importer", "importer-a"))
+            cleaned = make(
+                session, f"{name}-cleaned", raw[1:23] - HOUR, np.full(22, number), kind="cleaner",
+                clock="tzt", timezone="Europe/Paris", freq="1H",
+            )  # fmt: skip
+            sources.append((cleaned, "cleaner", "importer-a"))
+        output = micros("2012-01-01 02:00") + np.arange(6) * 3 * HOUR
+        analysed = make(
+            session, "a-output", output, np.full(6, 1.5), kind="analysis",
+            clock="tzt", timezone="Europe/Paris", freq="3H",
+        )  # fmt: skip
+        return [*sources, (analysed, "analysis", "analysis-a")]
+
+
+@pytest.fixture
+def exported(database: Database, tmp_path: Path) -> Exported:
+    def run(sources: list[tuple[Series, str, str]], **request: Any) -> dict[str, pd.DataFrame]:
+        target = tmp_path / "export.zip"
+        with database.read() as session:
+            files = export(session, sources, ExportRequest(**request), target)
+        with zipfile.ZipFile(target) as archive:
+            assert archive.testzip() is None
+            assert len(archive.namelist()) == files
+            dialect = {"sep": request.get("sep", ","), "decimal": request.get("decimal", ".")}
+            return {
+                name: pd.read_csv(io.BytesIO(archive.read(name)), index_col=0, parse_dates=True, **dialect)
+                for name in archive.namelist()
+            }
+
+    return run
+
+
+def test_guide_as_one_frame(guide: list[tuple[Series, str, str]], exported: Exported) -> None:
+    files = exported(guide, out_mode="dataframe", out_freq="1H", clock="tzt")
+    assert list(files) == ["export.csv"]
+    frame = files["export.csv"]
+    assert frame.shape == (18, 7)
+    assert list(frame.columns) == [
+        "a [importer=importer a]",
+        "a cleaned [cleaner=importer a]",
+        "a output [analysis=analysis a]",
+        "b [importer=importer a]",
+        "b cleaned [cleaner=importer a]",
+        "c [importer=importer a]",
+        "c cleaned [cleaner=importer a]",
+    ]
+    assert frame.index.equals(pd.date_range("2012-01-01 03:00", "2012-01-01 20:00", freq="h", name="time"))
+    assert (frame == [1.0, 1.0, 1.5, 2.0, 2.0, 3.0, 3.0]).all(axis=None)
+
+
+def test_guide_as_files(guide: list[tuple[Series, str, str]], exported: Exported) -> None:
+    files = exported(guide)
+    assert list(files) == sorted(files)
+    assert len(files) == 7
+    raw, cleaned = files["a [importer=importer a].csv"], files["a cleaned [cleaner=importer a].csv"]
+    assert (len(raw), raw.index[0], raw.index[-1]) == (24, pd.Timestamp("2012-01-01"), pd.Timestamp("2012-01-01 23:00"))
+    assert (len(cleaned), cleaned.index[0]) == (22, pd.Timestamp("2012-01-01 01:00"))
+    assert cleaned.columns.tolist() == ["a cleaned [cleaner=importer a]"]
+
+
+def test_modes_bounds_and_dialect(guide: list[tuple[Series, str, str]], exported: Exported) -> None:
+    both = {"out_mode": "dataframe", "out_freq": "1H", "in_start_mode": "left", "in_end_mode": "right"}
+    frame = exported(guide, **both, sep=";", decimal=",")["export.csv"]
+    assert frame.shape == (24, 7)
+    assert frame.isna().sum().to_list() == [0, 2, 6, 0, 2, 0, 2]
+    frame = exported(guide, **both, start=datetime(2012, 1, 1, 4), end=datetime(2012, 1, 1, 19))["export.csv"]
+    assert frame.index.equals(pd.date_range("2012-01-01 04:00", "2012-01-01 19:00", freq="h", name="time"))
+    assert not frame.isna().any(axis=None)
+    frame = exported(guide, out_mode="dataframe", in_start_mode="left", in_end_mode="right")["export.csv"]
+    assert frame.shape == (24, 7)
+    assert frame["a output [analysis=analysis a]"].dropna().size == 6
+    days = exported(guide, out_freq="6H", time_grouper="12H")
+    assert {name for name in days if name.startswith("a [")} == {
+        "a [importer=importer a] 2012-01-01 00-00-00.csv",
+        "a [importer=importer a] 2012-01-01 12-00-00.csv",
+    }
+
+
+@pytest.mark.parametrize("request_", [{}, {"out_freq": "1D"}, {"out_mode": "dataframe", "out_freq": "10min"}])
+def test_pieces_make_no_difference(
+    guide: list[tuple[Series, str, str]], exported: Exported, request_: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = exported(guide, **request_)
+    monkeypatch.setattr(table, "CELLS", 5)
+    monkeypatch.setattr(selecting, "PAGE", 7)
+    for name, frame in exported(guide, **request_).items():
+        pd.testing.assert_frame_equal(frame, whole[name])
+        assert len(frame)
+
+
+def test_labels_are_fit_for_files() -> None:
+    def label(*names: str) -> list[str]:
+        return exporting.labels([(Series(name=name), "importer", "i-1") for name in names])
+
+    assert label("a/b", "a:b", "A b") == ["a b [importer=i 1]", "a b [importer=i 1] (2)", "A b [importer=i 1] (3)"]
+    assert len(label("é" * 300)[0].encode()) <= 200
+
+
+def test_empty_series_and_awkward_names(database: Database, exported: Exported) -> None:
+    with database.write() as session:
+        sources = [
+            (make(session, 'x, "y"', [], []), "direct", ""),
+            (make(session, "fine", [500_000, 1_000_000], [0.1, 1e-7], tags=["t", None]), "direct", ""),
+        ]
+    files = exported(sources, with_tags=True)
+    assert files["x,  y  [direct].csv"].empty
+    fine = files["fine [direct].csv"]
+    assert fine.index.tolist() == [pd.Timestamp(0, unit="s") + pd.Timedelta("500ms"), pd.Timestamp(1, unit="s")]
+    assert fine["fine [direct]"].tolist() == [0.1, 1e-7]
+    assert fine["fine [direct] tag"].isna().tolist() == [False, True]
+    assert exported(sources[:1], out_mode="dataframe", out_freq="1H")["export.csv"].empty
+
+
+def test_delta_is_split_and_summed(database: Database, exported: Exported) -> None:
+    with database.write() as session:
+        delta = make(
+            session, "kWh", np.arange(4) * 6 * HOUR, [6.0, 12.0, 18.0, 24.0],
+            clock="gmt", freq="6H", unit_type="delta",
+        )  # fmt: skip
+    (fine,) = exported([(delta, "direct", "")], out_freq="2H").values()
+    assert fine.iloc[:, 0].tolist() == [2.0] * 3 + [4.0] * 3 + [6.0] * 3 + [8.0] * 3
+    (day,) = exported([(delta, "direct", "")], out_freq="1D").values()
+    assert day.iloc[:, 0].tolist() == [60.0]
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        ({"sep": ",", "decimal": ","}, "decimal"),
+        ({"sep": "ab"}, "sep"),
+        ({"out_freq": "soon"}, "out_freq"),
+        ({"time_grouper": "1"}, "time_grouper"),
+        ({"out_mode": "xlsx"}, "out_mode"),
+        ({"in_end_mode": "up"}, "in_end_mode"),
+    ],
+)
+def test_bad_requests_name_the_field(bad: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        ExportRequest(**bad)
+    assert list(error.value.fields) == [field]
+
+
+def test_selecting_the_guide(database: Database, guide: list[tuple[Series, str, str]]) -> None:
+    raw, cleaned = [s for s, m, _ in guide if m == "importer"], [s for s, m, _ in guide if m == "cleaner"]
+    six_to_noon = Selection(start=datetime(2012, 1, 1, 6), end=datetime(2012, 1, 1, 12))
+    with database.read() as session:
+        found = select(session, raw, six_to_noon)
+        assert [one.series.name for one in found] == ["a", "b", "c"]
+        assert all(len(one.times) == 7 for one in found)
+        assert found[0].times[0] == micros("2012-01-01 06:00")
+        found = select(session, cleaned, Selection(end=datetime(2012, 1, 1, 4)))
+        assert [t // HOUR % 24 for t in found[0].times.tolist()] == [1, 2, 3, 4]
+        for closed, size in {"left": 6, "right": 6, "neither": 5}.items():
+            bounds = Selection(start=datetime(2012, 1, 1, 6), end=datetime(2012, 1, 1, 12), closed=closed)
+            assert len(select(session, raw[:1], bounds)[0].times) == size
+        assert len(select(session, raw, Selection(cap=30))[2].times) == 10
+        assert select(session, raw, Selection(max_rows=2))[0].times.tolist() == [
+            micros("2012-01-01") + h * HOUR for h in (0, 1)
+        ]
+        shown = select(session, cleaned[:1], Selection(clock="gmt"))[0]
+        assert shown.times[0] == micros("2012-01-01 00:00")
+        aware = Selection(start=datetime(2012, 1, 1, 10, tzinfo=timezone(timedelta(hours=5))))
+        assert select(session, cleaned[:1], aware)[0].times[0] == micros("2012-01-01 06:00")
+
+
+def test_selecting_resampled(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = np.concatenate([np.arange(0, 6), np.arange(24, 30)]) * HOUR
+    with database.write() as session:
+        series = make(session, "x", times, np.arange(12.0), clock="gmt")
+    for page in (selecting.PAGE, 4):
+        monkeypatch.setattr(selecting, "PAGE", page)
+        with database.read() as session:
+            (found,) = select(session, [series], Selection(resample="6H"))
+            assert (found.times // HOUR).tolist() == [0, 6, 12, 18, 24]
+            np.testing.assert_equal(found.values, [2.5, np.nan, np.nan, np.nan, 8.5])
+            (found,) = select(
+                session, [series], Selection(resample="6H", dropna=True, resample_rule="sum", convention="right")
+            )
+            assert (found.times // HOUR).tolist() == [6, 30]
+            assert found.values.tolist() == [15.0, 51.0]
+            (found,) = select(session, [series], Selection(resample="6H", max_rows=2))
+            assert (found.times // HOUR).tolist() == [0, 6]
+            (found,) = select(
+                session, [series], Selection(resample="2H", start=datetime(1970, 1, 1, 1), end=datetime(1970, 1, 1, 4))
+            )
+            assert (found.times // HOUR).tolist() == [2, 4]
+            assert found.values.tolist() == [2.5, 4.5]
+    with pytest.raises(InvalidInput) as error, database.read() as session:
+        select(session, [series], Selection(resample="1 fortnight"))
+    assert list(error.value.fields) == ["resample"]
+
+
+def test_when_clocks_are_put_back(database: Database, exported: Exported) -> None:
+    """The night of 28 October 2012 in Paris: 02:00 to 03:00 comes twice."""
+    start = micros("2012-10-27 22:00")
+    with database.write() as session:
+        mean = make(
+            session, "m", start + np.arange(25) * HOUR, np.arange(25.0), clock="tzt", timezone="Europe/Paris", freq="1H"
+        )
+        delta = make(
+            session, "d", start + np.arange(25) * HOUR, np.ones(25), clock="tzt", timezone="Europe/Paris", freq="1H",
+            unit_type="delta", resample_rule="sum",
+        )  # fmt: skip
+    with database.read() as session:
+        one, two = select(session, [mean, delta], Selection(clock="dst"))
+        assert len(one.times) == 24
+        assert one.values[:5].tolist() == [0.0, 1.0, 2.0, 4.0, 5.0]
+        assert two.values[:5].tolist() == [1.0, 1.0, 2.0, 1.0, 1.0]
+        (day,) = select(session, [delta], Selection(clock="dst", resample="1D", resample_rule="sum"))
+        assert (day.times.tolist(), day.values.tolist()) == ([micros("2012-10-28")], [25.0])
+        bounded = Selection(clock="dst", start=datetime(2012, 10, 28, 2), end=datetime(2012, 10, 28, 2))
+        assert select(session, [delta], bounded)[0].values.tolist() == [2.0]
+    files = exported([(mean, "direct", ""), (delta, "direct", "")], clock="dst", out_mode="dataframe", out_freq="1H")
+    assert files["export.csv"].shape == (24, 2)
+    assert files["export.csv"]["d [direct]"].sum() == 25
