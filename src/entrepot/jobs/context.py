@@ -55,20 +55,23 @@ class JobContext:
     def progress(self, done: int, total: int, message: str = "") -> None:
         """Say how much is done; cheap, may be called often (it is written now and then)."""
         with self._lock:
-            self._progress = (done, total, message)
+            self._progress = (done, total, storable(message))
             self._changed = True
 
     def log(self, text: str) -> None:
         """Add to the output that is kept with the job: of more than 64 Ki characters, the last."""
         with self._lock:
-            output = self._output + text
+            output = self._output + storable(text)
             if len(output) > MAX_OUTPUT_CHARACTERS:
                 output = _CUT + output[len(_CUT) - MAX_OUTPUT_CHARACTERS :]
             self._output = output
             self._changed = True
 
     def cancelled(self) -> bool:
-        """Tell whether to stop: cancelled, past the deadline, taken over, or the worker is stopping."""
+        """Tell whether to stop: cancelled, past the deadline, taken over, or the worker is stopping.
+
+        A handler that stops for it raises (:meth:`check` does); one that returns has finished its job.
+        """
         return self.reason is not None
 
     @property
@@ -159,6 +162,11 @@ class JobContext:
                 "progress_message": message,
                 "output": self._output,
             }
+
+
+def storable(text: str) -> str:
+    """Return the text with what PostgreSQL cannot keep (NUL, halves of surrogate pairs) replaced."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 def _seconds_left(job: Job) -> float:

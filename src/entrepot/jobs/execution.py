@@ -1,18 +1,21 @@
 """One attempt at a job, from the handler's call to the status in which it ends."""
 
+import time
 import traceback
 from typing import Any
 
 import orjson
 import structlog
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from entrepot.errors import EntrepotError
 from entrepot.jobs import queue, registry
-from entrepot.jobs.context import JobContext
+from entrepot.jobs.context import JobContext, storable
 from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobStopped, LeaseLost, Refused, Released
 
 _log = structlog.get_logger(__name__)
+_DATABASE_PAUSE_SECONDS = 0.5
 _SERVER_ERROR = "An error of the server stopped the job."
 
 
@@ -37,8 +40,13 @@ def execute(context: JobContext) -> None:
     if failure is not None and context.reason is not None:
         # Whatever a handler makes of being stopped, that it was stopped is what happened.
         failure = context.reason
-    with context.database.write() as session:
-        kept = _end(session, context, result, failure)
+    try:
+        kept = _store(context, result, failure)
+    except OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a result or details that the database cannot keep
+        failure = error
+        kept = _store(context, None, failure)
     context.ended = True
     if not kept:
         log.warning("job was taken over")
@@ -47,6 +55,19 @@ def execute(context: JobContext) -> None:
     else:
         unexpected = not isinstance(failure, EntrepotError)
         log.log(40 if unexpected else 20, "job ended", reason=str(failure), exc_info=failure if unexpected else None)
+
+
+def _store(context: JobContext, result: Any, failure: Exception | None) -> bool:
+    """Write how the job ended; wait for a database that is away for a moment."""
+    give_up = time.monotonic() + context.settings.job_lease_seconds
+    while True:
+        try:
+            with context.database.write() as session:
+                return _end(session, context, result, failure)
+        except OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(_DATABASE_PAUSE_SECONDS)
 
 
 def _end(session: Session, context: JobContext, result: Any, failure: Exception | None) -> bool:
@@ -59,17 +80,17 @@ def _end(session: Session, context: JobContext, result: Any, failure: Exception 
         case Released():
             return queue.release(session, job)
         case DeadlinePassed():
-            return queue.end(session, job, "failed", error=failure.message, **report)
+            return queue.end(session, job, "failed", error=storable(failure.message), **report)
         case JobStopped():
-            return queue.end(session, job, "cancelled", error=failure.message, **report)
+            return queue.end(session, job, "cancelled", error=storable(failure.message), **report)
         case Refused():
-            return queue.end(session, job, "refused", error=failure.message, **report)
+            return queue.end(session, job, "refused", error=storable(failure.message), **report)
         case Failed():
             details = failure.details
-            return queue.end(session, job, "failed", error=failure.message, error_details=details, **report)
+            return queue.end(session, job, "failed", error=storable(failure.message), error_details=details, **report)
         case EntrepotError() if failure.status < 500:
             # What the domain refuses now it will refuse again.
-            return queue.end(session, job, "failed", error=failure.message, **report)
+            return queue.end(session, job, "failed", error=storable(failure.message), **report)
         case _:
-            text = "".join(traceback.format_exception(failure))
+            text = storable("".join(traceback.format_exception(failure)))
             return queue.again_or_give_up(session, job, _SERVER_ERROR, text, **report)

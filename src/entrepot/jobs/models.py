@@ -18,6 +18,7 @@ class Job(Base):
 
     __tablename__ = "job"
     __table_args__ = (
+        Index("ix_job_organization_id_number", "organization_id", "number"),
         Index(
             "ix_job_urgency",
             text("priority DESC"),
@@ -83,8 +84,8 @@ class Job(Base):
     lease_until: Mapped[datetime | None] = mapped_column(Instant)
     cancel_requested: Mapped[bool] = mapped_column(default=False)
 
-    progress_done: Mapped[int] = mapped_column(default=0)
-    progress_total: Mapped[int] = mapped_column(default=0)
+    progress_done: Mapped[int] = mapped_column(BigInteger, default=0)
+    progress_total: Mapped[int] = mapped_column(BigInteger, default=0)
     progress_message: Mapped[str] = mapped_column(String, default="")
     output: Mapped[str] = mapped_column(Text, default="")
     result: Mapped[Any | None] = mapped_column(Json)

@@ -411,3 +411,21 @@ def test_old_ended_jobs_are_pruned(database: Database, settings: Settings, handl
         assert queue.prune(session, now() - timedelta(days=1)) == 1
     with database.read() as session:
         assert {job.id for job in jobs.list_(session)} == {young.id, waiting.id}
+
+
+def test_what_a_database_cannot_keep_ends_the_job_all_the_same(
+    database: Database, settings: Settings, handler: Register
+) -> None:
+    def talk(context: JobContext) -> None:
+        context.log("a\0b\ud800c")
+        context.progress(2**40, 2**41, "\0")
+        raise jobs.Failed("\0 or \ud800")
+
+    handler("talk", talk)
+    enqueue(database, "talk")
+    (done,) = run_pending(database, settings)
+    assert (done.status, done.output, done.progress_done) == ("failed", "a\ufffdb?c", 2**40)
+    handler("details", lambda context: {"text": "\0"}, max_attempts=1)
+    enqueue(database, "details")
+    (done,) = run_pending(database, settings)
+    assert done.status == ("server_error" if database.dialect == "postgresql" else "finished")

@@ -6,7 +6,7 @@ from alembic import op
 import entrepot.db.types
 import entrepot.works.models
 
-revision = "526486973aa3"
+revision = "8e40a9b89a60"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -132,8 +132,8 @@ def upgrade() -> None:
         sa.Column("worker", sa.String(), nullable=True),
         sa.Column("lease_until", entrepot.db.types.Instant(), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
-        sa.Column("progress_done", sa.Integer(), nullable=False),
-        sa.Column("progress_total", sa.Integer(), nullable=False),
+        sa.Column("progress_done", sa.BigInteger(), nullable=False),
+        sa.Column("progress_total", sa.BigInteger(), nullable=False),
         sa.Column("progress_message", sa.String(), nullable=False),
         sa.Column("output", sa.Text(), nullable=False),
         sa.Column("result", entrepot.db.types.Json(), nullable=True),
@@ -166,6 +166,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("status = 'running'"),
             postgresql_where=sa.text("status = 'running'"),
         )
+        batch_op.create_index("ix_job_organization_id_number", ["organization_id", "number"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_parent_id"), ["parent_id"], unique=False)
         batch_op.create_index(
             "ix_job_urgency",
@@ -905,6 +906,7 @@ def downgrade() -> None:
             "ix_job_urgency", sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'")
         )
         batch_op.drop_index(batch_op.f("ix_job_parent_id"))
+        batch_op.drop_index("ix_job_organization_id_number")
         batch_op.drop_index(
             "ix_job_lease_until",
             sqlite_where=sa.text("status = 'running'"),
