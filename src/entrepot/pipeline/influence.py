@@ -76,10 +76,11 @@ def influence(
 
     Returns
     -------
-    The ranges. A derivative filter compares with values however far back, and a custom function without offsets may
-    look at anything: for these, everything is to be read and written.
+    The ranges; both `EVER` where everything is to be read and written: for a change without bounds, and because a
+    derivative filter compares with values however far back, and a custom function without offsets may look at anything.
     """
-    if spec.has_derivative_filter or (spec.has_custom and spec.custom_reach is None):
+    endless = dirty_start <= EVER[0] or dirty_stop >= EVER[1]
+    if endless or spec.has_derivative_filter or (spec.has_custom and spec.custom_reach is None):
         return Influence(*EVER, *EVER)
     clock, freq, grid_clock = spec.input_clock, spec.freq, spec.output_clock
     low, high = _instants(dirty_start, dirty_stop - 1, clock)

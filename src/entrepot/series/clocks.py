@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from entrepot.errors import InvalidInput
 from entrepot.series.frequency import DAY, SECOND, Frequency
+from entrepot.series.search import count_upto
 
 Stamps = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -136,7 +137,7 @@ def to_naive(times: Stamps, clock: Clock) -> Stamps:
     if clock.fixed:
         return times + clock.offset
     zone = _zone(clock.timezone)
-    return times + zone.offsets[np.searchsorted(zone.changes, times, "right")]
+    return times + zone.offsets[count_upto(zone.changes, times)]
 
 
 def to_utc(
@@ -166,9 +167,9 @@ def to_utc(
     if clock.fixed:
         return naive - clock.offset
     zone = _zone(clock.timezone)
-    first = naive - zone.offsets[np.searchsorted(zone.later, naive, "right")]
+    first = naive - zone.offsets[count_upto(zone.later, naive)]
     if nonexistent == "next":
-        change = np.searchsorted(zone.earlier, naive, "right") - 1
+        change = count_upto(zone.earlier, naive) - 1
         never = (change >= 0) & ~zone.repeats[change] & (naive < zone.later[change])
         first = np.where(never, zone.changes[change], first)
     if ambiguous == "first":
@@ -176,8 +177,8 @@ def to_utc(
     twice, _ = unusual(naive, clock)
     if ambiguous == "infer":
         where = np.flatnonzero(twice)
-        twice[where] = _second_time(naive[where], np.searchsorted(zone.later, naive[where], "right"))
-    second = naive - zone.offsets[np.searchsorted(zone.earlier, naive, "right")]
+        twice[where] = _second_time(naive[where], count_upto(zone.later, naive[where]))
+    second = naive - zone.offsets[count_upto(zone.earlier, naive)]
     return np.where(twice, second, first)
 
 
@@ -186,7 +187,7 @@ def unusual(naive: Stamps, clock: Clock) -> tuple[Mask, Mask]:
     if clock.fixed:
         return np.zeros(len(naive), bool), np.zeros(len(naive), bool)
     zone = _zone(clock.timezone)
-    change = np.searchsorted(zone.earlier, naive, "right") - 1
+    change = count_upto(zone.earlier, naive) - 1
     near = (change >= 0) & (naive < zone.later[change])
     return near & zone.repeats[change], near & ~zone.repeats[change]
 
@@ -254,9 +255,10 @@ def grid(start: int, stop: int, freq: Frequency, clock: Clock) -> Stamps:
     else:
         zone = _zone(clock.timezone)
         starts = to_utc(naive, clock, ambiguous="first", nonexistent="next")
-        change = np.searchsorted(zone.earlier, naive, "right") - 1
+        change = count_upto(zone.earlier, naive) - 1
         again = (change >= 0) & (naive < zone.later[change]) & _twofold(zone, freq)[change]
-        starts = np.unique(np.concatenate([starts, to_utc(naive[again], clock, ambiguous="second")]))
+        starts = np.sort(np.concatenate([starts, to_utc(naive[again], clock, ambiguous="second")]), kind="stable")
+        starts = starts[np.append(True, starts[1:] > starts[:-1])]
     return starts[np.searchsorted(starts, start) : np.searchsorted(starts, stop)]
 
 
@@ -267,7 +269,7 @@ def _interval(times: Stamps, freq: Frequency, clock: Clock) -> tuple[Stamps, Sta
         return start - clock.offset, _naive_next(start, freq) - clock.offset
     zone = _zone(clock.timezone)
     twofold = _twofold(zone, freq)
-    change = np.searchsorted(zone.changes, times, "right") - 1
+    change = count_upto(zone.changes, times) - 1
     again = (change >= 0) & zone.repeats[change] & (naive < zone.later[change])
     apart = again & twofold[change]
     # An interval that holds the whole repetition goes on as if the clock had not been put back.

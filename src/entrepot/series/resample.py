@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from entrepot.errors import InvalidInput
 from entrepot.series.clocks import Clock, Stamps, floor_to_grid, grid, next_start
 from entrepot.series.frequency import Frequency
+from entrepot.series.search import count_upto
 
 Values = NDArray[np.float64]
 Rule = Literal["mean", "sum", "first", "last", "min", "max", "count"]
@@ -129,8 +130,8 @@ def overlaps(starts: Stamps, ends: Stamps, edges: Stamps) -> tuple[NDArray[np.in
     For each piece: the span that it is of, the interval that it is in, and its length in microseconds.
     """
     kept = np.flatnonzero((starts < ends) & (ends > edges[0]) & (starts < edges[-1]))
-    first = np.maximum(np.searchsorted(edges, starts[kept], "right") - 1, 0)
-    last = np.minimum(np.searchsorted(edges, ends[kept], "left") - 1, len(edges) - 2)
+    first = np.maximum(count_upto(edges, starts[kept]) - 1, 0)
+    last = np.minimum(count_upto(edges, ends[kept] - 1) - 1, len(edges) - 2)
     pieces = last - first + 1
     which = np.repeat(kept, pieces)
     bins = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces - first, pieces)

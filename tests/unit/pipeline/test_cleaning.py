@@ -32,7 +32,7 @@ from tests.unit.pipeline.reference import (
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(raws(), specs())
 def test_against_plain_python(raw, spec):
     found = clean(*arrays(raw), spec, FUNCTIONS)

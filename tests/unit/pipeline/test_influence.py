@@ -10,7 +10,7 @@ from entrepot.series.frequency import HOUR, MINUTE, Frequency
 from tests.unit.pipeline.reference import FUNCTIONS, TYPES, arrays, raws, specs
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(raws(), specs(custom=True), st.data())
 def test_windowed_cleaning_is_whole_cleaning(raw, spec, data):
     """After any change of raw points, making the influenced intervals anew gives what making everything gives."""
