@@ -12,7 +12,9 @@ from entrepot.works.query.nodes import (
     AllOf,
     AnyOf,
     ElemMatch,
+    Equal,
     Field,
+    In,
     Not,
     Query,
     Test,
@@ -23,17 +25,48 @@ from entrepot.works.query.tri import FALSE, UNKNOWN, Condition, Tri, all_of, any
 
 #: How many arrays a path may cross in SQL; each level multiplies the size of the condition.
 MAX_ARRAYS = 2
+FEW = 20
+"""How many values are listed one by one."""
+MAX_TESTS = 400
+"""How many tests a query may have in SQL, listed values counted: bounds its length, parameters and depth."""
 
 # What constructs of SQL take of the parser's stack, which has 100 places in SQLite before 3.46; measured, rounded up.
-_JOIN_ROOM, _NOT_ROOM, _CASE_ROOM, _EXISTS_ROOM, _TEST_ROOM = 3, 2, 7, 10, 10
+JOIN_ROOM, NOT_ROOM, _CASE_ROOM, _EXISTS_ROOM, _TEST_ROOM = 3, 4, 7, 10, 10
 
 
 class UnpushableError(Exception):
     """SQL cannot name this place."""
 
 
+class Budget:
+    """What may still be said of one query in SQL, and names for the tables in it."""
+
+    def __init__(self) -> None:
+        self._left = MAX_TESTS
+        self._tables = 0
+
+    def spend(self, test: Test) -> bool:
+        """Tell whether a test may still be said."""
+        self._left -= _cost(test)
+        return self._left >= 0
+
+    def table(self) -> str:
+        """Return a name for one more table."""
+        self._tables += 1
+        return f"e{self._tables}"
+
+
+def _cost(test: Test) -> int:
+    if isinstance(test, In):
+        return 1 + min(len(test.scalars), FEW) + min(len(test.containers), FEW)
+    return 1 + min(len(test.value), FEW) if isinstance(test, Equal) and isinstance(test.value, list) else 1
+
+
 class Place(ABC):
     """A place in a JSON value, as SQL expressions. Its kind and tests are asked for only where it exists."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
 
     @abstractmethod
     def child(self, key: str) -> Self:
@@ -83,11 +116,11 @@ def query_condition(place: Place, query: Query, room: int) -> Tri:
     """
     match query:
         case AllOf(parts):
-            return all_of([query_condition(place, part, room - _JOIN_ROOM) for part in parts])
+            return all_of([query_condition(place, part, room - JOIN_ROOM) for part in parts])
         case AnyOf(parts):
-            return any_of([query_condition(place, part, room - _JOIN_ROOM) for part in parts])
+            return any_of([query_condition(place, part, room - JOIN_ROOM) for part in parts])
         case Not(part):
-            return negation(query_condition(place, part, room - _NOT_ROOM))
+            return negation(query_condition(place, part, room - NOT_ROOM))
         case Field((), test):
             return _value_condition(place, test, room)
         case Field():
@@ -125,7 +158,7 @@ def _walk(place: Place, path: tuple[str, ...], test: Test, room: int, arrays: in
 def _traverse(array: Place, path: tuple[str, ...], test: Test, room: int, arrays: int) -> Tri:
     if arrays < 0:
         return UNKNOWN
-    room -= _JOIN_ROOM
+    room -= JOIN_ROOM
     parts = [
         _some_element(
             array,
@@ -151,16 +184,16 @@ def _traverse(array: Place, path: tuple[str, ...], test: Test, room: int, arrays
 
 def _leaf(place: Place, test: Test, room: int) -> Tri:
     """Test the value at a path's end, and the elements when it is an array and the test looks at them."""
-    itself = _value_condition(place, test, room - _JOIN_ROOM)
+    itself = _value_condition(place, test, room - JOIN_ROOM)
     if isinstance(test, WHOLE_TESTS):
         return itself
-    room -= _JOIN_ROOM + _CASE_ROOM
+    room -= JOIN_ROOM + _CASE_ROOM
     some = _some_element(place, lambda element, room: _value_condition(element, test, room), room)
     return any_of([itself, choose([(place.is_array(), some)], FALSE)])
 
 
 def _value_condition(place: Place, test: Test, room: int) -> Tri:
-    if room < _TEST_ROOM:
+    if room < _TEST_ROOM or not place.budget.spend(test):
         return UNKNOWN
     if not isinstance(test, ElemMatch):
         return place.passes(test)

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from entrepot.works.query.body import FEW
 from entrepot.works.query.expression import COMPARISONS
 from entrepot.works.query.nodes import (
     Compare,
@@ -46,7 +47,6 @@ from entrepot.works.query.values import NULL, NUMBER, STRING, compare, rank
 Kind = Literal["string", "number", "flag"]
 
 _EXACT = 2**53
-_MANY = 100
 _RANKS = {"string": STRING, "number": NUMBER}
 
 
@@ -235,7 +235,7 @@ class _Column:
 
     def _listed(self, values: list[Any]) -> Condition:
         column = self._spec.column
-        if len(values) <= _MANY:
+        if len(values) <= FEW:
             return column.in_([_bound(value) for value in values])
         if self._dialect == "sqlite":
             return column.in_(json_list(values))

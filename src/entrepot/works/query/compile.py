@@ -101,15 +101,15 @@ class _Compiler:
 
     def compile(self, query: Query, room: int) -> Tri:
         """Return the condition of a query; `room` is what is left of the SQL parser's stack."""
-        if room < 0:
+        if room < 0 or (isinstance(query, Field) and not self._place.budget.spend(query.test)):
             return self._explained(query, "matcher", UNKNOWN)
         match query:
             case AllOf(parts):
-                return all_of([self.compile(part, room - 3) for part in parts])
+                return all_of([self.compile(part, room - body.JOIN_ROOM) for part in parts])
             case AnyOf(parts):
-                return any_of([self.compile(part, room - 3) for part in parts])
+                return any_of([self.compile(part, room - body.JOIN_ROOM) for part in parts])
             case Not(part):
-                return negation(self.compile(part, room - 2))
+                return negation(self.compile(part, room - body.NOT_ROOM))
             case Field():
                 return self._field(query, room)
             case Expr(expression):

@@ -3,15 +3,14 @@
 # ruff: noqa: D102 - documented in Place
 
 import json
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
 from typing import Any, Self
 
 from sqlalchemy import ARRAY, Boolean, ColumnElement, Integer, Numeric, Text, and_, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 from sqlalchemy.sql.selectable import FromClause
 
-from entrepot.works.query.body import Place, UnpushableError
+from entrepot.works.query.body import FEW, Budget, Place, UnpushableError
 from entrepot.works.query.nodes import Compare, Equal, Exists, In, Mod, Regex, Size, Test, Type, array_index
 from entrepot.works.query.searchable import exact_json, is_storable
 from entrepot.works.query.tri import FALSE, TRUE, Condition, Tri, any_of, exactly
@@ -20,7 +19,6 @@ from entrepot.works.query.values import BOOLEAN, INT32, INT64, NULL, NUMBER, STR
 ROOM = 10_000
 """PostgreSQL's parser has no fixed stack; the bounds of `parse` suffice."""
 
-_FEW = 20
 _KINDS = ("missing", "null", "number", "string", "object", "array", "boolean")
 _SQL = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
@@ -28,24 +26,24 @@ _SQL = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 class PostgresPlace(Place):
     """A ``jsonb`` expression."""
 
-    def __init__(self, value: ColumnElement[Any], numbers: Iterator[int] | None = None) -> None:
+    def __init__(self, value: ColumnElement[Any], budget: Budget | None = None) -> None:
+        super().__init__(budget or Budget())
         self._value = value
-        self._numbers = numbers or count()
 
     def child(self, key: str) -> Self:
         if not is_storable(key):
             raise UnpushableError
-        return type(self)(_get(self._value, literal(key, Text())), self._numbers)
+        return type(self)(_get(self._value, literal(key, Text())), self.budget)
 
     def element(self, index: int) -> Self:
         # An integer also counts in what is no array: a scalar is an array of one to PostgreSQL.
         array = case((self.is_array(), self._value))
-        return type(self)(_get(array, literal(index, Integer())), self._numbers)
+        return type(self)(_get(array, literal(index, Integer())), self.budget)
 
     def elements(self) -> tuple[FromClause, Self]:
         array = case((self.is_array(), self._value), else_=_jsonb([]))
-        table = func.jsonb_array_elements(array).table_valued("value", name=f"e{next(self._numbers)}")
-        return table, type(self)(cast(table.c.value, JSONB), self._numbers)
+        table = func.jsonb_array_elements(array).table_valued("value", name=self.budget.table())
+        return table, type(self)(cast(table.c.value, JSONB), self.budget)
 
     def exists(self) -> Condition:
         return self._value.is_not(None)
@@ -105,8 +103,8 @@ class PostgresPlace(Place):
         if scalars:
             listed = _jsonb(scalars).op("@>", is_comparison=True, return_type=Boolean())(self._value)
             parts.append(exactly(and_(self._kind.in_(("null", "number", "string", "boolean")), listed)))
-        parts += [exactly(self._value == _jsonb(value)) for value in test.containers[:_FEW] if is_storable(value)]
-        if len(test.containers) > _FEW:
+        parts += [exactly(self._value == _jsonb(value)) for value in test.containers[:FEW] if is_storable(value)]
+        if len(test.containers) > FEW:
             parts.append(Tri(self._kind.in_(("object", "array")), FALSE.must))
         return any_of(parts)
 
@@ -152,7 +150,7 @@ def _filters(test: Test) -> list[str] | None:
             return [""]
         case Equal(operand):
             return _any_of_scalars([operand])
-        case In(scalars, containers) if not containers and len(scalars) <= _FEW:
+        case In(scalars, containers) if not containers and len(scalars) <= FEW:
             return _any_of_scalars([value for _, value in scalars])
         case Compare(operator, operand) if rank(operand) == NUMBER or (
             rank(operand) == STRING and is_storable(operand)

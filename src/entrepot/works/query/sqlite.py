@@ -7,26 +7,24 @@ doubles: within `_BAND` of an operand a comparison is left to the exact matcher.
 # ruff: noqa: D102 - documented in Place
 
 import json
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
 from typing import Any, Self
 
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Double, Integer, Text, and_, case, func, literal, or_, select
 from sqlalchemy.sql.selectable import FromClause
 
 from entrepot.works.query import regex
-from entrepot.works.query.body import Place, UnpushableError
+from entrepot.works.query.body import FEW, Budget, Place, UnpushableError
 from entrepot.works.query.nodes import Compare, Equal, Exists, In, Mod, Regex, Size, Test, Type
 from entrepot.works.query.searchable import is_storable
 from entrepot.works.query.tri import FALSE, TRUE, Condition, Tri, all_of, any_of, choose, const, exactly
 from entrepot.works.query.values import ARRAY, BOOLEAN, INT32, NULL, NUMBER, OBJECT, STRING, rank
 
-ROOM = 70
+ROOM = 60
 """How much of the parser's 100 places a condition may take; the rest is the statement's that holds it."""
 
 _BAND = 1e-14
 _LARGE = 2**62
-_FEW = 20
 _TYPES = {"null": ("null",), "bool": ("true", "false"), "string": ("text",), "object": ("object",), "array": ("array",)}
 _RANK_TYPES = {NULL: ("null",), STRING: ("text",), OBJECT: ("object",), ARRAY: ("array",), BOOLEAN: ("true", "false")}
 
@@ -54,12 +52,12 @@ class SqlitePlace(Place):
         document: ColumnElement[Any],
         path: str = "$",
         row: FromClause | None = None,
-        numbers: Iterator[int] | None = None,
+        budget: Budget | None = None,
     ) -> None:
+        super().__init__(budget or Budget())
         self._document = document
         self._path = path
         self._row = row
-        self._numbers = numbers or count()
 
     @property
     def _type(self) -> ColumnElement[str]:
@@ -73,17 +71,17 @@ class SqlitePlace(Place):
         # SQLite compares a quoted key with the key as it is written in the text.
         if not (key.isascii() and key.isprintable() and key) or '"' in key or "\\" in key:
             raise UnpushableError
-        return type(self)(self._document, f'{self._path}."{key}"', None, self._numbers)
+        return type(self)(self._document, f'{self._path}."{key}"', None, self.budget)
 
     def element(self, index: int) -> Self:
-        return type(self)(self._document, f"{self._path}[{index}]", None, self._numbers)
+        return type(self)(self._document, f"{self._path}[{index}]", None, self.budget)
 
     def elements(self) -> tuple[FromClause, Self]:
         columns = ("value", "type", "atom")
-        row = func.json_each(self._document, self._path).table_valued(*columns, name=f"e{next(self._numbers)}")
+        row = func.json_each(self._document, self._path).table_valued(*columns, name=self.budget.table())
         # The value of a scalar is no JSON: reading it as such would be an error.
         nested = case((row.c.type.in_(("object", "array")), row.c.value))
-        return row, type(self)(nested, "$", row, self._numbers)
+        return row, type(self)(nested, "$", row, self.budget)
 
     def exists(self) -> Condition:
         return self._type.is_not(None)
@@ -135,10 +133,10 @@ class SqlitePlace(Place):
     def _equals_array(self, operand: list[Any]) -> Tri:
         """Compare a short array of scalars place by place; longer and deeper ones by their length."""
         right_size = and_(self._type == "array", self._length() == len(operand))
-        if len(operand) > _FEW or any(isinstance(item, dict | list) for item in operand):
+        if len(operand) > FEW or any(isinstance(item, dict | list) for item in operand):
             return Tri(right_size, FALSE.must)
         # The parts are reached through the document, which an element's row holds as its value.
-        place = type(self)(self._document, self._path, None, self._numbers)
+        place = type(self)(self._document, self._path, None, self.budget)
         items = [place.element(index)._equals(item) for index, item in enumerate(operand)]  # noqa: SLF001
         return choose([(right_size, all_of(items))], FALSE)
 
@@ -146,14 +144,14 @@ class SqlitePlace(Place):
         parts = [self._equals(value) for value in (None, False, True) if (rank(value), value) in test.scalars]
         texts = [value for value in test.of_rank(STRING) if is_storable(value)]
         if texts:
-            listed = self._value.in_(json_list(texts)) if len(texts) > _FEW else self._value.in_(texts)
+            listed = self._value.in_(json_list(texts)) if len(texts) > FEW else self._value.in_(texts)
             parts.append(exactly(and_(self._type == "text", listed)))
         numbers = test.of_rank(NUMBER)
-        if len(numbers) <= _FEW:
+        if len(numbers) <= FEW:
             parts += [self._number("$eq", number) for number in numbers]
         else:
             parts.append(self._is_in_numbers(numbers))
-        if len(test.containers) <= _FEW:
+        if len(test.containers) <= FEW:
             parts += [self._equals(value) for value in test.containers]
         else:
             parts += [self._some_of_type(ranked) for ranked in {rank(value) for value in test.containers}]
@@ -162,7 +160,7 @@ class SqlitePlace(Place):
     def _is_in_numbers(self, numbers: list[Any]) -> Tri:
         small = [int(number) for number in numbers if abs(number) < _LARGE and number == int(number)]
         listed = self._value.in_(json_list(small))
-        larger = abs(self._value) >= literal(_LARGE // 2, BigInteger())
+        larger = ~self._value.between(literal(-_LARGE // 2, BigInteger()), literal(_LARGE // 2, BigInteger()))
         return Tri(
             case((self._type == "integer", or_(listed, larger)), else_=self._type == "real"),
             and_(self._type == "integer", listed),

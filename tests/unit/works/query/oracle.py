@@ -1,7 +1,7 @@
 """A small matcher of MongoDB queries, written from the documented semantics alone.
 
-It shares nothing with the product: queries are read as JSON, values are compared through sort keys, and a path is followed
-breadth first, all of its branches at once.
+It shares nothing with the product: queries are read as JSON, values are compared through sort keys, and a path is
+followed breadth first, all of its branches at once.
 """
 
 import math
@@ -129,7 +129,9 @@ def single(name, operand, options, value):
     if name == "$type":
         return any(has_type(value, wanted) for wanted in (operand if isinstance(operand, list) else [operand]))
     if name == "$regex":
-        flags = re.ASCII | sum({"i": re.I, "m": re.M, "s": re.S, "x": re.X}[option] for option in options)
+        flags = re.ASCII | sum(
+            {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}[option] for option in options
+        )
         return isinstance(value, str) and re.search(operand, value, flags) is not None
     if name == "$mod":
         if key(value)[0] != 2:

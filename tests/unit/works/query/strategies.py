@@ -16,7 +16,9 @@ NAMES = ["a", "b", "c", "0", "1", "é", "a.b", "$x", 'q"\\', "", "01"]
 STEPS = st.sampled_from(["a", "a", "a", "b", "b", "c", "0", "1", "é", 'q"\\', "", "01", "$x"])
 PATHS = st.lists(STEPS, min_size=1, max_size=4).map(".".join).filter(lambda path: not path.startswith("$"))
 
-TEXTS = st.sampled_from(["", "a", "b", "ab", "aB", "A", "a\nb", "ab\n", "é", "😀", "\uffff", "1", "a.b", "$x", "x" * 30, '"\\'])
+TEXTS = st.sampled_from(
+    ["", "a", "b", "ab", "aB", "A", "a\nb", "ab\n", "é", "😀", "\uffff", "1", "a.b", "$x", "x" * 30, '"\\']
+)
 ODD_TEXTS = st.sampled_from(["a\0", "\0", "\ud800", "a\udfff"])
 NUMBERS = st.sampled_from([
     0, 1, 2, 3, -1, -3, 7, 0.0, -0.0, 1.0, 2.0, 0.5, 1.5, -2.5, 0.1, 0.1 + 0.2, 0.3, 1795229848.7978415, 1e22, 10**22, 1e23, 10**23,
@@ -48,7 +50,7 @@ def documents(draw):
     document["attempt"] = draw(st.sampled_from([0, 1, 2, 3, 1.0, 2.5, 2**53, -1]))
     optional = {
         "parent": st.one_of(st.none(), TEXTS),
-        "user": st.one_of(TEXTS, VALUES),
+        "user": st.one_of(TEXTS, ODD_TEXTS, VALUES),
         "priority": st.one_of(st.integers(1, 5), VALUES),
         "retries": st.one_of(st.integers(0, 3), SCALARS),
         "event": st.one_of(st.lists(st.integers(1, 4), max_size=3), VALUES),
@@ -64,7 +66,9 @@ def documents(draw):
 FIELDS = st.one_of(
     PATHS,
     PATHS,
-    st.sampled_from(["id", "attempt", "parent", "user", "priority", "retries", "event", "tags", "results.locked", "odd", "event.0"]),
+    st.sampled_from(
+        ["id", "attempt", "parent", "user", "priority", "retries", "event", "tags", "results.locked", "odd", "event.0"]
+    ),
 )
 OPERANDS = st.one_of(SCALARS, SCALARS, VALUES, ODD_TEXTS)
 PATTERNS = st.sampled_from([
@@ -80,8 +84,17 @@ def _plain(value):
 
 
 LISTED = st.lists(OPERANDS.filter(_plain), max_size=4)
-LONG_LISTED = st.lists(st.one_of(SCALARS, OPERANDS.filter(_plain)), min_size=21, max_size=30)
-TYPES = st.sampled_from(["double", "string", "object", "array", "bool", "null", "int", "long", "number", 1, 2, 3, 4, 8, 10, 16, 18])
+LONG_LISTED = st.one_of(
+    st.lists(st.one_of(SCALARS, OPERANDS.filter(_plain)), min_size=21, max_size=30),
+    st.builds(
+        lambda many, few: [*many, *few],
+        st.sampled_from([list(range(40)), [str(n) for n in range(40)], [[n] for n in range(40)]]),
+        LISTED,
+    ),
+)
+TYPES = st.sampled_from(
+    ["double", "string", "object", "array", "bool", "null", "int", "long", "number", 1, 2, 3, 4, 8, 10, 16, 18]
+)
 ORDER = ("$gt", "$gte", "$lt", "$lte")
 
 
@@ -121,7 +134,9 @@ def _clauses(queries):
     literal = OPERANDS.filter(_plain)
     return st.one_of(
         st.dictionaries(FIELDS, st.one_of(literal, operators(queries)), min_size=1, max_size=2),
-        st.dictionaries(st.sampled_from(["$and", "$or", "$nor"]), st.lists(queries, min_size=1, max_size=3), min_size=1, max_size=1),
+        st.dictionaries(
+            st.sampled_from(["$and", "$or", "$nor"]), st.lists(queries, min_size=1, max_size=3), min_size=1, max_size=1
+        ),
     )
 
 

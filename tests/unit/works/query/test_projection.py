@@ -1,0 +1,64 @@
+"""Projections: which fields, in which order."""
+
+import pytest
+
+from entrepot.errors import InvalidInput
+from entrepot.works.query import parse_projection
+
+WORK = {
+    "id": "1",
+    "results": {"dm": 1.0, "locked": True, "beams": [{"snr": 5, "ra": 1}, 7, [{"snr": 6}, 8], {"ra": 2}]},
+    "event": [1, 2],
+    "tags": None,
+    "_id": "x",
+}
+
+
+@pytest.mark.parametrize(
+    ("projection", "expected"),
+    [
+        (None, {key: value for key, value in WORK.items() if key != "_id"}),
+        ({}, {key: value for key, value in WORK.items() if key != "_id"}),
+        ({"_id": False}, {key: value for key, value in WORK.items() if key != "_id"}),
+        ({"_id": 1}, {}),
+        ({"id": True, "_id": False}, {"id": "1"}),
+        ({"id": 1, "_id": 1}, {"id": "1"}),
+        ({"tags": 1, "missing": 1, "id": 1}, {"id": "1", "tags": None}),
+        ({"results.locked": 1}, {"results": {"locked": True}}),
+        ({"results": {"locked": 1}}, {"results": {"locked": True}}),
+        ({"results.absent": 1}, {"results": {}}),
+        ({"tags.x": 1}, {}),
+        ({"event.x": 1}, {"event": []}),
+        ({"results.beams.snr": 1}, {"results": {"beams": [{"snr": 5}, [{"snr": 6}], {}]}}),
+        ({"results": 0, "event": False}, {"id": "1", "tags": None}),
+        (
+            {"results.beams.ra": 0, "_id": 1, "tags": 0},
+            {"id": "1", "results": {"dm": 1.0, "locked": True, "beams": [{"snr": 5}, 7, [{"snr": 6}, 8], {}]}, "event": [1, 2]},
+        ),
+    ],
+)  # fmt: skip
+def test_projections(projection, expected):
+    projected = parse_projection(projection)(WORK)
+    assert projected == expected
+    assert list(projected) == list(expected)
+
+
+@pytest.mark.parametrize(
+    "projection",
+    [
+        [],
+        {"a": 1, "b": 0},
+        {"a": "x"},
+        {"a": None},
+        {"a": {"$slice": 1}},
+        {"a.$": 1},
+        {"a": 1, "a.b": 1},
+        {"a.b": 1, "a": 1},
+        {"a": {"b": 1}, "a.b": 1},
+        {"": 1},
+        {"a": {}},
+    ],
+)
+def test_what_is_no_projection_is_refused(projection):
+    with pytest.raises(InvalidInput):
+        parse_projection(projection)

@@ -1,0 +1,40 @@
+"""What the store keeps to search in."""
+
+import json
+
+import pytest
+
+from entrepot.errors import InvalidInput
+from entrepot.works.query import searchable
+
+
+def test_a_usual_document_is_its_own_text():
+    document = {"b": 1, "a": [1.0, "é😀", None, 2**70, 1e-7]}
+    for dialect in ("sqlite", "postgresql"):
+        stored = searchable(document, dialect)
+        assert not stored.opaque
+        assert stored.text == '{"b":1,"a":[1.0,"é😀",null,1180591620717411303424,1e-07]}'
+
+
+def test_postgresql_gets_the_exact_digits_of_doubles():
+    text = searchable({"a": 1e23, "b": "1e+23"}, "postgresql").text
+    assert text == '{"a":99999999999999991611392.0,"b":"1e+23"}'
+    assert json.loads(text) == {"a": 1e23, "b": "1e+23"}
+
+
+@pytest.mark.parametrize("text", ["a\0", "\ud800"])
+@pytest.mark.parametrize("as_key", [False, True])
+def test_what_databases_cannot_hold_is_opaque(text, as_key):
+    document = {"a": [{text: 1} if as_key else text]}
+    assert searchable(document, "postgresql").opaque
+    assert searchable(document, "sqlite").text == "{}"
+
+
+def test_what_is_no_json_is_refused():
+    with pytest.raises(InvalidInput):
+        searchable({"a": float("inf")}, "sqlite")
+    deep: list = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(InvalidInput, match="deeper"):
+        searchable({"a": deep}, "sqlite")
