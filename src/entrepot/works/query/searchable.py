@@ -74,6 +74,8 @@ def exact_json(value: Any) -> str:
 
 def is_storable(value: Any) -> bool:
     """Tell whether the databases can hold a value's strings."""
+    if isinstance(value, str):
+        return "\0" not in value and _is_unicode(value)
     text = _dumps(value)
     return "\\u0000" not in text and _is_unicode(text)
 

@@ -33,7 +33,8 @@ WORK = {
         ({"results": 0, "event": False}, {"id": "1", "tags": None}),
         (
             {"results.beams.ra": 0, "_id": 1, "tags": 0},
-            {"id": "1", "results": {"dm": 1.0, "locked": True, "beams": [{"snr": 5}, 7, [{"snr": 6}, 8], {}]}, "event": [1, 2]},
+            {"id": "1", "results": {"dm": 1.0, "locked": True, "beams": [{"snr": 5}, 7, [{"snr": 6}, 8], {}]},
+            "event": [1, 2]},
         ),
     ],
 )  # fmt: skip
