@@ -1,6 +1,7 @@
 """Organizations, users and their memberships."""
 
 import secrets
+from collections.abc import Iterable
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -78,6 +79,14 @@ def find_user(session: Session, login: str) -> User:
     return user
 
 
+def set_password(session: Session, user: User, password: str | None = None) -> str:
+    """Give the user another password, made up when none is given, and return it."""
+    password = password if password is not None else secrets.token_urlsafe(15)
+    user.password_hash = hash_password(password)
+    session.flush()
+    return password
+
+
 def hash_password(password: str) -> str:
     """Return the argon2 hash of a password of at least 8 characters."""
     if len(password) < 8:
@@ -119,6 +128,17 @@ def remove_member(session: Session, user: User, organization: Organization) -> N
     _keep_an_admin(session, membership)
     session.delete(membership)
     session.flush()
+
+
+def list_members(session: Session, organization_ids: Iterable[str]) -> list[tuple[User, Membership]]:
+    """Return the members of organizations, by login."""
+    query = (
+        select(User, Membership)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.organization_id.in_(list(organization_ids)))
+        .order_by(User.login, Membership.created)
+    )
+    return [(user, membership) for user, membership in session.execute(query)]
 
 
 def memberships(session: Session, user_id: str) -> dict[str, Role]:

@@ -16,7 +16,7 @@ from starlette.routing import Mount
 
 import entrepot
 from entrepot.errors import EntrepotError, InvalidInput, NotFound
-from entrepot.server import api
+from entrepot.server import api, state
 from entrepot.server.auth import Authenticator
 from entrepot.server.endpoint import Json, native_error
 from entrepot.server.observe import Observer
@@ -74,7 +74,9 @@ def _health(request: Request) -> Response:
             session.execute(text("SELECT 1"))
     except Exception as error:  # noqa: BLE001 - whatever keeps the database from answering
         log.warning("not healthy", error=repr(error))
-        return Json({"status": "unavailable"}, 503)
+        return Json({"status": "unavailable", "down": ["database"]}, 503)
+    if down := state.parts_down(services.settings.data_dir):
+        return Json({"status": "unavailable", "down": down}, 503)
     return Json({"status": "ok", "version": entrepot.__version__})
 
 

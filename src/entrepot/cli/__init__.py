@@ -1,0 +1,25 @@
+"""The `entrepot` command."""
+
+import typer
+
+from entrepot.cli import database, demo, organizations, servers, setup, tokens, users
+from entrepot.cli.common import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="One self-hosted server for results: series, rows, works and files.",
+)
+
+# Each module brings its commands; what they need is imported when one runs, so that `--help` is light.
+setup.register(app)
+servers.register(app)
+database.register(app)
+demo.register(app)
+app.add_typer(users.app, name="user")
+app.add_typer(tokens.app, name="token")
+app.add_typer(organizations.app, name="org")
+
+__all__ = ["app"]

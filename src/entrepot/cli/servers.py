@@ -1,0 +1,69 @@
+"""`entrepot serve` and `entrepot worker`: the processes of a server."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from entrepot.cli.common import DataDir, load_settings, reporting_database_errors
+
+_Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(serve)
+    app.command()(worker)
+
+
+def serve(
+    data_dir: DataDir,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the web server; 0: a free one.")] = None,
+    ftp_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of the FTP server; 0: a free one.")
+    ] = None,
+    web_processes: Annotated[int | None, typer.Option(min=1, help="Web processes; always 1 on SQLite.")] = None,
+    workers: _Workers = None,
+    no_ftp: Annotated[bool, typer.Option("--no-ftp", help="Without the FTP server.")] = False,
+    no_scheduler: Annotated[bool, typer.Option("--no-scheduler", help="Without the scheduler.")] = False,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM certificate of the web server.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM key of the web server.")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Serve an address that others reach without TLS all the same.")
+    ] = False,
+) -> None:
+    """Run everything: web, FTP, scheduler and workers. Ctrl-C or SIGTERM ends it.
+
+    What no flag says is taken from the data folder's `entrepot.toml`, `ENTREPOT_*` variables and the defaults.
+
+    Example: `entrepot serve --data-dir /srv/entrepot --port 8000 --ftp-port 2121 --workers 2`
+    """
+    from entrepot.server import serve as server
+
+    settings = load_settings(
+        data_dir,
+        host=host,
+        port=port,
+        ftp_port=ftp_port,
+        web_processes=web_processes,
+        workers=workers,
+        ftp=False if no_ftp else None,
+        scheduler=False if no_scheduler else None,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        insecure=insecure or None,
+    )
+    with reporting_database_errors():
+        raise typer.Exit(server.serve(settings))
+
+
+def worker(data_dir: DataDir, workers: _Workers = None) -> None:
+    """Run more workers, on this machine or another that has the same database and secret key.
+
+    Example: `entrepot worker --data-dir /srv/entrepot --workers 4`
+    """
+    from entrepot.server import serve as server
+
+    with reporting_database_errors():
+        raise typer.Exit(server.work(load_settings(data_dir, workers=workers)))

@@ -1,0 +1,115 @@
+"""`entrepot token`: API keys."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from entrepot.cli.common import (
+    AsJson,
+    DataDir,
+    OrganizationName,
+    find_organization,
+    group,
+    load_settings,
+    open_services,
+    operator,
+    show,
+    show_one,
+)
+
+if TYPE_CHECKING:
+    from entrepot.identity import ApiKey
+
+app = group("API keys, which act for a user in one organization.")
+_KeyId = Annotated[str, typer.Argument(help="The key's id, from `entrepot token list`.")]
+
+
+@app.command()
+def create(
+    login: Annotated[str, typer.Argument(help="The user for whom the key acts.")],
+    data_dir: DataDir,
+    organization: OrganizationName = None,
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="Narrow it to `area:right`, e.g. `series:read`; may be repeated.")
+    ] = None,
+    expires_days: Annotated[float | None, typer.Option(min=0, help="Days until it ends by itself.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Create a key and print its token, once.
+
+    Example: `entrepot token create --data-dir /srv/entrepot ada@example.org --name loader --scope series:write`
+    """
+    from datetime import timedelta
+
+    from entrepot.db import now
+    from entrepot.errors import InvalidInput
+    from entrepot.identity import keys, users
+
+    with open_services(data_dir) as services, services.database.write() as session:
+        user, owner = users.find_user(session, login), find_organization(session, organization)
+        if owner.id not in users.memberships(session, user.id):
+            raise InvalidInput.field("organization", f"{login} is no member of {owner.name}.")
+        expires = None if expires_days is None else now() + timedelta(days=expires_days)
+        key, token = keys.create_key(session, user.id, owner.id, name=name, scopes=scope or None, expires=expires)
+        made = {"id": key.id, "login": login, "organization": owner.name, "token": token}
+    show_one(made, json)
+
+
+@app.command("list")
+def list_(data_dir: DataDir, organization: OrganizationName = None, json: AsJson = False) -> None:
+    """List the keys of an organization; tokens are not stored and cannot be shown.
+
+    Example: `entrepot token list --data-dir /srv/entrepot --json`
+    """
+    from dataclasses import replace
+
+    from entrepot.identity import User, keys
+
+    with open_services(data_dir) as services, services.database.read() as session:
+        owner = find_organization(session, organization)
+        found = keys.list_keys(session, replace(operator(session), organization_id=owner.id))
+        users = {key.user_id: session.get_one(User, key.user_id).login for key in found}
+        rows = [_row(key, users[key.user_id]) for key in found]
+    show(rows, json)
+
+
+@app.command()
+def rotate(key_id: _KeyId, data_dir: DataDir, json: AsJson = False) -> None:
+    """Give a key another token and print it, once; the old one works for a while (setting `key_grace_seconds`).
+
+    Example: `entrepot token rotate --data-dir /srv/entrepot 0b9f3c4e-...`
+    """
+    from datetime import timedelta
+
+    from entrepot.identity import keys
+
+    grace = timedelta(seconds=load_settings(data_dir).key_grace_seconds)
+    with open_services(data_dir) as services, services.database.write() as session:
+        token = keys.rotate_key(session, keys.get_key(session, operator(session), key_id), grace)
+    show_one({"id": key_id, "token": token}, json)
+
+
+@app.command()
+def revoke(key_id: _KeyId, data_dir: DataDir) -> None:
+    """End a key at once.
+
+    Example: `entrepot token revoke --data-dir /srv/entrepot 0b9f3c4e-...`
+    """
+    from entrepot.identity import keys
+
+    with open_services(data_dir) as services, services.database.write() as session:
+        keys.revoke_key(session, keys.get_key(session, operator(session), key_id))
+    typer.echo(f"{key_id} is revoked.")
+
+
+def _row(key: "ApiKey", login: str) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "login": login,
+        "name": key.name,
+        "scopes": None if key.scopes is None else " ".join(key.scopes),
+        "created": key.created.isoformat(timespec="seconds"),
+        "expires": key.expires and key.expires.isoformat(timespec="seconds"),
+        "revoked": key.revoked and key.revoked.isoformat(timespec="seconds"),
+    }

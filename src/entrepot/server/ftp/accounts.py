@@ -1,0 +1,142 @@
+"""Who may sign in to FTP, and to do what."""
+
+import hmac
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pyftpdlib.exceptions import AuthenticationFailed
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from entrepot.identity import FtpAccount, User, ftp, users
+from entrepot.server.services import Services
+
+log = structlog.get_logger("entrepot.ftp")
+
+EXPORTS = "series_exports"
+_READ, _DELETE, _WRITE = "elr", "d", "afmw"  # pyftpdlib's letters
+_MOST_ADDRESSES = 10_000
+
+
+class Bans:
+    """Addresses that failed to sign in too often of late.
+
+    Parameters
+    ----------
+    most
+        Failures within `seconds` before an address is banned, for as long after the last one.
+    """
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most, self._seconds = most, seconds
+        self._failures: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, address: str) -> None:
+        """Note a failure."""
+        with self._lock:
+            failures = self._failures.pop(address, None) or deque(maxlen=self._most)
+            failures.append(time.monotonic())
+            self._failures[address] = failures  # at the end: the first is the one that failed longest ago
+            if len(self._failures) > _MOST_ADDRESSES:
+                del self._failures[next(iter(self._failures))]
+
+    def banned(self, address: str) -> bool:
+        """Tell whether an address is banned."""
+        with self._lock:
+            failures = self._failures.get(address)
+            if failures is None or len(failures) < self._most:
+                return False
+            return failures[-1] - failures[0] <= self._seconds and time.monotonic() - failures[-1] < self._seconds
+
+
+class Account:
+    """The account of one session: pyftpdlib's authorizer.
+
+    Gates' accounts read and write; users' accounts read and delete, for what lies in them is the server's.
+    """
+
+    def __init__(self, services: Services, bans: Bans) -> None:
+        self._services = services
+        self._bans = bans
+        self.home = ""  #: relative to the data folder, once signed in
+
+    @property
+    def root(self) -> Path:
+        """The folder that the session sees as ``/``."""
+        return (self._services.settings.data_dir / self.home).resolve()
+
+    def validate_authentication(self, login: str, password: str, session: Any) -> None:
+        """Sign in.
+
+        Raises
+        ------
+        AuthenticationFailed
+            With the words for the client.
+        """
+        address = session.remote_ip
+        if self._bans.banned(address):
+            raise AuthenticationFailed("Too many failed logins; try again later.")
+        try:
+            with self._services.database.read() as database:
+                account = ftp.find_account(database, login=login)
+                if not self._fits(database, account, password):
+                    account = None
+        except SQLAlchemyError:
+            log.exception("cannot look up an account")
+            raise AuthenticationFailed("Cannot be checked now; try again later.") from None
+        if account is None:
+            self._bans.add(address)
+            log.warning("login failed", login=login, address=address)
+            raise AuthenticationFailed("Authentication failed.")
+        self.home = account.home
+
+    def get_home_dir(self, _login: str) -> str:
+        """Return the account's folder, made where it is missing."""
+        root = self.root
+        (root / EXPORTS if self._is_user else root).mkdir(parents=True, exist_ok=True)
+        return str(root)
+
+    def has_perm(self, login: str, letter: str, path: str | None = None) -> bool:
+        """Tell whether the session may do what pyftpdlib's letter stands for."""
+        if self._is_user and letter == _DELETE and path is not None and Path(path) == self.root / EXPORTS:
+            return False
+        return letter in self.get_perms(login)
+
+    def get_perms(self, _login: str) -> str:
+        """Return the letters of what the session may do."""
+        return _READ + _DELETE + ("" if self._is_user else _WRITE)
+
+    def get_msg_login(self, _login: str) -> str:
+        """Return what is said after a login."""
+        return "Login successful."
+
+    def get_msg_quit(self, _login: str) -> str:
+        """Return what is said at the end."""
+        return "Goodbye."
+
+    def impersonate_user(self, login: str, password: str) -> None:
+        """Do nothing: the server's own user has the folders."""
+
+    def terminate_impersonation(self, login: str) -> None:
+        """Do nothing."""
+
+    @property
+    def _is_user(self) -> bool:
+        return self.home.startswith(f"{self._services.settings.users_dir.name}/")
+
+    def _fits(self, session: Session, account: FtpAccount | None, password: str) -> bool:
+        if account is None:
+            return False
+        right = ftp.account_password(self._services.vault, account)
+        if not hmac.compare_digest(right.encode(), password.encode(errors="replace")):
+            return False
+        kind, _, owner = account.home.partition("/")
+        if kind != self._services.settings.users_dir.name:
+            return True
+        user = session.get(User, owner)
+        return user is not None and not user.disabled and bool(users.memberships(session, user.id))

@@ -1,0 +1,55 @@
+"""What a session sees of the file system: its own folder, as ``/``."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pyftpdlib.exceptions import FilesystemError
+from pyftpdlib.filesystems import AbstractedFS
+
+from entrepot.pipeline.folders import HIDDEN_PREFIX, is_text, put_in_place
+from entrepot.server.ftp.uploads import Upload
+
+
+class Folder(AbstractedFS):  # type: ignore[misc]
+    """An account's folder. Paths that leave it are refused by pyftpdlib, which asks :meth:`validpath`."""
+
+    def validpath(self, path: str) -> bool:
+        """Tell whether a path stays in the folder, links followed, and is none of the server's own."""
+        return super().validpath(path) and not any(
+            part.startswith(HIDDEN_PREFIX) for part in Path(path).relative_to(self.root).parts
+        )
+
+    def open(self, filename: str, mode: str) -> Any:
+        """Open a file to send it, or an upload that will become it."""
+        if mode != "rb":
+            return Upload(Path(filename), self.cmd_channel.staging, mode)
+        if Path(filename).exists() and not Path(filename).is_file():
+            raise FilesystemError("Not a plain file")
+        return super().open(filename, mode)
+
+    def chdir(self, path: str) -> None:
+        """Go to a folder; the process, which serves others too, stays where it is."""
+        os.scandir(path).close()
+        self.cwd = self.fs2ftp(path)
+
+    def listdir(self, path: str) -> list[str]:
+        """Return the names in a folder: what importers see."""
+        with os.scandir(path) as entries:
+            return [
+                entry.name
+                for entry in entries
+                if is_text(entry.name) and not entry.name.startswith(HIDDEN_PREFIX) and not entry.is_symlink()
+            ]
+
+    def rename(self, src: str, dst: str) -> None:
+        """Rename a file or folder, for good."""
+        put_in_place(Path(src), Path(dst))
+
+    def get_user_by_uid(self, _uid: int) -> str:
+        """Return the owner that listings show: which users the machine has is nobody's business."""
+        return "entrepot"
+
+    def get_group_by_gid(self, _gid: int) -> str:
+        """Return the group that listings show."""
+        return "entrepot"

@@ -1,0 +1,78 @@
+"""The server itself, and how it runs as a part of Entrepot."""
+
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+import structlog
+from pyftpdlib.servers import ThreadedFTPServer
+
+from entrepot.server.child import Ready
+from entrepot.server.ftp import uploads
+from entrepot.server.ftp.accounts import Bans
+from entrepot.server.ftp.session import Session
+from entrepot.server.services import Services
+from entrepot.settings import Settings
+
+log = structlog.get_logger("entrepot.ftp")
+
+UploadHook = Callable[[Services, str, str], None]
+#: Called after each complete upload with the services, the account's home and the path in it.
+on_upload: list[UploadHook] = []
+
+
+class Server(ThreadedFTPServer):  # type: ignore[misc]
+    """The FTP server of a data folder; a thread a session, so that a slow disk or database holds up one client alone.
+
+    Parameters
+    ----------
+    listening
+        A socket that listens.
+    """
+
+    max_cons = 512
+    max_cons_per_ip = 256
+
+    def __init__(self, services: Services, listening: socket.socket) -> None:
+        self._exit = threading.Event()  # pyftpdlib's own is shared by all servers of a process
+        self.on_upload = on_upload
+        super().__init__(listening, _session_class(services))
+
+
+def run(settings: Settings, ready: Ready, listening: socket.socket) -> None:
+    """Serve until SIGTERM; transfers under way are broken off and leave nothing."""
+    services = Services.open(settings)
+    server = Server(services, listening)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    ready()
+    server.serve_forever()
+    services.close()
+
+
+def _session_class(services: Services) -> type[Session]:
+    """Return the class of a server's sessions: pyftpdlib keeps its settings there."""
+    settings = services.settings
+    staging = settings.data_dir / uploads.STAGING
+    uploads.clean(staging)
+    ports = settings.ftp_passive_ports
+    attributes = {
+        "services": services,
+        "bans": Bans(settings.ftp_max_failed_logins, settings.ftp_ban_seconds),
+        "staging": staging,
+        "passive_ports": range(ports[0], ports[1] + 1) if ports else None,
+        "masquerade_address": _address(settings.ftp_public_host),
+    }
+    return type("Session", (Session,), attributes)
+
+
+def _address(host: str | None) -> str | None:
+    """Return the address that passive replies name; None for that of the connection."""
+    if host is None:
+        return None
+    try:
+        return socket.gethostbyname(host)
+    except OSError as error:
+        log.warning("cannot look up ftp_public_host", host=host, error=str(error))
+        return None

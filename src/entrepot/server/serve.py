@@ -1,0 +1,152 @@
+"""``entrepot serve`` and ``entrepot worker``: what is checked before the parts start, and which they are."""
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+
+import structlog
+
+from entrepot.db import migrate
+from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.server import state
+from entrepot.server.observe import configure_logging
+from entrepot.server.services import Services
+from entrepot.server.supervisor import Part, Supervisor
+from entrepot.settings import Settings
+
+log = structlog.get_logger("entrepot.serve")
+
+
+def serve(settings: Settings) -> int:
+    """Run a whole server until SIGTERM or SIGINT; return the exit code.
+
+    Raises
+    ------
+    InvalidInput
+        The settings are not safe, or do not fit together.
+    NotFound, Unavailable
+        The data folder is not one of ``entrepot init``, the database is stale or does not answer.
+    Conflict
+        Another server runs on this data folder, or listens on a port.
+    """
+    configure_logging(settings.log_level, settings.log_format)
+    _require_safe(settings)
+    require_usable(settings)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_alone(settings.data_dir))
+        settings, parts = _parts(settings, stack)
+
+        def changed(ready: Mapping[str, bool]) -> None:
+            state.write_parts(settings.data_dir, ready)
+            if all(ready.values()) and not announced:
+                ftp_port = settings.ftp_port if settings.ftp else None
+                state.announce(settings.data_dir, os.getpid(), settings.port, ftp_port)
+                announced.append(True)
+                log.info("serving", url=_url(settings), ftp_port=ftp_port, data_dir=str(settings.data_dir))
+
+        announced: list[bool] = []
+        return Supervisor(parts, _as_json(settings), changed).run()
+
+
+def work(settings: Settings) -> int:
+    """Run workers alone until SIGTERM or SIGINT; return the exit code."""
+    configure_logging(settings.log_level, settings.log_format)
+    require_usable(settings)
+    parts = [Part(f"worker-{number}", "worker") for number in range(1, max(settings.workers, 1) + 1)]
+    return Supervisor(parts, _as_json(settings)).run()
+
+
+def require_usable(settings: Settings) -> None:
+    """Raise unless the data folder was initialised and its database is up to date."""
+    if not settings.secret_key_file.exists():
+        raise NotFound(f"{settings.data_dir} is no data folder: make it with entrepot init --data-dir DATA_DIR ...")
+    services = Services.open(settings)
+    try:
+        migrate.require_current(services.database, settings.data_dir)
+    finally:
+        services.close()
+
+
+def _parts(settings: Settings, stack: contextlib.ExitStack) -> tuple[Settings, list[Part]]:
+    """Return the parts of a server, with the settings in which port 0 has become the port that was picked."""
+    http = stack.enter_context(_reserve(settings.host, settings.port))
+    changes: dict[str, object] = {"port": http.getsockname()[1]}
+    parts = [Part("web", "web")]
+    if settings.ftp:
+        ftp = stack.enter_context(_listen(settings.ftp_host or settings.host, settings.ftp_port))
+        changes["ftp_port"] = ftp.getsockname()[1]
+        parts.append(Part("ftp", "ftp", ftp.fileno()))
+    if settings.scheduler:
+        parts.append(Part("scheduler", "scheduler"))
+    parts += [Part(f"worker-{number}", "worker") for number in range(1, settings.workers + 1)]
+    if settings.url.startswith("sqlite") and settings.web_processes > 1:
+        log.warning("one web process: SQLite has one writer", asked=settings.web_processes)
+        changes["web_processes"] = 1
+    return settings.model_copy(update=changes), parts
+
+
+@contextlib.contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder: one server at a time, whatever became of the last one."""
+    folder = data_dir / state.FOLDER
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(f"Another server runs on {data_dir}.") from None
+        state.clear(data_dir)
+        yield
+        state.clear(data_dir)
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    """Return a socket that keeps a port, for web processes that bind it themselves (SO_REUSEPORT), now and later."""
+    with _listen(host, port) as alone:  # fails where another server listens, which the next one would not
+        address = alone.getsockname()
+    reserved = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved.bind(address)
+    return reserved
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise Conflict(f"Cannot listen on {host} port {port}: {error.strerror}.") from None
+
+
+def _require_safe(settings: Settings) -> None:
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise InvalidInput.field("tls_key", "A certificate and its key are given together.")
+    for name in ("tls_certificate", "tls_key", "ftp_certificate"):
+        file: Path | None = getattr(settings, name)
+        if file is not None and not file.is_file():
+            raise InvalidInput.field(name, f"There is no file {file}.")
+    if settings.tls_certificate is None and not settings.insecure and not _is_loopback(settings.host):
+        raise InvalidInput.field(
+            "host",
+            f"{settings.host} can be reached by others: passwords would travel in clear. Give --tls-certificate and "
+            "--tls-key, or --insecure where something in front of the server encrypts.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _url(settings: Settings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http{'s' if settings.tls_certificate else ''}://{host}:{settings.port}"
+
+
+def _as_json(settings: Settings) -> bytes:
+    return settings.model_dump_json().encode()

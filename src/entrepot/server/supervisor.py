@@ -1,0 +1,197 @@
+"""Keeps the processes of a server alive, and ends them all together."""
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger("entrepot.supervisor")
+
+STOP_SECONDS = 10.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 30.0
+_LONG_LIVED_SECONDS = 30.0
+_START_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process to keep alive: ``python -m entrepot.server.process KIND`` (see there).
+
+    Attributes
+    ----------
+    descriptor
+        A listening socket that it inherits.
+    """
+
+    name: str
+    kind: str
+    descriptor: int | None = None
+
+
+class _Child:
+    """A part's process, now and over its restarts."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.process: subprocess.Popen[bytes] | None = None
+        self.ready = False
+        self.was_ready = False
+        self.failures = 0
+        self.started = 0.0
+        self.start_at = 0.0
+
+    def start(self, settings: bytes) -> int:
+        """Start the process and return the descriptor on which it says that it is ready."""
+        ready, told = os.pipe()
+        try:
+            descriptors = [told] if self.part.descriptor is None else [told, self.part.descriptor]
+            arguments = [self.part.kind, str(os.getpid()), *map(str, descriptors)]
+            self.process = subprocess.Popen(  # noqa: S603 - our own module and numbers
+                [sys.executable, "-m", "entrepot.server.process", *arguments],
+                stdin=subprocess.PIPE,
+                pass_fds=descriptors,
+            )
+        finally:
+            os.close(told)
+        self.started = time.monotonic()
+        assert self.process.stdin is not None
+        # By standard input, because they hold a password: other users see arguments.
+        with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
+            stdin.write(settings)
+        return ready
+
+    def died(self) -> None:
+        """Forget the process, and decide when the next one starts: later each time that it does not live long."""
+        now = time.monotonic()
+        self.failures = 1 if now - self.started > _LONG_LIVED_SECONDS else self.failures + 1
+        self.start_at = now + min(_FIRST_DELAY * 2 ** (self.failures - 1), _LONGEST_DELAY)
+        self.process, self.ready = None, False
+
+
+class Supervisor:
+    """Starts parts, restarts those that die, stops them all on SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    settings
+        What each part gets on its standard input.
+    changed
+        Told which parts are ready, each time that this changes.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], settings: bytes, changed: Callable[[Mapping[str, bool]], None] | None = None
+    ) -> None:
+        self._children = [_Child(part) for part in parts]
+        self._settings = settings
+        self._changed = changed or (lambda _: None)
+        self._selector = selectors.DefaultSelector()
+        self._readers: dict[int, _Child] = {}
+        self._stopping = False
+
+    def run(self) -> int:
+        """Work until told to stop; return the exit code. To be called in the main thread, for its signals.
+
+        Returns
+        -------
+        int
+            0 after a clean end, 1 when a part cannot start or had to be killed.
+        """
+        with self._signals():
+            self._tell()
+            while not self._stopping:
+                self._start()
+                self._wait(min((child.start_at for child in self._children if not child.process), default=None))
+                if failed := self._bury():
+                    log.error("cannot start", part=failed)
+                    self._stop()
+                    return 1
+            return self._stop()
+
+    def _start(self) -> None:
+        for child in self._children:
+            if child.process is None and child.start_at <= time.monotonic():
+                reader = child.start(self._settings)
+                self._readers[reader] = child
+                self._selector.register(reader, selectors.EVENT_READ)
+
+    def _wait(self, until: float | None) -> None:
+        """Wait for a signal, a part's word or a moment."""
+        timeout = None if until is None else max(until - time.monotonic(), 0)
+        for key, _ in self._selector.select(timeout):
+            if (child := self._readers.pop(key.fd, None)) is None:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(key.fd, 4096)
+                continue
+            said = os.read(key.fd, 1)
+            self._selector.unregister(key.fd)
+            os.close(key.fd)
+            if said:
+                child.ready = child.was_ready = True
+                log.info("ready", part=child.part.name)
+                self._tell()
+
+    def _bury(self) -> str | None:
+        """Note the dead; return the name of a part that never came up."""
+        for child in self._children:
+            if child.process is None or (code := child.process.poll()) is None:
+                continue
+            child.died()
+            delay = round(child.start_at - time.monotonic(), 1)
+            log.warning("process ended", part=child.part.name, code=code, restart_in=delay)
+            self._tell()
+            if not child.was_ready and child.failures >= _START_ATTEMPTS:
+                return child.part.name
+        return None
+
+    def _stop(self) -> int:
+        """End every process: ask, wait, and kill what is still there."""
+        end = time.monotonic() + STOP_SECONDS
+        living = {child.part.name: child.process for child in self._children if child.process}
+        for process in living.values():
+            process.terminate()
+        while living := {name: process for name, process in living.items() if process.poll() is None}:
+            if time.monotonic() >= end:
+                for name, process in living.items():
+                    log.warning("did not stop, killed", part=name)
+                    process.kill()
+                    process.wait()
+                return 1
+            self._wait(end)
+        return 0
+
+    def _tell(self) -> None:
+        self._changed({child.part.name: child.ready for child in self._children})
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Have signals, a child's death among them, wake the selector."""
+        reader, writer = socket.socketpair()
+        reader.setblocking(False)
+        writer.setblocking(False)
+        self._selector.register(reader, selectors.EVENT_READ)
+        handlers = {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGCHLD: lambda *_: None}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        wakeup = signal.set_wakeup_fd(writer.fileno())
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            for descriptor in self._readers:
+                os.close(descriptor)
+            self._selector.close()
+            reader.close()
+            writer.close()
+
+    def _on_stop(self, *_: object) -> None:
+        self._stopping = True

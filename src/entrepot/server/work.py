@@ -1,0 +1,38 @@
+"""The parts that do jobs and make those of schedules."""
+
+from entrepot import jobs
+from entrepot.jobs.scheduler import Scheduler
+from entrepot.jobs.worker import Worker
+from entrepot.scripts import ScriptRunner
+from entrepot.server.child import Ready, stop_on_sigterm
+from entrepot.server.handlers import HANDLERS
+from entrepot.server.services import Services
+from entrepot.settings import Settings
+
+JOBS_AT_A_TIME = 2
+#: Of the ten seconds that the supervisor gives; what is left is for the release of unfinished jobs.
+GRACE_SECONDS = 5.0
+
+
+def run_scheduler(settings: Settings, ready: Ready) -> None:
+    """Make the jobs of schedules until SIGTERM."""
+    stop = stop_on_sigterm()
+    services = Services.open(settings)
+    ready()
+    Scheduler(services.database).run(stop)
+    services.close()
+
+
+def run_worker(settings: Settings, ready: Ready) -> None:
+    """Do jobs until SIGTERM."""
+    stop = stop_on_sigterm()
+    services = Services.open(settings)
+    jobs.load(HANDLERS)
+    sandboxed = {"auto": None, "required": True, "off": False}[settings.script_sandbox]
+    with ScriptRunner(sandboxed=sandboxed) as scripts:
+        scripts.start()
+        offered = {"scripts": scripts, "settings": settings, "vault": services.vault}
+        worker = Worker(services.database, settings, offered, concurrency=JOBS_AT_A_TIME)
+        ready()
+        worker.run(stop, grace_seconds=GRACE_SECONDS)
+    services.close()
