@@ -194,7 +194,7 @@ def check(stores: list[Store], loaded: list[dict[str, Any]], queries: list[dict[
                 assert not wrong, (store.kind, query, [loaded[n] for n in sorted(wrong)], plan.explain())
 
 
-@settings(max_examples=examples(14), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(loaded=st.lists(documents(), min_size=25, max_size=40), queries=st.lists(QUERIES, min_size=15, max_size=25))
 def test_sql_agrees_with_the_oracle(
     stores: list[Store], loaded: list[dict[str, Any]], queries: list[dict[str, Any]]

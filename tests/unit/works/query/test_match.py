@@ -115,9 +115,8 @@ def test_examples(query, document, expected):
     assert oracle.matches(query, document) is expected
 
 
-# Where mongomock 4.3 differs from MongoDB: booleans equal numbers,
-paths through scalars and arrays lose null and missing,
-# $gte null, $size of what is no array, numeric steps, and order between values of different types.
+# Where mongomock 4.3 differs from MongoDB: booleans equal numbers, paths through scalars and arrays lose null and
+# missing, $gte null, $size of what is no array, numeric steps, and the order of values of different types.
 MONGOMOCK_OPERATORS = st.one_of(
     st.sampled_from([-1, 0, 1, 2.5, "a", "b"]),
     st.builds(
