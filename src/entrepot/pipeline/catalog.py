@@ -76,7 +76,7 @@ def generator_names(session: Session, series: list[Series]) -> dict[str, str]:
     for kind, model in KINDS.items():
         ids = {one.generator_id for one in series if one.generator_kind == kind}
         if ids:
-            names.update(session.execute(select(model.id, model.name).where(model.id.in_(ids))).tuples().all())
+            names.update(session.execute(select(model.id, model.name).where(model.id.in_(ids))).all())
     return names
 
 
