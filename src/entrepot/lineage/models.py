@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base, Instant, Json, now
@@ -18,9 +18,9 @@ class Run(Base):
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     organization_id: Mapped[str] = mapped_column(String(36), index=True)
     project_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    #: What ran: ``importer``, ``cleaner``, ``analysis``, ``upload`` ... and its id.
+    #: What ran: ``importer``, ``cleaner``, ``analysis``, ``upload`` ... and its id; of works, their pipeline.
     generator_kind: Mapped[str] = mapped_column(String(20))
-    generator_id: Mapped[str] = mapped_column(String(36))
+    generator_id: Mapped[str] = mapped_column(Text)
     user_id: Mapped[str | None] = mapped_column(String(36))
     script_sha256: Mapped[str | None] = mapped_column(String(64))
     started: Mapped[datetime] = mapped_column(Instant, default=now)

@@ -1,6 +1,6 @@
 """Recording runs, and answering where a result came from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import delete, or_, select
@@ -10,6 +10,7 @@ from entrepot.db import now
 from entrepot.lineage.models import Link, Run
 
 _DEEPEST = 20
+_AT_ONCE = 1000  # databases take so many values in a statement, and no more than some times that
 
 
 def begin_run(
@@ -39,6 +40,15 @@ def end_run(session: Session, run_id: str, status: str, report: dict[str, Any]) 
     run = session.get(Run, run_id)
     if run is not None:
         run.ended, run.status, run.report = now(), status, report
+
+
+def record_ended(session: Session, runs: Sequence[Run], links: Sequence[Link]) -> None:
+    """Record runs that ended elsewhere, many at once; one that is known by its id is replaced, with its links."""
+    for start in range(0, len(runs), _AT_ONCE):
+        session.execute(delete(Run).where(Run.id.in_([run.id for run in runs[start : start + _AT_ONCE]])))
+    session.add_all(runs)
+    session.flush()
+    session.add_all(links)
 
 
 def read(

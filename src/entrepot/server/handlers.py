@@ -10,4 +10,5 @@ HANDLERS = (
     "entrepot.pipeline.gates",
     "entrepot.pipeline.import_run",
     "entrepot.series.folding",
+    "entrepot.works.audit",
 )

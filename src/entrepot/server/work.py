@@ -8,6 +8,7 @@ from entrepot.server.child import Ready, stop_on_sigterm
 from entrepot.server.handlers import HANDLERS
 from entrepot.server.services import Services
 from entrepot.settings import Settings
+from entrepot.works import audit
 
 JOBS_AT_A_TIME = 2
 #: Of the ten seconds that the supervisor gives; what is left is for the release of unfinished jobs.
@@ -18,6 +19,8 @@ def run_scheduler(settings: Settings, ready: Ready) -> None:
     """Make the jobs of schedules until SIGTERM."""
     stop = stop_on_sigterm()
     services = Services.open(settings)
+    with services.database.write() as session:
+        audit.schedule(session)
     ready()
     Scheduler(services.database).run(stop)
     services.close()

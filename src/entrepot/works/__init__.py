@@ -1,0 +1,1 @@
+"""The work queue, the archive and its MongoDB queries."""

@@ -1,0 +1,272 @@
+"""The archive: finished works, kept for good, queried, and locked once they are published."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, not_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from entrepot import events
+from entrepot.errors import Conflict, InvalidInput, Locked, NotFound
+from entrepot.identity import Principal
+from entrepot.lineage import forget
+from entrepot.works import document as documents
+from entrepot.works import lineage
+from entrepot.works.collection import ARCHIVE, dialect_of, order_of
+from entrepot.works.document import FINISHED, Document
+from entrepot.works.ids import new_id
+
+_AT_ONCE = 1000
+_table = ARCHIVE.table
+
+
+def deposit(session: Session, principal: Principal, given: Sequence[Document]) -> list[str]:
+    """Archive finished works, all or none, and return their ids in the order given.
+
+    Ids are kept; a work without one gets a new one. Results that are null become an empty object, so that there is
+    something to lock.
+
+    Raises
+    ------
+    InvalidInput
+        A document's status is neither ``success`` nor ``failure``, or a field is at fault.
+    TooLarge
+        The results of one exceed 4 MB.
+    Conflict
+        An id exists in its pipeline already, or is given twice.
+    """
+    principal.require("write")
+    new = [_archived(one) for one in given]
+    for one in new:
+        if one["id"] is None:
+            one["id"] = new_id()
+    _refuse_taken(session, principal, new)
+    try:
+        ARCHIVE.add(session, principal.organization_id, new)
+    except IntegrityError:
+        raise Conflict("An id was archived at the same moment.") from None
+    lineage.record(session, principal, new)
+    for one in new:
+        _emit(session, principal, "archived", one["pipeline"], one["id"], status=one["status"])
+    return [one["id"] for one in new]
+
+
+def update_documents(session: Session, principal: Principal, given: Sequence[Document]) -> None:
+    """Replace archived works by pipeline and id, all or none.
+
+    A locked work accepts itself again, unchanged, and a document that unlocks it (``results.locked`` is false), whose
+    other changes are applied too.
+
+    Raises
+    ------
+    Locked, NotFound
+        One of them is locked, or does not exist; nothing is changed.
+    """
+    principal.require("write")
+    new = []
+    for one in given:
+        document = _archived(one)
+        documents.check_id(document["id"])
+        new.append(document)
+    with session.begin_nested():
+        # In one order, lest two callers wait for each other.
+        for document in sorted(new, key=lambda one: (one["pipeline"], one["id"])):
+            _replace(session, principal, document)
+
+
+def lock(session: Session, principal: Principal, pipeline: str, ids: Iterable[str]) -> int:
+    """Lock works, so that nobody can change or delete them, and return how many were not locked yet."""
+    return _set_locked(session, principal, pipeline, ids, locked=True)
+
+
+def unlock(session: Session, principal: Principal, pipeline: str, ids: Iterable[str]) -> int:
+    """Unlock works, and return how many were locked."""
+    return _set_locked(session, principal, pipeline, ids, locked=False)
+
+
+def delete_ids(session: Session, principal: Principal, pipeline: str, ids: Iterable[str]) -> int:
+    """Delete works of a pipeline, and return how many there were; ids that do not exist are passed over.
+
+    Raises
+    ------
+    Locked
+        One of them is locked; nothing is deleted.
+    """
+    principal.require("write")
+    wanted = sorted(set(ids))
+    held = [row for part in _parts(wanted) for row in _hold(session, principal, pipeline, part)]
+    if locked := [row.id for row in held if row.locked]:
+        raise Locked(f"{locked[0]} is locked in {pipeline}" + (f", and {len(locked) - 1} more" if locked[1:] else ""))
+    for part in _parts([row.number for row in held]):
+        session.execute(delete(_table).where(_table.c.number.in_(part), not_(_table.c.locked)))
+    forget(session, "work", [row.id for row in held])
+    for row in held:
+        _emit(session, principal, "deleted", pipeline, row.id)
+    return len(held)
+
+
+def delete_matching(session: Session, principal: Principal, query: Any) -> int:
+    """Delete the works that match, all or none, and return how many.
+
+    Raises
+    ------
+    Locked
+        One of them is locked; nothing is deleted.
+    """
+    principal.require("write")
+    by_pipeline: dict[str, list[str]] = {}
+    for row in ARCHIVE.find(session, principal.organization_id, query):
+        by_pipeline.setdefault(row.pipeline, []).append(row.id)
+    with session.begin_nested():
+        return sum(delete_ids(session, principal, name, ids) for name, ids in sorted(by_pipeline.items()))
+
+
+def view(
+    session: Session,
+    principal: Principal,
+    query: Any,
+    projection: Any = None,
+    *,
+    skip: int = 0,
+    limit: int | None = None,
+    sort: Sequence[tuple[str, int]] = (),
+) -> list[Document]:
+    """Return works that match, the newest id first unless another order is asked for."""
+    principal.require("read")
+    order = order_of(sort) if sort else None
+    return ARCHIVE.view(session, principal.organization_id, query, projection, skip=skip, limit=limit, order=order)
+
+
+def view_texts(
+    session: Session, principal: Principal, query: Any, *, skip: int = 0, limit: int | None = None
+) -> list[str]:
+    """Return the JSON of works that match, whole and as it was archived, the newest id first."""
+    principal.require("read")
+    return ARCHIVE.texts(session, principal.organization_id, query, skip=skip, limit=limit)
+
+
+def count(session: Session, principal: Principal, query: Any) -> int:
+    """Return how many works match."""
+    principal.require("read")
+    return ARCHIVE.count(session, principal.organization_id, query)
+
+
+def explain(session: Session, principal: Principal, query: Any) -> dict[str, Any]:
+    """Return what of a query the database decides, and by what."""
+    principal.require("read")
+    return ARCHIVE.explain(session, query)
+
+
+def status(session: Session, principal: Principal) -> dict[str, int]:
+    """Return how many works each pipeline has, those without any left out."""
+    principal.require("read")
+    query = (
+        select(_table.c.pipeline, func.count().label("works"))
+        .where(_table.c.organization_id == principal.organization_id)
+        .group_by(_table.c.pipeline)
+        .order_by(_table.c.pipeline)
+    )
+    return {row.pipeline: row.works for row in session.execute(query)}
+
+
+def _archived(given: Document) -> Document:
+    document = documents.completed(given)
+    if document["results"] is None:
+        document["results"] = {}
+    if document["status"] not in FINISHED:
+        raise InvalidInput.field("status", "must be success or failure")
+    if document["id"] is not None:
+        documents.check_id(document["id"])
+    documents.check(document)
+    documents.check_results_size(document)
+    lineage.check_inputs(document)
+    return document
+
+
+def _refuse_taken(session: Session, principal: Principal, new: Sequence[Document]) -> None:
+    by_pipeline: dict[str, set[str]] = {}
+    for one in new:
+        ids = by_pipeline.setdefault(one["pipeline"], set())
+        if one["id"] in ids:
+            raise Conflict(f"id {one['id']} is given twice for {one['pipeline']}")
+        ids.add(one["id"])
+    for pipeline, wanted in by_pipeline.items():
+        for part in _parts(sorted(wanted)):
+            if taken := session.scalar(select(_table.c.id).where(_are(principal, pipeline, part)).limit(1)):
+                raise Conflict(f"id {taken} already exists in {pipeline}")
+
+
+def _replace(session: Session, principal: Principal, document: Document) -> None:
+    values = documents.columns_of(document, dialect_of(session))
+    one = _are(principal, document["pipeline"], [document["id"]])
+    accepted = update(_table).where(one).values(**values).returning(_table.c.number)
+    if document["results"].get("locked") is not False:
+        accepted = accepted.where(not_(_table.c.locked))
+    number = session.scalar(accepted)
+    if number is not None:
+        ARCHIVE.replace_sides(session, number, document)
+        lineage.record(session, principal, [document])
+        action = "locked" if values["locked"] else "updated"
+        _emit(session, principal, action, document["pipeline"], document["id"], status=document["status"])
+        return
+    text = session.scalar(select(ARCHIVE.text_column(session)).where(one))
+    if text is None:
+        raise NotFound(f"There is no work {document['id']} in {document['pipeline']}.")
+    if not _same(documents.loads(text), document):
+        raise Locked(f"{document['id']} is locked in {document['pipeline']}")
+
+
+def _set_locked(session: Session, principal: Principal, pipeline: str, ids: Iterable[str], *, locked: bool) -> int:
+    principal.require("write")
+    wanted = sorted(set(ids))
+    held = [row for part in _parts(wanted) for row in _hold(session, principal, pipeline, part)]
+    if missing := set(wanted) - {row.id for row in held}:
+        raise NotFound(f"There is no work {min(missing)[:100]} in {pipeline}.")
+    changed = [row for row in held if row.locked is not locked]
+    for row in changed:
+        document = documents.loads(row.text)
+        document["results"]["locked"] = locked
+        values = documents.columns_of(document, dialect_of(session))
+        session.execute(update(_table).where(_table.c.number == row.number).values(**values))
+        _emit(session, principal, "locked" if locked else "unlocked", pipeline, row.id)
+    return len(changed)
+
+
+def _hold(session: Session, principal: Principal, pipeline: str, ids: Sequence[str]) -> Sequence[Any]:
+    """Return works, which nobody else can change until the transaction ends."""
+    query = select(_table.c.number, _table.c.id, _table.c.locked, ARCHIVE.text_column(session))
+    return session.execute(query.where(_are(principal, pipeline, ids)).order_by(_table.c.id).with_for_update()).all()
+
+
+def _are(principal: Principal, pipeline: str, ids: Sequence[str]) -> Any:
+    return (
+        (_table.c.organization_id == principal.organization_id) & (_table.c.pipeline == pipeline) & _table.c.id.in_(ids)
+    )
+
+
+def _same(stored: Document, given: Document) -> bool:
+    # By their text, which tells 1 from 1.0 and true from 1; the order of keys does not matter.
+    return bool(_sorted_text(stored) == _sorted_text(given))
+
+
+def _sorted_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return sorted((name, _sorted_text(child)) for name, child in value.items())
+    return [_sorted_text(child) for child in value] if isinstance(value, list) else documents.dumps(value)
+
+
+def _emit(session: Session, principal: Principal, action: str, pipeline: str, work_id: str, **data: Any) -> None:
+    events.emit(
+        session,
+        "archived work",
+        action,
+        work_id,
+        organization_id=principal.organization_id,
+        user_id=principal.user_id,
+        data={"pipeline": pipeline, **data},
+    )
+
+
+def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))

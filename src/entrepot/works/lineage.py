@@ -1,0 +1,69 @@
+"""Where works come from: a run for each finished work, with what it read where its document says so."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from entrepot.errors import InvalidInput
+from entrepot.identity import Principal
+from entrepot.lineage import Link, Run, record_ended
+from entrepot.works.document import Document
+
+_NAMESPACE = uuid.UUID("7d5f5f3c-7f0e-4c5e-9d6f-3a5e0a1f9b52")
+_LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+
+
+def check_inputs(document: Document) -> None:
+    """Raise InvalidInput unless what a document says that it read, if it does, is ``[{"kind", "id", ...}]``."""
+    inputs = document.get("inputs")
+    if inputs is None:
+        return
+    if not isinstance(inputs, list) or not all(
+        isinstance(one, dict)
+        and isinstance(one.get("kind"), str)
+        and isinstance(one.get("id"), str)
+        and len(one["kind"]) <= 20
+        and len(one["id"]) <= 400
+        for one in inputs
+    ):
+        raise InvalidInput.field("inputs", 'must be an array of objects with a "kind" and an "id"')
+
+
+def record(session: Session, principal: Principal, finished: Sequence[Document]) -> None:
+    """Record the runs of finished works; a work that is recorded again replaces what was known of its run."""
+    runs, links = [], []
+    for document in finished:
+        key = f"{principal.organization_id}\0{document['pipeline']}\0{document['id']}"
+        run_id = str(uuid.uuid5(_NAMESPACE, key))
+        runs.append(
+            Run(
+                id=run_id,
+                organization_id=principal.organization_id,
+                generator_kind="work",
+                generator_id=document["pipeline"],
+                user_id=principal.user_id,
+                started=_instant(document["start"] or document["creation"]),
+                ended=_instant(document["stop"]) if document["stop"] else None,
+                status=document["status"],
+                report={name: document[name] for name in ("site", "user", "attempt")},
+            )
+        )
+        for one in document.get("inputs") or ():
+            detail = {name: value for name, value in one.items() if name not in ("kind", "id")}
+            links.append(_link(run_id, "in", one["kind"], one["id"], detail))
+        if parent := document["config"]["parent"]:
+            links.append(_link(run_id, "in", "work", parent[:400], {}))
+        made: dict[str, Any] = {name: document[name] for name in ("products", "plots") if document[name]}
+        links.append(_link(run_id, "out", "work", document["id"], {"pipeline": document["pipeline"], **made}))
+    record_ended(session, runs, links)
+
+
+def _link(run_id: str, direction: str, kind: str, result_id: str, detail: dict[str, Any]) -> Link:
+    return Link(run_id=run_id, direction=direction, kind=kind, result_id=result_id, detail=detail)
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(min(max(seconds, 0), _LAST), UTC)

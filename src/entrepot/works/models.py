@@ -1,0 +1,169 @@
+"""Tables of the queue and of the archive."""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, Boolean, Dialect, Double, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from entrepot.db import Base
+
+_Key = BigInteger().with_variant(Integer, "sqlite")
+# Queries compare by code point, and an index serves them only where it sorts so too.
+_Word = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+class Body(TypeDecorator[str]):
+    """JSON text for the database to search in: ``jsonb`` on PostgreSQL, where it is written but never read back."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Return ``JSONB`` on PostgreSQL."""
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        """Hand the text over as it is: it is encoded already."""
+        return orjson.Fragment(value) if value is not None and dialect.name == "postgresql" else value
+
+
+class _Document:
+    """A work's document, and the columns that hold copies of its fields for the database to select by.
+
+    ``body`` is what `entrepot.works.query.searchable` made of the document; ``document`` is its text as it is given
+    back, None where ``body`` is that text (SQLite). Instants are seconds since 1970, as in the document.
+    """
+
+    number: Mapped[int] = mapped_column(_Key, primary_key=True)
+    organization_id: Mapped[str] = mapped_column(String(36))
+    id: Mapped[str] = mapped_column(_Word)
+    pipeline: Mapped[str] = mapped_column(_Word)
+    site: Mapped[str | None] = mapped_column(_Word)
+    user: Mapped[str | None] = mapped_column(_Word)
+    status: Mapped[str] = mapped_column(_Word)
+    priority: Mapped[int] = mapped_column(BigInteger)
+    creation: Mapped[float] = mapped_column(Double)
+    start: Mapped[float | None] = mapped_column(Double)
+    stop: Mapped[float | None] = mapped_column(Double)
+    attempt: Mapped[int] = mapped_column(BigInteger)
+    retries: Mapped[int] = mapped_column(BigInteger)
+    timeout: Mapped[float] = mapped_column(Double)
+    parent: Mapped[str | None] = mapped_column(_Word)
+    locked: Mapped[bool] = mapped_column(Boolean)
+    document: Mapped[str | None] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Body)
+    opaque: Mapped[bool] = mapped_column(Boolean)
+
+
+def _index(name: str, *columns: Any, where: str | None = None) -> Index:
+    condition = None if where is None else text(where)
+    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
+class Work(_Document, Base):
+    """A work in the queue.
+
+    ``status``, ``start``, ``stop`` and ``attempt`` count, whatever the document's text says: the queue changes them
+    without rewriting it.
+    """
+
+    __tablename__ = "work"
+    __table_args__ = (
+        Index("uq_work_id", "organization_id", "id", unique=True),
+        _index(
+            "ix_work_queued",
+            "organization_id", "pipeline", text("priority DESC"), "creation", "id",
+            where="status = 'queued'",
+        ),
+        _index(
+            "ix_work_queued_parent",
+            "organization_id", "parent", text("priority DESC"), "creation",
+            where="status = 'queued' AND parent IS NOT NULL",
+        ),
+        _index("ix_work_running", "organization_id", "start", where="status = 'running'"),
+        Index("ix_work_status", "organization_id", "pipeline", "status"),
+        Index("ix_work_creation", "organization_id", "creation"),
+        Index("ix_work_site", "organization_id", "site"),
+        Index("ix_work_user", "organization_id", "user"),
+        {"sqlite_autoincrement": True},  # numbers tell the order of deposits: none may come back
+    )  # fmt: skip
+
+    #: Raised by every claim; see :mod:`entrepot.db.claim`.
+    fence: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: For claimants that keep their claim by heartbeats: the instant at which it lapses before its timeout.
+    lease_until: Mapped[float | None] = mapped_column(Double)
+
+
+class Archived(_Document, Base):
+    """A finished work."""
+
+    __tablename__ = "archived_work"
+    __table_args__ = (
+        Index("uq_archived_work_id", "organization_id", "pipeline", "id", unique=True),
+        Index("ix_archived_work_id", "organization_id", "id"),
+        Index("ix_archived_work_status", "organization_id", "pipeline", "status"),
+        Index("ix_archived_work_priority", "organization_id", "pipeline", "priority"),
+        Index("ix_archived_work_creation", "organization_id", "pipeline", "creation"),
+        Index("ix_archived_work_site", "organization_id", "site"),
+        Index("ix_archived_work_user", "organization_id", "user"),
+        _index("ix_archived_work_parent", "organization_id", "parent", where="parent IS NOT NULL"),
+        _index("ix_archived_work_locked", "organization_id", "pipeline", "id", where="locked"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class _Tag:
+    value: Mapped[str] = mapped_column(_Word, primary_key=True)
+
+
+class _Event:
+    value: Mapped[float] = mapped_column(Double, primary_key=True)
+
+
+def _owner(table: str) -> Any:
+    return mapped_column(_Key, ForeignKey(f"{table}.number", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class WorkTag(_Tag, Base):
+    """A tag of a work in the queue."""
+
+    __tablename__ = "work_tag"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    number: Mapped[int] = _owner("work")
+
+
+class WorkEvent(_Event, Base):
+    """An event number of a work in the queue."""
+
+    __tablename__ = "work_event"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    number: Mapped[int] = _owner("work")
+
+
+class ArchivedTag(_Tag, Base):
+    """A tag of a finished work."""
+
+    __tablename__ = "archived_work_tag"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    number: Mapped[int] = _owner("archived_work")
+
+
+class ArchivedEvent(_Event, Base):
+    """An event number of a finished work."""
+
+    __tablename__ = "archived_work_event"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    number: Mapped[int] = _owner("archived_work")
+
+
+class Deposit(Base):
+    """A deposit of the last minute: a client that repeats it, having heard no answer, gets the same ids."""
+
+    __tablename__ = "work_deposit"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    ids: Mapped[str] = mapped_column(Text)
+    at: Mapped[float] = mapped_column(Double, index=True)

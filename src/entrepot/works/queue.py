@@ -1,0 +1,288 @@
+"""The queue: works wait here until a worker withdraws them, and are reported back when they are done."""
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from entrepot import events
+from entrepot.db import advisory_lock
+from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.identity import Principal
+from entrepot.works import document as documents
+from entrepot.works import lineage
+from entrepot.works.collection import QUEUE, Order, dialect_of, order_of
+from entrepot.works.document import FINISHED, Document
+from entrepot.works.ids import new_id
+from entrepot.works.models import Deposit
+from entrepot.works.moves import moved
+
+#: How long a repeated deposit counts as the same one, in seconds.
+REPEAT_SECONDS = 60.0
+STATUSES = ("queued", "running", "success", "failure")
+
+_AT_ONCE = 1000
+_table = QUEUE.table
+
+
+def deposit(session: Session, principal: Principal, given: Sequence[Document], *, keep_ids: bool = False) -> list[str]:
+    """Queue works, all or none, and return their ids in the order given.
+
+    A deposit that one caller repeats within a minute, its works carrying the instant of their creation, is the same
+    deposit: the ids of the first are returned. Clients that heard no answer in time repeat it so.
+
+    Parameters
+    ----------
+    given
+        The works' documents; what they leave out is completed.
+    keep_ids
+        Whether ids that documents bring are kept. By default every work gets a new one.
+
+    Raises
+    ------
+    InvalidInput
+        A document is not one that a worker could take; ``TooLarge``: its results exceed 4 MB.
+    Conflict
+        An id that is kept is taken.
+    """
+    principal.require("write")
+    digest = _digest(principal, given)
+    if digest and (ids := _repeated(session, digest)):
+        return ids
+    new = [_queued(one, keep_ids=keep_ids) for one in given]
+    _refuse_taken(session, principal, [one["id"] for one in new])
+    try:
+        QUEUE.add(session, principal.organization_id, new)
+    except IntegrityError:
+        raise Conflict("An id was taken at the same moment.") from None
+    emit(session, principal, "deposited", new)
+    ids = [one["id"] for one in new]
+    if digest:
+        session.execute(insert(Deposit).values(digest=digest, ids=documents.dumps(ids), at=time.time()))
+    return ids
+
+
+def update_documents(session: Session, principal: Principal, given: Sequence[Document]) -> bool:
+    """Replace works by id, as their workers report them, and tell whether all were.
+
+    A work that is unknown, or that was withdrawn again since (its stored ``attempt`` is higher), stays as it is; the
+    others are replaced. Results of more than 4 MB are dropped and the rest kept: the worker cannot do better.
+    """
+    principal.require("write")
+    new = []
+    for one in given:
+        document = documents.completed(one)
+        documents.check_id(document["id"])
+        documents.check(document)
+        lineage.check_inputs(document)
+        if documents.results_too_large(document):
+            document["results"] = None
+        new.append(document)
+    dialect = dialect_of(session)
+    done = []
+    # In one order, lest two callers wait for each other.
+    for document in sorted(new, key=lambda one: str(one["id"])):
+        values = documents.columns_of(document, dialect)
+        statement = (
+            update(_table)
+            .where(
+                _table.c.organization_id == principal.organization_id,
+                _table.c.id == document["id"],
+                _table.c.attempt <= values["attempt"],
+            )
+            .values(**values)
+            .returning(_table.c.number)
+        )
+        number = session.scalar(statement)
+        if number is not None:
+            QUEUE.replace_sides(session, number, document)
+            done.append(document)
+    finished = [one for one in done if one["status"] in FINISHED]
+    lineage.record(session, principal, finished)
+    for status in STATUSES:
+        action = status if status in FINISHED else "updated"
+        emit(session, principal, action, [one for one in done if one["status"] == status])
+    return len(done) == len(new)
+
+
+def heartbeat(session: Session, principal: Principal, work_id: str, attempt: int, lease_seconds: float) -> None:
+    """Keep a withdrawn work for another while.
+
+    Raises
+    ------
+    Conflict
+        It is no longer the caller's: it was given up and perhaps withdrawn again, or deleted.
+    """
+    principal.require("write")
+    statement = (
+        update(_table)
+        .where(
+            _table.c.organization_id == principal.organization_id,
+            _table.c.id == work_id,
+            _table.c.attempt == attempt,
+            _table.c.status == "running",
+        )
+        .values(lease_until=time.time() + lease_seconds)
+        .returning(_table.c.number)
+    )
+    if session.scalar(statement) is None:
+        raise Conflict("The work was given up for lost, or withdrawn again.")
+
+
+def retry(session: Session, principal: Principal, ids: Iterable[str]) -> int:
+    """Queue works that failed once more, with all their attempts, and return how many were."""
+    principal.require("write")
+    wanted = sorted(set(ids))
+    done: list[Any] = []
+    values = moved(dialect_of(session), "queued", attempt=0)
+    for part in _parts(wanted):
+        statement = (
+            update(_table)
+            .where(
+                _table.c.organization_id == principal.organization_id,
+                _table.c.id.in_(part),
+                _table.c.status == "failure",
+            )
+            .values(values)
+            .returning(_table.c.id, _table.c.pipeline, _table.c.status)
+        )
+        done += session.execute(statement).mappings().all()
+    emit(session, principal, "requeued", done)
+    return len(done)
+
+
+def delete_ids(session: Session, principal: Principal, ids: Iterable[str]) -> int:
+    """Delete works and return how many there were."""
+    principal.require("write")
+    gone: list[Any] = []
+    for part in _parts(sorted(set(ids))):
+        statement = (
+            delete(_table)
+            .where(_table.c.organization_id == principal.organization_id, _table.c.id.in_(part))
+            .returning(_table.c.id, _table.c.pipeline, _table.c.status)
+        )
+        gone += session.execute(statement).mappings().all()
+    emit(session, principal, "deleted", gone)
+    return len(gone)
+
+
+def delete_matching(session: Session, principal: Principal, query: Any, limit: int | None = None) -> int:
+    """Delete the works that match, the oldest first where a limit is given, and return how many."""
+    principal.require("write")
+    found = QUEUE.find(session, principal.organization_id, query, limit=limit)
+    return delete_ids(session, principal, [row.id for row in found])
+
+
+def view(
+    session: Session,
+    principal: Principal,
+    query: Any,
+    projection: Any = None,
+    *,
+    skip: int = 0,
+    limit: int | None = None,
+    sort: Sequence[tuple[str, int]] = (),
+) -> list[Document]:
+    """Return works that match, in the order of their deposits unless another is asked for."""
+    principal.require("read")
+    order: Order | None = order_of(sort) if sort else None
+    return QUEUE.view(session, principal.organization_id, query, projection, skip=skip, limit=limit, order=order)
+
+
+def get(session: Session, principal: Principal, work_id: str) -> Document:
+    """Return a work."""
+    found = view(session, principal, {"id": work_id}, limit=1)
+    if not found:
+        raise NotFound(f"There is no work {work_id[:100]} in the queue.")
+    return found[0]
+
+
+def count(session: Session, principal: Principal, query: Any) -> int:
+    """Return how many works match."""
+    principal.require("read")
+    return QUEUE.count(session, principal.organization_id, query)
+
+
+def explain(session: Session, principal: Principal, query: Any) -> dict[str, Any]:
+    """Return what of a query the database decides, and by what."""
+    principal.require("read")
+    return QUEUE.explain(session, query)
+
+
+def status(session: Session, principal: Principal, pipeline: str | None = None) -> dict[str, int]:
+    """Return how many works there are, in all and by status, of one pipeline or of all."""
+    principal.require("read")
+    query = select(_table.c.status, func.count().label("works")).where(
+        _table.c.organization_id == principal.organization_id
+    )
+    if pipeline is not None:
+        query = query.where(_table.c.pipeline == pipeline)
+    counts = {row.status: row.works for row in session.execute(query.group_by(_table.c.status))}
+    return {"total": sum(counts.values()), **{name: counts.get(name, 0) for name in STATUSES}}
+
+
+def pipelines(session: Session, principal: Principal) -> list[str]:
+    """Return the names of the pipelines that have works, sorted."""
+    principal.require("read")
+    query = select(_table.c.pipeline).where(_table.c.organization_id == principal.organization_id)
+    return list(session.scalars(query.distinct().order_by(_table.c.pipeline)))
+
+
+def emit(session: Session, principal: Principal, action: str, works: Iterable[Any]) -> None:
+    """Write an event for each of the works."""
+    for work in works:
+        events.emit(
+            session,
+            "work",
+            action,
+            work["id"],
+            organization_id=principal.organization_id,
+            user_id=principal.user_id,
+            data={"pipeline": work["pipeline"], "status": work["status"]},
+        )
+
+
+def _queued(given: Document, *, keep_ids: bool) -> Document:
+    document = documents.completed(given)
+    document["status"], document["start"], document["stop"] = "queued", None, None
+    kept = document["id"] if keep_ids else None
+    document["id"] = new_id() if kept is None else documents.check_id(kept)
+    documents.check(document)
+    documents.check_runnable(document)
+    documents.check_results_size(document)
+    lineage.check_inputs(document)
+    return document
+
+
+def _refuse_taken(session: Session, principal: Principal, ids: list[str]) -> None:
+    if len(set(ids)) < len(ids):
+        raise Conflict("An id is given twice.")
+    for part in _parts(ids):
+        query = select(_table.c.id).where(_table.c.organization_id == principal.organization_id, _table.c.id.in_(part))
+        if taken := session.scalar(query.limit(1)):
+            raise Conflict(f"id {taken} already exists in the queue")
+
+
+def _digest(principal: Principal, given: Sequence[Document]) -> str | None:
+    if not given or any(one.get("creation") is None or one.get("id") is not None for one in given):
+        return None
+    try:
+        text = documents.dumps([principal.organization_id, principal.user_id, principal.key_id, given])
+    except RecursionError:
+        raise InvalidInput("The JSON is nested too deep.") from None
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _repeated(session: Session, digest: str) -> list[str] | None:
+    advisory_lock(session, "work_deposit", digest)
+    session.execute(delete(Deposit).where(Deposit.at < time.time() - REPEAT_SECONDS))
+    ids = session.scalar(select(Deposit.ids).where(Deposit.digest == digest))
+    return None if ids is None else documents.loads(ids)
+
+
+def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
