@@ -7,10 +7,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.series.clocks import Clock
+from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
+from entrepot.series.resample import RULES
 
 GENERATOR_KINDS = ("importer", "cleaner", "analysis", "direct")
-CLOCKS = ("gmt", "tzt", "dst")
 LONGEST_NAME = 255
 
 
@@ -42,7 +44,7 @@ def create_series(
     Raises
     ------
     InvalidInput
-        When the name is empty or too long.
+        When the name is empty or too long, or a property is not one of those known.
     Conflict
         When there is one of that name.
     """
@@ -50,8 +52,15 @@ def create_series(
         raise InvalidInput.field("name", f"a series' name has 1 to {LONGEST_NAME} characters")
     if generator_kind not in GENERATOR_KINDS:
         raise InvalidInput.field("generator_kind", f"is one of {', '.join(GENERATOR_KINDS)}")
-    if properties.get("clock") not in (None, *CLOCKS):
-        raise InvalidInput.field("clock", f"is one of {', '.join(CLOCKS)}")
+    for field in ("unit", "label", "unit_type"):
+        length: int = getattr(Series, field).type.length
+        if len(text := properties.get(field) or "") > length or "\0" in text:
+            raise InvalidInput.field(field, f"has at most {length} characters")
+    if properties.get("resample_rule", "mean") not in RULES:
+        raise InvalidInput.field("resample_rule", f"is one of {', '.join(RULES)}")
+    if properties.get("freq") is not None:
+        frequency("freq", properties["freq"])
+    Clock(properties.get("clock"), properties.get("timezone"))  # refuses what it does not know
     series = Series(
         organization_id=organization_id,
         project_id=project_id,
@@ -66,6 +75,14 @@ def create_series(
     except IntegrityError as error:
         raise Conflict(f"there is a series {name!r} already") from error
     return series
+
+
+def frequency(field: str, text: str) -> Frequency:
+    """Return a frequency; when it is not one, the error names the field."""
+    try:
+        return Frequency.parse(text)
+    except InvalidInput as error:
+        raise InvalidInput.field(field, error.message) from error
 
 
 def get_series(session: Session, key: int | str) -> Series:

@@ -14,7 +14,7 @@ from pcodec import ChunkConfig, DeltaSpec
 from pcodec.standalone import simple_compress, simple_decompress, simple_decompress_into
 
 from entrepot.errors import EntrepotError
-from entrepot.series.points import Points, Times, Values
+from entrepot.series.points import Points, Tags, Times, Values
 
 VERSION = 1
 REGULAR, TAGGED = 1, 2
@@ -54,7 +54,7 @@ def encode(points: Points) -> bytes:
         codes = simple_compress(np.array([number.get(tag, -1) for tag in points.tags], np.int32), _VALUES)
         body += texts + codes + _SIZES.pack(len(body) - len(stamps), len(texts))
     data = _HEAD.pack(VERSION, flags, times.size, len(stamps))[_SUM.size :] + body
-    return _SUM.pack(zlib.crc32(data)) + data
+    return bytes(_SUM.pack(zlib.crc32(data)) + data)
 
 
 def count(data: bytes) -> int:
@@ -86,7 +86,7 @@ def decode(data: bytes) -> Points:
     return Points(times, values, decode_into(data, times, values))
 
 
-def decode_into(data: bytes, times: Times, values: Values) -> np.ndarray[tuple[int], np.dtype[np.object_]] | None:
+def decode_into(data: bytes, times: Times, values: Values) -> Tags | None:
     """Decode a chunk into arrays of its :func:`count`, and return its tags, None when no point has one."""
     _, flags, number, size = _HEAD.unpack_from(data)
     body = memoryview(data)[_HEAD.size :]
@@ -105,4 +105,5 @@ def decode_into(data: bytes, times: Times, values: Values) -> np.ndarray[tuple[i
     if not flags & TAGGED:
         return None
     names = np.array([*orjson.loads(body[texts:codes]), None], object)
-    return names[simple_decompress(bytes(body[codes : -_SIZES.size]))]  # -1 is the last: None
+    tags: Tags = names[simple_decompress(bytes(body[codes : -_SIZES.size]))]  # -1 is the last: None
+    return tags

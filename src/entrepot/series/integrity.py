@@ -41,7 +41,7 @@ def _problems(session: Session, series: RowMapping) -> Iterator[str]:
         if not len(points) or (np.diff(points.times) <= 0).any() or not np.isfinite(points.values).all():
             yield f"{where} is empty, not sorted by time, or holds values that are not finite"
             return
-        if (chunk.count, chunk.first, chunk.last) != (len(points), points.times[0], points.times[-1]):
+        if tuple(chunk)[2:5] != (len(points), points.times[0], points.times[-1]):
             yield f"{where} does not hold what its row says"
         width = series["width"]
         if not width or chunk.bucket % width or not chunk.bucket <= chunk.first <= chunk.last < chunk.bucket + width:
@@ -53,7 +53,7 @@ def _problems(session: Session, series: RowMapping) -> Iterator[str]:
         yield f"the tail has {len(tail)} rows instead of {series['tail']}"
     waiting = Points(np.array([r.time for r in tail], np.int64), np.array([r.value for r in tail], np.float64))
     stored = merge(concatenate(parts) if parts else EMPTY, waiting)
-    found = (len(stored), None, None, None)
+    found: tuple[int, int | None, int | None, float | None] = (len(stored), None, None, None)
     if len(stored):
         found = (len(stored), int(stored.times[0]), int(stored.times[-1]), float(stored.values[-1]))
     said = (series["count"], series["first"], series["last"], series["last_value"])

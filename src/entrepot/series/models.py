@@ -55,7 +55,7 @@ class Series(Base):
     last_value: Mapped[float | None]
     width: Mapped[int] = mapped_column(BigInteger, default=0)  # of a chunk's window; 0 while there is no chunk
     tail: Mapped[int] = mapped_column(Integer, default=0)  # rows of SeriesTail
-    written: Mapped[datetime | None] = mapped_column(Instant)  # when points last changed
+    written: Mapped[int | None] = mapped_column(BigInteger)  # when points last changed, microseconds since 1970
 
 
 class SeriesChunk(Base):
@@ -87,5 +87,7 @@ event.listen(
     SeriesChunk.__table__,
     "after_create",
     # Compressed already, so that PostgreSQL need not try.
-    DDL("ALTER TABLE series_chunk ALTER COLUMN data SET STORAGE EXTERNAL").execute_if(dialect="postgresql"),
+    DDL("ALTER TABLE series_chunk ALTER COLUMN data SET STORAGE EXTERNAL").execute_if(  # type: ignore[no-untyped-call]
+        dialect="postgresql"
+    ),
 )

@@ -13,6 +13,7 @@ Times = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 Tags = npt.NDArray[np.object_]
 
+LONGEST_TAG = 255
 # What a date of Python can say (years 1 to 9999): what is stored must be readable.
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
@@ -80,7 +81,10 @@ def tidy(times: npt.ArrayLike, values: npt.ArrayLike, tags: Sequence[str | None]
         if len(tags) != stamps.size:
             raise InvalidInput.field("tags", f"{len(tags)} tags for {stamps.size} times")
         texts[:] = tags
-        if not any(tag is not None for tag in texts):
+        named = [tag for tag in texts if tag is not None]
+        if any(not isinstance(tag, str) or len(tag) > LONGEST_TAG or "\0" in tag for tag in named):
+            raise InvalidInput.field("tags", f"a tag is a text of at most {LONGEST_TAG} characters")
+        if not named:
             texts = None
     points = Points(stamps, numbers, texts)
     if not np.isfinite(numbers).all():

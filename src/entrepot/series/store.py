@@ -7,15 +7,16 @@ several series in several calls takes them all first, with :func:`lock`, so that
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from time import time_ns
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import and_, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
 
-from entrepot.db import now
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.series import chunks
 from entrepot.series.catalog import create_series, get_series, list_series
@@ -255,7 +256,7 @@ def fold_due(session: Session, limit: int = 50, *, idle: timedelta = IDLE) -> in
     """
     due = or_(
         series_table.c.tail >= FOLD_AT,
-        and_(series_table.c.tail > 0, series_table.c.written < now() - idle),
+        and_(series_table.c.tail > 0, series_table.c.written <= time_ns() // 1000 - idle // timedelta(microseconds=1)),
     )
     statement = _HEADS.where(due).limit(limit).with_for_update(key_share=True, skip_locked=True)
     heads = [Head(*row) for row in session.execute(statement)]
@@ -293,14 +294,16 @@ def _save_heads(session: Session, heads: Iterable[Head], *, written: bool = True
     if not rows:
         return
     if written:
-        instant = now()
+        instant = time_ns() // 1000
         for row in rows:
             row["written"] = instant
-    session.execute(_SAVE_HEAD_WRITTEN if written else _SAVE_HEAD, rows)
+    chunks.execute_many(session, _SAVE_HEAD_WRITTEN if written else _SAVE_HEAD, rows)
     for row in rows:
         loaded = session.identity_map.get(identity_key(Series, row["row"]))
         if loaded is not None:
-            session.expire(loaded, [name for name in row if name != "row"])
+            for name, value in row.items():
+                if name != "row":
+                    set_committed_value(loaded, name, value)
 
 
 def _change(session: Session, head: Head, new: Points, within: tuple[int, int] | None = None) -> Written:

@@ -11,7 +11,7 @@ from entrepot.series import store
 from tests.support import series_worker
 from tests.support.series_worker import DONE, SECOND, WRITERS
 
-ROUNDS = 40
+ROUNDS = 25
 
 
 def test_eight_processes(database: Database, tmp_path: Path) -> None:

@@ -11,7 +11,15 @@ from entrepot.series.points import EARLIEST, LATEST, Points, compare, merge, tid
 
 moments = st.integers(EARLIEST, LATEST)
 floats = st.floats(allow_nan=False, allow_infinity=False)
-rows = st.lists(st.tuples(moments, floats, st.none() | st.text(max_size=5)), min_size=1, max_size=50)
+rows = st.lists(
+    st.tuples(
+        moments,
+        floats,
+        st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5),
+    ),
+    min_size=1,
+    max_size=50,
+)
 
 
 def same(one: Points, other: Points) -> bool:
@@ -80,6 +88,7 @@ def test_input_is_tidied() -> None:
         ([1], [np.inf], None, "values"),
         ([1, 2], [1.0], None, "values"),
         ([1], [1.0], ["a", "b"], "tags"),
+        ([1], [1.0], ["x" * 256], "tags"),
         ([LATEST + 1], [1.0], None, "times"),
         ([EARLIEST - 1], [1.0], None, "times"),
     ],

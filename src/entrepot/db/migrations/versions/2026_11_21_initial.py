@@ -286,7 +286,7 @@ def upgrade() -> None:
         sa.Column("last_value", sa.Double(), nullable=True),
         sa.Column("width", sa.BigInteger(), nullable=False),
         sa.Column("tail", sa.Integer(), nullable=False),
-        sa.Column("written", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("written", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_series")),
         sa.UniqueConstraint("generator_id", "name", name=op.f("uq_series_generator_id_name")),
         sa.UniqueConstraint("id", name=op.f("uq_series_id")),
@@ -493,6 +493,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["series"], ["series.pk"], name=op.f("fk_series_chunk_series"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("series", "bucket", name=op.f("pk_series_chunk")),
     )
+    if op.get_context().dialect.name == "postgresql":  # compressed already
+        op.execute("ALTER TABLE series_chunk ALTER COLUMN data SET STORAGE EXTERNAL")
     op.create_table(
         "series_tail",
         sa.Column("series", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
