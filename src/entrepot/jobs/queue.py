@@ -54,9 +54,9 @@ def enqueue(
     key
         Jobs of one key never overlap and run in the order of `run_at`, then of arrival.
     coalesce
-        When a job with the same text still waits, and may start no later than this one, it is returned instead of a
-        second one. It will see what this unit of work writes: it cannot start before the commit. (Two units of work
-        open at the same moment do not see each other's jobs and may make one each.)
+        When a job of the same kind and text still waits, and may start no later than this one, it is returned instead
+        of a second one. It will see what this unit of work writes: it cannot start before the commit. Units of work
+        that are open at the same moment do not share a job but make one each.
     run_at
         Not before this instant; None: at once.
     priority
@@ -73,13 +73,14 @@ def enqueue(
     """
     wanted_at = run_at or now()
     if coalesce is not None:
-        # The lock makes claimants pass the job over until our writes can be seen.
+        # The lock makes claimants pass the job over until our writes can be seen. It is not shared: under constant load
+        # there would be no moment without one, and the job would never start.
         waiting = (
             select(Job)
             .where(Job.coalesce == coalesce, Job.status == "pending", Job.ready_at <= wanted_at, Job.kind == kind)
             .order_by(Job.number)
             .limit(1)
-            .with_for_update(read=True)
+            .with_for_update(skip_locked=True)
         )
         if found := session.scalars(waiting).first():
             found.created_now = False

@@ -5,11 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from entrepot import jobs
 from entrepot.jobs import registry
 from entrepot.jobs.context import JobContext
 from entrepot.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[Any]]:
+    """What is logged, unformatted: pretty tracebacks take seconds."""
+    with structlog.testing.capture_logs() as captured:
+        yield captured
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The queue's verbs, seen from the callers' side, on both databases."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -123,8 +124,27 @@ def test_a_job_for_tomorrow_does_not_hold_up_its_key(database: Database, setting
     assert [job.id for job in run_pending(database, settings)] == [today.id]
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_job_put_before_the_one_being_claimed_does_not_overlap_it(database: Database, handler: Register) -> None:
+    handler("t")
+    enqueue(database, key="k")
+
+    def claim_the_earlier() -> None:
+        with contextlib.suppress(IntegrityError):
+            claim(database)
+
+    with database.write() as session:
+        assert queue.claim(session, "first", 60)
+        enqueue(database, key="k", run_at=now() - timedelta(hours=1))
+        claimant = threading.Thread(target=claim_the_earlier)
+        claimant.start()
+    claimant.join()
+    # Either it waited for the first claim's commit and was refused, or came after it and found the key taken.
+    with database.read() as session:
+        assert sorted(job.status for job in jobs.list_(session)) == ["pending", "running"]
+
+
 def test_the_database_refuses_two_running_jobs_of_a_key(database: Database, handler: Register) -> None:
-    """What two claimants at the same moment could otherwise do when a job is put before the one being claimed."""
     handler("t")
     enqueue(database, key="k")
     claim(database)
@@ -149,6 +169,17 @@ def test_a_job_for_later_does_not_stand_for_one_now(database: Database, handler:
     later = enqueue(database, coalesce="c", run_at=now() + timedelta(days=1))
     assert enqueue(database, coalesce="c").id != later.id
     assert not enqueue(database, coalesce="c", run_at=now() + timedelta(days=2)).created_now
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_callers_at_the_same_moment_do_not_wait_for_each_other(database: Database, handler: Register) -> None:
+    """Nor keep a job from starting by handing its lock on for ever (on SQLite they take turns)."""
+    first = enqueue(database, coalesce="c")
+    with database.write() as session:
+        assert jobs.enqueue(session, "t", coalesce="c").id == first.id
+        other = enqueue(database, coalesce="c")
+        assert other.created_now
+    assert enqueue(database, coalesce="c").id == first.id
 
 
 def test_a_coalesced_job_cannot_start_before_the_commit(database: Database, handler: Register) -> None:

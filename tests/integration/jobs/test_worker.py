@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import Connection, create_engine, func, select, text, update
 
 from entrepot import jobs
-from entrepot.db import Database
+from entrepot.db import Database, now
 from entrepot.jobs import queue
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.models import Job
 from entrepot.jobs.worker import Worker
 from entrepot.settings import Settings
+from tests.integration.jobs import processes
 from tests.support.deadline import eventually
 
 Register = Callable[..., None]
@@ -212,3 +214,35 @@ def test_a_stopping_worker_gives_back_what_does_not_end(
     end.set()
     eventually(lambda: outcome)
     assert get(database, job).status == "pending"
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_broken_connections_lose_and_double_nothing(database: Database, settings: Settings, handler: Register) -> None:
+    processes.effect.create(database.engine)
+    handler("effect", processes.take_effect, max_attempts=100)
+    enqueued = [enqueue(database, "effect") for _ in range(60)]
+    others = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    watching = create_engine(database.url)
+    with watching.connect() as connection, working(database, settings):
+        for goal in (5, 20, 40):
+            eventually(lambda goal=goal: _count(connection) >= goal)
+            connection.execute(others)
+
+        def come_back() -> bool:
+            # Their back-off is not what is tested.
+            connection.execute(update(Job).where(Job.status == "pending").values(ready_at=now()))
+            connection.commit()
+            return connection.scalar(select(func.count()).where(Job.status == "finished")) == len(enqueued)
+
+        eventually(come_back)
+    watching.dispose()
+    assert sorted(row.job for row in processes.rows(database)) == sorted(job.id for job in enqueued)
+
+
+def _count(connection: Connection) -> int:
+    count = connection.scalar(select(func.count()).select_from(processes.effect))
+    connection.commit()
+    return count or 0
