@@ -30,33 +30,28 @@ def tell(port: int, ftp_port: int, *, leave: bool) -> None:
     began = time.monotonic()
     _console.rule("[bold]Entrepot: a month of a wind farm, from files to results")
     _console.print("Data: La Haute Borne wind farm, ENGIE, Licence Ouverte / Open Licence 2.0 (Etalab); March 2014.\n")
-    with _console.status("Starting a server on a fresh data folder"):
-        server_context = running(port, ftp_port)
-        server = server_context.__enter__()
-    try:
+    _console.print("Starting a server on a fresh data folder ...")
+    with running(port, ftp_port) as server:
         _main_job(server)
         _console.rule(f"[bold]Done in {time.monotonic() - began:.0f} s")
         _console.print(f"Server:   {server.url}  (API: {server.url}/docs)")
-        _console.print(f"Console:  {server.url}/console")
         _console.print(f"Login:    {server.login}   Password: {server.password}")
         if not leave:
             _console.print("\nThe server stays up; Ctrl-C ends it and removes its data.")
             _wait_for_interrupt()
-    finally:
-        server_context.__exit__(None, None, None)
 
 
 def _main_job(server: Server) -> None:
     organization = server.get(f"{OVBP}/oteams/organizations/")["data"][0]
     project = server.post(f"{OVBP}/oteams/projects/", {"organization": organization["id"], "name": "La Haute Borne"})
-    importer, cleaner = _import(server, project["odata"])
-    _clean(server, importer, cleaner)
+    cleaner = _import(server, project["odata"])
+    _clean(server, cleaner)
     analysis = _analyse(server, project["odata"], cleaner)
     _export(server, project["odata"])
     _explain(server, analysis)
 
 
-def _import(server: Server, project: str) -> tuple[str, str]:
+def _import(server: Server, project: str) -> str:
     gate = server.post(f"{OVBP}/odata/gates/", {"project": project, "name": "scada", "comment": ""})
     with server.ftp("gate_ftp_accounts", gate["ftp_account"]["id"]) as ftp:
         for turbine in track(TURBINES, "Uploading by FTP", console=_console):
@@ -71,11 +66,11 @@ def _import(server: Server, project: str) -> tuple[str, str]:
         counts = (file["rows"], file["added"], file["duplicate_stamps"], file["empty_cells"])
         table.add_row(file["path"], *(f"{count:,}" for count in counts))
     _console.print(table)
-    cleaners = server.get(f"{OVBP}/odata/cleaners/", project=project, name="scada")["data"]
-    return importer["id"], cleaners[0]["id"]
+    cleaner: str = server.get(f"{OVBP}/odata/cleaners/", project=project, name="scada")["data"][0]["id"]
+    return cleaner
 
 
-def _clean(server: Server, importer: str, cleaner: str) -> None:
+def _clean(server: Server, cleaner: str) -> None:
     names = [f"{turbine} P_avg" for turbine in TURBINES]
     for name in names:
         fields = {
@@ -130,14 +125,22 @@ def _analyse(server: Server, project: str, cleaner: str) -> str:
     for day, row in frame.iterrows():
         table.add_row(f"{day:%Y-%m-%d}", *("" if np.isnan(value) else f"{value:6.1%}" for value in row))
     _console.print(table)
-    plotext.clear_figure()
-    for turbine in frame.columns:
-        plotext.plot(list(range(1, len(frame) + 1)), (frame[turbine] * 100).tolist(), label=turbine)
-    plotext.title("Capacity factor in March 2014, % by day")
-    plotext.plotsize(min(_console.width, 100), 18)
-    plotext.theme("clear")
-    print(plotext.build())
+    _plot(frame)
     return analysis
+
+
+def _plot(frame: pd.DataFrame) -> None:
+    figure = plotext.figure
+    figure.clear()
+    figure.plot_size(min(_console.width, 100), 16)
+    figure.title("Capacity factor in March 2014, % by day")
+    days = [day.day for day in pd.DatetimeIndex(frame.index)]
+    for turbine in frame.columns:
+        signal_ = figure.signal(days, (frame[turbine] * 100).tolist())
+        signal_.lines()
+        signal_.label(turbine)
+        figure.draw(signal_)
+    figure.show(colorless=not _console.is_terminal)
 
 
 def _export(server: Server, project: str) -> None:
@@ -160,7 +163,8 @@ def _export(server: Server, project: str) -> None:
     me = server.get(f"{OVBP}/oteams/users/me/")
     account = server.get(f"{OVBP}/odata/users/{me['odata']}/")["ftp_account"]
     with server.ftp("user_ftp_accounts", account) as ftp:
-        newest = max(ftp.nlst("series_exports"))
+        ftp.cwd("series_exports")
+        newest = max(ftp.nlst())
         archive = io.BytesIO()
         ftp.retrbinary(f"RETR {newest}", archive.write)
     with zipfile.ZipFile(archive) as opened:

@@ -1,0 +1,5 @@
+"""`python -m entrepot` is the `entrepot` command."""
+
+from entrepot.cli import app
+
+app()
