@@ -1,13 +1,14 @@
 """How a process behaves that a supervisor started."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
 import threading
 from types import FrameType
 
-from entrepot.scripts.libc import die_with_parent
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
 class Ready:
@@ -23,11 +24,13 @@ class Ready:
         os.close(self._descriptor)
 
 
-def end_with(parent: int) -> None:
-    """Have this process end when the given parent does, and leave the terminal's Ctrl-C to that one."""
-    die_with_parent()
+def end_with(parent: int, name: str) -> None:
+    """Have this process end when the given parent does, leave the terminal's Ctrl-C to that one, and bear a name."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before we asked
         sys.exit(1)
+    libc.prctl(_PR_SET_NAME, f"entrepot {name}".encode())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -1,14 +1,9 @@
-"""One process of a server: ``python -m entrepot.server.process KIND PARENT READY [SOCKET]``.
-
-Its settings come as JSON on standard input. PARENT is the supervisor's process, with which this one ends; on the
-descriptor READY it writes a byte once it is ready; SOCKET is a listening socket's descriptor, for those that need one.
-"""
+"""One process of a server, forked from the supervisor: what a part of each kind runs."""
 
 import logging
+import signal
 import socket
-import sys
 
-import orjson
 import structlog
 
 from entrepot.server.child import Ready, end_with
@@ -25,14 +20,19 @@ class ToStructlog(logging.Handler):
         structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=error)
 
 
-def main() -> None:
-    """Run the part that the arguments name until the supervisor ends it."""
-    kind, parent, descriptor, *sockets = sys.argv[1:]
-    end_with(int(parent))
-    settings, ready = Settings(**orjson.loads(sys.stdin.buffer.read())), Ready(int(descriptor))
+def run_part(
+    name: str, kind: str, parent: int, settings: Settings, descriptor: int, listening: socket.socket | None
+) -> None:
+    """Run a part until the supervisor, whose process is `parent`, ends it."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    end_with(parent, name)
     configure_logging(settings.log_level, settings.log_format)
     logging.basicConfig(handlers=[ToStructlog()], level=logging.WARNING, force=True)
-    structlog.contextvars.bind_contextvars(part=kind)
+    structlog.contextvars.bind_contextvars(part=name)
+    ready = Ready(descriptor)
+    # What each kind needs is imported in its own process: pandas by workers alone, FastAPI by the web.
     match kind:
         case "web":
             from entrepot.server import web
@@ -41,16 +41,13 @@ def main() -> None:
         case "ftp":
             from entrepot.server import ftp
 
-            ftp.run(settings, ready, socket.socket(fileno=int(sockets[0])))
+            assert listening is not None
+            ftp.run(settings, ready, listening)
         case "scheduler":
-            from entrepot.server import work
+            from entrepot.server import scheduler
 
-            work.run_scheduler(settings, ready)
+            scheduler.run(settings, ready)
         case "worker":
-            from entrepot.server import work
+            from entrepot.server import worker
 
-            work.run_worker(settings, ready)
-
-
-if __name__ == "__main__":
-    main()
+            worker.run(settings, ready)

@@ -49,7 +49,7 @@ def serve(settings: Settings) -> int:
                 log.info("serving", url=_url(settings), ftp_port=ftp_port, data_dir=str(settings.data_dir))
 
         announced: list[bool] = []
-        return Supervisor(parts, _as_json(settings), changed).run()
+        return Supervisor(parts, settings, changed).run()
 
 
 def work(settings: Settings) -> int:
@@ -57,7 +57,7 @@ def work(settings: Settings) -> int:
     configure_logging(settings.log_level, settings.log_format)
     require_usable(settings)
     parts = [Part(f"worker-{number}", "worker") for number in range(1, max(settings.workers, 1) + 1)]
-    return Supervisor(parts, _as_json(settings)).run()
+    return Supervisor(parts, settings).run()
 
 
 def require_usable(settings: Settings) -> None:
@@ -79,7 +79,7 @@ def _parts(settings: Settings, stack: contextlib.ExitStack) -> tuple[Settings, l
     if settings.ftp:
         ftp = stack.enter_context(_listen(settings.ftp_host or settings.host, settings.ftp_port))
         changes["ftp_port"] = ftp.getsockname()[1]
-        parts.append(Part("ftp", "ftp", ftp.fileno()))
+        parts.append(Part("ftp", "ftp", ftp))
     if settings.scheduler:
         parts.append(Part("scheduler", "scheduler"))
     parts += [Part(f"worker-{number}", "worker") for number in range(1, settings.workers + 1)]
@@ -96,8 +96,9 @@ def _alone(data_dir: Path) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            # Of this process alone, unlike flock: parts, forked from it, do not hold it a moment longer.
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
             raise Conflict(f"Another server runs on {data_dir}.") from None
         state.clear(data_dir)
         yield
@@ -146,7 +147,3 @@ def _is_loopback(host: str) -> bool:
 def _url(settings: Settings) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http{'s' if settings.tls_certificate else ''}://{host}:{settings.port}"
-
-
-def _as_json(settings: Settings) -> bytes:
-    return settings.model_dump_json().encode()

@@ -41,7 +41,7 @@ def run(settings: Settings, ready: Ready) -> None:
 
 def _load(settings: Settings, ready: Ready, parent: int) -> FastAPI:
     """Make the application of one worker, a process of its own."""
-    end_with(parent)
+    end_with(parent, "web worker")
     app = create_app(Services.open(settings))
     app.state.announcement = asyncio.get_event_loop().create_task(_say_when_listening(settings, ready))
     return app

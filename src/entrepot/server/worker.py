@@ -1,32 +1,19 @@
-"""The parts that do jobs and make those of schedules."""
+"""The part that does jobs."""
 
 from entrepot import jobs
-from entrepot.jobs.scheduler import Scheduler
 from entrepot.jobs.worker import Worker
 from entrepot.scripts import ScriptRunner
 from entrepot.server.child import Ready, stop_on_sigterm
 from entrepot.server.handlers import HANDLERS
 from entrepot.server.services import Services
 from entrepot.settings import Settings
-from entrepot.works import audit
 
 JOBS_AT_A_TIME = 2
 #: Of the ten seconds that the supervisor gives; what is left is for the release of unfinished jobs.
 GRACE_SECONDS = 5.0
 
 
-def run_scheduler(settings: Settings, ready: Ready) -> None:
-    """Make the jobs of schedules until SIGTERM."""
-    stop = stop_on_sigterm()
-    services = Services.open(settings)
-    with services.database.write() as session:
-        audit.schedule(session)
-    ready()
-    Scheduler(services.database).run(stop)
-    services.close()
-
-
-def run_worker(settings: Settings, ready: Ready) -> None:
+def run(settings: Settings, ready: Ready) -> None:
     """Do jobs until SIGTERM."""
     stop = stop_on_sigterm()
     services = Services.open(settings)
