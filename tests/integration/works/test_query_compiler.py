@@ -41,6 +41,7 @@ from entrepot.works.query import (
     searchable,
 )
 from tests.unit.works.query import oracle
+from tests.unit.works.query.examples import EXAMPLES as MATCHES
 from tests.unit.works.query.strategies import QUERIES, documents, examples
 
 try:
@@ -192,6 +193,11 @@ def check(stores: list[Store], loaded: list[dict[str, Any]], queries: list[dict[
                 plan = store.plan(query, columns=columns)
                 wrong = store.find(plan) ^ wanted
                 assert not wrong, (store.kind, query, [loaded[n] for n in sorted(wrong)], plan.explain())
+
+
+def test_every_example_query_finds_the_right_example_documents(stores: list[Store]) -> None:
+    loaded = [{"id": str(n), "attempt": 1} | document for n, (_, document, _) in enumerate(MATCHES)]
+    check(stores, loaded, [query for query, _, _ in MATCHES])
 
 
 @settings(max_examples=examples(8), deadline=None, suppress_health_check=list(HealthCheck))

@@ -38,6 +38,7 @@ def _containers(children):
         st.lists(children, max_size=3),
         st.lists(st.dictionaries(MEMBERS, children, max_size=3), max_size=3),
         st.dictionaries(MEMBERS, children, max_size=3),
+        st.lists(st.lists(children, max_size=2), max_size=2),
     )
 
 
@@ -69,6 +70,7 @@ def documents(draw):
 FIELDS = st.one_of(
     PATHS,
     PATHS,
+    st.sampled_from(["a", "a.0", "a.1", "a.b", "a.0.b", "a.0.0", "b"]),
     st.sampled_from(
         ["id", "attempt", "parent", "user", "priority", "retries", "event", "tags", "results.locked", "odd", "event.0"]
     ),
