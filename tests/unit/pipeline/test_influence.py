@@ -10,6 +10,49 @@ from entrepot.series.frequency import HOUR, MINUTE, Frequency
 from tests.unit.pipeline.reference import FUNCTIONS, TYPES, arrays, raws, specs
 
 
+def check(old, new, start, stop, spec):
+    """Making anew what a change of points from `start` to `stop` influences is enough, and is exact."""
+    before, after = (
+        clean(*arrays(sorted(old.items())), spec, FUNCTIONS),
+        clean(*arrays(sorted(new.items())), spec, FUNCTIONS),
+    )
+    times, values = arrays(sorted(new.items()))
+    extent = Extent.of(times)
+    previous = max((t for t in new if t < start), default=None)
+    following = min((t for t in new if t >= stop), default=None)
+    found = influence(spec, extent, start, stop, previous, following)
+    read = slice(*np.searchsorted(times, found[:2]))
+    part = clean(times[read], values[read], spec, FUNCTIONS, extent=extent, window=found[2:])
+    inside = (after.times >= found.write_start) & (after.times < found.write_stop)
+    assert part.times.tolist() == after.times[inside].tolist()
+    assert part.values.tolist() == after.values[inside].tolist()
+    assert part.report.kept == inside.sum()
+    if spec.has_durations and Extent.of(arrays(sorted(old.items()))[0]).step != extent.step:
+        return
+    outside = (before.times < found.write_start) | (before.times >= found.write_stop)
+    assert before.times[outside].tolist() == after.times[~inside].tolist()
+    assert before.values[outside].tolist() == after.values[~inside].tolist()
+
+
+@pytest.mark.parametrize("types", TYPES)
+@pytest.mark.parametrize("convention", ["left", "right"])
+@pytest.mark.parametrize(("text", "step", "limit"), [("1H", 20, 0), ("1H", 20, 2), ("30T", 60, 0)])
+def test_every_single_change(types, convention, text, step, limit):
+    """Each point removed or rewritten, and one added in each place, before, between and after the others."""
+    spec = CleaningSpec(Frequency.parse(text), *types, convention, interpolate_limit=limit)
+    at = [0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 21, 22, 23, 24]
+    old = {i * step * MINUTE: float(i * i % 17) for i in at}
+    for i in range(-3, 28):
+        for shift in (0, 7):
+            changed = (i * step + shift) * MINUTE
+            check(old, old | {changed: 99.0}, changed, changed + 1, spec)
+        others = {t: v for t, v in old.items() if t != i * step * MINUTE}
+        check(old, others, i * step * MINUTE, i * step * MINUTE + 1, spec)
+    for i in range(0, 30, 3):
+        start, stop = i * step * MINUTE, (i + 6) * step * MINUTE
+        check(old, {t: v for t, v in old.items() if not start <= t < stop}, start, stop, spec)
+
+
 @settings(deadline=None, max_examples=150)
 @given(raws(), specs(custom=True), st.data())
 def test_windowed_cleaning_is_whole_cleaning(raw, spec, data):
@@ -36,26 +79,7 @@ def test_windowed_cleaning_is_whole_cleaning(raw, spec, data):
             new[at * MINUTE] = float(data.draw(st.integers(-200, 200)))
     if not new:
         return
-    before, after = (
-        clean(*arrays(sorted(old.items())), spec, FUNCTIONS),
-        clean(*arrays(sorted(new.items())), spec, FUNCTIONS),
-    )
-    times, values = arrays(sorted(new.items()))
-    extent = Extent.of(times)
-    previous = max((t for t in new if t < start), default=None)
-    following = min((t for t in new if t >= stop), default=None)
-    found = influence(spec, extent, start, stop, previous, following)
-    read = slice(*np.searchsorted(times, found[:2]))
-    part = clean(times[read], values[read], spec, FUNCTIONS, extent=extent, window=found[2:])
-    inside = (after.times >= found.write_start) & (after.times < found.write_stop)
-    assert part.times.tolist() == after.times[inside].tolist()
-    assert part.values.tolist() == after.values[inside].tolist()
-    assert part.report.kept == inside.sum()
-    if spec.has_durations and Extent.of(arrays(raw)[0]).step != extent.step:
-        return
-    outside = (before.times < found.write_start) | (before.times >= found.write_stop)
-    assert before.times[outside].tolist() == after.times[~inside].tolist()
-    assert before.values[outside].tolist() == after.values[~inside].tolist()
+    check(old, new, start, stop, spec)
 
 
 @settings(deadline=None)
