@@ -11,7 +11,7 @@ from tests.unit.works.query.examples import EXAMPLES
 from tests.unit.works.query.strategies import QUERIES, documents, examples
 
 
-@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(documents(), min_size=10, max_size=25), st.lists(QUERIES, min_size=10, max_size=25))
 def test_the_matcher_agrees_with_the_oracle(documents, queries):
     for query in queries:
@@ -27,7 +27,8 @@ def test_examples(query, document, expected):
 
 
 # Where mongomock 4.3 differs from MongoDB: booleans equal numbers, paths through scalars and arrays lose null and
-# missing, $gte null, $mod (unknown to it), $size of what is no array, numeric steps, and the order of values of different types.
+# missing, $gte null, $mod (unknown to it), $size of what is no array, numeric steps, and the order of values of
+# different types.
 MONGOMOCK_OPERATORS = st.one_of(
     st.sampled_from([-1, 0, 1, 2.5, "a", "b"]),
     st.builds(
