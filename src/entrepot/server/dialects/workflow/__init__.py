@@ -1,8 +1,28 @@
-"""The workflow dialect."""
+"""The workflow dialect: the Buckets and Results backends of CHIME/FRB Workflow."""
 
-from starlette.routing import BaseRoute
+import re
+
+from starlette.routing import BaseRoute, Route
+
+from entrepot.errors import NotFound
+from entrepot.server.dialects.workflow import buckets, errors, results
+from entrepot.server.endpoint import Call, Endpoint
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def routes() -> list[BaseRoute]:
     """Return the routes of this door."""
-    return []
+    endpoints = [*buckets.ENDPOINTS, *results.ENDPOINTS]
+    endpoints += [Endpoint(method, "/{path:path}", _nothing, "works", "read", write=False) for method in _METHODS]
+    return [_lenient(route) for endpoint in endpoints for route in endpoint.routes(errors.render)]
+
+
+def _lenient(route: Route) -> Route:
+    # A base URL that ends in a slash makes the client ask for paths with two.
+    route.path_regex = re.compile(re.sub(r"(?<!\[\^)/", "/+", route.path_regex.pattern))
+    return route
+
+
+def _nothing(call: Call) -> None:
+    raise NotFound(f"There is nothing at {call.request.method} /{call.path['path']}.")
