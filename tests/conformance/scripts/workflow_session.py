@@ -1,0 +1,38 @@
+"""What the scripts share: a workspace that points at the server, and notes for the test."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+with open(sys.argv[1]) as f:
+    ARGUMENTS = json.load(f)
+
+WORKSPACE = Path.home() / ".config" / "workflow" / "workspace.yml"
+WORKSPACE.parent.mkdir(parents=True, exist_ok=True)
+SLASH = ARGUMENTS.get("slash", "")
+WORKSPACE.write_text(
+    f"""
+workspace: entrepot
+sites: [local]
+http:
+  baseurls:
+    buckets: {ARGUMENTS["url"]}/workflow/buckets{SLASH}
+    results: ["http://127.0.0.1:9/unreachable", "{ARGUMENTS["url"]}/workflow/results{SLASH}"]
+config:
+  archive:
+    results: true
+    products: [bypass]
+    plots: [bypass]
+    permissions: {{}}
+logging: {{}}
+"""
+)
+os.environ["WORKFLOW_HTTP_TOKEN"] = ARGUMENTS["token"]
+os.environ["COLUMNS"] = "200"
+
+
+def finish(notes):
+    """Hand the notes to the test."""
+    with open(sys.argv[2], "w") as f:
+        json.dump(notes, f)
