@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from entrepot.db import now
+from entrepot.db import advisory_lock, now
 from entrepot.errors import InvalidInput
 from entrepot.jobs import queue
 from entrepot.jobs.cron import next_after, validate_cron
@@ -52,8 +52,8 @@ def set(  # noqa: A001 - read as schedules.set
         return
     validate_cron(cron)
     _validate_timezone(timezone)
-    _put(
-        session,
+    advisory_lock(session, "schedule", name)
+    session.merge(
         Schedule(
             name=name,
             cron=cron,
@@ -68,8 +68,9 @@ def set(  # noqa: A001 - read as schedules.set
             project_id=project_id,
             user_id=user_id,
             next_at=next_after(cron, timezone, now()),
-        ),
+        )
     )
+    session.flush()
 
 
 def every(
@@ -83,11 +84,11 @@ def every(
     organization_id: str | None = None,
 ) -> None:
     """Have a job enqueued every so many seconds, first at once; a schedule that says so already is left alone."""
+    advisory_lock(session, "schedule", name)
     found = session.get(Schedule, name)
     if found and (found.seconds, found.kind, found.payload, found.key) == (seconds, kind, payload, key):
         return
-    _put(
-        session,
+    session.merge(
         Schedule(
             name=name,
             cron="",
@@ -98,8 +99,9 @@ def every(
             coalesce=f"schedule:{name}",
             organization_id=organization_id,
             next_at=now(),
-        ),
+        )
     )
+    session.flush()
 
 
 def remove(session: Session, name: str) -> None:
@@ -149,11 +151,6 @@ def _next(schedule: Schedule, instant: datetime) -> datetime:
     if schedule.seconds is not None:
         return instant + timedelta(seconds=schedule.seconds)
     return next_after(schedule.cron, schedule.timezone, instant)
-
-
-def _put(session: Session, schedule: Schedule) -> None:
-    session.merge(schedule)
-    session.flush()
 
 
 def _validate_timezone(name: str) -> None:
