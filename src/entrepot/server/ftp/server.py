@@ -1,5 +1,6 @@
 """The server itself, and how it runs as a part of Entrepot."""
 
+import contextlib
 import signal
 import socket
 import sys
@@ -38,7 +39,16 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
     def __init__(self, services: Services, listening: socket.socket) -> None:
         self._exit = threading.Event()  # pyftpdlib's own is shared by all servers of a process
         self.on_upload = on_upload
-        super().__init__(listening, _session_class(services))
+        self._bans = Bans(services.settings.ftp_max_failed_logins, services.settings.ftp_ban_seconds)
+        super().__init__(listening, _session_class(services, self._bans))
+
+    def handle_accepted(self, sock: socket.socket, addr: tuple[str, int]) -> None:
+        """Begin a session, unless the address failed to sign in too often."""
+        if self._bans.banned(addr[0]):
+            with sock, contextlib.suppress(OSError):
+                sock.sendall(b"421 Too many failed logins; try again later.\r\n")
+        else:
+            super().handle_accepted(sock, addr)
 
 
 def run(settings: Settings, ready: Ready, listening: socket.socket) -> None:
@@ -51,7 +61,7 @@ def run(settings: Settings, ready: Ready, listening: socket.socket) -> None:
     services.close()
 
 
-def _session_class(services: Services) -> type[Session]:
+def _session_class(services: Services, bans: Bans) -> type[Session]:
     """Return the class of a server's sessions: pyftpdlib keeps its settings there."""
     settings = services.settings
     staging = settings.data_dir / uploads.STAGING
@@ -59,7 +69,7 @@ def _session_class(services: Services) -> type[Session]:
     ports = settings.ftp_passive_ports
     attributes = {
         "services": services,
-        "bans": Bans(settings.ftp_max_failed_logins, settings.ftp_ban_seconds),
+        "bans": bans,
         "staging": staging,
         "passive_ports": range(ports[0], ports[1] + 1) if ports else None,
         "masquerade_address": _address(settings.ftp_public_host),

@@ -28,7 +28,7 @@ _NO_SPACE = {
 }
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 _BROKEN = select.POLLHUP | select.POLLERR
-_FAREWELL_MS = 10
+_FAREWELL_MS = 20
 
 
 class Transfer(DTPHandler):  # type: ignore[misc]
@@ -95,12 +95,6 @@ class Session(FTPHandler):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.authorizer = Account(self.services, self.bans)
-
-    def on_connect(self) -> None:
-        """Turn away an address that failed to sign in too often."""
-        if self.bans.banned(self.remote_ip):
-            self.respond("421 Too many failed logins; try again later.")
-            self.close_when_done()
 
     def decode(self, line: bytes) -> str:
         """Return a command; older clients write latin-1."""

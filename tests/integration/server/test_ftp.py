@@ -1,0 +1,500 @@
+"""The FTP server as its clients see it; commands as the published clients send them."""
+
+import contextlib
+import ftplib
+import io
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from entrepot.db import Database
+from entrepot.identity import Role, Vault, ftp, users
+from entrepot.pipeline import folders
+from entrepot.server.ftp import Server
+from entrepot.server.ftp.uploads import Upload
+from entrepot.server.services import Services
+from entrepot.settings import Settings
+from tests.support.deadline import eventually
+
+
+class Site:
+    """A running FTP server, a gate's account and a user's."""
+
+    def __init__(self, data_dir: Path, template: Path, **settings: object) -> None:
+        data_dir.mkdir()
+        (data_dir / "entrepot.db").write_bytes(template.read_bytes())
+        self.services = Services.open(Settings(data_dir=data_dir, **settings))  # type: ignore[arg-type]
+        Vault.create(self.services.settings.secret_key_file)
+        with self.services.database.write() as session:
+            organization = users.create_organization(session, "O")
+            self.user, _ = users.create_user(session, "ada")
+            users.set_member(session, self.user, organization, Role.ADMIN)
+            self.accounts = {}
+            for home in ("gates/one", f"users/{self.user.id}"):
+                account = ftp.ensure_account(session, self.services.vault, organization.id, home)
+                password = ftp.account_password(self.services.vault, account)
+                self.accounts[home.partition("/")[0]] = (account.login, password)
+        self.gate = data_dir / "gates" / "one"
+        self.exports = data_dir / "users" / self.user.id / "series_exports"
+        self.staging = data_dir / "uploads"
+        self.server = Server(self.services, socket.create_server(("127.0.0.1", 0)))
+        self.port = self.server.address[1]
+        self.server.poll_timeout = 0.02
+        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), kwargs={"handle_exit": False})
+        self._thread.start()
+
+    def connect(self) -> ftplib.FTP:
+        client = ftplib.FTP(timeout=20)
+        try:
+            client.connect("127.0.0.1", self.port)
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    @contextlib.contextmanager
+    def session(self, kind: str = "gates") -> Iterator[ftplib.FTP]:
+        with self.connect() as client:
+            client.login(*self.accounts[kind])
+            yield client
+
+    def close(self) -> None:
+        self.server.ioloop.call_later(0, self.server.close_all)
+        self._thread.join(20)
+        self.services.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
+    site = Site(tmp_path / "data", sqlite_template)
+    yield site
+    site.close()
+
+
+def put(client: ftplib.FTP, name: str, content: bytes) -> str:
+    return client.storbinary(f"STOR {name}", io.BytesIO(content))
+
+
+def get(client: ftplib.FTP, name: str) -> bytes:
+    received = io.BytesIO()
+    client.retrbinary(f"RETR {name}", received.write)
+    return received.getvalue()
+
+
+def listing(client: ftplib.FTP, command: str = "LIST -a") -> list[str]:
+    lines: list[str] = []
+    client.retrlines(command, lines.append)
+    return lines
+
+
+def start_upload(client: ftplib.FTP, command: str, content: bytes) -> socket.socket:
+    """Begin an upload and return its data connection, still open."""
+    client.voidcmd("TYPE I")
+    data = client.transfercmd(command)
+    data.sendall(content)
+    return data
+
+
+def reset(connection: socket.socket) -> None:
+    """Close a connection as a machine does that crashed: with RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+# What the published clients do
+
+
+def test_ftputil_writes_over_a_second_session(site: Site) -> None:
+    with site.session() as idle, contextlib.closing(site.connect()) as writer:
+        assert idle.sendcmd("PWD").startswith('257 "/"')
+        writer.login(*site.accounts["gates"])
+        assert writer.sendcmd("PWD").startswith('257 "/"')
+        writer.cwd("/")
+        writer.voidcmd("TYPE I")
+        data = writer.transfercmd("STOR first.json")
+        data.sendall(b'{"a": 1}')
+        data.close()
+        assert writer.voidresp().startswith("226")
+        writer.sock.close()  # no QUIT
+        assert (site.gate / "first.json").read_bytes() == b'{"a": 1}'
+        assert [line.split()[-1] for line in listing(idle)] == ["first.json"]
+
+
+@pytest.mark.parametrize("command", ["LIST", "LIST -a", "LIST -la", "LIST -a -L", "LIST -a /", "LIST -laR /"])
+def test_listings_take_options_for_what_they_are(site: Site, command: str) -> None:
+    with site.session() as client:
+        client.mkd("day one")
+        put(client, "a.csv", b"12345")
+        lines = listing(client, command)
+    assert [line[0] for line in lines] == ["-", "d"]
+    assert lines[0].split()[:5] == ["-rw-r--r--", "1", "entrepot", "entrepot", "5"]
+    assert lines[1].endswith(" day one")
+
+
+def test_folders_and_names(site: Site) -> None:
+    with site.session() as client:
+        client.mkd("2014 année")
+        client.cwd("2014 année")
+        assert client.pwd() == "/2014 année"
+        put(client, "a b é.csv", b"1")
+        client.rename("a b é.csv", "/c.csv")
+        assert (site.gate / "c.csv").read_bytes() == b"1"
+        client.cwd("/")
+        client.rmd("2014 année")
+        assert get(client, "c.csv") == b"1"
+        client.delete("c.csv")
+    assert list(site.gate.iterdir()) == []
+
+
+def test_extended_passive_mode(site: Site) -> None:
+    with site.session() as client:
+        reply = client.sendcmd("EPSV")
+        assert reply.startswith("229")
+        _, port = ftplib.parse229(reply, ("127.0.0.1", site.port))
+        with socket.create_connection(("127.0.0.1", port)) as data:
+            client.putcmd("STOR x")
+            assert client.getresp()[0] == "1"
+            data.sendall(b"x")
+        client.voidresp()
+    assert (site.gate / "x").read_bytes() == b"x"
+
+
+def test_names_in_latin_1_of_older_clients(site: Site) -> None:
+    with site.session() as client:
+        client.encoding = "latin-1"
+        client.mkd("été")
+        assert (site.gate / "été").is_dir()
+
+
+# Accounts
+
+
+def test_a_user_downloads_and_deletes_exports_but_writes_nothing(site: Site) -> None:
+    with site.session("users") as client:
+        (site.exports / "2014-01-01-00-00-00-000000.zip").write_bytes(b"zip")
+        assert [line.split()[-1] for line in listing(client, "LIST -a")] == ["series_exports"]
+        client.cwd("/series_exports")
+        assert get(client, "2014-01-01-00-00-00-000000.zip") == b"zip"
+        for refused in ("STOR x", "APPE x", "MKD x", "RNFR 2014-01-01-00-00-00-000000.zip"):
+            with pytest.raises(ftplib.error_perm, match="550"):
+                client.voidcmd(refused)
+        client.delete("2014-01-01-00-00-00-000000.zip")
+        with pytest.raises(ftplib.error_perm, match="550"):
+            client.rmd("/series_exports")
+    assert site.exports.is_dir()
+
+
+def test_logins_are_checked_against_the_database_each_time(site: Site) -> None:
+    login, password = site.accounts["users"]
+    with site.session("users"):
+        pass
+    with site.services.database.write() as session:
+        session.merge(site.user).disabled = True
+    with site.connect() as client, pytest.raises(ftplib.error_perm, match="530"):
+        client.login(login, password)
+    with site.services.database.write() as session:
+        ftp.remove_account(session, "gates/one")
+    with site.connect() as client, pytest.raises(ftplib.error_perm, match="530"):
+        client.login(*site.accounts["gates"])
+
+
+@pytest.mark.parametrize("login", ["", "anonymous", "nobody", "' OR 1=1 --", "é\u202e", "x" * 1000])
+def test_strangers_are_refused(site: Site, login: str) -> None:
+    with site.connect() as client, pytest.raises(ftplib.error_perm, match=r"530|501|503"):
+        client.voidcmd(f"USER {login}") if not login else client.login(login, "x")
+
+
+def test_nothing_without_a_login(site: Site) -> None:
+    with site.connect() as client:
+        for command in ("PWD", "LIST", "PASV", "STOR x", "RETR x", "CWD /", "STAT /"):
+            with pytest.raises(ftplib.error_perm, match="530"):
+                client.voidcmd(command)
+
+
+def test_an_address_that_fails_too_often_is_banned(tmp_path: Path, sqlite_template: Path) -> None:
+    site = Site(tmp_path / "data", sqlite_template, ftp_max_failed_logins=2, ftp_ban_seconds=2.0)
+    login, password = site.accounts["gates"]
+    try:
+        for _ in range(2):
+            with site.connect() as client, pytest.raises(ftplib.error_perm, match="530"):
+                client.login(login, "wrong")
+        with pytest.raises(ftplib.error_temp, match="421"):
+            site.connect()
+
+        def admitted() -> bool:
+            with contextlib.suppress(ftplib.error_temp), site.connect() as client:
+                return client.login(login, password).startswith("230")
+            return False
+
+        assert eventually(admitted, 20)
+    finally:
+        site.close()
+
+
+# Complete or not there
+
+
+def test_an_upload_is_out_of_sight_until_complete(site: Site) -> None:
+    with site.session() as client, site.session() as other:
+        put(client, "a.csv", b"old")
+        data = start_upload(client, "STOR a.csv", b"new")
+        eventually(lambda: any(site.staging.iterdir()))
+        assert (site.gate / "a.csv").read_bytes() == get(other, "a.csv") == b"old"
+        assert len(listing(other)) == 1
+        data.close()
+        client.voidresp()
+    assert (site.gate / "a.csv").read_bytes() == b"new"
+    assert not any(site.staging.iterdir())
+
+
+@pytest.mark.parametrize("how", ["reset data", "abort", "reset all"])
+def test_an_upload_that_is_broken_off_leaves_what_was(site: Site, how: str) -> None:
+    with site.session() as client:
+        put(client, "a.csv", b"old")
+    client = site.connect()
+    client.login(*site.accounts["gates"])
+    data = start_upload(client, "STOR a.csv", b"new" * 50_000)
+    eventually(lambda: any(path.stat().st_size for path in site.staging.iterdir()))
+    match how:
+        case "reset data":
+            reset(data)
+            with pytest.raises(ftplib.error_temp, match="426"):
+                client.voidresp()
+        case "abort":
+            client.putcmd("ABOR")
+            assert client.getmultiline().startswith("426")
+        case "reset all":
+            client.file.close()
+            reset(client.sock)
+            reset(data)
+    eventually(lambda: not any(site.staging.iterdir()))
+    assert [(entry.path, entry.size) for entry in folders.list_files(site.gate)] == [("a.csv", 3)]
+    data.close()
+    client.close()
+
+
+HALF_AN_UPLOAD = """
+import ftplib, os, sys
+port, login, password, last = sys.argv[1:]
+client = ftplib.FTP()
+client.connect("127.0.0.1", int(port))
+client.login(login, password)
+client.voidcmd("TYPE I")
+data = client.transfercmd("STOR a.csv")
+if last == "control":  # the kernel closes a killed process's connections by number
+    os.dup(client.sock.fileno())
+    os.close(client.sock.fileno())
+data.sendall(b"new" * 50_000)
+print("sent", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("last", ["control", "data"])
+def test_a_killed_client_uploads_nothing(site: Site, last: str) -> None:
+    with site.session() as client:
+        put(client, "a.csv", b"old")
+    command = [sys.executable, "-c", HALF_AN_UPLOAD, str(site.port), *site.accounts["gates"], last]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"sent\n"
+        eventually(lambda: any(path.stat().st_size for path in site.staging.iterdir()))
+        process.kill()
+    eventually(lambda: not any(site.staging.iterdir()))
+    assert [(entry.path, entry.size) for entry in folders.list_files(site.gate)] == [("a.csv", 3)]
+
+
+def test_appending_and_resuming_replace_the_whole(site: Site) -> None:
+    with site.session() as client:
+        put(client, "a.csv", b"12345")
+        client.storbinary("APPE a.csv", io.BytesIO(b"678"))
+        assert get(client, "a.csv") == b"12345678"
+        client.storbinary("STOR a.csv", io.BytesIO(b"X"), rest=2)
+        assert get(client, "a.csv") == b"12X45678"
+        client.storbinary("APPE new.csv", io.BytesIO(b"1"))
+        assert get(client, "new.csv") == b"1"
+        received = io.BytesIO()
+        client.retrbinary("RETR a.csv", received.write, rest=6)
+        assert received.getvalue() == b"78"
+    assert not any(site.staging.iterdir())
+
+
+@pytest.mark.parametrize(("error", "code"), [(28, "452"), (122, "552"), (27, "552"), (5, "426")])
+def test_a_full_disk_is_said_and_leaves_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: int, code: str
+) -> None:
+    for method in ("write", "sync"):
+        with monkeypatch.context() as patch, site.session() as client:
+
+            def fail(*_: object) -> None:
+                raise OSError(error, "no more")
+
+            patch.setattr(Upload, method, fail)
+            with pytest.raises(ftplib.Error, match=code):
+                put(client, "a.csv", b"1")
+    assert folders.list_files(site.gate) == []
+    assert not any(site.staging.iterdir())
+
+
+def test_what_a_killed_server_left_is_removed(tmp_path: Path, sqlite_template: Path) -> None:
+    site = Site(tmp_path / "data", sqlite_template)
+    site.close()
+    (site.staging / "half").write_bytes(b"half")
+    Server(site.services, socket.create_server(("127.0.0.1", 0))).close_all()
+    assert not any(site.staging.iterdir())
+
+
+def test_hooks_hear_of_complete_uploads(site: Site) -> None:
+    heard: list[tuple[str, str, bytes]] = []
+
+    def hook(services: Services, home: str, path: str) -> None:
+        heard.append((home, path, (services.settings.data_dir / home / path).read_bytes()))
+
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    site.server.on_upload = [broken, hook]
+    with site.session() as client, structlog.testing.capture_logs() as logs:
+        client.mkd("d")
+        put(client, "d/a.csv", b"1")
+        assert client.voidcmd("NOOP")
+        data = start_upload(client, "STOR b.csv", b"1" * 100_000)
+        eventually(lambda: any(path.stat().st_size for path in site.staging.iterdir()))
+        reset(data)
+        with pytest.raises(ftplib.error_temp):
+            client.voidresp()
+    assert heard == [("gates/one", "d/a.csv", b"1")]
+    assert [line["path"] for line in logs if line["event"] == "upload hook failed"] == ["d/a.csv"]
+
+
+def test_many_sessions_at_once(site: Site) -> None:
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            with site.session() as client:
+                for turn in range(5):
+                    put(client, f"{number}-{turn}.bin", bytes([number]) * 100_000)
+                    assert get(client, f"{number}-{turn}.bin") == bytes([number]) * 100_000
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len(folders.list_files(site.gate)) == 40
+
+
+# No way out
+
+OUT = ["..", "../secret", "/../secret", "../../secret.key", "/a/../../secret", "./..//../secret", "....//secret",
+       "..\\secret", "%2e%2e/secret", "%2e%2e%2fsecret", "\uff0e\uff0e/secret", "..\u2215secret", "~", "~root",
+       "//etc/passwd", "/etc/passwd", "link", "link/secret", "file", "/proc/self/environ"]  # fmt: skip
+
+
+@pytest.fixture
+def prison(site: Site) -> Site:
+    site.gate.mkdir(parents=True, exist_ok=True)
+    outside = site.gate.parent
+    (outside / "secret").write_bytes(b"secret")
+    (site.gate / "link").symlink_to(outside)
+    (site.gate / "file").symlink_to(outside / "secret")
+    return site
+
+
+@pytest.mark.parametrize("path", OUT)
+def test_no_path_leads_out(prison: Site, path: str) -> None:
+    outside = prison.gate.parent
+    before = sorted(item for item in outside.rglob("*") if not item.is_relative_to(prison.gate))
+    with prison.session() as client:
+        for read in (f"RETR {path}", f"SIZE {path}", f"MDTM {path}"):
+            client.voidcmd("TYPE I")
+            with contextlib.suppress(ftplib.Error):
+                reply = client.sendcmd(read)
+                assert not reply.startswith(("1", "213")), f"{read}: {reply}"
+        for command in (f"LIST {path}", f"NLST {path}", f"MLSD {path}"):
+            with contextlib.suppress(ftplib.Error):
+                assert "secret" not in "\n".join(listing(client, command))
+        for command in (f"CWD {path}", "CDUP"):
+            with contextlib.suppress(ftplib.Error):
+                client.sendcmd(command)
+            assert "one" not in client.pwd()
+        client.cwd("/")
+        for write in (f"MKD {path}/made", f"DELE {path}", f"RMD {path}"):
+            with contextlib.suppress(ftplib.Error):
+                client.sendcmd(write)
+        with contextlib.suppress(ftplib.Error):
+            put(client, path, b"overwritten")
+        put(client, "mine", b"mine")
+        with contextlib.suppress(ftplib.Error):
+            client.rename("mine", path)
+        with contextlib.suppress(ftplib.Error):
+            client.rename(path, "stolen")
+        for item in prison.gate.rglob("*"):
+            assert item.is_symlink() or not item.is_file() or item.read_bytes() != b"secret"
+    assert sorted(item for item in outside.rglob("*") if not item.is_relative_to(prison.gate)) == before
+    assert (outside / "secret").read_bytes() == b"secret"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\x07b", "\x1b[2J", ".entrepot-mine", "é" * 300, "a" * 300])
+@pytest.mark.parametrize("command", ["STOR", "MKD", "CWD", "RNFR", "DELE", "RETR"])
+def test_impossible_names_are_refused_and_the_session_goes_on(site: Site, name: str, command: str) -> None:
+    with site.session() as client:
+        with pytest.raises(ftplib.error_perm, match=r"550|501"):
+            client.voidcmd(f"{command} {name}")
+        put(client, "a.csv", b"1")
+    assert [entry.path for entry in folders.list_dir(site.gate)] == ["a.csv"]
+
+
+def test_commands_that_would_change_times_or_modes_are_unknown(site: Site) -> None:
+    with site.session() as client:
+        put(client, "a.csv", b"1")
+        for command in ("MFMT 20000101000000 a.csv", "SITE CHMOD 777 a.csv", "STOU"):
+            with pytest.raises(ftplib.error_perm, match=r"50\d"):
+                client.voidcmd(command)
+
+
+def test_active_mode_serves_its_own_client_alone(site: Site) -> None:
+    with site.session() as client:
+        client.set_pasv(False)
+        put(client, "a.csv", b"1")
+        with pytest.raises(ftplib.error_perm, match="501"):
+            client.sendport("10.0.0.1", 2000)
+
+
+def test_passive_ports_and_public_host(tmp_path: Path, sqlite_template: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = {"ftp_passive_ports": (port, port), "ftp_public_host": "127.0.0.2"}
+    site = Site(tmp_path / "data", sqlite_template, **settings)
+    try:
+        with site.session() as client:
+            assert client.sendcmd("PASV").partition("(")[2] == f"127,0,0,2,{port // 256},{port % 256})."
+    finally:
+        site.close()
+
+
+def test_a_database_that_does_not_answer_refuses_logins_without_ban(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    def fail(_: Database) -> None:
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    with monkeypatch.context() as patch, site.connect() as client:
+        patch.setattr(Database, "read", fail)
+        with pytest.raises(ftplib.error_perm, match="later"):
+            client.login(*site.accounts["gates"])
+    with site.session():
+        pass
