@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from httpx import Response
+
 from entrepot import jobs
 from entrepot.db import Database
 from entrepot.identity import Organization, Role, User, Vault, keys, users
@@ -91,7 +92,7 @@ def script_runner() -> Iterator[ScriptRunner]:
 
 
 @pytest.fixture
-def door(database: Database, tmp_path: Path, script_runner: ScriptRunner) -> Iterator[Door]:
+def door(database: Database, tmp_path: Path, script_runner: ScriptRunner) -> Door:
     jobs.load(HANDLERS)
     settings = Settings(data_dir=tmp_path / "data", ftp_port=2121)
     settings.data_dir.mkdir()
@@ -111,7 +112,7 @@ def door(database: Database, tmp_path: Path, script_runner: ScriptRunner) -> Ite
         return TestClient(app, base_url=BASE, headers=headers, raise_server_exceptions=False)
 
     clients = {name: client({"authorization": f"Token {token}"}) for name, token in tokens.items()}
-    yield Door(services, openergy.id, script_runner, clients.pop("writer"), clients | {"nobody": client({})})
+    return Door(services, openergy.id, script_runner, clients.pop("writer"), clients | {"nobody": client({})})
 
 
 def _token(session: Any, login: str, organization: Organization, role: Role) -> str:

@@ -12,14 +12,12 @@ from entrepot.server.dialects.ovbp import RESOURCES, errors, specs
 from tests.integration.server.ovbp.conftest import Door
 from tests.integration.server.ovbp.test_ovbp_resources import NO_SUCH, unitcleaner
 
-FUZZ = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 NAMES = sorted({name for spec in vars(specs).values() if isinstance(spec, dict) for name in spec} - {"annotations"})
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([2**31, 2**63, 2**64, -1])
 TEXTS = st.text(max_size=20) | st.sampled_from(
-    [NO_SUCH, "x" * 300, "\0", "1H", "0H", "9" * 30 + "H", "*/5 * * * * *", "a b c d e f", "../..", "Europe/Paris", "run",
-     "2012-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "True", "١٢"]
+    [NO_SUCH, "x" * 300, "\0", "1H", "0H", "9" * 30 + "H", "*/5 * * * * *", "a b c d e f", "../..",
+     "Europe/Paris", "run", "2012-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "True", "١٢"]
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | TEXTS,
@@ -93,7 +91,7 @@ def test_no_body_makes_the_server_fail(door: Door, paths: list[str]) -> None:
 
 def test_no_query_makes_the_server_fail(door: Door, paths: list[str]) -> None:
     names = st.sampled_from(["start", "length", "name", "project", "generator", "resolved", "empty", "organization",
-                             "external_name", "cleaner", "path", "odata", "generator_model", "generator_name"])  # fmt: skip
+                             "external_name", "cleaner", "path", "odata", "generator_name"])  # fmt: skip
 
     @FUZZ
     @given(st.sampled_from(paths), st.dictionaries(names, TEXTS | NUMBERS.map(str), max_size=4))
@@ -104,11 +102,20 @@ def test_no_query_makes_the_server_fail(door: Door, paths: list[str]) -> None:
     ask()
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b'"x"', b"1", b"\xff", b'{"name": "\\ud800"}', b"[" * 5000, b"{}"])
-def test_bodies_that_are_no_objects_are_refused(door: Door, body: bytes) -> None:
-    response = door.client.post("odata/gates/", content=body)
-    assert response.status_code == 400
-    assert response.json().keys() <= {"detail", "project", "name"}
+def test_bodies_that_are_no_objects_are_refused(door: Door) -> None:
+    for body in (
+        b"{",
+        b"[1]",
+        b'"x"',
+        b"1",
+        b"\xff",
+        b'{"name": "\\ud800"}',
+        b"[" * 5000,
+        b"{}",
+    ):
+        response = door.client.post("odata/gates/", content=body)
+        assert response.status_code == 400
+        assert response.json().keys() <= {"detail", "project", "name"}
 
 
 def test_every_field_at_fault_is_named(door: Door) -> None:
@@ -120,17 +127,22 @@ def test_every_field_at_fault_is_named(door: Door) -> None:
     assert door.rows("odata/importers/", project=project) == []
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("crontab", "* * * * *"), ("crontab", "61 * * * * *"), ("root_dir_path", "a/../.."),
-        ("notify_missing_files_nb", 1.5), ("notify_missing_files_nb", True), ("auto_partial_reset", "True"),
-        ("parse_script", ["x"]), ("parse_script", "a\0b"), ("last_imported_path", 5), ("gate", 5), ("gate", {"id": 5}),
-    ],
-)  # fmt: skip
-def test_importers_refuse_what_they_cannot_use(door: Door, field: str, value: object) -> None:
+def test_importers_refuse_what_they_cannot_use(door: Door) -> None:
     importer = door.importer(door.project())
     path = f"odata/importers/{importer['id']}/"
-    response = door.call("PATCH", path, {"comment": "changed", field: value})
-    assert (response.status_code, list(response.json())) == (400, [field])
-    assert door.get(path)["comment"] == "", "nothing is half done"
+    for field, value in (
+        ("crontab", "* * * * *"),
+        ("crontab", "61 * * * * *"),
+        ("root_dir_path", "a/../.."),
+        ("notify_missing_files_nb", 1.5),
+        ("notify_missing_files_nb", True),
+        ("auto_partial_reset", "True"),
+        ("parse_script", ["x"]),
+        ("parse_script", "a\0b"),
+        ("last_imported_path", 5),
+        ("gate", 5),
+        ("gate", {"id": 5}),
+    ):
+        response = door.call("PATCH", path, {"comment": "changed", field: value})
+        assert (response.status_code, list(response.json())) == (400, [field])
+        assert door.get(path)["comment"] == "", "nothing is half done"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from entrepot.pipeline.models import Unitcleaner
 from entrepot.server.dialects.ovbp import RESOURCES
 from tests.integration.server.ovbp.conftest import Door
 
@@ -266,7 +267,7 @@ def test_analyses(door: Door) -> None:
     assert made == made | output
     assert door.rows("odata/analysis_outputs/", analysis=analysis["id"]) == [made]
     sent = {
-        "analysis": analysis["id"], "input_freq": "3H", "output_freq": "3H", "script": "\ndef analyze(df, **tools): ...",
+        "analysis": analysis["id"], "input_freq": "3H", "output_freq": "3H", "script": "\ndef analyze(df): ...",
         "clock": "tzt", "output_timezone": "Europe/Paris", "start_with_first": False, "wait_for_last": False,
         "custom_before_offset": None, "custom_after_offset": None, "before_offset_strict_mode": False,
         "with_tags": False, "wait_offset": "6H", "custom_delay": None, "script_method": "array",
@@ -341,21 +342,40 @@ def test_names_are_unique_per_project_and_kind(door: Door) -> None:
         assert door.patch(f"odata/{kind}/{made['id']}/", {"name": "same"})["name"] == "same"
 
 
-@pytest.mark.parametrize("name", ["a/b\\c", "..", ".hidden", "Ünï 中 🦆", "n" * 300, "%00", "a'b\"c;--"])
-def test_odd_names_are_kept(door: Door, name: str) -> None:
-    project = door.project(name)
-    for kind in ("gates", "importers", "analyses"):
-        assert door.post(f"odata/{kind}/", {"project": project, "name": name, "comment": name})["name"] == name
-        assert len(door.rows(f"odata/{kind}/", project=project, name=name)) == 1
+def test_odd_names_are_kept(door: Door) -> None:
+    for name in (
+        "a/b\\c",
+        "..",
+        ".hidden",
+        "Ünï 中 🦆",
+        "n" * 300,
+        "%00",
+        "a'b\"c;--",
+    ):
+        project = door.project(name)
+        for kind in ("gates", "importers", "analyses"):
+            assert door.post(f"odata/{kind}/", {"project": project, "name": name, "comment": name})["name"] == name
+            assert len(door.rows(f"odata/{kind}/", project=project, name=name)) == 1
 
 
-@pytest.mark.parametrize("name", ["", "  ", "n" * 301, "a\nb", "a\0b", None, 5, True, ["x"], {"id": "x"}])
-def test_names_that_cannot_be_are_refused(door: Door, name: object) -> None:
+def test_names_that_cannot_be_are_refused(door: Door) -> None:
     project = door.project()
-    for kind in ("gates", "importers", "analyses"):
-        response = door.call("POST", f"odata/{kind}/", {"project": project, "name": name, "comment": ""})
-        assert (response.status_code, list(response.json())) == (400, ["name"])
-        assert door.rows(f"odata/{kind}/", project=project) == []
+    for name in (
+        "",
+        "  ",
+        "n" * 301,
+        "a\nb",
+        "a\0b",
+        None,
+        5,
+        True,
+        ["x"],
+        {"id": "x"},
+    ):
+        for kind in ("gates", "importers", "analyses"):
+            response = door.call("POST", f"odata/{kind}/", {"project": project, "name": name, "comment": ""})
+            assert (response.status_code, list(response.json())) == (400, ["name"])
+            assert door.rows(f"odata/{kind}/", project=project) == []
 
 
 def test_lists_are_by_name_or_newest_first(door: Door) -> None:
@@ -370,8 +390,10 @@ def test_lists_are_by_name_or_newest_first(door: Door) -> None:
 def test_450_rows_come_in_pages_of_200(door: Door) -> None:
     project = door.project()
     cleaner = door.cleaner(door.importer(project))
-    for number in range(450):
-        unitcleaner(door, cleaner, f"s{number}")
+    with door.services.database.write() as session:
+        for number in range(450):
+            session.add(Unitcleaner(cleaner_id=cleaner, external_name=f"s{number}", name=f"s{number}"))
+            session.flush()
     pages = [door.rows("odata/unitcleaners/", cleaner=cleaner, start=start, length=200) for start in (0, 200, 400, 600)]
     assert [len(page) for page in pages] == [200, 200, 50, 0]
     names = [row["external_name"] for row in itertools.chain(*pages)]
