@@ -21,7 +21,15 @@ from entrepot.pipeline import dirty
 from entrepot.pipeline.generators import clock_of, enqueue_run, job_key, series_by_name, series_changed
 from entrepot.pipeline.intervals import Interval, merge_intervals, subtract_intervals
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Unitcleaner
-from entrepot.pipeline.reports import RUN_FAILED, payload_of, record_failure, script_limits, spans_of, stamps_of
+from entrepot.pipeline.reports import (
+    MOST_ATTEMPTS,
+    RUN_FAILED,
+    payload_of,
+    record_failure,
+    script_limits,
+    spans_of,
+    stamps_of,
+)
 from entrepot.pipeline.windows import AnalysisSpec, Bounds, Input, analysis_intervals, build_frame, read_range, touched
 from entrepot.scripts import ScriptError
 from entrepot.series import store
@@ -65,7 +73,7 @@ class Block:
     columns: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
 
 
-@jobs.task("analysis.run")
+@jobs.task("analysis.run", max_attempts=MOST_ATTEMPTS)
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Compute what has to be, and write all of it in one transaction with the end of the marks and of the job."""
     requested = bool(payload_of(context).get("requested"))

@@ -18,8 +18,9 @@ from entrepot.pipeline import dirty
 from entrepot.pipeline.cleaning import EVER, Cleaned, CleaningSpec, Extent, Influence, clean, influence
 from entrepot.pipeline.functions import ScriptFunctions
 from entrepot.pipeline.generators import job_key, series_by_name, series_changed
+from entrepot.pipeline.intervals import merge_intervals
 from entrepot.pipeline.models import Cleaner, Unitcleaner
-from entrepot.pipeline.reports import RUN_FAILED, payload_of, record_failure, spans_of
+from entrepot.pipeline.reports import MOST_ATTEMPTS, RUN_FAILED, payload_of, record_failure, spans_of
 from entrepot.scripts import ScriptError
 from entrepot.series import store
 from entrepot.series.models import Series
@@ -61,7 +62,7 @@ class Result:
         return sum(piece.cleaned.times.size for piece in self.pieces)
 
 
-@jobs.task("cleaner.run")
+@jobs.task("cleaner.run", max_attempts=MOST_ATTEMPTS)
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Clean what changed, unit cleaner by unit cleaner in the order of their creation.
 
@@ -190,23 +191,21 @@ def _stretches(
     whole = [Influence(*EVER, *EVER)]
     if everything or raw is None or extent is None:
         return whole
+    spans = merge_intervals(span for found in pending.spans.values() for span in found)
+    if spans[0][0] <= dirty.ALWAYS[0]:
+        return whole
     found: list[Influence] = []
-    for start, stop in (span for spans in pending.spans.values() for span in spans):
-        if start <= dirty.ALWAYS[0]:
-            return whole
+    while spans:
+        start, stop = spans.pop(0)
         last = stop if stop < dirty.ALWAYS[1] else max(extent.last, start) + 1
         before = store.read(session, raw.pk, None, start, limit=1, newest=True).times
         after = store.read(session, raw.pk, last, None, limit=1).times
-        found.append(
-            influence(
-                spec,
-                extent,
-                start,
-                last,
-                int(before[0]) if before.size else None,
-                int(after[0]) if after.size else None,
-            )
-        )
+        if spans and (not after.size or after[0] >= spans[0][0]):
+            # No point between them is as it was: to their neighbours they are one change.
+            spans[0] = (start, spans[0][1])
+            continue
+        neighbours = (int(before[0]) if before.size else None, int(after[0]) if after.size else None)
+        found.append(influence(spec, extent, start, last, *neighbours))
         if found[-1][2:] == EVER:
             return whole
     found.sort(key=lambda stretch: stretch.write_start)

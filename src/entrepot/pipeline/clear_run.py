@@ -22,14 +22,14 @@ from entrepot.pipeline.generators import (
     series_changed,
 )
 from entrepot.pipeline.models import Cleaner, ImportedFile, Importer, Unitcleaner
-from entrepot.pipeline.reports import payload_of
+from entrepot.pipeline.reports import MOST_ATTEMPTS, payload_of
 from entrepot.series import store
 from entrepot.series.clocks import Clock, to_utc
 
 
-@jobs.task("importer.clear")
-@jobs.task("cleaner.clear")
-@jobs.task("analysis.clear")
+@jobs.task("importer.clear", max_attempts=MOST_ATTEMPTS)
+@jobs.task("cleaner.clear", max_attempts=MOST_ATTEMPTS)
+@jobs.task("analysis.clear", max_attempts=MOST_ATTEMPTS)
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Clear a generator in one transaction; a reset then has it run."""
     payload = payload_of(context)

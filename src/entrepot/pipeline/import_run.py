@@ -18,7 +18,7 @@ from entrepot.events import emit, notifications
 from entrepot.pipeline import folders
 from entrepot.pipeline.generators import enqueue_run, raw_changed, series_by_name
 from entrepot.pipeline.models import ImportedFile, Importer, ImporterSeries
-from entrepot.pipeline.reports import RUN_FAILED, payload_of, record_failure, script_limits, stamps_of
+from entrepot.pipeline.reports import MOST_ATTEMPTS, RUN_FAILED, payload_of, record_failure, script_limits, stamps_of
 from entrepot.scripts import ScriptError
 from entrepot.series import store
 
@@ -43,7 +43,7 @@ class ParsedFile:
     again: bool = False
 
 
-@jobs.task("importer.run")
+@jobs.task("importer.run", max_attempts=MOST_ATTEMPTS)
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Import what is new on the gate, file by file in the order of their paths.
 

@@ -17,6 +17,8 @@ from entrepot.scripts import Limits, ScriptError
 from entrepot.settings import Settings
 
 RUN_FAILED = "Run failed"
+#: A run goes on where its last commit ended, so that losing its worker many times does no harm.
+MOST_ATTEMPTS = 50
 
 
 def payload_of(context: jobs.JobContext) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from entrepot import jobs, lineage
 from entrepot.db import Database
-from entrepot.identity import Principal, Role, Vault, keys, projects, users
+from entrepot.identity import Principal, Role, Vault, projects, users
 from entrepot.jobs import testing
 from entrepot.pipeline import actions, analyses, cleaners, gates, importers
 from entrepot.pipeline.generators import find_generator, series_by_name
@@ -36,7 +36,7 @@ class World:
     database: Database
     settings: Settings
     vault: Vault
-    runner: ScriptRunner
+    runner: Any
     principal: Principal
     project: str
     gate: str
@@ -122,18 +122,17 @@ def script_runner() -> Iterator[ScriptRunner]:
         yield runner
 
 
-@pytest.fixture
-def world(database: Database, tmp_path: Path, script_runner: ScriptRunner) -> World:
+def build_world(database: Database, data_dir: Path, runner: Any, name: str = "Openergy") -> World:
+    """Make an organization with a project, a gate, an importer and its cleaner."""
     jobs.load(HANDLERS)
-    settings = Settings(data_dir=tmp_path / "data")
-    settings.data_dir.mkdir()
+    settings = Settings(data_dir=data_dir)
+    settings.data_dir.mkdir(exist_ok=True)
     Vault.create(settings.secret_key_file)
     vault = Vault.open(settings.secret_key_file)
     with database.write() as session:
-        organization = users.create_organization(session, "Openergy")
-        user, _ = users.create_user(session, "ada")
+        organization = users.create_organization(session, name)
+        user, _ = users.create_user(session, f"ada of {name}")
         users.set_member(session, user, organization, Role.ADMIN)
-        keys.create_key(session, user.id, organization.id)
         principal = Principal(user.id, user.login, organization.id, {organization.id: Role.ADMIN})
         project = projects.create_project(session, principal, organization.id, "farm")
         gate = gates.create_gate(session, principal, vault, project.id, "gate")
@@ -141,7 +140,12 @@ def world(database: Database, tmp_path: Path, script_runner: ScriptRunner) -> Wo
             session, principal, {"project": project.id, "name": "scada", "gate": gate.id, "parse_script": CSV_SCRIPT}
         )
         ids = (project.id, gate.id, importer.id, importer.cleaner.id)
-    return World(database, settings, vault, script_runner, principal, *ids)
+    return World(database, settings, vault, runner, principal, *ids)
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path, script_runner: ScriptRunner) -> World:
+    return build_world(database, tmp_path / "data", script_runner)
 
 
 def hours(start: str, count: int, **columns: float) -> pd.DataFrame:

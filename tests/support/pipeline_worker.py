@@ -1,0 +1,49 @@
+"""A worker process for tests that kill it: jobs of the pipeline, scripts run in place so that it starts at once."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from entrepot import jobs
+from entrepot.db import Database
+from entrepot.jobs.worker import Worker
+from entrepot.pipeline import analysis_run, clean_run, clear_run, import_run  # noqa: F401 - they register handlers
+from entrepot.scripts import FileContent, Outcome
+from entrepot.settings import Settings
+
+
+class InPlaceScripts:
+    """Runs trusted scripts in this process, with the interface of a ScriptRunner."""
+
+    def parse(self, source: str, content: bytes, rel_path: str, *_: Any, **__: Any) -> Outcome[pd.DataFrame]:
+        return self._call(source, "parse", FileContent(content), rel_path)
+
+    def analyze(self, source: str, frame: pd.DataFrame, *_: Any, **__: Any) -> Outcome[pd.DataFrame]:
+        return self._call(source, "analyze", frame)
+
+    def map_values(self, source: str, values: np.ndarray, *_: Any, **__: Any) -> Outcome[np.ndarray]:
+        names: dict[str, Any] = {}
+        exec(source, names)
+        return Outcome(np.array([names["fct"](value) for value in values]), "", 0.0, 0)
+
+    def _call(self, source: str, function: str, *arguments: Any) -> Outcome[pd.DataFrame]:
+        names: dict[str, Any] = {}
+        exec(source, names)
+        return Outcome(names[function](*arguments).astype("float64"), "", 0.0, 0)
+
+
+def work(url: str, data_dir: str, lease_seconds: float) -> None:
+    """Do jobs until killed."""
+    import_run._BATCH_SECONDS = 0.0  # a commit for each file: more moments to be killed at
+    database = Database(url)
+    settings = Settings(data_dir=Path(data_dir), job_lease_seconds=lease_seconds)
+    Worker(database, settings, {"scripts": InPlaceScripts()}, concurrency=2).run(threading.Event())
+
+
+def idle(database: Database) -> bool:
+    """Tell whether no job waits or runs."""
+    with database.read() as session:
+        return not jobs.list_(session, statuses=["pending", "running"], limit=1)
