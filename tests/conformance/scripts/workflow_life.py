@@ -33,7 +33,8 @@ notes["update"] = first.update()
 notes["viewed"] = buckets.view({"pipeline": "life", "status": "success"}, {"id": True, "results": True})[0]["results"]
 
 second = Work.withdraw("life", http=http)
-stale = second.model_copy(deep=True)
+stale = Work.from_dict(second.payload)
+stale.http = http
 second.status = "failure"
 second.update()
 notes["failed audit"] = buckets.audit()

@@ -11,23 +11,21 @@ with open(sys.argv[1]) as f:
 WORKSPACE = Path.home() / ".config" / "workflow" / "workspace.yml"
 WORKSPACE.parent.mkdir(parents=True, exist_ok=True)
 SLASH = ARGUMENTS.get("slash", "")
-WORKSPACE.write_text(
-    f"""
-workspace: entrepot
-sites: [local]
-http:
-  baseurls:
-    buckets: {ARGUMENTS["url"]}/workflow/buckets{SLASH}
-    results: ["http://127.0.0.1:9/unreachable", "{ARGUMENTS["url"]}/workflow/results{SLASH}"]
-config:
-  archive:
-    results: true
-    products: [bypass]
-    plots: [bypass]
-    permissions: {{}}
-logging: {{}}
-"""
-)
+BASE = ARGUMENTS["url"] + "/workflow"
+CONTENT = {
+    "workspace": "entrepot",
+    "sites": ["local"],
+    "http": {
+        "baseurls": {
+            "buckets": f"{BASE}/buckets{SLASH}",
+            "results": ["http://127.0.0.1:9/unreachable", f"{BASE}/results{SLASH}"],
+        }
+    },
+    "config": {"archive": {"results": True, "products": ["bypass"], "plots": ["bypass"], "permissions": {}}},
+    "logging": {},
+}
+# JSON is YAML too.
+WORKSPACE.write_text(json.dumps(CONTENT))
 os.environ["WORKFLOW_HTTP_TOKEN"] = ARGUMENTS["token"]
 os.environ["COLUMNS"] = "200"
 

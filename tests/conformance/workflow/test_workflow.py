@@ -1,11 +1,16 @@
-"""The published workflow.core against a live server: the document's methods, the life of works, the commands."""
+"""The published workflow.core against a live server, and our own surface with it: methods, life of works, commands."""
 
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conformance.runner import run_script
+from tests.conformance.runner import SCRIPTS, run_script
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.conformance
@@ -13,12 +18,36 @@ pytestmark = pytest.mark.conformance
 P = "header-localization"
 
 
+Run = Callable[..., Any]
+
+
 def _run(server: ServerProcess, name: str, folder: Path, **arguments: Any) -> Any:
     return run_script("workflow", name, folder, {"url": server.url, "token": server.token, **arguments})
 
 
-def test_every_method_of_the_document(shared_server: ServerProcess, tmp_path: Path) -> None:
-    notes = _run(shared_server, "workflow_results", tmp_path)
+def _run_ours(server: ServerProcess, name: str, folder: Path, **arguments: Any) -> Any:
+    """Run a script with nothing but its imports changed."""
+    script = (SCRIPTS / f"{name}.py").read_text()
+    script = re.sub(r"^from workflow\.\S+ import", "from entrepot.client.workflow import", script, flags=re.MULTILINE)
+    script = script.replace("from requests import HTTPError", "from httpx import HTTPStatusError as HTTPError")
+    (folder / "script.py").write_text(script)
+    (folder / "given.json").write_text(json.dumps({"url": server.url, "token": server.token, **arguments}))
+    run = subprocess.run(
+        [sys.executable, "script.py", "given.json", "taken.json"],
+        cwd=folder, env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(SCRIPTS)},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    return json.loads((folder / "taken.json").read_text())
+
+
+@pytest.fixture(params=[_run, _run_ours], ids=["published", "ours"])
+def run(request: pytest.FixtureRequest) -> Run:
+    return request.param  # type: ignore[no-any-return]
+
+
+def test_every_method_of_the_document(shared_server: ServerProcess, tmp_path: Path, run: Run) -> None:
+    notes = run(shared_server, "workflow_results", tmp_path)
     assert notes["version"]
     assert notes["empty"] == {}
     assert notes["assertion"] == "work.status must be 'success' or 'failure'"
@@ -50,9 +79,8 @@ def test_every_method_of_the_document(shared_server: ServerProcess, tmp_path: Pa
     assert notes["left"] == {}
 
 
-@pytest.mark.parametrize("slash", ["", "/"])
-def test_the_life_of_works(shared_server: ServerProcess, tmp_path: Path, slash: str) -> None:
-    notes = _run(shared_server, "workflow_life", tmp_path, slash=slash)
+def test_the_life_of_works(shared_server: ServerProcess, tmp_path: Path, run: Run) -> None:
+    notes = run(shared_server, "workflow_life", tmp_path, slash="/")
     zero = {"total": 0, "queued": 0, "running": 0, "success": 0, "failure": 0}
     assert notes["info"] == ["client", "server"]
     assert notes["empty"] == [None, zero, []]

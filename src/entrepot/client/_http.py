@@ -1,0 +1,75 @@
+"""What the client surfaces share over HTTP: one connection with its address, credentials and patience."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+
+class Connection:
+    """An HTTP connection to a base address.
+
+    Parameters
+    ----------
+    base_url
+        Address, without a slash at its end, to which paths are added.
+    headers
+        Sent with each request.
+    auth
+        Login and password for Basic authentication.
+    timeout
+        Seconds until a request without an answer is given up; None: never.
+    transport
+        In place of the network, for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = 60.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._client = httpx.Client(headers=headers, auth=auth, timeout=timeout, transport=transport)
+
+    def request(
+        self, method: str, path: str, *, params: Any = None, body: Any = None, timeout: float | None = None
+    ) -> httpx.Response:
+        """Return the answer to a request, whose body is sent as JSON.
+
+        Raises
+        ------
+        httpx.HTTPStatusError
+            The answer is an error; its message says what the server said.
+        httpx.TransportError
+            There is no answer.
+        """
+        # Not httpx's own encoder, which refuses some of what servers return.
+        content = None if body is None else json.dumps(body, ensure_ascii=True).encode()
+        headers = {} if content is None else {"content-type": "application/json"}
+        patience: Any = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
+        url = f"{self.base_url}{path}"
+        response = self._client.request(method, url, params=params, content=content, headers=headers, timeout=patience)
+        if response.is_error:
+            raise httpx.HTTPStatusError(_message(response), request=response.request, response=response)
+        return response
+
+    def json(self, method: str, path: str, **options: Any) -> Any:
+        """Return the JSON value with which a request is answered."""
+        return self.request(method, path, **options).json()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        said = response.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        said = response.reason_phrase
+    return f"{response.status_code}: {said} ({response.request.method} {response.request.url.copy_with(query=None)})"
