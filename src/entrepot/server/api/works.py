@@ -1,0 +1,252 @@
+"""Works: the queue at ``/works``, the archive at ``/archive``.
+
+Plain endpoints rather than typed ones: documents go through as they are, integers of any size included.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from entrepot.errors import InvalidInput
+from entrepot.server.endpoint import Call, Endpoint
+from entrepot.works import archive, audit, queue
+from entrepot.works import document as documents
+from entrepot.works.document import Document
+from entrepot.works.withdraw import withdraw
+
+_LONGEST_LEASE = 3600.0
+
+
+def deposit(call: Call) -> dict[str, Any]:
+    """Queue works, all or none, and return their ids; those that are given are kept."""
+    return {"ids": queue.deposit(call.session, call.principal, _works(call), keep_ids=True)}
+
+
+def take(call: Call) -> Response:
+    """Withdraw up to ``limit`` works that match ``query``.
+
+    With ``lease_seconds`` they are given up unless a heartbeat comes in time.
+    """
+    fields = _fields(call)
+    lease = _number(fields, "lease_seconds", None)
+    limit = _number(fields, "limit", 1)
+    assert limit is not None
+    return _answer(
+        withdraw(call.session, call.principal, _query(fields), limit=int(limit), lease_seconds=lease),
+    )
+
+
+def heartbeat(call: Call) -> Response:
+    """Keep a withdrawn work for another ``lease_seconds``; 409 when it is no longer the caller's."""
+    fields = _fields(call)
+    attempt, lease = _number(fields, "attempt", 0), _number(fields, "lease_seconds", 60.0)
+    assert attempt is not None
+    assert lease is not None
+    queue.heartbeat(call.session, call.principal, call.path["work_id"], int(attempt), min(lease, _LONGEST_LEASE))
+    return Response(status_code=204)
+
+
+def update(call: Call) -> dict[str, bool]:
+    """Replace works by id; ``updated`` is false when one is unknown or was withdrawn again since."""
+    return {"updated": queue.update_documents(call.session, call.principal, _works(call))}
+
+
+def view(call: Call) -> Response:
+    """Return works that match, oldest deposits first unless ``sort`` says otherwise."""
+    fields = _fields(call)
+    return _answer(queue.view(call.session, call.principal, _query(fields), fields.get("projection"), **_page(fields)))
+
+
+def get(call: Call) -> Response:
+    """Return a work."""
+    return _answer(queue.get(call.session, call.principal, call.path["work_id"]))
+
+
+def count(call: Call) -> dict[str, int]:
+    """Return how many works match."""
+    return {"count": queue.count(call.session, call.principal, _query(_fields(call)))}
+
+
+def explain(call: Call) -> dict[str, Any]:
+    """Return what of a query the database decides, and by what."""
+    return queue.explain(call.session, call.principal, _query(_fields(call)))
+
+
+def status(call: Call) -> dict[str, int]:
+    """Return how many works there are, in all and by status, of one pipeline or of all."""
+    return queue.status(call.session, call.principal, call.query.get("pipeline"))
+
+
+def pipelines(call: Call) -> list[str]:
+    """Return the pipelines that have works."""
+    return queue.pipelines(call.session, call.principal)
+
+
+def retry(call: Call) -> dict[str, int]:
+    """Queue failed works again, with all their attempts: those of ``ids``, or those that match ``query``."""
+    fields = _fields(call)
+    ids = _ids(fields) if "ids" in fields else _matching(call, {"$and": [_query(fields), {"status": "failure"}]})
+    return {"requeued": queue.retry(call.session, call.principal, ids)}
+
+
+def delete(call: Call) -> dict[str, int]:
+    """Delete the works of ``ids``, or those that match ``query``."""
+    fields = _fields(call)
+    if "ids" in fields:
+        return {"deleted": queue.delete_ids(call.session, call.principal, _ids(fields))}
+    return {"deleted": queue.delete_matching(call.session, call.principal, _required_query(fields))}
+
+
+def recover(call: Call) -> dict[str, int]:
+    """Try failed works again and fail those whose workers are lost, as the server does by itself."""
+    call.principal.require("write")
+    organization_id = call.principal.organization_id
+    requeued = audit.requeue(call.session, organization_id)
+    return {"requeued": requeued, "expired": audit.expire(call.session, organization_id)}
+
+
+def archive_deposit(call: Call) -> dict[str, Any]:
+    """Archive finished works, all or none, and return their ids."""
+    return {"ids": archive.deposit(call.session, call.principal, _works(call))}
+
+
+def archive_update(call: Call) -> Response:
+    """Replace archived works, all or none."""
+    archive.update_documents(call.session, call.principal, _works(call))
+    return Response(status_code=204)
+
+
+def archive_view(call: Call) -> Response:
+    """Return archived works that match, the newest id first unless ``sort`` says otherwise."""
+    fields = _fields(call)
+    found = archive.view(call.session, call.principal, _query(fields), fields.get("projection"), **_page(fields))
+    return _answer(found)
+
+
+def archive_count(call: Call) -> dict[str, int]:
+    """Return how many archived works match."""
+    return {"count": archive.count(call.session, call.principal, _query(_fields(call)))}
+
+
+def archive_explain(call: Call) -> dict[str, Any]:
+    """Return what of a query the database decides, and by what."""
+    return archive.explain(call.session, call.principal, _query(_fields(call)))
+
+
+def archive_status(call: Call) -> dict[str, int]:
+    """Return how many archived works each pipeline has."""
+    return archive.status(call.session, call.principal)
+
+
+def archive_lock(call: Call) -> dict[str, int]:
+    """Lock the works of ``pipeline`` and ``ids``, and return how many were not."""
+    fields = _fields(call)
+    return {"locked": archive.lock(call.session, call.principal, _pipeline(fields), _ids(fields))}
+
+
+def archive_unlock(call: Call) -> dict[str, int]:
+    """Unlock the works of ``pipeline`` and ``ids``, and return how many were locked."""
+    fields = _fields(call)
+    return {"unlocked": archive.unlock(call.session, call.principal, _pipeline(fields), _ids(fields))}
+
+
+def archive_delete(call: Call) -> dict[str, int]:
+    """Delete the works of ``pipeline`` and ``ids``, or those that match ``query``; none when one is locked."""
+    fields = _fields(call)
+    if "ids" in fields:
+        found = archive.delete_ids(call.session, call.principal, _pipeline(fields), _ids(fields))
+        return {"deleted": found}
+    return {"deleted": archive.delete_matching(call.session, call.principal, _required_query(fields))}
+
+
+def _endpoint(method: str, path: str, handler: Any, *, reads: bool = False) -> Endpoint:
+    return Endpoint(method, f"/api/v1{path}", handler, "works", "read" if reads else "write", write=not reads)
+
+
+ENDPOINTS = [
+    _endpoint("POST", "/works", deposit),
+    _endpoint("PUT", "/works", update),
+    _endpoint("POST", "/works/withdraw", take),
+    _endpoint("POST", "/works/view", view, reads=True),
+    _endpoint("POST", "/works/count", count, reads=True),
+    _endpoint("POST", "/works/explain", explain, reads=True),
+    _endpoint("GET", "/works/status", status, reads=True),
+    _endpoint("GET", "/works/pipelines", pipelines, reads=True),
+    _endpoint("POST", "/works/retry", retry),
+    _endpoint("POST", "/works/delete", delete),
+    _endpoint("POST", "/works/audit", recover),
+    _endpoint("GET", "/works/{work_id}", get, reads=True),
+    _endpoint("POST", "/works/{work_id}/heartbeat", heartbeat),
+    _endpoint("POST", "/archive", archive_deposit),
+    _endpoint("PUT", "/archive", archive_update),
+    _endpoint("POST", "/archive/view", archive_view, reads=True),
+    _endpoint("POST", "/archive/count", archive_count, reads=True),
+    _endpoint("POST", "/archive/explain", archive_explain, reads=True),
+    _endpoint("GET", "/archive/status", archive_status, reads=True),
+    _endpoint("POST", "/archive/lock", archive_lock),
+    _endpoint("POST", "/archive/unlock", archive_unlock),
+    _endpoint("POST", "/archive/delete", archive_delete),
+]
+
+
+def _works(call: Call) -> list[Document]:
+    return documents.documents_of(documents.loads(call.body or b"null"))
+
+
+def _fields(call: Call) -> dict[str, Any]:
+    fields = documents.loads(call.body) if call.body.strip() else {}
+    if not isinstance(fields, dict):
+        raise InvalidInput("The body must be an object.")
+    return fields
+
+
+def _answer(value: Any) -> Response:
+    return Response(documents.dumps(value), media_type="application/json")
+
+
+def _query(fields: dict[str, Any]) -> Any:
+    query = fields.get("query")
+    return {} if query is None else query
+
+
+def _required_query(fields: dict[str, Any]) -> Any:
+    # Deleting everything must be said, not left out.
+    if fields.get("query") is None:
+        raise InvalidInput.field("query", "is required where no ids are given")
+    return fields["query"]
+
+
+def _matching(call: Call, query: Any) -> list[str]:
+    return [work["id"] for work in queue.view(call.session, call.principal, query, {"id": True})]
+
+
+def _ids(fields: dict[str, Any]) -> Sequence[str]:
+    ids = fields.get("ids")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise InvalidInput.field("ids", "must be an array of strings")
+    return ids
+
+
+def _pipeline(fields: dict[str, Any]) -> str:
+    pipeline = fields.get("pipeline")
+    if not isinstance(pipeline, str):
+        raise InvalidInput.field("pipeline", "must be a string")
+    return pipeline
+
+
+def _page(fields: dict[str, Any]) -> dict[str, Any]:
+    skip, limit = _number(fields, "skip", 0), _number(fields, "limit", 100)
+    sort = fields.get("sort") or []
+    if not isinstance(sort, list) or not all(isinstance(one, list) and len(one) == 2 for one in sort):
+        raise InvalidInput.field("sort", 'must be an array of pairs, e.g. ["creation", -1]')
+    return {"skip": int(skip or 0), "limit": int(limit or 0) or None, "sort": [tuple(one) for one in sort]}
+
+
+def _number(fields: dict[str, Any], name: str, default: float | None) -> float | None:
+    value = fields.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 2**53:
+        raise InvalidInput.field(name, "must be a number that is not negative")
+    return value

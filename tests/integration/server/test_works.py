@@ -1,0 +1,106 @@
+"""Works in the native API."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entrepot.db import Database
+from entrepot.identity import keys, users
+from entrepot.identity.models import Role
+from entrepot.server.app import create_app
+from entrepot.server.services import Services
+from entrepot.settings import Settings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it would rather have a successor of httpx
+    from starlette.testclient import TestClient
+
+W, A = "/api/v1/works", "/api/v1/archive"
+
+
+@pytest.fixture
+def client(database: Database, tmp_path: Path) -> Iterator[TestClient]:
+    with database.write() as session:
+        organization = users.create_organization(session, "Lab")
+        user, _ = users.create_user(session, "me", "a long password")
+        users.set_member(session, user, organization, Role.WRITER)
+        _, token = keys.create_key(session, user.id, organization.id)
+        _, narrow = keys.create_key(session, user.id, organization.id, scopes=["works:read"])
+    with TestClient(create_app(Services(Settings(data_dir=tmp_path), database))) as client:
+        client.headers["authorization"] = f"Bearer {token}"
+        client.headers["x-narrow"] = narrow
+        yield client
+
+
+def _post(client: TestClient, path: str, body: Any, status: int = 200) -> Any:
+    answer = client.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json() if answer.content else None
+
+
+def _work(pipeline: str = "p", **fields: Any) -> dict[str, Any]:
+    return {"pipeline": pipeline, "site": "local", "user": "me", **fields}
+
+
+def test_the_queue(client: TestClient) -> None:
+    given = [_work(id="a" * 24, priority=1, parameters={"big": 2**70}), _work(tags=["t"])]
+    ids = _post(client, W, given)["ids"]
+    assert ids[0] == "a" * 24
+    assert _post(client, W, [_work(id="a" * 24)], 409)["error"] == "conflict"
+    taken = _post(client, f"{W}/withdraw", {"query": {"pipeline": "p"}, "limit": 5, "lease_seconds": 60})
+    assert [one["id"] for one in taken] == [ids[1], ids[0]]
+    assert taken[1]["parameters"]["big"] == 2**70
+    _post(client, f"{W}/{ids[0]}/heartbeat", {"attempt": 1, "lease_seconds": 0}, 204)
+    _post(client, f"{W}/{ids[1]}/heartbeat", {"attempt": 2}, 409)
+    assert _post(client, f"{W}/audit", {}) == {"requeued": 0, "expired": 1}
+    assert client.put(W, json=[{**taken[0], "status": "failure", "attempt": 2}]).json() == {"updated": True}
+    assert client.put(W, json=[{**taken[0], "status": "success"}]).json() == {"updated": False}
+    assert client.get(f"{W}/status", params={"pipeline": "p"}).json()["failure"] == 2
+    assert client.get(f"{W}/pipelines").json() == ["p"]
+    assert _post(client, f"{W}/retry", {"query": {"tags": "t"}}) == {"requeued": 1}
+    assert client.get(f"{W}/{ids[1]}").json()["status"] == "queued"
+    assert client.get(f"{W}/unknown").status_code == 404
+    by_id = {"query": {}, "projection": {"id": 1}, "sort": [["id", -1]], "limit": 1}
+    assert _post(client, f"{W}/view", by_id) == [{"id": max(ids)}]
+    assert _post(client, f"{W}/count", {"query": {"status": {"$ne": "queued"}}}) == {"count": 1}
+    assert _post(client, f"{W}/explain", {"query": {"tags": "t"}})["exact"]
+    assert "query" in _post(client, f"{W}/delete", {}, 400)["fields"]
+    assert _post(client, f"{W}/delete", {"ids": ids[:1]}) == {"deleted": 1}
+    assert _post(client, f"{W}/delete", {"query": {}}) == {"deleted": 1}
+
+
+def test_the_archive(client: TestClient) -> None:
+    given = [_work(id=one, status="success", results={"n": number}) for number, one in enumerate("abc")]
+    assert _post(client, A, given) == {"ids": ["a", "b", "c"]}
+    assert client.get(f"{A}/status").json() == {"p": 3}
+    assert _post(client, f"{A}/lock", {"pipeline": "p", "ids": ["a", "b"]}) == {"locked": 2}
+    for path, body in (("delete", {"pipeline": "p", "ids": ["c", "a"]}), ("delete", {"query": {"results.n": 1}})):
+        assert _post(client, f"{A}/{path}", body, 409)["error"] == "locked"
+    refused = client.put(A, json=[{**given[2], "tags": ["x"]}, {**given[0], "tags": ["x"]}])
+    assert (refused.status_code, refused.json()["error"]) == (409, "locked")
+    assert _post(client, f"{A}/count", {"query": {"tags": "x"}}) == {"count": 0}
+    assert client.put(A, json=[{**given[2], "tags": ["x"]}]).status_code == 204
+    found = _post(client, f"{A}/view", {"query": {"results.n": {"$gte": 1}}, "projection": {"id": 1}})
+    assert found == [{"id": "c"}, {"id": "b"}]
+    assert _post(client, f"{A}/explain", {"query": {"results.n": 1}})["conditions"]
+    assert _post(client, f"{A}/unlock", {"pipeline": "p", "ids": ["a", "b"]}) == {"unlocked": 2}
+    assert _post(client, f"{A}/delete", {"query": {"pipeline": "p"}}) == {"deleted": 3}
+
+
+def test_bad_input_is_named_and_rights_are_asked_for(client: TestClient) -> None:
+    for path, body, name in (
+        (f"{W}/withdraw", {"limit": -1}, "limit"), (f"{W}/withdraw", {"limit": 5000}, "limit"),
+        (f"{W}/view", {"sort": ["id"]}, "sort"), (f"{W}/view", {"sort": [["nothing", 1]]}, "sort"),
+        (f"{W}/retry", {"ids": "a"}, "ids"), (f"{A}/lock", {"ids": []}, "pipeline"),
+        (f"{A}/view", {"query": {"$where": "1"}}, "$where"),
+    ):  # fmt: skip
+        assert name in _post(client, path, body, 400)["fields"]
+    _post(client, W, None, 400)
+    _post(client, f"{W}/view", [], 400)
+    client.headers["authorization"] = f"Bearer {client.headers['x-narrow']}"
+    assert _post(client, f"{W}/view", {}) == []
+    _post(client, f"{W}/withdraw", {}, 403)
+    _post(client, f"{A}/lock", {"pipeline": "p", "ids": []}, 403)
