@@ -3,6 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from entrepot.db import advisory_lock
 from entrepot.errors import Conflict, NotFound
 from entrepot.identity.models import Organization, Project
 from entrepot.identity.principal import Principal, Right
@@ -72,6 +73,7 @@ def list_projects(
 
 
 def _require_free(session: Session, organization_id: str, name: str) -> None:
+    advisory_lock(session, "project", organization_id, name)  # two who want it at once take turns
     taken = select(Project.id).where(Project.organization_id == organization_id, Project.name == name)
     if session.scalar(taken):
         raise Conflict(f"A project named {name!r} exists in this organization.")

@@ -8,6 +8,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from entrepot.db import advisory_lock
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity.models import Membership, Organization, Role, User
 
@@ -33,6 +34,7 @@ def check_name(name: object, field: str = "name") -> str:
 def create_organization(session: Session, name: str, comment: str = "") -> Organization:
     """Create an organization; its name is unique on the server."""
     name = check_name(name)
+    advisory_lock(session, "organization", name)
     if session.scalar(select(Organization.id).where(Organization.name == name)):
         raise Conflict(f"An organization named {name!r} exists.")
     organization = Organization(name=name, comment=comment)
@@ -62,6 +64,7 @@ def create_user(session: Session, login: str, password: str | None = None, email
     login = check_name(login, "login")
     if ":" in login:
         raise InvalidInput.field("login", "This may not contain a colon.")
+    advisory_lock(session, "user", login)
     if session.scalar(select(User.id).where(User.login == login)):
         raise Conflict(f"A user named {login!r} exists.")
     password = password if password is not None else secrets.token_urlsafe(15)

@@ -38,6 +38,7 @@ def write_points(call: Call) -> dict[str, int]:
     ``time`` and ``value``, as CSV or an Arrow stream by its content type. Times are microseconds since 1970 or
     timestamps; those without a zone are UTC. Values that are null or NaN are no points.
     """
+    call.principal.require("write")
     batch = _parse_body(call)
     rows = {row.id: row for row in call.session.scalars(select(Series).where(Series.id.in_(list(batch))))}
     for series_id in batch:

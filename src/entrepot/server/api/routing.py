@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -25,8 +25,20 @@ class Unit:
     request: Request
 
 
+@dataclass(frozen=True)
+class Access:
+    """What the caller's key must be scoped to; whoever walks the routes reads it off the endpoint."""
+
+    area: str
+    right: Right
+    access: str = "member"
+
+
 class NativeRouter(APIRouter):
     """A router whose endpoints take a :class:`Unit` first and run in a thread of their own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(prefix="/api/v1", **options)
 
     def serve(
         self,
@@ -42,10 +54,14 @@ class NativeRouter(APIRouter):
         """Register an endpoint, with what its caller's key must be scoped to."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            def admit(request: Request) -> None:
+                # As a dependency it comes before anything of the request is looked at.
+                request.state.principal = authenticate(request, area, right)
+
             @functools.wraps(function)
             def endpoint(request: Request, **arguments: Any) -> Any:
                 services: Services = request.app.state.services
-                principal = authenticate(request, area, right)
+                principal: Principal = request.state.principal
                 writing = write if write is not None else method != "GET"
                 with services.database.write() if writing else services.database.read() as session:
                     return function(Unit(services, principal, session, request), **arguments)
@@ -59,11 +75,13 @@ class NativeRouter(APIRouter):
             endpoint.__annotations__ = {p.name: p.annotation for p in (request, *parameters)}
             response_class = options.pop("response_class", None)
             extra = {"response_class": response_class} if response_class else {}
+            endpoint.entrepot = Access(area, right)  # type: ignore[attr-defined]
             self.add_api_route(
                 path,
                 endpoint,
                 methods=[method],
                 status_code=status,
+                dependencies=[Depends(admit)],
                 response_model=None if _is_response(signature.return_annotation) else signature.return_annotation,
                 **extra,
                 **options,
