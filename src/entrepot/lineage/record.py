@@ -1,9 +1,9 @@
 """Recording runs, and answering where a result came from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.orm import Session
 
 from entrepot.db import now
@@ -75,6 +75,13 @@ def made(
 ) -> None:
     """Record that the run made a result, for series an interval of it."""
     _link(session, "out", run_id, kind, result_id, start, stop, detail)
+
+
+def made_many(session: Session, run_id: str, kind: str, results: Mapping[str, dict[str, Any]]) -> None:
+    """Record that the run made many results, each with its detail."""
+    common = {"run_id": run_id, "direction": "out", "kind": kind}
+    if results:
+        session.execute(insert(Link), [common | {"result_id": id_, "detail": d} for id_, d in results.items()])
 
 
 def forget(session: Session, kind: str, result_ids: Iterable[str]) -> None:
