@@ -1,0 +1,283 @@
+"""Filters in Django's words, such as ``analysis__model_definition__title__icontains=belwind``, compiled to SQL.
+
+Paths are resolved by the table of entities below. What SQL cannot say the same on every database (JSON, vectors,
+ignoring case, regular expressions) becomes a :class:`Check`, done in Python over the columns that it needs.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, bindparam, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from entrepot.errors import InvalidInput
+from entrepot.rows.lookups import LOOKUPS, PARTS, Kind, Lookup, operands, parse_instant
+from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
+from entrepot.rows.vectors import unpack
+
+_MISSING = object()
+#: Most related records that a check may choose; more would not fit into a statement.
+_RELATED_MOST = 50_000
+_CHUNK = 2000
+_FROM, _TO = "additional_data__timestamp_from", "additional_data__timestamp_to"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column that can be asked about; `decode` makes a JSON value of what is stored."""
+
+    column: Any
+    kind: Kind
+    decode: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What can be asked about a table: fields, relations (by foreign key), and other names for paths."""
+
+    model: type[Any]
+    fields: Mapping[str, Field]
+    relations: Mapping[str, tuple[InstrumentedAttribute[Any], "Entity"]] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A condition that Python answers from the values of some columns."""
+
+    columns: tuple[Any, ...]
+    passes: Callable[..., bool]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a record must be: SQL conditions, and checks on those that meet them."""
+
+    model: type[Any]
+    where: Sequence[ColumnElement[bool]]
+    checks: Sequence[Check] = ()
+
+
+def _entity(model: type[Any], texts: str, /, *, json: str = "additional_data", **others: Kind) -> Entity:
+    fields = {"id": Field(model.id, "integer")}
+    fields |= {name: Field(getattr(model, name), "text") for name in texts.split()}
+    fields |= {name: Field(getattr(model, name), kind) for name, kind in others.items()}
+    fields |= {name: Field(getattr(model, name), "json", orjson.loads) for name in json.split()}
+    return Entity(model, fields, aliases={"pk": ("id",)})
+
+
+def _related(entity: Entity, relations: Mapping[str, tuple[Any, Entity]], **aliases: str) -> Entity:
+    keys = {f"{name}_id": Field(key, "integer") for name, (key, _) in relations.items()}
+    paths = {name: tuple(path.split("__")) for name, path in aliases.items()}
+    return Entity(entity.model, {**entity.fields, **keys}, relations, {**entity.aliases, **paths})
+
+
+SITES = _entity(Site, "title slug description", active="flag")
+LOCATIONS = _related(
+    _entity(Location, "title slug description", northing="number", easting="number", elevation="number"),
+    {"projectsite": (Location.site_id, SITES)},
+    site="projectsite",
+    projectsite_name="projectsite__title",
+)
+MODEL_DEFINITIONS = _related(
+    _entity(ModelDefinition, "title description"),
+    # The original has projects between the two; here a project is its site.
+    {"project": (ModelDefinition.site_id, _related(SITES, {"projectsite": (Site.id, SITES)}))},
+    site="project",
+)
+ANALYSES = _related(
+    _entity(RowAnalysis, "name source_type source description user slug", timestamp="instant", locked="flag"),
+    {
+        "model_definition": (RowAnalysis.model_definition_id, MODEL_DEFINITIONS),
+        "location": (RowAnalysis.location_id, LOCATIONS),
+    },
+    project="model_definition__project",
+)
+_ROWS = _entity(
+    Row,
+    "short_description description slug name_col1 name_col2 name_col3 units_col1 units_col2 units_col3",
+    json="additional_data related_object",
+    locked="flag",
+)
+_VECTORS = {
+    name: Field(getattr(Row, name), "json", lambda stored: unpack(stored).tolist())
+    for name in ("value_col1", "value_col2", "value_col3")
+}
+ROWS = _related(
+    Entity(Row, {**_ROWS.fields, **_VECTORS}, aliases=_ROWS.aliases),
+    {
+        "analysis": (Row.analysis_id, ANALYSES),
+        "site": (Row.site_id, SITES),
+        "location": (Row.location_id, LOCATIONS),
+    },
+    model_definition="analysis__model_definition",
+    model_definition_id="analysis__model_definition__id",
+    project="analysis__model_definition__project",
+    timestamp="analysis__timestamp",
+)
+
+
+def compile_filter(
+    session: Session, entity: Entity, organization_id: str, parameters: Iterable[tuple[str, str]]
+) -> Filter:
+    """Return the filter that parameters ask for: all of them; of a repeated one, any value.
+
+    Raises
+    ------
+    InvalidInput
+        Names the parameter that is unknown or whose value is not of its field's kind.
+    """
+    asked: dict[str, list[str]] = {}
+    for name, text in parameters:
+        asked.setdefault(name, []).append(text)
+    conditions: list[ColumnElement[bool] | Check] = []
+    if entity is ROWS and (window := _window(asked.pop(_FROM, []), asked.pop(_TO, []))):
+        conditions.append(window)
+    for name, texts in asked.items():
+        conditions.append(_condition(session, entity, name.split("__"), texts, name))
+    return Filter(
+        entity.model,
+        [entity.model.organization_id == organization_id, *(c for c in conditions if not isinstance(c, Check))],
+        [condition for condition in conditions if isinstance(condition, Check)],
+    )
+
+
+def find(session: Session, columns: Sequence[Any], filter_: Filter, order_by: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield the columns of the records that a filter lets pass, in order, in lists of some thousands."""
+    query = select(*columns).order_by(*order_by)
+    if not filter_.checks:
+        result = session.execute(query.where(*filter_.where).execution_options(yield_per=_CHUNK))
+        yield from result.partitions()
+        return
+    ids = list(_passing(session, filter_, order_by))
+    for start in range(0, len(ids), _CHUNK):
+        yield session.execute(query.where(_one_of(filter_.model.id, ids[start : start + _CHUNK]))).all()
+
+
+def _passing(session: Session, filter_: Filter, order_by: Sequence[Any] = ()) -> Iterator[int]:
+    columns = [column for check in filter_.checks for column in check.columns]
+    query = select(filter_.model.id, *columns).where(*filter_.where).order_by(*order_by)
+    for id_, *values in session.execute(query.execution_options(yield_per=_CHUNK)):
+        rest = iter(values)
+        if all(check.passes(*(next(rest) for _ in check.columns)) for check in filter_.checks):
+            yield id_
+
+
+def _one_of(column: Any, ids: Sequence[int]) -> Any:
+    # Written out: a statement may have more numbers than parameters.
+    return column.in_(bindparam(None, ids, expanding=True, literal_execute=True))
+
+
+def _condition(
+    session: Session, entity: Entity, path: Sequence[str], texts: Sequence[str], name: str
+) -> ColumnElement[bool] | Check:
+    head, *rest = path
+    if head in entity.aliases:
+        return _condition(session, entity, [*entity.aliases[head], *rest], texts, name)
+    if head in entity.fields:
+        return _on_field(entity.fields[head], rest, texts, name)
+    if head not in entity.relations:
+        raise InvalidInput.field(name, "Unknown filter.")
+    key, target = entity.relations[head]
+    if rest and rest[0] in ("id", "pk"):
+        return _on_field(Field(key, "integer"), rest[1:], texts, name)
+    if not rest or rest[0] in LOOKUPS:
+        return _on_field(Field(key, "integer"), rest, texts, name)
+    condition = _condition(session, target, rest, texts, name)
+    if isinstance(condition, Check):
+        ids = list(_passing(session, Filter(target.model, (), (condition,))))
+        if len(ids) > _RELATED_MOST:
+            raise InvalidInput.field(name, f"This matches more than {_RELATED_MOST} records.")
+        found: ColumnElement[bool] = _one_of(key, ids)
+    else:
+        found = key.in_(select(target.model.id).where(condition).correlate(None))
+    if rest[-1] == "isnull" and any(operands(LOOKUPS["isnull"], "flag", texts)):
+        return or_(key.is_(None), found)
+    return found
+
+
+def _on_field(field_: Field, rest: Sequence[str], texts: Sequence[str], name: str) -> ColumnElement[bool] | Check:
+    *steps, last = rest or ["exact"]
+    if last not in LOOKUPS:
+        steps, last = [*steps, last], "exact"
+    lookup, kind, part = LOOKUPS[last], field_.kind, None
+    if kind == "json":
+        return _on_json(field_, lookup, steps, _operands(lookup, kind, texts, name))
+    if kind == "instant" and steps and steps[0] in PARTS:
+        kind, part = PARTS[steps.pop(0)]
+    if steps or kind not in lookup.kinds:
+        raise InvalidInput.field(name, f"Unknown lookup {'__'.join(rest)!r}.")
+    given = _operands(lookup, kind, texts, name)
+    if lookup.sql is not None and part is None and (kind == "text" or lookup.operand != "text"):
+        return or_(*[lookup.sql(field_.column, one) for one in given])
+
+    def passes(stored: Any) -> bool:
+        if stored is None:
+            return last == "isnull" and True in given
+        value = part(stored) if part else stored
+        return any(lookup.test(value, one) for one in given)
+
+    return Check((field_.column,), passes)
+
+
+def _on_json(field_: Field, lookup: Lookup, keys: Sequence[str], given: Sequence[Any]) -> Check:
+    decode = field_.decode
+    assert decode is not None
+
+    def passes(stored: Any) -> bool:
+        value = _MISSING if stored is None else _at(decode(stored), keys)
+        if value is _MISSING:
+            return lookup.operand == "flag" and True in given
+        return any(lookup.json(value, one) for one in given)
+
+    return Check((field_.column,), passes)
+
+
+def _at(value: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdecimal() and int(key[:9]) < len(value):
+            value = value[int(key[:9])]
+        elif isinstance(value, list) and key == "len":
+            value = len(value)
+        else:
+            return _MISSING
+    return value
+
+
+def _operands(lookup: Lookup, kind: Kind, texts: Sequence[str], name: str) -> list[Any]:
+    try:
+        return operands(lookup, kind, texts)
+    except ValueError as error:
+        raise InvalidInput.field(name, str(error)) from None
+
+
+def _window(starts: Sequence[str], stops: Sequence[str]) -> Check | None:
+    """Return the check of a window of time: on the epochs of a row that has some, else on its analysis' timestamp."""
+    if not starts and not stops:
+        return None
+    start, stop = (_bound(texts, name) for texts, name in ((starts, _FROM), (stops, _TO)))
+    instant = select(RowAnalysis.timestamp).where(RowAnalysis.id == Row.analysis_id).scalar_subquery()
+
+    def passes(name: str, packed: bytes, timestamp: datetime) -> bool:
+        if name != "timestamp":
+            return (start is None or timestamp >= start) and (stop is None or timestamp <= stop)
+        seconds = unpack(packed)
+        after = seconds >= (start.timestamp() if start else float("-inf"))
+        before = seconds <= (stop.timestamp() if stop else float("inf"))
+        return bool((after & before).any())
+
+    return Check((Row.name_col1, Row.value_col1, instant), passes)
+
+
+def _bound(texts: Sequence[str], name: str) -> datetime | None:
+    if not texts:
+        return None
+    try:
+        return parse_instant(texts[-1]).astimezone(UTC)
+    except ValueError as error:
+        raise InvalidInput.field(name, str(error)) from None

@@ -1,0 +1,92 @@
+"""What writing to these tables has in common: ids given out in advance, turns, slugs, events and lineage."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Text, column, func, select, table
+from sqlalchemy.orm import Session
+
+from entrepot import lineage
+from entrepot.db import Base, advisory_lock, new_id
+from entrepot.events.log import emit_many
+from entrepot.identity import Principal
+
+_NOT_WORD = re.compile(r"[^\w\s-]")
+_SEPARATORS = re.compile(r"[-\s]+")
+
+
+def take_turns(session: Session, model: type[Base]) -> None:
+    """Make those who add to a table take turns, so that a check for what exists holds until the end."""
+    advisory_lock(session, "rows", model.__tablename__)
+
+
+def hold_analyses(session: Session, analysis_ids: Collection[int]) -> None:
+    """Make those who write rows of an analysis take turns, until the transaction ends."""
+    for analysis_id in sorted(analysis_ids):  # in one order, lest two wait for each other
+        advisory_lock(session, "rows of", analysis_id)
+
+
+def new_ids(session: Session, model: type[Any], count: int) -> list[int]:
+    """Return ids that nothing has or had, rising."""
+    name = model.__tablename__
+    if session.get_bind().dialect.name == "postgresql":
+        sequence = func.pg_get_serial_sequence(name, "id", type_=Text())
+        query = select(func.nextval(sequence)).select_from(func.generate_series(1, count))
+        return sorted(session.scalars(query))
+    sequences = table("sqlite_sequence", column("name"), column("seq"))
+    last = session.scalar(select(sequences.c.seq).where(sequences.c.name == name)) or 0
+    return list(range(last + 1, last + count + 1))
+
+
+def id_was_given(session: Session, model: type[Any], id_: int) -> None:
+    """Keep the ids that will be given out ahead of one that was chosen by a caller."""
+    if session.get_bind().dialect.name == "postgresql":
+        sequence = func.pg_get_serial_sequence(model.__tablename__, "id", type_=Text())
+        session.execute(select(func.setval(sequence, func.greatest(id_, func.nextval(sequence)))))
+
+
+def slugify(value: str) -> str:
+    """Return a text in lower-case words of ASCII, joined by hyphens."""
+    ascii_ = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
+    return _SEPARATORS.sub("-", _NOT_WORD.sub("", ascii_.lower())).strip("-_")
+
+
+def announce(
+    session: Session, principal: Principal, type_: str, action: str, objects: Mapping[int, dict[str, Any]]
+) -> None:
+    """Write an event for each object, by id, with its data."""
+    emit_many(
+        session,
+        type_,
+        action,
+        {str(id_): data for id_, data in objects.items()},
+        organization_id=principal.organization_id,
+        user_id=principal.user_id or None,
+    )
+
+
+def record_made(
+    session: Session, principal: Principal, rows: Mapping[int, Mapping[str, Any]], run_id: str | None
+) -> None:
+    """Record that a run made rows, each with its detail; without a run, that the caller's upload did."""
+    if not rows:
+        return
+    if run_id is None:
+        run_id = new_id()
+        lineage.begin_run(
+            session,
+            run_id,
+            "upload",
+            principal.key_id or principal.login,
+            organization_id=principal.organization_id,
+            user_id=principal.user_id or None,
+        )
+        lineage.end_run(session, run_id, "finished", {"rows": len(rows)})
+    lineage.made_many(session, run_id, "row", {str(id_): dict(detail) for id_, detail in rows.items()})
+
+
+def chunks(ids: Sequence[int], size: int = 2000) -> list[Sequence[int]]:
+    """Return the ids in lists that fit into a statement."""
+    return [ids[start : start + size] for start in range(0, len(ids), size)]

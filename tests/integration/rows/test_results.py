@@ -1,0 +1,265 @@
+"""Creating, matching, changing, deleting and locking rows."""
+
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from entrepot import lineage
+from entrepot.errors import Forbidden, InvalidInput, Locked, NotFound
+from entrepot.events import Event
+from entrepot.identity import Principal, Role
+from entrepot.lineage import Link
+from entrepot.rows import Row, analyses, results
+from entrepot.rows.checks import InvalidRows
+from entrepot.rows.vectors import unpack
+from tests.integration.rows.conftest import Farm, make_principal
+
+
+def stored_count(farm: Farm) -> int:
+    with farm.read() as (session, _):
+        return int(session.scalar(select(func.count()).select_from(Row)) or 0)
+
+
+def test_many_rows_come_back_in_the_order_given_with_ids_that_rise(farm: Farm) -> None:
+    with farm.write() as (session, principal):
+        made = results.create_many(session, principal, [farm.row(f"row {n}") for n in (3, 1, 2)])
+    assert [row["short_description"] for row in made] == ["row 3", "row 1", "row 2"]
+    assert [row["id"] for row in made] == sorted({row["id"] for row in made})
+    assert made[0]["slug"] == f"belwind_bba01_lifetimedesignfrequencies_{farm.analysis}_row-3_{made[0]['id']}"
+    with farm.read() as (session, principal):
+        assert [results.get(session, principal, row["id"]) for row in made] == made
+
+
+def test_ids_of_deleted_rows_do_not_come_back(farm: Farm) -> None:
+    with farm.write() as (session, principal):
+        first = results.create(session, principal, farm.row())
+        results.remove(session, principal, [first["id"]])
+    with farm.write() as (session, principal):
+        assert results.create(session, principal, farm.row())["id"] > first["id"]
+
+
+BAD_ROWS: list[tuple[dict[str, Any], dict[str, list[str]]]] = [
+    ({"value_col2": [1.0]}, {"value_col2": ["All value columns must have the same length."]}),
+    ({"value_col1": []}, {"value_col1": ["This list may not be empty."]}),
+    ({"value_col1": [1, True, 2]}, {"value_col1": ["Item 1: a valid number is required."]}),
+    ({"value_col1": [1, None, 2]}, {"value_col1": ["Item 1: a valid number is required."]}),
+    ({"value_col1": [1, 2, float("inf")]}, {"value_col1": ["Item 2: the number must be finite."]}),
+    ({"value_col1": [1, float("nan"), 2]}, {"value_col1": ["Item 1: the number must be finite."]}),
+    ({"value_col1": "1"}, {"value_col1": ['Expected a list of items but got type "str".']}),
+    ({"value_col1": ...}, {"value_col1": ["This field is required."]}),
+    ({"name_col1": None}, {"name_col1": ["This field may not be null."]}),
+    ({"name_col1": " "}, {"name_col1": ["This field may not be blank."]}),
+    ({"short_description": "a\0b"}, {"short_description": ["Null characters are not allowed."]}),
+    (
+        {"value_col3": [1, 2, 3]},
+        {"name_col3": ["This field is required."], "units_col3": ["This field is required."]},
+    ),
+    ({"name_col3": "x"}, {"name_col3": ["This must be null where value_col3 is."]}),
+    (
+        {"value_col3": [1], "name_col3": "x", "units_col3": ""},
+        {"value_col3": ["All value columns must have the same length."]},
+    ),
+    (
+        {"related_object": {"type": "shm.sensor"}},
+        {"related_object": ["Expected an object with exactly type and id."]},
+    ),
+    ({"additional_data": []}, {"additional_data": ["Expected an object but got type list."]}),
+    ({"analysis": 999}, {"analysis": ['Invalid pk "999" - object does not exist.']}),
+    ({"site": 999}, {"site": ['Invalid pk "999" - object does not exist.']}),
+    ({"location": "x"}, {"location": ["Incorrect type. Expected pk value, received str."]}),
+    (
+        {"location": None, "additional_data": {"result_scope": "location"}},
+        {"location": ["This is required by the result_scope 'location'."]},
+    ),
+]
+
+
+def test_a_bad_row_is_refused_by_row_and_field_and_leaves_nothing(farm: Farm) -> None:
+    for fields, errors in BAD_ROWS:
+        rows = [farm.row(f"row {n}") for n in range(50)]
+        rows[17] = farm.row("bad", **fields)
+        for verb in (results.create_many, results.upsert_many):
+            with pytest.raises(InvalidInput) as refused, farm.write() as (session, principal):
+                verb(session, principal, rows)
+            assert isinstance(refused.value, InvalidRows)
+            assert refused.value.rows == {17: errors}
+            assert set(refused.value.fields) == {f"17.{name}" for name in errors}
+    assert stored_count(farm) == 0
+
+
+def test_both_site_and_location_may_be_null_and_a_third_vector_empty(farm: Farm) -> None:
+    with farm.write() as (session, principal):
+        row = results.create(session, principal, farm.row(site=None, location=None, value_col3=[]))
+    assert (row["site_id"], row["location_id"], row["value_col3"]) == (None, None, None)
+
+
+def test_create_or_update_matches_within_the_analysis_and_says_what_it_did(farm: Farm) -> None:
+    with farm.write() as (session, principal):
+        first = results.create(session, principal, farm.row("a", description="kept"))
+    with farm.write() as (session, principal):
+        rows, summary = results.upsert_many(
+            session,
+            principal,
+            [farm.row("b"), {"analysis": farm.analysis, "short_description": "a", "value_col2": [7.0, 8.0, 9.0]}],
+        )
+    assert [(one["short_description"], one["action"]) for one in summary] == [("b", "created"), ("a", "updated")]
+    assert summary[1]["result_id"] == first["id"]
+    assert unpack(rows[1]["value_col2"]).tolist() == [7.0, 8.0, 9.0]
+    with farm.read() as (session, principal):
+        again = results.get(session, principal, first["id"])
+    assert again["description"] == "kept"
+    assert again == rows[1]
+
+
+def test_create_or_update_twice_changes_nothing_the_second_time(farm: Farm) -> None:
+    payloads = [farm.row(f"row {n}") for n in range(5)]
+    outcomes = []
+    for _ in range(2):
+        with farm.write() as (session, principal):
+            outcomes.append(results.upsert_many(session, principal, payloads))
+        with farm.read() as (session, _):
+            events = session.scalar(select(func.count()).where(Event.type == "row"))
+    (first, created), (second, updated) = outcomes
+    assert first == second
+    assert {one["action"] for one in created} == {"created"}
+    assert {one["action"] for one in updated} == {"updated"}
+    assert events == 5
+
+
+def test_ambiguous_matches_are_refused(farm: Farm) -> None:
+    with farm.write() as (session, principal):
+        results.create_many(session, principal, [farm.row("twice"), farm.row("twice"), farm.row("once")])
+    for payloads in ([farm.row("twice")], [farm.row("new"), farm.row("new")]):
+        with pytest.raises(InvalidInput, match="short_description"), farm.write() as (session, principal):
+            results.upsert_many(session, principal, payloads)
+    with farm.write() as (session, principal):
+        results.upsert_many(session, principal, [farm.row("once")])
+    assert stored_count(farm) == 3
+
+
+def test_a_bulk_request_repeated_row_by_row_doubles_nothing(farm: Farm) -> None:
+    payloads = [farm.row("a"), farm.row("a"), farm.row("b")]
+    with farm.write() as (session, principal):
+        made = results.create_many(session, principal, payloads)
+    repeated = []
+    for payload in payloads:
+        with farm.write() as (session, principal):
+            repeated.append(results.create(session, principal, payload)["id"])
+    assert sorted(repeated) == [row["id"] for row in made]
+    with farm.write() as (session, principal):  # sent once more than before, it is another row
+        assert results.create(session, principal, farm.row("b"))["id"] > max(repeated)
+    with farm.write() as (session, principal):  # not the same row
+        results.create(session, principal, farm.row("a", description="other"))
+    assert stored_count(farm) == 5
+
+
+def test_a_patch_checks_the_merged_row(farm: Farm) -> None:
+    third = {"value_col3": [1, 2, 3], "name_col3": "x", "units_col3": "m"}
+    with farm.write() as (session, principal):
+        row = results.create(session, principal, farm.row(**third, additional_data={"b": 1, "a": 2.0}))
+    with pytest.raises(InvalidRows) as refused, farm.write() as (session, principal):
+        results.patch(session, principal, row["id"], {"value_col1": [1, 2], "value_col2": [1, 2]})
+    assert refused.value.rows[0] == {"value_col3": ["All value columns must have the same length."]}
+    cleared = dict.fromkeys(third) | {"value_col1": [1, 2], "value_col2": [1, 2], "location": 436, "slug": "mine"}
+    with farm.write() as (session, principal):
+        changed = results.patch(session, principal, row["id"], cleared)
+    assert (changed["value_col3"], changed["location_id"], changed["slug"]) == (None, 436, row["slug"])
+    assert changed["additional_data"] == '{"b":1,"a":2.0}'
+
+
+def test_locked_rows_and_rows_of_locked_analyses_do_not_change(farm: Farm) -> None:
+    with farm.write() as (session, principal):
+        row = results.create(session, principal, farm.row())
+        assert results.set_locked(session, principal, [row["id"]], locked=True) == 1
+        assert results.set_locked(session, principal, [row["id"]], locked=True) == 0
+    verbs: list[Any] = [
+        lambda session, principal: results.patch(session, principal, row["id"], {"description": "x"}),
+        lambda session, principal: results.upsert_many(session, principal, [farm.row(description="x")]),
+        lambda session, principal: results.remove(session, principal, [row["id"]]),
+        lambda session, principal: analyses.remove(session, principal, farm.analysis),
+    ]
+    for verb in verbs:
+        with pytest.raises(Locked), farm.write() as (session, principal):
+            verb(session, principal)
+    with farm.write() as (session, principal):
+        results.set_locked(session, principal, [row["id"]], locked=False)
+        analyses.set_locked(session, principal, farm.analysis, locked=True)
+    verbs.append(lambda session, principal: results.create(session, principal, farm.row("new")))
+    verbs.append(lambda session, principal: analyses.patch(session, principal, farm.analysis, {"description": "x"}))
+    for verb in verbs:
+        with pytest.raises(Locked), farm.write() as (session, principal):
+            verb(session, principal)
+    with farm.write() as (session, principal):
+        analyses.set_locked(session, principal, farm.analysis, locked=False)
+        verbs[0](session, principal)
+
+
+def test_events_and_lineage_go_with_the_rows(farm: Farm) -> None:
+    with farm.write() as (session, principal):
+        lineage.begin_run(session, "run-1", "analysis", "x", organization_id=principal.organization_id)
+        lineage.read(session, "run-1", "series", "s-1", 0, 10)
+        by_run, uploaded = (
+            results.create_many(session, principal, [farm.row("a")], run_id="run-1")[0],
+            results.create(session, principal, farm.row("b")),
+        )
+    with farm.read() as (session, _):
+        (explained,) = lineage.explain(session, "row", str(by_run["id"]))
+        assert (explained["run"], explained["inputs"][0]["id"]) == ("run-1", "s-1")
+        (explained,) = lineage.explain(session, "row", str(uploaded["id"]))
+        assert explained["generator"] == {"kind": "upload", "id": "ada"}
+        events = session.execute(select(Event.action, Event.object_id).where(Event.type == "row")).all()
+        assert events == [("created", str(by_run["id"])), ("created", str(uploaded["id"]))]
+    with farm.write() as (session, principal):
+        results.remove(session, principal, [by_run["id"]])
+    with farm.read() as (session, _):
+        assert session.scalars(select(Link.result_id).where(Link.kind == "row")).all() == [str(uploaded["id"])]
+
+
+def test_strangers_see_nothing_and_readers_write_nothing(farm: Farm) -> None:
+    with farm.write() as (session, principal):
+        row = results.create(session, principal, farm.row())
+    stranger = make_principal(farm.database, "Others")
+    with farm.database.write() as session:
+        for verb in (
+            results.get,
+            lambda s, p, i: results.remove(s, p, [i]),
+            lambda s, p, i: results.patch(s, p, i, {}),
+        ):
+            with pytest.raises(NotFound):
+                verb(session, stranger, row["id"])
+        with pytest.raises(InvalidRows):
+            results.create(session, stranger, farm.row())
+    own = farm.principal.organization_id
+    reader = Principal("", "eve", own, {own: Role.READER})
+    with farm.database.write() as session, pytest.raises(Forbidden):
+        results.create(session, reader, farm.row())
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(data=st.data())
+def test_any_valid_row_round_trips_to_the_bit(farm: Farm, data: st.DataObject) -> None:
+    length = data.draw(st.integers(1, 8))
+    vectors = [data.draw(st.lists(FINITE, min_size=length, max_size=length)) for _ in range(3)]
+    fields: dict[str, Any] = {"value_col1": vectors[0], "value_col2": vectors[1]}
+    if data.draw(st.booleans()):
+        fields |= {"value_col3": vectors[2], "name_col3": "third", "units_col3": data.draw(TEXT)}
+    fields["description"] = data.draw(st.none() | TEXT)
+    fields["units_col1"] = data.draw(TEXT)
+    with farm.write() as (session, principal):
+        id_ = results.create(session, principal, farm.row(**fields))["id"]
+    with farm.read() as (session, principal):
+        row = results.get(session, principal, id_)
+    for name in ("value_col1", "value_col2", "value_col3"):
+        sent = fields.get(name)
+        assert row[name] == (None if sent is None else struct.pack(f"<{length}d", *sent))
+    assert (row["description"], row["units_col1"]) == (fields["description"], fields["units_col1"])
