@@ -1,0 +1,96 @@
+"""Sites, locations and model definitions."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sqlalchemy import select
+
+from entrepot.rows import places
+from entrepot.rows.models import Location, ModelDefinition, Site
+from entrepot.rows.places import LOCATION, MODEL_DEFINITION, SITE, Place, Stored
+from entrepot.server.dialects.owi import render
+from entrepot.server.dialects.owi.listing import listed
+from entrepot.server.endpoint import Call, Endpoint, Json
+
+Record = dict[str, Any]
+
+
+def _titles(call: Call) -> dict[int, str]:
+    query = select(Site.id, Site.title).where(Site.organization_id == call.principal.organization_id)
+    return dict(call.session.execute(query).all())
+
+
+def _record(call: Call, place: Place, stored: Stored) -> Record:
+    if place is SITE:
+        return render.site(stored)
+    if place is MODEL_DEFINITION:
+        return render.model_definition(stored)
+    return render.location(stored, _titles(call)[stored["site_id"]])
+
+
+def _sites(call: Call) -> Any:
+    return listed(call, SITE.entity, render.site, [Site.id], {"projectsite": "title"})
+
+
+def _locations(call: Call) -> Any:
+    titles = _titles(call)
+    return listed(
+        call,
+        LOCATION.entity,
+        lambda stored: render.location(stored, titles[stored["site_id"]]),
+        [Location.title, Location.id],
+        {"projectsite": "projectsite__title", "site": "projectsite__title", "assetlocation": "title"},
+        # The client repeats its own argument here while it asks for one location at a time.
+        frozenset({"assetlocations"}),
+    )
+
+
+def _model_definitions(call: Call) -> Any:
+    return listed(
+        call,
+        MODEL_DEFINITION.entity,
+        render.model_definition,
+        [ModelDefinition.id],
+        {"site": "project__title", "projectsite": "project__title"},
+    )
+
+
+def _create(call: Call, place: Place) -> Any:
+    """Create one of an object, or all of an array."""
+    make = partial(places.create, call.session, call.principal, place)
+    if isinstance(call.json, list):
+        return [_record(call, place, make(payload)) for payload in call.json]
+    return _record(call, place, make(call.json))
+
+
+def _get(call: Call, place: Place) -> Record:
+    return _record(call, place, places.get(call.session, call.principal, place, int(call.path["id"])))
+
+
+def _patch(call: Call, place: Place) -> Record:
+    stored = places.patch(call.session, call.principal, place, int(call.path["id"]), call.json)
+    return _record(call, place, stored)
+
+
+def _remove(call: Call, place: Place) -> Json:
+    places.remove(call.session, call.principal, place, int(call.path["id"]))
+    return Json({})
+
+
+def _endpoints(path: str, place: Place, list_: Callable[[Call], Any]) -> list[Endpoint]:
+    detail = f"{path}/{{id:int}}"
+    return [
+        Endpoint("GET", path, list_, "rows", "read"),
+        Endpoint("POST", path, partial(_create, place=place), "rows", "write", status=201),
+        Endpoint("GET", detail, partial(_get, place=place), "rows", "read"),
+        Endpoint("PATCH", detail, partial(_patch, place=place), "rows", "write"),
+        Endpoint("DELETE", detail, partial(_remove, place=place), "rows", "admin"),
+    ]
+
+
+ENDPOINTS = (
+    *_endpoints("/locations/projectsites", SITE, _sites),
+    *_endpoints("/locations/assetlocations", LOCATION, _locations),
+    *_endpoints("/geometry/routes/modeldefinitions", MODEL_DEFINITION, _model_definitions),
+)

@@ -1,0 +1,106 @@
+"""Stored columns as the records of this dialect: every key, null when unset, in the original's order."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from entrepot.rows.vectors import unpack
+
+Stored = Mapping[str, Any]
+_VISIBILITY: dict[str, Any] = {"visibility": "usergroup", "visibility_groups": []}
+
+
+def instant(value: datetime) -> str:
+    """Return an instant in UTC with ``Z``, with a fraction only when there is one."""
+    return value.isoformat().replace("+00:00", "Z")
+
+
+def json(text: str | None) -> orjson.Fragment | None:
+    """Return JSON as it came in."""
+    return None if text is None else orjson.Fragment(text)
+
+
+def row(stored: Stored) -> dict[str, Any]:
+    """Return the record of a row."""
+    third = stored["value_col3"]
+    return {
+        "id": stored["id"],
+        "name_col1": stored["name_col1"],
+        "name_col2": stored["name_col2"],
+        "name_col3": stored["name_col3"],
+        "units_col1": stored["units_col1"],
+        "units_col2": stored["units_col2"],
+        "units_col3": stored["units_col3"],
+        "value_col1": unpack(stored["value_col1"]),
+        "value_col2": unpack(stored["value_col2"]),
+        "value_col3": None if third is None else unpack(third),
+        "analysis": stored["analysis_id"],
+        "site": stored["site_id"],
+        "location": stored["location_id"],
+        "short_description": stored["short_description"],
+        "description": stored["description"],
+        "related_object": json(stored["related_object"]),
+        "additional_data": json(stored["additional_data"]),
+        "slug": stored["slug"],
+        **_VISIBILITY,
+    }
+
+
+def analysis(stored: Stored) -> dict[str, Any]:
+    """Return the record of an analysis."""
+    return {
+        "id": stored["id"],
+        "name": stored["name"],
+        "model_definition": stored["model_definition_id"],
+        "location": stored["location_id"],
+        "source_type": stored["source_type"],
+        "source": stored["source"],
+        "description": stored["description"],
+        "user": stored["user"],
+        "timestamp": instant(stored["timestamp"]),
+        "additional_data": json(stored["additional_data"]),
+        "slug": stored["slug"],
+        **_VISIBILITY,
+    }
+
+
+def site(stored: Stored) -> dict[str, Any]:
+    """Return the record of a site."""
+    return {
+        "id": stored["id"],
+        "title": stored["title"],
+        "slug": stored["slug"],
+        "description": stored["description"],
+        "active": stored["active"],
+        "visibility": _VISIBILITY["visibility"],
+        "additional_data": json(stored["additional_data"]),
+    }
+
+
+def location(stored: Stored, site_title: str) -> dict[str, Any]:
+    """Return the record of a location."""
+    return {
+        "id": stored["id"],
+        "title": stored["title"],
+        "projectsite": stored["site_id"],
+        "projectsite_name": site_title,
+        "slug": stored["slug"],
+        "northing": stored["northing"],
+        "easting": stored["easting"],
+        "elevation": stored["elevation"],
+        "description": stored["description"],
+        "additional_data": json(stored["additional_data"]),
+    }
+
+
+def model_definition(stored: Stored) -> dict[str, Any]:
+    """Return the record of a model definition."""
+    return {
+        "id": stored["id"],
+        "title": stored["title"],
+        "project": stored["site_id"],
+        "description": stored["description"],
+        "additional_data": json(stored["additional_data"]),
+    }

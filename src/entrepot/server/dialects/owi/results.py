@@ -1,0 +1,94 @@
+"""Analyses and their rows."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from entrepot.errors import InvalidInput
+from entrepot.rows import analyses, results
+from entrepot.rows.filters import ANALYSES, ROWS
+from entrepot.rows.models import Row, RowAnalysis
+from entrepot.server.dialects.owi import render
+from entrepot.server.dialects.owi.errors import of_one
+from entrepot.server.dialects.owi.listing import listed
+from entrepot.server.endpoint import Call, Endpoint, Json
+
+Record = dict[str, Any]
+_ANALYSIS, _RESULT = "/results/routes/analysis", "/results/routes/result"
+
+
+def _many(call: Call) -> list[Any]:
+    if not isinstance(call.json, list):
+        raise InvalidInput.field(
+            "non_field_errors", f'Expected a list of items but got type "{type(call.json).__name__}".'
+        )
+    return call.json
+
+
+def _list_analyses(call: Call) -> Response:
+    return listed(call, ANALYSES, render.analysis, [RowAnalysis.id])
+
+
+def _create_analysis(call: Call) -> Record:
+    return render.analysis(analyses.create(call.session, call.principal, call.json))
+
+
+def _get_analysis(call: Call) -> Record:
+    return render.analysis(analyses.get(call.session, call.principal, int(call.path["id"])))
+
+
+def _patch_analysis(call: Call) -> Record:
+    return render.analysis(analyses.patch(call.session, call.principal, int(call.path["id"]), call.json))
+
+
+def _remove_analysis(call: Call) -> Json:
+    analyses.remove(call.session, call.principal, int(call.path["id"]))
+    return Json({})
+
+
+def _list_results(call: Call) -> Response:
+    return listed(call, ROWS, render.row, [Row.short_description, Row.id])
+
+
+@of_one
+def _create_result(call: Call) -> Record:
+    return render.row(results.create(call.session, call.principal, call.json))
+
+
+def _create_results(call: Call) -> list[Record]:
+    return [render.row(row) for row in results.create_many(call.session, call.principal, _many(call))]
+
+
+def _upsert_results(call: Call) -> Record:
+    rows, summary = results.upsert_many(call.session, call.principal, _many(call))
+    return {"data": [render.row(row) for row in rows], "summary": summary}
+
+
+def _get_result(call: Call) -> Record:
+    return render.row(results.get(call.session, call.principal, int(call.path["id"])))
+
+
+@of_one
+def _patch_result(call: Call) -> Record:
+    return render.row(results.patch(call.session, call.principal, int(call.path["id"]), call.json))
+
+
+def _remove_result(call: Call) -> Json:
+    results.remove(call.session, call.principal, [int(call.path["id"])])
+    return Json({})
+
+
+ENDPOINTS = (
+    Endpoint("GET", _ANALYSIS, _list_analyses, "rows", "read"),
+    Endpoint("POST", _ANALYSIS, _create_analysis, "rows", "write", status=201),
+    Endpoint("GET", f"{_ANALYSIS}/{{id:int}}", _get_analysis, "rows", "read"),
+    Endpoint("PATCH", f"{_ANALYSIS}/{{id:int}}", _patch_analysis, "rows", "write"),
+    Endpoint("DELETE", f"{_ANALYSIS}/{{id:int}}", _remove_analysis, "rows", "admin"),
+    Endpoint("GET", _RESULT, _list_results, "rows", "read"),
+    Endpoint("POST", _RESULT, _create_result, "rows", "write", status=201),
+    Endpoint("POST", f"{_RESULT}/bulk", _create_results, "rows", "write", status=201),
+    Endpoint("PUT", f"{_RESULT}/bulk", _upsert_results, "rows", "write"),
+    Endpoint("GET", f"{_RESULT}/{{id:int}}", _get_result, "rows", "read"),
+    Endpoint("PATCH", f"{_RESULT}/{{id:int}}", _patch_result, "rows", "write"),
+    Endpoint("DELETE", f"{_RESULT}/{{id:int}}", _remove_result, "rows", "write"),
+)

@@ -1,0 +1,277 @@
+"""The OWI door: addresses, credentials, records, errors."""
+
+import base64
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entrepot.db import Database
+from entrepot.identity import Role, User, keys, users
+from entrepot.server.app import create_app
+from entrepot.server.services import Services
+from entrepot.settings import Settings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it would rather have a successor of httpx
+    from starlette.testclient import TestClient
+
+PASSWORD = "correct horse"
+ROOT = "http://testserver/owi/api/v1"
+ROW_KEYS = [
+    "id", "name_col1", "name_col2", "name_col3", "units_col1", "units_col2", "units_col3", "value_col1", "value_col2",
+    "value_col3", "analysis", "site", "location", "short_description", "description", "related_object",
+    "additional_data", "slug", "visibility", "visibility_groups",
+]  # fmt: skip
+ANALYSIS_KEYS = [
+    "id", "name", "model_definition", "location", "source_type", "source", "description", "user", "timestamp",
+    "additional_data", "slug", "visibility", "visibility_groups",
+]  # fmt: skip
+
+
+@dataclass
+class Door:
+    clients: dict[str, TestClient]
+
+    def call(self, method: str, path: str, body: Any = None, *, by: str = "writer", **params: Any) -> tuple[int, Any]:
+        response = self.clients[by].request(
+            method, f"{ROOT}{path}", json=body, params=params or None, follow_redirects=False
+        )
+        return response.status_code, response.json()
+
+    def get(self, path: str, **params: Any) -> Any:
+        status, body = self.call("GET", path, **params)
+        assert status == 200, body
+        return body
+
+    def post(self, path: str, body: Any) -> Any:
+        status, answer = self.call("POST", path, body)
+        assert status == 201, answer
+        return answer
+
+    def row(self, analysis: int, short: str = "BBA01 - FA1", /, **fields: Any) -> dict[str, Any]:
+        return {
+            "analysis": analysis, "site": 35, "location": 435,
+            "name_col1": "reference_index", "name_col2": "FA1", "units_col1": "index", "units_col2": "Hz",
+            "value_col1": [0.0, 1.0, 2.0], "value_col2": [0.3406, 0.333, 0.3254], "short_description": short,
+        } | fields  # fmt: skip
+
+
+@pytest.fixture
+def door(database: Database, tmp_path: Path) -> Door:
+    settings = Settings(data_dir=tmp_path)
+    headers: dict[str, dict[str, str]] = {"nobody": {}, "wrong": {"authorization": "Token wrong"}}
+    with database.write() as session:
+        own, other = (users.create_organization(session, name) for name in ("Openergy", "Others"))
+        for login, organization, role in (
+            ("admin", own, Role.ADMIN),
+            ("writer", own, Role.WRITER),
+            ("reader", own, Role.READER),
+            ("stranger", other, Role.ADMIN),
+        ):
+            user = User(login=login, password_hash=users.hash_password(PASSWORD) if login == "writer" else "")
+            session.add(user)
+            session.flush()
+            users.set_member(session, user, organization, role)
+            headers[login] = {"authorization": f"Token {keys.create_key(session, user.id, organization.id)[1]}"}
+    headers["basic"] = {"authorization": f"Basic {base64.b64encode(f'writer:{PASSWORD}'.encode()).decode()}"}
+    app = create_app(Services(settings, database))
+    door = Door({name: TestClient(app, headers=one, raise_server_exceptions=False) for name, one in headers.items()})
+    door.post("/locations/projectsites/", {"id": 35, "title": "Belwind"})
+    door.post("/locations/projectsites/", [{"id": 31, "title": "Nobelwind"}])
+    door.post(
+        "/locations/assetlocations/",
+        {"id": 435, "title": "BBA01", "projectsite": 35, "northing": 51.67, "easting": 2.8, "elevation": -20.5},
+    )
+    door.post("/geometry/routes/modeldefinitions/", {"id": 12, "title": "as-built Belwind", "project": "Belwind"})
+    return door
+
+
+@pytest.fixture
+def analysis(door: Door) -> int:
+    return int(door.post("/results/routes/analysis/", {"name": "A", "model_definition_id": 12})["id"])
+
+
+def test_the_analysis_of_the_guide(door: Door) -> None:
+    payload = {
+        "name": "LifetimeDesignFrequencies", "model_definition_id": 12, "source_type": "notebook", "source": None,
+        "description": "Lifetime design frequencies for Belwind.",
+        "additional_data": {"sheet_name": "Lifetime -  Design frequencies"}, "location": None, "model_definition": 12,
+    }  # fmt: skip
+    made = door.post("/results/routes/analysis/", payload)
+    assert list(made) == ANALYSIS_KEYS
+    assert made["timestamp"].endswith("Z")
+    assert made | {"timestamp": ""} == {
+        "id": made["id"], "name": "LifetimeDesignFrequencies", "model_definition": 12, "location": None,
+        "source_type": "notebook", "source": None, "description": "Lifetime design frequencies for Belwind.",
+        "user": "writer", "timestamp": "", "additional_data": {"sheet_name": "Lifetime -  Design frequencies"},
+        "slug": f"belwind_none_lifetimedesignfrequencies_{made['id']}", "visibility": "usergroup",
+        "visibility_groups": [],
+    }  # fmt: skip
+    assert door.get("/results/routes/analysis") == [made]
+
+
+def test_location_id_wins_over_a_null_location_and_naive_timestamps_are_utc(door: Door) -> None:
+    payload = {
+        "name": "Ceit", "model_definition_id": 12, "location_id": 435, "source": "https://example.org/x.json",
+        "user": "bob", "timestamp": "2026-03-26T00:00:00", "additional_data": {}, "location": None,
+    }  # fmt: skip
+    made = door.post("/results/routes/analysis/", payload)
+    assert (made["location"], made["timestamp"], made["user"]) == (435, "2026-03-26T00:00:00Z", "bob")
+    same = {"non_field_errors": ["The fields name, model_definition, timestamp, location must make a unique set."]}
+    assert door.call("POST", "/results/routes/analysis/", payload) == (400, same)
+    without = {name: value for name, value in payload.items() if name != "location_id"}
+    door.post("/results/routes/analysis/", without)
+    assert door.call("POST", "/results/routes/analysis/", without) == (400, same)
+    shifted = payload | {"timestamp": "2026-03-26T02:00:00+02:00"}
+    assert door.call("POST", "/results/routes/analysis/", shifted) == (400, same)
+    assert door.get("/results/routes/analysis", timestamp="2026-03-26T00:00:00", location__id=435) == [made]
+
+
+BAD_ANALYSES: list[tuple[Any, dict[str, list[str]]]] = [
+    ({}, {"name": ["This field is required."]}),
+    ({"name": "x"}, {"model_definition": ["This field is required."]}),
+    ({"name": "x", "model_definition": 18}, {"model_definition": ['Invalid pk "18" - object does not exist.']}),
+    (
+        {"name": "x", "model_definition": 12, "model_definition_id": 4},
+        {"model_definition": ["model_definition and model_definition_id differ."]},
+    ),
+    (
+        {"name": "x", "model_definition": 12, "location": 9},
+        {"location": ['Invalid pk "9" - object does not exist.']},
+    ),
+    (
+        {"name": "x", "model_definition": 12, "timestamp": "soon"},
+        {"timestamp": ["Enter a valid date and time."]},
+    ),
+    ([], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
+]
+
+
+def test_bad_analyses_are_refused_by_field(door: Door) -> None:
+    for payload, errors in BAD_ANALYSES:
+        assert door.call("POST", "/results/routes/analysis/", payload) == (400, errors)
+    assert door.get("/results/routes/analysis") == []
+
+
+def test_bulk_rows_come_back_whole_and_in_order(door: Door, analysis: int) -> None:
+    data = {"analysis_kind": "comparison", "result_scope": "location", "reference_labels": ["INFL", "ACTU", "FLEX"]}
+    payloads = [door.row(analysis, "b", additional_data=data), door.row(analysis, "a", ignored=1)]
+    made = door.post("/results/routes/result/bulk/", payloads)
+    assert [row["short_description"] for row in made] == ["b", "a"]
+    assert all(list(row) == ROW_KEYS for row in made)
+    assert made[0]["value_col2"] == [0.3406, 0.333, 0.3254]
+    assert made[0]["value_col3"] is None
+    assert list(made[0]["additional_data"].items()) == list(data.items())
+    assert door.get("/results/routes/result", analysis__id=analysis) == [made[1], made[0]]
+    assert door.post("/results/routes/result/bulk/", []) == []
+
+
+def test_errors_of_rows_stand_where_the_rows_stand(door: Door, analysis: int) -> None:
+    bad = door.row(analysis, "bad", value_col2=[1.0])
+    lengths = {"value_col2": ["All value columns must have the same length."]}
+    assert door.call("POST", "/results/routes/result/bulk/", [door.row(analysis), bad]) == (400, [{}, lengths])
+    assert door.call("PUT", "/results/routes/result/bulk/", [door.row(analysis), bad]) == (400, [{}, lengths])
+    assert door.call("POST", "/results/routes/result/", bad) == (400, lengths)
+    assert door.call("POST", "/results/routes/result/bulk/", {})[0] == 400
+    assert door.get("/results/routes/result") == []
+
+
+def test_create_or_update_in_one_request(door: Door, analysis: int) -> None:
+    first = door.post("/results/routes/result/", door.row(analysis, "a"))
+    status, answer = door.call(
+        "PUT", "/results/routes/result/bulk/", [door.row(analysis, "b"), door.row(analysis, "a", description="new")]
+    )
+    assert status == 200
+    assert answer["summary"] == [
+        {"analysis": analysis, "short_description": "b", "result_id": answer["data"][0]["id"], "action": "created"},
+        {"analysis": analysis, "short_description": "a", "result_id": first["id"], "action": "updated"},
+    ]
+    assert answer["data"][1] == first | {"description": "new"}
+
+
+def test_a_patch_answers_the_whole_row(door: Door, analysis: int) -> None:
+    row = door.post("/results/routes/result/", door.row(analysis, description="old"))
+    path = f"/results/routes/result/{row['id']}"
+    for spelling, description in ((f"{path}/", "new"), (path, None)):
+        changed = {"description": description, "id": 7, "slug": "x"}
+        assert door.call("PATCH", spelling, changed) == (200, row | {"description": description})
+    assert door.call("PATCH", path, {"value_col1": [1]})[0] == 400
+    assert door.call("PATCH", "/results/routes/result/999/", {}) == (404, {"detail": "There is no row 999."})
+
+
+def test_administrators_delete_an_analysis_with_its_rows(door: Door, analysis: int) -> None:
+    door.post("/results/routes/result/", door.row(analysis))
+    assert door.call("DELETE", f"/results/routes/analysis/{analysis}/")[0] == 403
+    assert door.call("DELETE", f"/results/routes/analysis/{analysis}/", by="admin")[0] == 200
+    assert door.get("/results/routes/result") == door.get("/results/routes/analysis") == []
+
+
+def test_places_are_listed_as_the_clients_ask_for_them(door: Door) -> None:
+    assert [site["title"] for site in door.get("/locations/projectsites")] == ["Nobelwind", "Belwind"]
+    (site,) = door.get("/locations/projectsites", projectsite="Belwind")
+    assert site["id"] == 35
+    (location,) = door.get("/locations/assetlocations", projectsite="Belwind", assetlocation="BBA01")
+    assert (location["id"], location["projectsite"], location["projectsite_name"]) == (435, 35, "Belwind")
+    assert (location["northing"], location["easting"], location["elevation"]) == (51.67, 2.8, -20.5)
+    assert door.get("/locations/assetlocations", projectsite__title="Nobelwind") == []
+    repeated = {"assetlocations": ["BBA01", "BBA02"], "assetlocation": "BBA01"}
+    assert len(door.get("/locations/assetlocations", **repeated)) == 1
+    assert [m["id"] for m in door.get("/geometry/routes/modeldefinitions", site="Belwind")] == [12]
+    assert door.get("/geometry/routes/modeldefinitions", site="Nobelwind") == []
+
+
+def test_given_ids_are_kept_and_fresh_ones_go_on_after_them(door: Door) -> None:
+    assert door.post("/locations/projectsites/", {"title": "Next"})["id"] > 35
+    assert door.call("POST", "/locations/projectsites/", {"id": 35, "title": "Other"}) == (
+        400,
+        {"id": ["A site with this id already exists."]},
+    )
+    assert door.call("POST", "/locations/projectsites/", {"title": "Belwind"}) == (
+        400,
+        {"title": ["A site with this title already exists."]},
+    )
+    assert door.call("POST", "/locations/assetlocations/", {"title": "X"}) == (
+        400,
+        {"projectsite": ["This field is required."]},
+    )
+    path = "/locations/assetlocations/435/"
+    assert door.call("PATCH", path, {"elevation": -21})[1]["elevation"] == -21
+    assert door.call("DELETE", "/locations/projectsites/35/", by="admin")[0] == 409
+    assert door.call("DELETE", path, by="admin")[0] == 200
+
+
+def test_unknown_filters_are_refused_by_name(door: Door) -> None:
+    for name, reason in (
+        ("nonsense", "Unknown filter."),
+        ("analysis__nonsense", "Unknown filter."),
+        ("short_description__like", "Unknown lookup 'like'."),
+        ("id__year", "Unknown lookup 'year'."),
+    ):
+        assert door.call("GET", "/results/routes/result", **{name: "1"}) == (400, {name: [reason]})
+
+
+def test_who_may_come_in(door: Door, analysis: int) -> None:
+    path, payload = "/results/routes/result/", door.row(analysis)
+    assert door.call("GET", path, by="nobody") == (401, {"detail": "Authentication credentials were not provided."})
+    assert door.call("GET", path, by="wrong") == (401, {"detail": "Invalid token."})
+    assert door.call("POST", path, payload, by="reader")[0] == 403
+    assert door.call("POST", path, payload, by="stranger")[0] == 400
+    row = door.call("POST", path, payload, by="basic")[1]
+    assert door.call("GET", path, by="reader") == (200, [row])
+    assert door.call("GET", path, by="stranger") == (200, [])
+    for method in ("GET", "PATCH", "DELETE"):
+        assert door.call(method, f"{path}{row['id']}/", {}, by="stranger")[0] == 404
+    assert door.call("DELETE", f"{path}{row['id']}/", by="reader")[0] == 403
+
+
+def test_every_spelling_of_an_address_is_served(door: Door, analysis: int) -> None:
+    for path in ("/results/routes/analysis", "/results/routes/analysis/", "//results/routes/analysis"):
+        assert [one["id"] for one in door.get(path)] == [analysis]
+    assert door.call("POST", "//results/routes/result/", door.row(analysis))[0] == 201
+    assert door.call("GET", "/results/routes/nothing") == (404, {"detail": "Not found."})
+    assert door.call("PUT", "/results/routes/result/", {}) == (405, {"detail": 'Method "PUT" not allowed.'})
+    for path in ("/geometry/userroutes/subassemblies", "/shm/routes/sensor"):
+        assert door.get(path) == []
