@@ -1,4 +1,4 @@
-"""What every benchmark needs: servers in folders of their own, one lean HTTP client for all of them, medians, tables."""
+"""What every benchmark needs: servers in folders of their own, one lean HTTP client for all, medians, tables."""
 
 import contextlib
 import http.client

@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 import polars as pl
 import pyarrow as pa
-from common import HOST, Http, answers, daemon, eventually, folder_bytes, free_port, settled_bytes
+from common import HOST, Http, answers, daemon, folder_bytes, free_port, settled_bytes
 from numpy.typing import NDArray
 
 ZONE = "Europe/Paris"
@@ -174,7 +174,7 @@ class Entrepot:
 
     def disk(self) -> int:
         if self._database_url is None:
-            return sum(settled_bytes(self._folder) for _ in range(1))
+            return settled_bytes(self._folder)
         import psycopg
 
         with psycopg.connect(self._database_url.replace("postgresql+psycopg", "postgresql")) as connection:
@@ -289,7 +289,7 @@ level = "error"
 
 
 class VictoriaMetrics:
-    """VictoriaMetrics 1.79; a group is a metric's name, a series a value of its label `s`. It counts in milliseconds."""
+    """VictoriaMetrics 1.79; a group is a metric's name, a series a value of its label `s`; times in milliseconds."""
 
     def __init__(self, http: Http, folder: Path) -> None:
         self.name = "VictoriaMetrics"
