@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from entrepot.errors import EntrepotError, InvalidInput, TooLarge
+from entrepot.errors import EntrepotError, Forbidden, InvalidInput, TooLarge
 from entrepot.identity import Principal, Right
 from entrepot.server.services import Services
 
@@ -76,6 +76,7 @@ class Json(Response):
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
 
 
+Access = Literal["member", "own", "open"]
 Handler = Callable[[Call], Any]
 ErrorRenderer = Callable[[EntrepotError], Response]
 
@@ -110,7 +111,8 @@ class Endpoint:
     status
         Status of an answer that is not a Response itself.
     access
-        ``open`` endpoints are called without authentication.
+        ``member`` endpoints need a role that gives the right in some organization, ``own`` ones no role, because they
+        are about the caller itself, ``open`` ones not even authentication.
     """
 
     method: str
@@ -120,7 +122,7 @@ class Endpoint:
     right: Right
     write: bool | None = None
     status: int = 200
-    access: Literal["member", "open"] = "member"
+    access: Access = "member"
 
     def routes(self, errors: ErrorRenderer) -> list[Route]:
         """Return the routes of this endpoint, for both spellings of its path."""
@@ -147,7 +149,7 @@ class Endpoint:
         services: Services = request.app.state.services
         write = self.write if self.write is not None else self.method not in ("GET", "HEAD")
         try:
-            principal = authenticate(request, self.area, self.right) if self.access == "member" else NOBODY
+            principal = NOBODY if self.access == "open" else authenticate(request, self.area, self.right, self.access)
             with services.database.write() if write else services.database.read() as session:
                 call = Call(request, services, principal, session, body)
                 result = self.handler(call)
@@ -163,7 +165,7 @@ class Endpoint:
         return answer
 
 
-def authenticate(request: Request, area: str, right: Right) -> Principal:
+def authenticate(request: Request, area: str, right: Right, access: Access = "member") -> Principal:
     """Return who sends the request, its key being scoped to this; blocks, so call it in a thread.
 
     It has a transaction of its own: checking a password is slow, and a writer holds SQLite for itself.
@@ -172,6 +174,9 @@ def authenticate(request: Request, area: str, right: Right) -> Principal:
     with services.database.read() as session:
         principal: Principal = request.app.state.authenticator.authenticate(session, request.headers)
     principal.require_scope(area, right)
+    if access == "member" and not any(principal.can(right, organization_id) for organization_id in principal.roles):
+        # The verbs check rights on the very object; this keeps out those who could have them on none.
+        raise Forbidden(f"This needs the right to {right}; ask an administrator of your organization.")
     return principal
 
 

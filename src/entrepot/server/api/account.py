@@ -57,7 +57,7 @@ class KeyRequest(BaseModel):
     expires: AwareDatetime | None = None
 
 
-@router.serve("GET", "/me", area="identity", right="read")
+@router.serve("GET", "/me", area="identity", right="read", access="own")
 def me(unit: Unit) -> Me:
     """Return who the caller is and which organizations it belongs to."""
     principal = unit.principal
@@ -71,13 +71,13 @@ def me(unit: Unit) -> Me:
     )
 
 
-@router.serve("GET", "/keys", area="identity", right="read")
+@router.serve("GET", "/keys", area="identity", right="read", access="own")
 def list_keys(unit: Unit) -> list[Key]:
     """List the caller's keys; an administrator sees all of the organization."""
     return [Key.model_validate(key) for key in keys.list_keys(unit.session, unit.principal)]
 
 
-@router.serve("POST", "/keys", area="identity", right="write", status=201)
+@router.serve("POST", "/keys", area="identity", right="write", status=201, access="own")
 def create_key(unit: Unit, request_: KeyRequest) -> NewKey:
     """Create a key for the caller; its token is in this answer and nowhere else."""
     principal = unit.principal
@@ -96,7 +96,7 @@ def create_key(unit: Unit, request_: KeyRequest) -> NewKey:
     return _with_token(key, token)
 
 
-@router.serve("POST", "/keys/{key_id}/rotate", area="identity", right="write")
+@router.serve("POST", "/keys/{key_id}/rotate", area="identity", right="write", access="own")
 def rotate_key(unit: Unit, key_id: str) -> NewKey:
     """Give a key a new token; the old one keeps working for the grace period."""
     key = keys.get_key(unit.session, unit.principal, key_id)
@@ -104,7 +104,7 @@ def rotate_key(unit: Unit, key_id: str) -> NewKey:
     return _with_token(key, keys.rotate_key(unit.session, key, grace))
 
 
-@router.serve("DELETE", "/keys/{key_id}", area="identity", right="write")
+@router.serve("DELETE", "/keys/{key_id}", area="identity", right="write", access="own")
 def revoke_key(unit: Unit, key_id: str) -> Key:
     """Revoke a key at once."""
     key = keys.get_key(unit.session, unit.principal, key_id)

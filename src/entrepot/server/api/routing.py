@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from entrepot.identity import Principal, Right
-from entrepot.server.endpoint import authenticate
+from entrepot.server.endpoint import Access, authenticate
 from entrepot.server.services import Services
 
 
@@ -26,12 +26,12 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Access:
-    """What the caller's key must be scoped to; whoever walks the routes reads it off the endpoint."""
+class Declared:
+    """Who may ask, as :class:`~entrepot.server.endpoint.Endpoint` says it."""
 
     area: str
     right: Right
-    access: str = "member"
+    access: Access
 
 
 class NativeRouter(APIRouter):
@@ -49,6 +49,7 @@ class NativeRouter(APIRouter):
         right: Right,
         write: bool | None = None,
         status: int = 200,
+        access: Access = "member",
         **options: Any,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register an endpoint, with what its caller's key must be scoped to."""
@@ -56,7 +57,7 @@ class NativeRouter(APIRouter):
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             def admit(request: Request) -> None:
                 # As a dependency it comes before anything of the request is looked at.
-                request.state.principal = authenticate(request, area, right)
+                request.state.principal = authenticate(request, area, right, access)
 
             @functools.wraps(function)
             def endpoint(request: Request, **arguments: Any) -> Any:
@@ -75,7 +76,7 @@ class NativeRouter(APIRouter):
             endpoint.__annotations__ = {p.name: p.annotation for p in (request, *parameters)}
             response_class = options.pop("response_class", None)
             extra = {"response_class": response_class} if response_class else {}
-            endpoint.entrepot = Access(area, right)  # type: ignore[attr-defined]
+            endpoint.entrepot = Declared(area, right, access)  # type: ignore[attr-defined]
             self.add_api_route(
                 path,
                 endpoint,
