@@ -1,0 +1,275 @@
+"""The commands as an operator types them."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from typer.testing import CliRunner, Result
+
+from entrepot.cli import app
+from entrepot.db import Database, migrate
+from entrepot.identity import Vault, ftp
+from entrepot.server.services import Services
+from entrepot.server.setup import initialise
+from entrepot.settings import Settings
+from tests.support.server import ENTREPOT
+
+
+class Operator:
+    """Types commands on one data folder."""
+
+    def __init__(self, data_dir: Path, database_url: str | None) -> None:
+        self.data_dir = data_dir
+        self.environment: dict[str, str | None] = {"ENTREPOT_DATABASE_URL": database_url}
+        self.database_url = database_url
+
+    def run(self, *arguments: object, stdin: str = "") -> Result:
+        """Run a command; ``--data-dir`` is added at the end."""
+        command = [*map(str, arguments), "--data-dir", str(self.data_dir)]
+        done = CliRunner().invoke(app, command, input=stdin, env=self.environment)
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done
+
+    def ask(self, *arguments: object, stdin: str = "") -> Any:
+        """Run a command that prints JSON and return it."""
+        done = self.run(*arguments, "--json", stdin=stdin)
+        assert done.exit_code == 0, done.stderr
+        return orjson.loads(done.stdout)
+
+    def refused(self, *arguments: object) -> str:
+        """Run a command that must fail with one clear line, and return that."""
+        done = self.run(*arguments)
+        assert (done.exit_code, done.stdout) == (1, ""), done.stderr
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1, done.stderr
+        return done.stderr
+
+    def services(self) -> Services:
+        return Services.open(Settings(data_dir=self.data_dir, database_url=self.database_url))
+
+
+@pytest.fixture
+def operator(database_kind: str, database_url: str, tmp_path: Path) -> Operator:
+    """An operator in front of an empty machine."""
+    return Operator(tmp_path / "data", None if database_kind == "sqlite" else database_url)
+
+
+@pytest.fixture
+def settled(operator: Operator) -> Operator:
+    """An operator whose server is initialised: organization O, administrator ada."""
+    initialise(operator.services().settings, "O", "ada", "password 1")
+    return operator
+
+
+def test_init(operator: Operator) -> None:
+    made = operator.ask("init", "--organization", "Wind & Söhne", "--admin", "ada@example.org")
+    assert set(made) == {"login", "password", "token", "organization", "data_dir"}
+    assert made["organization"] == "Wind & Söhne"
+    assert made["data_dir"] == str(operator.data_dir)
+    assert len(made["password"]) >= 16
+    assert stat.S_IMODE(operator.data_dir.stat().st_mode) == 0o700
+    assert stat.S_IMODE((operator.data_dir / "secret.key").stat().st_mode) == 0o600
+    services = operator.services()
+    migrate.require_current(services.database)
+    with services.database.read() as session:
+        assert [
+            account.home.partition("/")[0] for account in ftp.accounts_by_home(session, _homes(session)).values()
+        ] == ["users"]
+    services.close()
+    key = (operator.data_dir / "secret.key").read_bytes()
+    assert "initialised already" in operator.refused("init", "--organization", "X", "--admin", "x")
+    assert (operator.data_dir / "secret.key").read_bytes() == key
+
+
+def _homes(session: Any) -> list[str]:
+    from sqlalchemy import select
+
+    from entrepot.identity import User
+
+    return [f"users/{user_id}" for user_id in session.scalars(select(User.id))]
+
+
+def test_init_takes_up_what_was_cut_short(operator: Operator) -> None:
+    operator.data_dir.mkdir()
+    Vault.create(operator.data_dir / "secret.key")
+    key = (operator.data_dir / "secret.key").read_bytes()
+    operator.ask("init", "--organization", "O", "--admin", "ada")
+    assert (operator.data_dir / "secret.key").read_bytes() == key
+
+
+def test_init_with_a_password_shows_none(operator: Operator) -> None:
+    (file := operator.data_dir.with_name("password")).write_text("correct horse\n")
+    made = operator.ask("init", "--organization", "O", "--admin", "ada", "--password-file", file)
+    assert "password" not in made
+    too_short = Operator(operator.data_dir.with_name("other"), None)
+    file.write_text("short\n")
+    assert "password" in too_short.refused("init", "--organization", "O", "--admin", "ada", "--password-file", file)
+
+
+def test_users(settled: Operator) -> None:
+    made = settled.ask("user", "add", "grace", "--role", "writer", "--email", "grace@example.org")
+    assert made["role"] == "writer"
+    assert made["password"]
+    assert "exists" in settled.refused("user", "add", "grace")
+    assert settled.ask("user", "password", "grace", "--password-file", "-", stdin="new password\n") == {
+        "login": "grace"
+    }
+    assert settled.ask("user", "role", "grace", "admin")["role"] == "admin"
+    assert settled.run("user", "remove", "ada").exit_code == 0
+    assert "at least one administrator" in settled.refused("user", "remove", "grace")
+    assert "no user named" in settled.refused("user", "role", "nobody", "reader")
+    assert [(row["login"], row["role"]) for row in settled.ask("user", "list")] == [("grace", "admin")]
+    assert "grace" in settled.run("user", "list").stdout
+
+
+def test_organizations(settled: Operator) -> None:
+    assert settled.ask("org", "create", "P", "--admin", "ada")["name"] == "P"
+    assert [row["name"] for row in settled.ask("org", "list")] == ["O", "P"]
+    assert "say which" in settled.refused("user", "add", "grace")
+    settled.ask("user", "add", "grace", "--organization", "P")
+    assert [row["organization"] for row in settled.ask("user", "list")] == ["O", "P", "P"]
+
+
+def test_tokens(settled: Operator) -> None:
+    made = settled.ask("token", "create", "ada", "--name", "loader", "--scope", "series:read", "--expires-days", "1")
+    assert made["token"].startswith("ent_")
+    rows = {row["name"]: row for row in settled.ask("token", "list")}
+    assert set(rows) == {"first key", "loader"}
+    assert rows["loader"]["scopes"] == "series:read"
+    assert rows["loader"]["expires"]
+    assert settled.ask("token", "rotate", made["id"])["token"] != made["token"]
+    assert settled.run("token", "revoke", made["id"]).exit_code == 0
+    assert {row["name"]: bool(row["revoked"]) for row in settled.ask("token", "list")} == {
+        "first key": False,
+        "loader": True,
+    }
+    assert "scopes" in settled.refused("token", "create", "ada", "--scope", "everything")
+    assert "not found" in settled.refused("token", "rotate", "0b9f3c4e").lower()
+
+
+def test_check_finds_damage(settled: Operator) -> None:
+    assert all(row["ok"] for row in settled.ask("check"))
+    (settled.data_dir / "secret.key").unlink()
+    Vault.create(settled.data_dir / "secret.key")
+    done = settled.run("check")
+    assert done.exit_code == 1
+    assert "another secret key" in done.stdout
+
+
+def test_a_backup_brings_everything_back(
+    settled: Operator, database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    gate = settled.data_dir / "gates" / "one" / "dée p"
+    gate.mkdir(parents=True)
+    (gate / "a b.csv").write_bytes(b"1" * 100_000)
+    (gate / "link").symlink_to("/etc/passwd")
+    os.utime(gate / "a b.csv", (1e9, 1e9))
+    file = tmp_path / "backup.tar.gz"
+    assert settled.ask("backup", file)["bytes"] == file.stat().st_size
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    url = None
+    if database_kind == "postgresql":
+        cluster = request.getfixturevalue("postgres")
+        url = cluster.url(cluster.create())
+    other = Operator(tmp_path / "new" / "data", url)
+    assert other.ask("restore", file)["data_dir"] == str(other.data_dir)
+    assert other.ask("user", "list") == settled.ask("user", "list")
+    assert all(row["ok"] for row in other.ask("check"))
+    restored = other.data_dir / "gates" / "one" / "dée p" / "a b.csv"
+    assert restored.read_bytes() == b"1" * 100_000
+    assert restored.stat().st_mtime == 1e9
+    assert not restored.with_name("link").exists()
+    assert (other.data_dir / "secret.key").read_bytes() == (settled.data_dir / "secret.key").read_bytes()
+    assert sorted(path.name for path in other.data_dir.iterdir()) == sorted(
+        ["gates", "secret.key"] + (["entrepot.db"] if url is None else [])
+    )
+    other.ask("user", "add", "grace")  # numbers go on
+    assert "not empty" in other.refused("restore", file)
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of a backup", None])
+def test_what_is_no_backup_is_refused(settled: Operator, tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "backup.tar.gz"
+    if content is None:  # one that was cut
+        settled.ask("backup", file)
+        content = file.read_bytes()[:-100]
+    file.write_bytes(content)
+    new = Operator(tmp_path / "new", None)
+    assert "backup" in new.refused("restore", file)
+    assert not new.data_dir.exists()
+    assert not list(tmp_path.glob(".entrepot-*"))
+
+
+def test_a_stale_database_is_refused_with_the_command_that_helps(settled: Operator) -> None:
+    database = Database(settled.services().settings.url)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+    database.close()
+    for command in ("serve", "worker", "user list", "check"):
+        assert f"entrepot db upgrade --data-dir {settled.data_dir}" in settled.refused(*command.split())
+
+
+def test_db_upgrade_makes_the_tables(operator: Operator) -> None:
+    operator.data_dir.mkdir()
+    assert operator.run("db", "upgrade").exit_code == 0
+    assert f"is at {migrate.head()}" in operator.run("db", "upgrade").stdout
+
+
+# No database needed
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Operator:
+    return Operator(tmp_path / "nothing", None)
+
+
+def test_a_folder_that_is_none_of_ours(nobody: Operator) -> None:
+    for command in ("serve", "worker", "check", "user list"):
+        assert "entrepot init" in nobody.refused(*command.split())
+    assert not nobody.data_dir.exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+def test_an_address_that_others_reach_needs_tls(nobody: Operator, host: str) -> None:
+    assert "--insecure" in nobody.refused("serve", "--host", host)
+
+
+def test_usage_errors_exit_with_2(nobody: Operator) -> None:
+    for command in ("nothing", "init", "serve --port x", "user role ada emperor"):
+        assert nobody.run(*command.split()).exit_code == 2
+
+
+def test_bad_settings_are_named(nobody: Operator) -> None:
+    nobody.environment["ENTREPOT_LOG_LEVEL"] = "loud"
+    assert "log_level" in nobody.refused("serve")
+
+
+def test_the_data_folder_may_come_first(nobody: Operator) -> None:
+    command = [ENTREPOT, "user", "--data-dir", nobody.data_dir, "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {nobody.data_dir} is no data folder")
+
+
+@pytest.mark.parametrize("command", ["", "init", "serve", "worker", "db upgrade", "check", "backup", "restore",
+                                     "user add", "user list", "user password", "user role", "user remove",
+                                     "token create", "token list", "token rotate", "token revoke",
+                                     "org create", "org list"])  # fmt: skip
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert done.exit_code == 0
+    assert not command or "Example: " in done.output
+
+
+def test_help_is_light() -> None:
+    script = (
+        "import sys, entrepot.cli; print(*(set(sys.modules) & {'sqlalchemy', 'pandas', 'numpy', 'fastapi', 'polars'}))"
+    )
+    done = subprocess.run([ENTREPOT.with_name("python"), "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
