@@ -3,13 +3,14 @@
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from typing import cast
 
-from sqlalchemy import or_, select
+from sqlalchemy import Table, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from entrepot.db import now
 from entrepot.errors import NotFound
-from entrepot.identity.models import ApiKey
+from entrepot.identity.models import ApiKey, Membership, Role, User
 from entrepot.identity.principal import Principal, parse_scopes
 
 
@@ -42,15 +43,25 @@ def create_key(
     return key, token
 
 
-def find_key_by_token(session: Session, token: str) -> ApiKey | None:
-    """Return the usable key of this token: neither revoked nor expired."""
+def find_principal(session: Session, token: str) -> Principal | None:
+    """Return who the usable key of this token acts for: a key neither revoked nor expired, of a user who still may.
+
+    One statement for all of it, because every request asks.
+    """
     digest, instant = token_sha256(token), now()
-    key = session.scalar(select(ApiKey).where(or_(ApiKey.token_sha256 == digest, ApiKey.previous_sha256 == digest)))
-    if key is None or key.revoked or (key.expires and key.expires <= instant):
+    row = session.execute(_BY_TOKEN, {"digest": digest}).one_or_none()
+    if row is None or (row.expires and row.expires <= instant):
         return None
-    if key.token_sha256 != digest and (key.previous_expires is None or key.previous_expires <= instant):
+    if row.token_sha256 != digest and (row.previous_expires is None or row.previous_expires <= instant):
         return None
-    return key
+    return Principal(
+        user_id=row.user_id,
+        login=row.login,
+        organization_id=row.organization_id,
+        roles={row.organization_id: Role(row.role)},
+        key_id=row.id,
+        scopes=None if row.scopes is None else frozenset(row.scopes),
+    )
 
 
 def get_key(session: Session, principal: Principal, key_id: str) -> ApiKey:
@@ -88,3 +99,19 @@ def revoke_key(session: Session, key: ApiKey) -> None:
 
 def _new_token() -> str:
     return f"ent_{secrets.token_urlsafe(32)}"
+
+
+_key, _user, _member = (cast("Table", model.__table__).c for model in (ApiKey, User, Membership))
+_BY_TOKEN = (
+    select(
+        *(_key.id, _key.token_sha256, _key.previous_expires, _key.expires, _key.scopes, _key.organization_id),
+        *(_key.user_id, _user.login, _member.role),
+    )
+    .join_from(ApiKey.__table__, User.__table__, _user.id == _key.user_id)
+    .join(Membership.__table__, and_(_member.user_id == _key.user_id, _member.organization_id == _key.organization_id))
+    .where(
+        or_(_key.token_sha256 == bindparam("digest"), _key.previous_sha256 == bindparam("digest")),
+        _key.revoked.is_(None),
+        _user.disabled.is_(False),
+    )
+)

@@ -48,21 +48,10 @@ class Authenticator:
 
     def by_token(self, session: Session, token: str) -> Principal:
         """Return the principal of an API key's token."""
-        key = keys.find_key_by_token(session, token)
-        user = session.get(User, key.user_id) if key else None
-        if key is None or user is None or user.disabled:
+        principal = keys.find_principal(session, token)
+        if principal is None:
             raise Unauthenticated("Invalid token.")
-        roles = users.memberships(session, user.id)
-        if key.organization_id not in roles:
-            raise Unauthenticated("Invalid token.")
-        return Principal(
-            user_id=user.id,
-            login=user.login,
-            organization_id=key.organization_id,
-            roles={key.organization_id: roles[key.organization_id]},
-            key_id=key.id,
-            scopes=None if key.scopes is None else frozenset(key.scopes),
-        )
+        return principal
 
     def by_password(self, session: Session, login: str, password: str) -> Principal:
         """Return the principal of a login and its password."""
