@@ -2,7 +2,7 @@
 
 import typer
 
-from entrepot.cli import database, demo, organizations, servers, setup, tokens, users
+from entrepot.cli import database, demo, maintenance, organizations, servers, setup, tokens, users, work, works
 from entrepot.cli.common import Commands
 
 app = typer.Typer(
@@ -17,9 +17,12 @@ app = typer.Typer(
 setup.register(app)
 servers.register(app)
 database.register(app)
+maintenance.register(app)
 demo.register(app)
+work.register(app)
 app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")
 app.add_typer(organizations.app, name="org")
+app.add_typer(works.app, name="works")
 
 __all__ = ["app"]

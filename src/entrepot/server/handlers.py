@@ -1,7 +1,9 @@
-"""The modules whose functions do the jobs: what a worker imports before it starts."""
+"""The modules whose functions do the jobs, and those that have jobs done again and again."""
 
+#: What a worker imports before it starts.
 HANDLERS = (
-    "entrepot.jobs.scheduler",
+    "entrepot.files.lifecycle",
+    "entrepot.jobs.housekeeping",
     "entrepot.pipeline.analysis_run",
     "entrepot.pipeline.clean_run",
     "entrepot.pipeline.clear_run",
@@ -10,5 +12,11 @@ HANDLERS = (
     "entrepot.pipeline.gates",
     "entrepot.pipeline.import_run",
     "entrepot.series.folding",
+    "entrepot.works.audit",
+)
+
+#: Modules with a function ``schedule(session)``, called when a scheduler starts.
+SCHEDULES = (
+    "entrepot.files.lifecycle",
     "entrepot.works.audit",
 )

@@ -1,7 +1,10 @@
 """The part that makes the jobs of schedules."""
 
+import importlib
+
 from entrepot.jobs.scheduler import Scheduler
 from entrepot.server.child import Ready, stop_on_sigterm
+from entrepot.server.handlers import SCHEDULES
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 
@@ -10,6 +13,9 @@ def run(settings: Settings, ready: Ready) -> None:
     """Make them until SIGTERM."""
     stop = stop_on_sigterm()
     services = Services.open(settings)
+    with services.database.write() as session:
+        for module in SCHEDULES:
+            importlib.import_module(module).schedule(session)
     ready()
     Scheduler(services.database).run(stop)
     services.close()

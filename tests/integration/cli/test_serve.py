@@ -2,6 +2,7 @@
 
 import contextlib
 import ftplib
+import importlib
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from entrepot.server import state
-from entrepot.server.handlers import HANDLERS
+from entrepot.server.handlers import HANDLERS, SCHEDULES
 from tests.support.deadline import eventually
 from tests.support.server import ENTREPOT, ServerProcess
 
@@ -137,7 +138,7 @@ def test_a_part_that_cannot_start_ends_the_server(tmp_path: Path) -> None:
 
 
 def test_workers_know_every_job() -> None:
-    """A module that registers a handler is in the list of those that workers import."""
+    """A module that registers a handler, or has jobs done again and again, is in its list."""
     decorator = ("@jobs.task(", "@task(")
     found = {
         ".".join(path.relative_to(SOURCES).with_suffix("").parts)
@@ -145,3 +146,5 @@ def test_workers_know_every_job() -> None:
         if any(line.startswith(decorator) for line in path.read_text().splitlines())
     }
     assert found == set(HANDLERS)
+    scheduling = [module for module in HANDLERS if hasattr(importlib.import_module(module), "schedule")]
+    assert scheduling == list(SCHEDULES)

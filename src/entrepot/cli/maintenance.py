@@ -1,0 +1,60 @@
+"""`entrepot check`, `backup` and `restore`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from entrepot.cli.common import AsJson, DataDir, open_services, reporting_database_errors, show_json, show_one
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(check)
+    app.command()(backup)
+    app.command()(restore)
+
+
+def check(data_dir: DataDir, json: AsJson = False) -> None:
+    """Check everything that is stored; exit with 1 when something is wrong. The server may run.
+
+    Example: `entrepot check --data-dir /srv/entrepot`
+    """
+    from entrepot.server import check as checks
+
+    with open_services(data_dir) as services:
+        found = checks.run(services)
+    if json:
+        show_json([{"check": name, "ok": not problems, "problems": problems} for name, problems in found.items()])
+    else:
+        for name, problems in found.items():
+            typer.echo(f"{name:<10} {'ok' if not problems else f'{len(problems)} problems'}")
+            for problem in problems:
+                typer.echo(f"  {problem}")
+    raise typer.Exit(1 if any(found.values()) else 0)
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="The backup to write.")], data_dir: DataDir, json: AsJson = False
+) -> None:
+    """Write a consistent backup of everything into one file; the server may run. It holds the secret key: keep it safe.
+
+    Example: `entrepot backup --data-dir /srv/entrepot /backups/entrepot.tar.gz`
+    """
+    from entrepot.server import backup as backups
+
+    with open_services(data_dir) as services:
+        size = backups.backup(services, file)
+    show_one({"file": str(file), "bytes": size}, json)
+
+
+def restore(file: Annotated[Path, typer.Argument(help="A backup.")], data_dir: DataDir, json: AsJson = False) -> None:
+    """Make a data folder from a backup; the folder, and a PostgreSQL database, must be new.
+
+    Example: `entrepot restore --data-dir /srv/entrepot-2 /backups/entrepot.tar.gz`
+    """
+    from entrepot.server import backup as backups
+
+    with reporting_database_errors():
+        settings = backups.restore(file, data_dir.absolute())
+    show_one({"data_dir": str(settings.data_dir)}, json)

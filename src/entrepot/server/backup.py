@@ -1,0 +1,205 @@
+"""A backup of a whole server in one file, made while it runs, and the way back.
+
+The file is a gzipped tar: ``manifest.json``, the data folder's key, settings, gates, users' folders and files, and the
+database: SQLite as a file, PostgreSQL as one ``COPY`` a table. The database is taken first, in one snapshot: what it
+speaks of is in the folders. Files in other stores (S3, ...) are not in it.
+"""
+
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from isal import igzip
+from psycopg import sql
+from sqlalchemy import MetaData, Table, func, make_url, select, text
+from sqlalchemy.orm import Session
+
+import entrepot
+from entrepot.db import Database, migrate
+from entrepot.errors import Conflict, InvalidInput
+from entrepot.pipeline.folders import HIDDEN_PREFIX, replacing
+from entrepot.server.services import Services
+from entrepot.settings import CONFIG_FILE, Settings, load
+
+_MANIFEST = "manifest.json"
+_TABLES = "tables"
+_SQLITE = "entrepot.db"
+_CHUNK = 1 << 20
+
+
+def backup(services: Services, file: Path) -> int:
+    """Write a backup, which holds the secret key and can be read by its owner alone; return its size in bytes."""
+    settings = services.settings
+    with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=HIDDEN_PREFIX) as folder:
+        taken = Path(folder)
+        manifest = {
+            "version": entrepot.__version__,
+            "revision": migrate.current(services.database),
+            "database": services.database.dialect,
+            "tables": _take_database(services.database, taken),
+        }
+        (taken / _MANIFEST).write_text(json.dumps(manifest))
+        with replacing(file.absolute()) as raw:
+            os.fchmod(raw.fileno(), 0o600)
+            with _packed(raw, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+                _add_folder(tar, taken, "")
+                for path in (settings.secret_key_file, settings.data_dir / CONFIG_FILE):
+                    if path.exists():
+                        tar.add(path, path.name)
+                for part in (settings.gates_dir, settings.users_dir, settings.files_dir):
+                    _add_folder(tar, part, part.name)
+    return file.stat().st_size
+
+
+def restore(file: Path, data_dir: Path) -> Settings:
+    """Make a data folder, and fill its database, from a backup; return its settings.
+
+    Raises
+    ------
+    Conflict
+        There is something in the folder or in the database already, or the backup is of another kind of database.
+    InvalidInput
+        The file is no backup, or is damaged.
+    """
+    if data_dir.exists() and any(data_dir.iterdir()):
+        raise Conflict(f"{data_dir} is not empty: a backup is restored into a new folder.")
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data_dir.parent, prefix=HIDDEN_PREFIX) as folder:
+        unpacked = Path(folder) / "data"
+        unpacked.mkdir(mode=0o700)
+        with _reading(file) as tar:
+            tar.extractall(unpacked, filter="data")
+        manifest = _read_manifest(unpacked)
+        settings = load(data_dir=unpacked)
+        if settings.url.partition(":")[0].partition("+")[0] != manifest["database"]:
+            raise Conflict(f"The backup is of {manifest['database']}, the settings name another database.")
+        if manifest["database"] == "sqlite":
+            _put_sqlite(settings, unpacked)
+        else:
+            _fill_postgresql(settings, manifest, unpacked / _TABLES)
+            shutil.rmtree(unpacked / _TABLES)
+        if data_dir.exists():
+            data_dir.rmdir()
+        unpacked.rename(data_dir)
+    return load(data_dir=data_dir)
+
+
+def _take_database(database: Database, folder: Path) -> dict[str, list[str]]:
+    """Write the database into a folder; return the columns of each table of its own file, in an order in which
+    they can be filled.
+    """
+    if database.dialect == "sqlite":
+        connection = database.engine.raw_connection()
+        try:
+            connection.cursor().execute("VACUUM INTO ?", (str(folder / _SQLITE),))
+        finally:
+            connection.close()
+        return {}
+    (folder / _TABLES).mkdir()
+    with database.read() as session, _cursor(session) as cursor:
+        tables = {table.name: [column.name for column in table.columns] for table in _tables(session)}
+        for table, columns in tables.items():
+            statement = sql.SQL("COPY {} ({}) TO STDOUT").format(
+                sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+            )
+            with (folder / _TABLES / table).open("wb") as target, cursor.copy(statement) as rows:
+                target.writelines(rows)
+    return tables
+
+
+def _put_sqlite(settings: Settings, unpacked: Path) -> None:
+    target = Path(make_url(settings.url).database or "")
+    if target == unpacked / _SQLITE:
+        return
+    if target.exists():
+        raise Conflict(f"{target} exists: a backup is restored into a new database.")
+    shutil.move(unpacked / _SQLITE, target)
+
+
+def _fill_postgresql(settings: Settings, manifest: dict[str, Any], folder: Path) -> None:
+    if manifest["revision"] != migrate.head():
+        raise Conflict(f"Restore this backup with Entrepot {manifest['version']}, then upgrade.")
+    database = Database(settings.url)
+    try:
+        if migrate.current(database) is not None:
+            raise Conflict("The database is not empty: a backup is restored into a new one.")
+        migrate.upgrade(database)
+        with database.write() as session, _cursor(session) as cursor:
+            for table, columns in manifest["tables"].items():
+                statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+                    sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+                )
+                with (folder / table).open("rb") as source, cursor.copy(statement) as rows:
+                    while chunk := source.read(_CHUNK):
+                        rows.write(chunk)
+            _continue_sequences(session)
+    finally:
+        database.close()
+
+
+def _continue_sequences(session: Session) -> None:
+    """Have new rows numbered after those that were filled in."""
+    for table in _tables(session):
+        for column in table.columns:
+            found = select(func.pg_get_serial_sequence(f'"{table.name}"', column.name))
+            if sequence := session.scalar(found):
+                highest = session.scalar(select(func.max(column)))
+                if highest is not None:
+                    session.execute(text("SELECT setval(:name, :value)"), {"name": sequence, "value": highest})
+
+
+def _tables(session: Session) -> list[Table]:
+    """Return the tables of a database but that of its migrations; those that others refer to come first."""
+    found = MetaData()
+    found.reflect(session.connection())
+    return [table for table in found.sorted_tables if table.name != "alembic_version"]
+
+
+@contextmanager
+def _cursor(session: Session) -> Iterator[Any]:
+    driver = session.connection().connection.driver_connection
+    assert driver is not None
+    with driver.cursor() as cursor:
+        yield cursor
+
+
+def _add_folder(tar: tarfile.TarFile, folder: Path, name: str) -> None:
+    """Add a folder's files and folders; what is neither, or vanishes meanwhile, is left out."""
+    for parent, folders, files in os.walk(folder):
+        for item in sorted([*folders, *files]):
+            path = Path(parent) / item
+            if item.startswith(HIDDEN_PREFIX):
+                continue
+            try:
+                if not path.is_symlink() and (path.is_file() or path.is_dir()):
+                    tar.add(path, str(Path(name) / path.relative_to(folder)), recursive=False)
+            except FileNotFoundError:
+                continue
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with _packed(file, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
+            yield tar
+    except (tarfile.TarError, igzip.BadGzipFile, EOFError) as error:
+        raise InvalidInput(f"{file} is no backup, or is damaged: {error}") from None
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text())
+    except (FileNotFoundError, ValueError):
+        raise InvalidInput("This is no backup: it has no manifest.") from None
+    (folder / _MANIFEST).unlink()
+    return manifest
+
+
+def _packed(file: Path | BinaryIO, mode: str) -> Any:
+    return igzip.open(file, mode)  # type: ignore[no-untyped-call]

@@ -1,0 +1,68 @@
+"""Checks that everything stored is what it should be."""
+
+import os
+import shutil
+from collections.abc import Callable
+
+from sqlalchemy import select, text
+
+from entrepot.errors import EntrepotError
+from entrepot.identity import FtpAccount, ftp
+from entrepot.series import integrity
+from entrepot.server.services import Services
+
+_LEAST_FREE_BYTES = 1 << 30
+
+
+def run(services: Services) -> dict[str, list[str]]:
+    """Return the problems that each check found, a sentence each; this reads everything that is stored."""
+    return {name: check(services) for name, check in CHECKS.items()}
+
+
+def _database(services: Services) -> list[str]:
+    with services.database.read() as session:
+        if services.database.dialect == "sqlite":
+            damage = [row for (row,) in session.execute(text("PRAGMA integrity_check")) if row != "ok"]
+            lost = session.execute(text("PRAGMA foreign_key_check")).all()
+            return damage + [f"row {row.rowid} of {row.table} refers to nothing in {row.parent}" for row in lost]
+        broken = session.scalars(text("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"))
+        return [f"index {name} is not valid" for name in broken]
+
+
+def _secrets(services: Services) -> list[str]:
+    problems = []
+    if services.settings.secret_key_file.stat().st_mode & 0o077:
+        problems.append(f"{services.settings.secret_key_file} can be read by other users of this machine")
+    with services.database.read() as session:
+        for account in session.scalars(select(FtpAccount).order_by(FtpAccount.login)):
+            try:
+                ftp.account_password(services.vault, account)
+            except EntrepotError as error:
+                problems.append(f"FTP account {account.login}: {error.message}")
+    return problems
+
+
+def _folders(services: Services) -> list[str]:
+    settings = services.settings
+    folders = (settings.data_dir, settings.gates_dir, settings.users_dir, settings.files_dir)
+    problems = [
+        f"{folder} cannot be written"
+        for folder in folders
+        if folder.exists() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    ]
+    if (free := shutil.disk_usage(settings.data_dir).free) < _LEAST_FREE_BYTES:
+        problems.append(f"only {free // 2**20} MiB are free in {settings.data_dir}")
+    return problems
+
+
+def _series(services: Services) -> list[str]:
+    with services.database.read() as session:
+        return integrity.check(session)
+
+
+CHECKS: dict[str, Callable[[Services], list[str]]] = {
+    "database": _database,
+    "secrets": _secrets,
+    "folders": _folders,
+    "series": _series,
+}
