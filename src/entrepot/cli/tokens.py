@@ -34,6 +34,7 @@ def create(
         list[str] | None, typer.Option(help="Narrow it to `area:right`, e.g. `series:read`; may be repeated.")
     ] = None,
     expires_days: Annotated[float | None, typer.Option(min=0, help="Days until it ends by itself.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the token alone, for a variable.")] = False,
     json: AsJson = False,
 ) -> None:
     """Create a key and print its token, once.
@@ -53,7 +54,10 @@ def create(
         expires = None if expires_days is None else now() + timedelta(days=expires_days)
         key, token = keys.create_key(session, user.id, owner.id, name=name, scopes=scope or None, expires=expires)
         made = {"id": key.id, "login": login, "organization": owner.name, "token": token}
-    show_one(made, json)
+    if quiet:
+        typer.echo(token)
+    else:
+        show_one(made, json)
 
 
 @app.command("list")

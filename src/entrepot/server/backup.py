@@ -91,9 +91,7 @@ def restore(file: Path, data_dir: Path) -> Settings:
 
 
 def _take_database(database: Database, folder: Path) -> dict[str, list[str]]:
-    """Write the database into a folder; return the columns of each table of its own file, in an order in which
-    they can be filled.
-    """
+    """Write the database into a folder; return its tables and their columns, in the order in which to fill them."""
     if database.dialect == "sqlite":
         connection = database.engine.raw_connection()
         try:

@@ -5,6 +5,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -129,6 +130,8 @@ def _require_safe(settings: Settings) -> None:
         file: Path | None = getattr(settings, name)
         if file is not None and not file.is_file():
             raise InvalidInput.field(name, f"There is no file {file}.")
+    if settings.ftp_certificate is not None and find_spec("OpenSSL") is None:
+        raise InvalidInput.field("ftp_certificate", "FTPS needs the package pyOpenSSL: pip install pyopenssl.")
     if settings.tls_certificate is None and not settings.insecure and not _is_loopback(settings.host):
         raise InvalidInput.field(
             "host",

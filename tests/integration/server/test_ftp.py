@@ -4,15 +4,21 @@ import contextlib
 import ftplib
 import io
 import socket
+import ssl
 import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from entrepot.db import Database
 from entrepot.identity import Role, Vault, ftp, users
@@ -470,6 +476,49 @@ def test_active_mode_serves_its_own_client_alone(site: Site) -> None:
         put(client, "a.csv", b"1")
         with pytest.raises(ftplib.error_perm, match="501"):
             client.sendport("10.0.0.1", 2000)
+
+
+def test_ftps(tmp_path: Path, sqlite_template: Path) -> None:
+    pytest.importorskip("OpenSSL")
+    site = Site(tmp_path / "data", sqlite_template, ftp_certificate=self_signed(tmp_path / "ftp.pem"))
+    login, password = site.accounts["gates"]
+    content = bytes(range(256)) * 2000
+    try:
+        with ftplib.FTP_TLS(timeout=20, context=ssl._create_unverified_context()) as client:
+            client.connect("127.0.0.1", site.port)
+            client.login(login, password)
+            client.prot_p()
+            put(client, "a.csv", content)
+            assert get(client, "a.csv") == content
+            assert len(listing(client)) == 1
+            data = start_upload(client, "STOR a.csv", content)
+            eventually(lambda: any(path.stat().st_size for path in site.staging.iterdir()))
+            reset(data)
+            with pytest.raises(ftplib.error_temp, match="426"):
+                client.voidresp()
+        with site.session() as plain:
+            assert get(plain, "a.csv") == content
+    finally:
+        site.close()
+
+
+def self_signed(file: Path) -> Path:
+    """Make a PEM file of a key and a certificate that it signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(key_pem + certificate.public_bytes(Encoding.PEM))
+    return file
 
 
 def test_passive_ports_and_public_host(tmp_path: Path, sqlite_template: Path) -> None:

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from pyftpdlib.servers import ThreadedFTPServer
@@ -67,14 +68,19 @@ def _session_class(services: Services, bans: Bans) -> type[Session]:
     staging = settings.data_dir / uploads.STAGING
     uploads.clean(staging)
     ports = settings.ftp_passive_ports
-    attributes = {
+    attributes: dict[str, Any] = {
         "services": services,
         "bans": bans,
         "staging": staging,
         "passive_ports": range(ports[0], ports[1] + 1) if ports else None,
         "masquerade_address": _address(settings.ftp_public_host),
     }
-    return type("Session", (Session,), attributes)
+    if settings.ftp_certificate is None:
+        return type("Session", (Session,), attributes)
+    from entrepot.server.ftp import secure
+
+    attributes["ssl_context"] = secure.context(str(settings.ftp_certificate))
+    return type("Session", (secure.SecureSession,), attributes)
 
 
 def _address(host: str | None) -> str | None:

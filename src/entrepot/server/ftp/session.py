@@ -42,7 +42,8 @@ class Transfer(DTPHandler):  # type: ignore[misc]
 
     def close(self) -> None:
         """End; keep the upload before the client is told that it is complete."""
-        if not self._closed and self.transfer_finished and isinstance(self.file_obj, Upload):
+        # Over TLS, this is called once more when the farewells are over.
+        if not self._closed and self.transfer_finished and isinstance(self.file_obj, Upload) and not self.file_obj.kept:
             try:
                 self._keep(self.file_obj)
             except OSError as error:

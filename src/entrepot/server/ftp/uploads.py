@@ -33,6 +33,7 @@ class Upload:
     def __init__(self, path: Path, staging: Path, mode: str) -> None:
         self.name = str(path)
         self._path = path
+        self.kept = False
         self._staged = staging / uuid.uuid4().hex
         _require_possible(path)
         if mode != "wb" and (mode == "r+b" or path.exists()):
@@ -56,6 +57,7 @@ class Upload:
     def keep(self) -> None:
         """Let the file appear."""
         put_in_place(self._staged, self._path)
+        self.kept = True
 
     def close(self) -> None:
         """End, and remove what was not kept."""
