@@ -50,7 +50,20 @@ class Connection:
         """
         # Not httpx's own encoder, which refuses some of what servers return.
         content = None if body is None else json.dumps(body, ensure_ascii=True).encode()
-        headers = {} if content is None else {"content-type": "application/json"}
+        return self.send(method, path, params=params, content=content, timeout=timeout)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Any = None,
+        content: bytes | None = None,
+        content_type: str = "application/json",
+        timeout: float | None = None,
+    ) -> httpx.Response:
+        """Return the answer to a request whose body is sent as it is; raises as :meth:`request` does."""
+        headers = {} if content is None else {"content-type": content_type}
         patience: Any = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
         url = f"{self.base_url}{path}"
         response = self._client.request(method, url, params=params, content=content, headers=headers, timeout=patience)

@@ -1,0 +1,217 @@
+"""Entrepot's own interface: projects and their series, as pandas objects."""
+
+import io
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from entrepot.client._http import Connection
+
+_ARROW = "application/vnd.apache.arrow.stream"
+Instant = datetime | pd.Timestamp | str
+
+
+def connect(
+    url: str | None = None,
+    token: str | None = None,
+    *,
+    login: str | None = None,
+    password: str | None = None,
+    timeout: float | None = 60.0,
+) -> "Client":
+    """Connect to a server.
+
+    Parameters
+    ----------
+    url
+        Address of the server; by default ``ENTREPOT_URL``, else ``http://127.0.0.1:8000``.
+    token
+        An API key's token; by default ``ENTREPOT_TOKEN``.
+    login, password
+        In place of a token.
+    timeout
+        Seconds until a request without an answer is given up.
+
+    Raises
+    ------
+    ValueError
+        Neither a token nor a login is given.
+    httpx.HTTPStatusError
+        The server refuses the credentials; every method raises it for an answer that is an error, with the server's
+        own words.
+    """
+    url = url or os.environ.get("ENTREPOT_URL") or "http://127.0.0.1:8000"
+    token = token or os.environ.get("ENTREPOT_TOKEN")
+    if login is not None:
+        connection = Connection(url, auth=(login, password or ""), timeout=timeout)
+    elif token:
+        connection = Connection(url, headers={"authorization": f"Token {token}"}, timeout=timeout)
+    else:
+        raise ValueError("give a token (or set ENTREPOT_TOKEN), or login and password")
+    client = Client(connection)
+    client.me()
+    return client
+
+
+@dataclass(frozen=True)
+class Client:
+    """A connection to a server; :func:`connect` makes one."""
+
+    connection: Connection = field(repr=False)
+
+    def me(self) -> dict[str, Any]:
+        """Return who the caller is, and its organizations."""
+        found: dict[str, Any] = self.connection.json("GET", "/api/v1/me")
+        return found
+
+    def projects(self) -> "list[Project]":
+        """Return the projects that the caller may read, by name."""
+        return [self._project(row) for row in self.connection.json("GET", "/api/v1/projects")]
+
+    def project(self, name: str, *, create: bool = False) -> "Project":
+        """Return the project of this name.
+
+        Parameters
+        ----------
+        create
+            Make it when there is none.
+
+        Raises
+        ------
+        KeyError
+            There is none, or there are several in different organizations.
+        """
+        rows = self.connection.json("GET", "/api/v1/projects", params={"name": name})
+        if not rows and create:
+            return self._project(self.connection.json("POST", "/api/v1/projects", body={"name": name}))
+        if len(rows) != 1:
+            raise KeyError(f"{len(rows)} projects are named {name!r}")
+        return self._project(rows[0])
+
+    def _project(self, row: dict[str, Any]) -> "Project":
+        return Project(self.connection, row["id"], row["name"])
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of an organization."""
+
+    connection: Connection = field(repr=False)
+    id: str
+    name: str
+
+    def series(self, name: str | None = None) -> "list[Series]":
+        """Return the project's series, newest first; those of one name where it is given."""
+        found: list[Series] = []
+        while True:
+            params = {"project_id": self.id, "offset": len(found), "limit": 1000, **({"name": name} if name else {})}
+            rows = self.connection.json("GET", "/api/v1/series", params=params)
+            found += [Series(self.connection, row["id"], row["name"], row) for row in rows]
+            if len(rows) < 1000:
+                return found
+
+    def create_series(self, name: str, **properties: Any) -> "Series":
+        """Make a series to push points to.
+
+        Parameters
+        ----------
+        properties
+            Any of ``unit``, ``label``, ``clock``, ``timezone``, ``freq``, ``resample_rule``.
+        """
+        body = {"project_id": self.id, "name": name, **properties}
+        row = self.connection.json("POST", "/api/v1/series", body=body)
+        return Series(self.connection, row["id"], row["name"], row)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values over time."""
+
+    connection: Connection = field(repr=False)
+    id: str
+    name: str
+    data: dict[str, Any] = field(repr=False)  #: what the server says of it, as of when it was found
+
+    def append(self, points: pd.Series) -> dict[str, int]:
+        """Write points; the last write of an instant wins.
+
+        Parameters
+        ----------
+        points
+            Floats with a DatetimeIndex; one without a zone is taken as UTC. NaN is no point.
+
+        Returns
+        -------
+        Numbers of points ``added``, ``replaced`` and ``unchanged``.
+        """
+        index = pd.DatetimeIndex(points.index)
+        utc = index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")
+        times = pa.array(utc.as_unit("us").asi8, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+        names = pa.DictionaryArray.from_arrays(pa.array([0] * len(points), pa.int32()), pa.array([self.id]))
+        table = pa.table({"series": names, "time": times, "value": points.to_numpy("float64")})
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        written: dict[str, int] = self.connection.send(
+            "POST", "/api/v1/points", content=sink.getvalue(), content_type=_ARROW
+        ).json()
+        return written
+
+    def read(
+        self,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        *,
+        freq: str | None = None,
+        rule: str = "mean",
+        clock: str = "gmt",
+        timezone: str | None = None,
+        limit: int | None = None,
+    ) -> pd.Series:
+        """Return points of ``[start, end)``, or their means by ``freq``.
+
+        Parameters
+        ----------
+        start, end
+            Bounds; without a zone they are UTC.
+        freq
+            A step such as ``1h`` or ``1D``.
+        rule
+            How the points of a step become one: ``mean``, ``sum``, ``first``, ``last``, ``min``, ``max``, ``count``.
+        clock, timezone
+            The calendar of the steps: ``gmt``, or the zone's standard time all year (``tzt``), or its wall clock
+            (``dst``).
+        limit
+            Most points, the oldest.
+
+        Returns
+        -------
+        Floats named like the series, with a DatetimeIndex in UTC.
+        """
+        options = {
+            "start": _iso(start), "end": _iso(end), "freq": freq, "rule": rule, "clock": clock, "timezone": timezone,
+            "limit": limit, "format": "arrow",
+        }  # fmt: skip
+        params = {name: value for name, value in options.items() if value is not None}
+        response = self.connection.request("GET", f"/api/v1/series/{self.id}/points", params=params)
+        table = pa.ipc.open_stream(response.content).read_all()
+        index = pd.DatetimeIndex(table["time"].to_pandas(), name="time")
+        return pd.Series(table["value"].to_numpy(), index, name=self.name)
+
+    def explain(self, at: Instant | None = None) -> list[dict[str, Any]]:
+        """Return the runs that made the series, or its point at an instant, with what each of them read."""
+        params = {"at": _iso(at)} if at is not None else {}
+        runs: list[dict[str, Any]] = self.connection.json("GET", f"/api/v1/lineage/series/{self.id}", params=params)
+        return runs
+
+    def delete(self) -> None:
+        """Delete the series with its points."""
+        self.connection.request("DELETE", f"/api/v1/series/{self.id}")
+
+
+def _iso(instant: Instant | None) -> str | None:
+    return None if instant is None else pd.Timestamp(instant).isoformat()
