@@ -1,0 +1,73 @@
+"""`entrepot work`: a worker."""
+
+import json
+import shlex
+import signal
+import threading
+from typing import Annotated, Any
+
+import typer
+
+Url = Annotated[str, typer.Option("--url", envvar="ENTREPOT_URL", help="Address of the server.")]
+Token = Annotated[str, typer.Option("--token", envvar="ENTREPOT_TOKEN", help="An API key's token.")]
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help=_HELP)(work)
+
+
+_HELP = """Withdraw works of pipelines, run them, and report.
+
+A work's `function` is a dotted Python name that this environment can import; its `command` is run as it is. Each runs
+in a process of its own, for as long as its `timeout` allows.
+
+Example: `entrepot work dispersion --site local --keep /data/products`
+"""
+
+
+def work(
+    pipelines: Annotated[list[str], typer.Argument(metavar="PIPELINE...", help="Whose works to do.")],
+    token: Token,
+    url: Url = DEFAULT_URL,
+    site: Annotated[str | None, typer.Option(help="Only works of this site.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only works with one of these tags.")] = None,
+    event: Annotated[list[int] | None, typer.Option(help="Only works of one of these events.")] = None,
+    parent: Annotated[list[str] | None, typer.Option(help="Only works of one of these parents.")] = None,
+    where: Annotated[str | None, typer.Option(help="Only works that match this MongoDB query (JSON).")] = None,
+    function: Annotated[str | None, typer.Option(help="Run this function, whatever works say.")] = None,
+    command: Annotated[str | None, typer.Option(help="Run this command, whatever works say.")] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="Folder, or `s3://bucket/prefix`, for products, plots and logs.")
+    ] = None,
+    lives: Annotated[int, typer.Option(min=-1, help="How often to look for a work; -1: without end.")] = -1,
+    sleep: Annotated[float, typer.Option(min=0, help="Seconds to wait where there is none.")] = 10.0,
+) -> None:
+    """Withdraw works of pipelines, run them, and report."""
+    from entrepot.cli.works import answering, connect, parse_query
+    from entrepot.client.keeping import Keeping
+    from entrepot.client.worker import Worker
+
+    if function and command:
+        raise typer.BadParameter("only either --function or --command can be given")
+    query: dict[str, Any] = {"pipeline": {"$in": pipelines}, **({"site": site} if site else {})}
+    among = {"tags": tag, "event": event, "config.parent": parent}
+    query |= {name: {"$in": values} for name, values in among.items() if values}
+    if where:
+        query["$and"] = [parse_query(where)]
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # What runs is finished first.
+        signal.signal(number, lambda *_: stop.set())
+    worker = Worker(
+        connect(url, token),
+        query,
+        keeping=Keeping(keep),
+        function=function,
+        command=shlex.split(command) if command else None,
+        tell=lambda line: typer.echo(line, err=True),
+    )
+    with answering():
+        done = worker.run(stop, lives, sleep)
+    typer.echo(json.dumps({"done": done}))

@@ -1,0 +1,190 @@
+"""`entrepot works`: the queue and the archive from the terminal."""
+
+import json as json_
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from entrepot.cli.common import AsJson, show
+from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.errors import EntrepotError, InvalidInput
+
+if TYPE_CHECKING:
+    from entrepot.client._http import Connection
+
+app = typer.Typer(no_args_is_help=True, help="Works that wait, run and are done.")
+
+Archive = Annotated[bool, typer.Option("--archive", help="Look in the archive, not in the queue.")]
+Query = Annotated[str | None, typer.Option("--query", "-q", help="A MongoDB query, as JSON.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="Their ids.")]
+_AT_ONCE = 500
+
+
+@app.command("ls")
+def ls(token: Token, url: Url = DEFAULT_URL, archive: Archive = False, json: AsJson = False) -> None:
+    """List pipelines and how many works they have.
+
+    Example: `entrepot works ls --archive`
+    """
+    connection = connect(url, token)
+    with answering():
+        if archive:
+            counts = connection.json("GET", "/api/v1/archive/status")
+            rows = [{"pipeline": name, "total": number} for name, number in counts.items()]
+        else:
+            names = connection.json("GET", "/api/v1/works/pipelines")
+            rows = [
+                {"pipeline": name, **connection.json("GET", "/api/v1/works/status", params={"pipeline": name})}
+                for name in names
+            ]
+    show(rows, json)
+
+
+@app.command("show")
+def show_work(
+    work_id: Annotated[str, typer.Argument(help="Its id.")],
+    token: Token,
+    url: Url = DEFAULT_URL,
+    archive: Archive = False,
+) -> None:
+    """Print a work, as JSON.
+
+    Example: `entrepot works show 65fc4dae5ffde0e8dbeebc61`
+    """
+    body = {"query": {"id": work_id}, "limit": 1}
+    with answering():
+        found = connect(url, token).json("POST", f"/api/v1/{_place(archive)}/view", body=body)
+    if not found:
+        raise InvalidInput(f"There is no work {work_id}.")
+    typer.echo(json_.dumps(found[0], indent=2, ensure_ascii=False))
+
+
+@app.command("query")
+def query_works(
+    query: Annotated[str, typer.Argument(help="A MongoDB query, as JSON.")],
+    token: Token,
+    url: Url = DEFAULT_URL,
+    archive: Archive = False,
+    field: Annotated[list[str] | None, typer.Option(help="Return this field; may be repeated. Default: all.")] = None,
+    sort: Annotated[str | None, typer.Option(help="Sort by this field; `-creation`: the greatest first.")] = None,
+    skip: Annotated[int, typer.Option(min=0, help="Pass over so many.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")] = 100,
+    count: Annotated[bool, typer.Option("--count", help="Print only how many match.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print what the database decides of the query.")] = False,
+) -> None:
+    """Print the works that match a MongoDB query, a line of JSON each.
+
+    Example: `entrepot works query '{"results.dm": {"$gt": 500}}' --archive --field id --field results.dm`
+    """
+    body: dict[str, Any] = {"query": parse_query(query)}
+    base = f"/api/v1/{_place(archive)}"
+    with answering():
+        connection = connect(url, token)
+        if count:
+            typer.echo(connection.json("POST", f"{base}/count", body=body)["count"])
+            return
+        if explain:
+            typer.echo(json_.dumps(connection.json("POST", f"{base}/explain", body=body), indent=2))
+            return
+        body |= {"projection": dict.fromkeys(field or [], True), "skip": skip, "limit": limit}
+        if sort:
+            body["sort"] = [[sort.lstrip("-"), -1 if sort.startswith("-") else 1]]
+        for work in connection.json("POST", f"{base}/view", body=body):
+            typer.echo(json_.dumps(work, ensure_ascii=False))
+
+
+@app.command("retry")
+def retry(token: Token, ids: Ids = None, url: Url = DEFAULT_URL, query: Query = None, json: AsJson = False) -> None:
+    """Queue failed works again, by id or by query, with all their attempts.
+
+    Example: `entrepot works retry --query '{"pipeline": "dispersion"}'`
+    """
+    connection = connect(url, token)
+    with answering():
+        wanted = ids or _ids(connection, {"$and": [_required(query), {"status": "failure"}]})
+        path = "/api/v1/works/retry"
+        done = sum(connection.json("POST", path, body={"ids": part})["requeued"] for part in _parts(wanted, "requeued"))
+    _tell("requeued", done, json)
+
+
+@app.command("rm")
+def rm(
+    token: Token,
+    ids: Ids = None,
+    url: Url = DEFAULT_URL,
+    query: Query = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Delete works of the queue, by id or by query.
+
+    Example: `entrepot works rm --query '{"pipeline": "test"}' --yes`
+    """
+    connection = connect(url, token)
+    with answering():
+        wanted = ids or _ids(connection, _required(query))
+        if wanted and not yes:
+            typer.confirm(f"Delete {len(wanted)} works?", abort=True)
+        path = "/api/v1/works/delete"
+        done = sum(connection.json("POST", path, body={"ids": part})["deleted"] for part in _parts(wanted, "deleted"))
+    _tell("deleted", done, json)
+
+
+def connect(url: str, token: str) -> "Connection":
+    """Return a connection to a server."""
+    from entrepot.client._http import Connection
+
+    return Connection(url, headers={"authorization": f"Bearer {token}"}, timeout=300.0)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn what a server refuses, or its silence, into one line."""
+    import httpx
+
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise EntrepotError(str(error) or type(error).__name__) from error
+
+
+def parse_query(text: str) -> dict[str, Any]:
+    """Return a query that was given as JSON."""
+    try:
+        query = json_.loads(text)
+    except ValueError as error:
+        raise InvalidInput.field("query", f"is not JSON: {error}") from None
+    if not isinstance(query, dict):
+        raise InvalidInput.field("query", "must be an object")
+    return query
+
+
+def _required(query: str | None) -> dict[str, Any]:
+    if query is None:
+        raise InvalidInput("Say which works: their ids, or --query.")
+    return parse_query(query)
+
+
+def _ids(connection: "Connection", query: dict[str, Any]) -> list[str]:
+    body = {"query": query, "projection": {"id": True}, "limit": 0}
+    return [work["id"] for work in connection.json("POST", "/api/v1/works/view", body=body)]
+
+
+def _parts(ids: list[str], what: str) -> Iterator[list[str]]:
+    """Pass on some ids at a time, with a bar on the terminal where there are many."""
+    from rich.console import Console
+    from rich.progress import track
+
+    starts = range(0, len(ids), _AT_ONCE)
+    bar = track(starts, what, console=Console(stderr=True), transient=True, disable=len(starts) < 2)
+    return (ids[start : start + _AT_ONCE] for start in bar)
+
+
+def _place(archive: bool) -> str:
+    return "archive" if archive else "works"
+
+
+def _tell(what: str, number: int, as_json: bool) -> None:
+    typer.echo(json_.dumps({what: number}) if as_json else f"{number} {what}")
