@@ -58,11 +58,11 @@ def schedule(session: Session) -> None:
 
 @jobs.task(_KIND)
 def run(context: jobs.JobContext) -> dict[str, int]:
-    """Recover the works of every organization; as clients do, what expires now is tried again the next time."""
+    """Recover the works of every organization."""
     with context.unit() as session:
-        requeued = requeue(session)
+        expired = expire(session)
     with context.unit() as session:
-        return {"requeued": requeued, "expired": expire(session)}
+        return {"expired": expired, "requeued": requeue(session)}
 
 
 def _move(session: Session, organization_id: str | None, action: str, condition: Any, values: dict[str, Any]) -> int:

@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from entrepot import lineage
-from entrepot.db import Database
+from entrepot import jobs, lineage
+from entrepot.db import Database, now
 from entrepot.errors import Conflict, Forbidden, InvalidInput, TooLarge
 from entrepot.events import Event
 from entrepot.identity import Principal
 from entrepot.identity.models import Role
+from entrepot.jobs import testing
+from entrepot.settings import Settings
 from entrepot.works import audit, queue
 from entrepot.works.document import dumps, loads
 from entrepot.works.models import Work
@@ -244,6 +247,20 @@ def test_a_lease_lapses_without_heartbeats(database: Database, writer: Principal
         assert audit.expire(session) == 1
     with pytest.raises(Conflict), database.write() as session:
         queue.heartbeat(session, writer, work["id"], 1, 60)
+
+
+def test_the_server_recovers_by_itself(
+    database: Database, writer: Principal, stranger: Principal, make_work: Make, tmp_path: Path
+) -> None:
+    for who in (writer, stranger):
+        _put(database, who, make_work())
+        _take(database, who, ALL, lease_seconds=-1)
+    with database.write() as session:
+        audit.schedule(session)
+        jobs.schedules.fire_due(session, now())
+    (job,) = testing.run_pending(database, Settings(data_dir=tmp_path))
+    assert job.result == {"expired": 2, "requeued": 2}
+    assert _take(database, writer, ALL)[0]["attempt"] == 2
 
 
 def test_stale_works_are_counted(database: Database, writer: Principal, make_work: Make) -> None:
