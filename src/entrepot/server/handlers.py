@@ -3,7 +3,6 @@
 #: What a worker imports before it starts.
 HANDLERS = (
     "entrepot.files.lifecycle",
-    "entrepot.files.lifecycle",
     "entrepot.jobs.housekeeping",
     "entrepot.pipeline.analysis_run",
     "entrepot.pipeline.clean_run",
