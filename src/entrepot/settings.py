@@ -58,6 +58,12 @@ class Settings(BaseSettings):
     file_local_roots: list[Path] = Field(
         default_factory=list, description="Folders in which users may place local storage configs."
     )
+    file_accelerated: bool = Field(
+        False, description="Answer downloads with `X-Accel-Redirect: /entrepot-files/...`, for nginx to send the bytes."
+    )
+    file_max_bytes: int = Field(2**40, gt=0, description="Largest published file.")
+    file_consumed_days: float = Field(30.0, gt=0, description="Days after which acknowledged files expire.")
+    file_kept_days: float = Field(90.0, gt=0, description="Days after which files expire that nobody acknowledged.")
     webhook_allowed_networks: list[IPv4Network | IPv6Network] = Field(
         default_factory=list, description="Private networks that webhooks and feeders may reach all the same."
     )

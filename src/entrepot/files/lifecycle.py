@@ -1,0 +1,238 @@
+"""What becomes of published files: found, acknowledged, expired."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from entrepot import jobs
+from entrepot.db import now
+from entrepot.errors import InvalidInput, NotFound
+from entrepot.events.log import emit, emit_many
+from entrepot.files.configs import open_config
+from entrepot.files.models import PublishedFile, StorageConfig, Upload
+from entrepot.files.publish import summary
+from entrepot.files.spool import spool_folder
+from entrepot.identity import Principal, Right, Vault
+from entrepot.settings import Settings
+
+STATES = ("available", "consumed", "expired")
+EXPIRE = "files.expire"
+SWEEP = "files.sweep"
+#: An upload at which nothing happened for so long was given up.
+_ABANDONED = timedelta(days=1)
+_AT_ONCE = 500
+
+
+class Gone(NotFound):
+    """It existed, and was deleted."""
+
+    status = 410
+    code = "gone"
+
+
+def get_file(session: Session, principal: Principal, file_id: str, right: Right = "read") -> PublishedFile:
+    """Return a file of the caller's organizations."""
+    file = session.scalar(select(PublishedFile).where(PublishedFile.id == file_id))
+    if file is None:
+        raise NotFound("File not found.")
+    principal.require(right, file.organization_id, "File")
+    return file
+
+
+def acknowledge(session: Session, principal: Principal, file: PublishedFile, sha256: str | None = None) -> None:
+    """Take note that a file was consumed; a second time changes nothing.
+
+    Parameters
+    ----------
+    sha256
+        What the consumer got, in hex. When that is something else, it is noted, and the file becomes available again.
+    """
+    principal.require("write", file.organization_id, "File")
+    if sha256 is not None:
+        wanted = sha256.strip().lower()
+        if len(wanted) != 64 or any(character not in "0123456789abcdef" for character in wanted):
+            raise InvalidInput.field("sha256", "64 hexadecimal digits.")
+        if wanted != file.sha256:
+            _reopen(session, principal, file, wanted)
+            return
+    if file.state == "available":
+        acknowledge_many(session, principal, [file.id])
+        session.refresh(file)
+
+
+def acknowledge_many(session: Session, principal: Principal, ids: Sequence[str]) -> list[PublishedFile]:
+    """Take note that files were consumed, and return those that there are; ids that are not known are passed over."""
+    principal.require("write")
+    instant = now()
+    wanted = list(dict.fromkeys(ids))
+    for start in range(0, len(wanted), _AT_ONCE):
+        part = wanted[start : start + _AT_ONCE]
+        statement = (
+            update(PublishedFile)
+            .where(
+                PublishedFile.id.in_(part),
+                PublishedFile.organization_id == principal.organization_id,
+                PublishedFile.state == "available",
+            )
+            .values(state="consumed", consumed=instant)
+            .returning(PublishedFile)
+        )
+        changed = session.scalars(statement, execution_options={"synchronize_session": False}).all()
+        for project_id in {file.project_id for file in changed}:
+            emit_many(
+                session,
+                "file",
+                "consumed",
+                {file.id: summary(file) for file in changed if file.project_id == project_id},
+                organization_id=principal.organization_id,
+                project_id=project_id,
+                user_id=principal.user_id or None,
+            )
+    found: dict[str, PublishedFile] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        query = select(PublishedFile).where(
+            PublishedFile.id.in_(wanted[start : start + _AT_ONCE]),
+            PublishedFile.organization_id == principal.organization_id,
+        )
+        found |= {file.id: file for file in session.scalars(query.execution_options(populate_existing=True))}
+    return [found[id_] for id_ in wanted if id_ in found]
+
+
+def require_bytes(file: PublishedFile) -> None:
+    """Raise Gone when the bytes of a file were deleted."""
+    if file.state == "expired":
+        raise Gone("The file expired; its bytes were deleted.")
+
+
+@jobs.task(EXPIRE)
+def expire(context: jobs.JobContext) -> dict[str, int]:
+    """Delete files of the server's own storage whose time is over: first the bytes, then the state."""
+    settings, vault = context.settings, _vault(context)
+    instant = now()
+    query = (
+        select(PublishedFile, StorageConfig)
+        .join(StorageConfig, StorageConfig.id == PublishedFile.storage_config_id)
+        .where(StorageConfig.own, _is_over(instant, settings))
+        .order_by(PublishedFile.number)
+        .limit(_AT_ONCE)
+    )
+    expired = 0
+    while True:
+        with context.database.read() as session:
+            over = session.execute(query).tuples().all()
+        if not over:
+            return {"expired": expired}
+        for file, config in over:
+            context.check()
+            open_config(settings, vault, config).delete(file.path)
+        with context.unit() as session:
+            for file, _ in over:
+                expired += _mark_expired(session, file)
+
+
+def _is_over(instant: datetime, settings: Settings) -> Any:
+    consumed = instant - timedelta(days=settings.file_consumed_days)
+    kept = instant - timedelta(days=settings.file_kept_days)
+    return or_(
+        and_(PublishedFile.state == "consumed", PublishedFile.consumed < consumed),
+        and_(PublishedFile.state == "available", PublishedFile.created < kept),
+    )
+
+
+def _mark_expired(session: Session, file: PublishedFile) -> int:
+    statement = (
+        update(PublishedFile)
+        .where(PublishedFile.number == file.number, PublishedFile.state != "expired")
+        .values(state="expired", deleted=now())
+        .returning(PublishedFile.number)
+    )
+    if session.scalar(statement) is None:
+        return 0
+    emit(
+        session,
+        "file",
+        "expired",
+        file.id,
+        organization_id=file.organization_id,
+        project_id=file.project_id,
+        data=summary(file),
+    )
+    return 1
+
+
+@jobs.task(SWEEP)
+def sweep(context: jobs.JobContext) -> dict[str, int]:
+    """Remove what uploads left behind that were given up, or whose server was killed."""
+    settings, vault = context.settings, _vault(context)
+    removed = 0
+    before = now() - _ABANDONED
+    with context.database.read() as session:
+        given_up = list(session.scalars(select(Upload).where(Upload.touched < before).limit(10_000)))
+    for upload in given_up:
+        context.check()
+        with context.database.read() as session:
+            query = select(StorageConfig).where(StorageConfig.id == upload.storage_config_id)
+            config = session.scalar(query)
+        if config is not None and upload.path is not None:
+            open_config(settings, vault, config).delete(upload.path)
+        (spool_folder(settings) / upload.organization_id / upload.id).unlink(missing_ok=True)
+        with context.unit() as session:
+            session.execute(delete(Upload).where(Upload.id == upload.id, Upload.touched < before))
+        removed += 1
+    for path in spool_folder(settings).glob("*/*"):
+        context.check()
+        removed += _sweep_spool(context, path, before)
+    return {"removed": removed}
+
+
+def _sweep_spool(context: jobs.JobContext, path: Path, before: datetime) -> int:
+    try:
+        if path.stat().st_mtime > before.timestamp():
+            return 0
+    except FileNotFoundError:
+        return 0
+    with context.database.read() as session:
+        known = session.scalar(select(PublishedFile.id).where(PublishedFile.id == path.name))
+        coming = session.scalar(select(Upload.id).where(Upload.id == path.name))
+    if coming is not None:
+        return 0
+    if known is None:
+        # Linked into place, but its row never came.
+        own = context.settings.files_dir.absolute() / path.parent.name
+        (own / path.name[:2] / path.name).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    return 1
+
+
+def schedule(session: Session) -> None:
+    """Have files expire and leftovers removed, hour by hour."""
+    jobs.schedules.every(session, EXPIRE, 3600, EXPIRE, key=EXPIRE)
+    jobs.schedules.every(session, SWEEP, 3600, SWEEP, key=SWEEP)
+
+
+def _reopen(session: Session, principal: Principal, file: PublishedFile, sha256: str) -> None:
+    noted = {"sha256": sha256, "at": now().isoformat(), "user": principal.user_id or None}
+    file.mismatches = [*file.mismatches, noted][-20:]
+    if file.state == "consumed":
+        file.state, file.consumed = "available", None
+    session.flush()
+    emit(
+        session,
+        "file",
+        "mismatched",
+        file.id,
+        organization_id=file.organization_id,
+        project_id=file.project_id,
+        user_id=principal.user_id or None,
+        data=summary(file) | {"received_sha256": sha256},
+    )
+
+
+def _vault(context: jobs.JobContext) -> Vault:
+    vault = context.services["vault"]
+    assert isinstance(vault, Vault)
+    return vault

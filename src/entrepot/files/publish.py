@@ -1,0 +1,294 @@
+"""Publishing: from bytes that came in to a file that its consumers are told of, all or nothing."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from entrepot import lineage
+from entrepot.db import Database, new_id, now
+from entrepot.errors import EntrepotError, InvalidInput, NotFound
+from entrepot.events import emit
+from entrepot.files import polls
+from entrepot.files.configs import choose_config, open_config
+from entrepot.files.folder import Folder
+from entrepot.files.models import Poll, PublishedFile, StorageConfig, Task, Upload
+from entrepot.files.signing import end_of
+from entrepot.files.spool import Digest, Spool
+from entrepot.identity import Principal, Vault, projects
+from entrepot.settings import Settings
+
+_DIRECT = "direct"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is said of a file that is published.
+
+    Attributes
+    ----------
+    name
+        The name under which it is downloaded; what no file may be called is replaced.
+    identifier
+        What is in it; by default the name.
+    type
+        By default what its first bytes show.
+    poll, task
+        The request that it answers; by default both are made for it, completed.
+    storage_config
+        Where it is stored; by default as the caller's key or organization says, else in the server's own storage.
+    project
+        The project that it belongs to.
+    """
+
+    name: str = ""
+    identifier: str = ""
+    type: str | None = None
+    poll: str | None = None
+    task: str | None = None
+    storage_config: str | None = None
+    project: str | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "Description":
+        """Return a description from named texts.
+
+        Raises
+        ------
+        InvalidInput
+            A field is unknown, no text, or too long.
+        """
+        longest = {"name": 255, "identifier": 500, "type": 100}
+        for name, value in fields.items():
+            if name not in cls.__dataclass_fields__:
+                raise InvalidInput.field(name[:100], "There is no such field.")
+            if value is not None and (not isinstance(value, str) or "\0" in value):
+                raise InvalidInput.field(name, "This must be a text.")
+            if value is not None and len(value) > longest.get(name, 36):
+                raise InvalidInput.field(name, f"At most {longest.get(name, 36)} characters.")
+        given = {name: value for name, value in fields.items() if value}
+        return cls(**given | {"name": safe_name(given.get("name", ""))})
+
+
+class Publisher:
+    """Publishes what was received.
+
+    Parameters
+    ----------
+    database, settings, vault
+        The server's.
+    """
+
+    def __init__(self, database: Database, settings: Settings, vault: Vault) -> None:
+        self._database = database
+        self._settings = settings
+        self._vault = vault
+
+    def publish(
+        self,
+        principal: Principal,
+        spool: Spool,
+        digest: Digest,
+        description: Description,
+        *,
+        run_id: str | None = None,
+        keep: bool = False,
+    ) -> PublishedFile:
+        """Store the received bytes and make them known; whatever fails, nothing is left.
+
+        Parameters
+        ----------
+        keep
+            Whether the bytes that came in are kept when it fails, to try again.
+        run_id
+            The run that made the file, where one did; otherwise an upload is recorded.
+
+        Returns
+        -------
+        PublishedFile
+            The file, whose id is the spool's.
+        """
+        try:
+            with self._database.write() as session:
+                project_id = _project_id(session, principal, description)
+                _request(session, spool.organization_id, description)
+                config = choose_config(
+                    session, principal, self._settings, spool.organization_id, description.storage_config
+                )
+            path = f"{spool.id[:2]}/{spool.id}"
+            self._place(principal, spool, config, path)
+            file = PublishedFile(
+                id=spool.id,
+                organization_id=spool.organization_id,
+                project_id=project_id,
+                storage_config_id=config.id,
+                user_id=principal.user_id or None,
+                identifier=description.identifier or description.name or spool.id,
+                name=description.name or "file",
+                path=path,
+                type=description.type or digest.type,
+                size=digest.size,
+                md5=digest.md5,
+                sha256=digest.sha256,
+                signed_until=_signed_until(config),
+            )
+            try:
+                with self._database.write() as session:
+                    self._record(session, principal, file, description, run_id)
+            except BaseException:
+                # Without its row the file does not exist.
+                open_config(self._settings, self._vault, config).delete(path)
+                raise
+        except BaseException:
+            if not keep:
+                self._forget(spool)
+            raise
+        spool.remove()
+        return file
+
+    def publish_path(
+        self, principal: Principal, path: Path, description: Description, *, run_id: str | None = None
+    ) -> PublishedFile:
+        """Publish a file of this machine, which stays as it is: what an export or an analysis made."""
+        spool = Spool(self._settings, principal.organization_id)
+        receiver = spool.receive()
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    receiver.write([block])
+            digest = receiver.finish()
+        except BaseException:
+            receiver.abandon()
+            raise
+        return self.publish(principal, spool, digest, description, run_id=run_id)
+
+    def _place(self, principal: Principal, spool: Spool, config: StorageConfig, path: str) -> None:
+        if config.own:
+            Folder(self._settings.files_dir.absolute() / config.organization_id).put(path, spool.path, move=True)
+            return
+        # Killed from here on, the server finds the half-way copy by this record.
+        with self._database.write() as session:
+            upload = session.scalar(select(Upload).where(Upload.id == spool.id))
+            if upload is None:
+                upload = Upload(id=spool.id, organization_id=spool.organization_id, user_id=principal.user_id)
+                session.add(upload)
+            upload.storage_config_id, upload.path, upload.touched = config.id, path, now()
+        storage = open_config(self._settings, self._vault, config)
+        try:
+            storage.put(path, spool.path)
+        except EntrepotError:
+            storage.delete(path)
+            raise
+
+    def _record(
+        self, session: Session, principal: Principal, file: PublishedFile, description: Description, run_id: str | None
+    ) -> None:
+        organization_id = file.organization_id
+        poll, task = _request(session, organization_id, description)
+        made_for_it = task is None
+        if poll is None:
+            poll = polls.create_poll(session, organization_id, key_id=principal.key_id)
+        if task is None:
+            task = polls.create_task(session, organization_id, "poll.fetch", poll=poll, key_id=principal.key_id)
+        file.poll_id, file.task_id = poll.id, task.id
+        session.add(file)
+        session.execute(delete(Upload).where(Upload.id == file.id))
+        session.flush()
+        _record_lineage(session, principal, file, run_id)
+        emit(
+            session,
+            "file",
+            "published",
+            file.id,
+            organization_id=organization_id,
+            project_id=file.project_id,
+            user_id=principal.user_id or None,
+            data=summary(file) | {"key": poll.key_id},
+        )
+        if made_for_it:
+            polls.end_task(session, task)
+
+    def _forget(self, spool: Spool) -> None:
+        with self._database.write() as session:
+            session.execute(delete(Upload).where(Upload.id == spool.id))
+        spool.remove()
+
+
+def summary(file: PublishedFile) -> dict[str, Any]:
+    """Return what events say of a file."""
+    return {
+        "identifier": file.identifier,
+        "type": file.type,
+        "size": file.size,
+        "md5": file.md5,
+        "sha256": file.sha256,
+        "poll": file.poll_id,
+        "task": file.task_id,
+    }
+
+
+def safe_name(name: str) -> str:
+    """Return the name for a download: the last part of whatever a client called it, without what harms."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    kept = "".join(character if character.isprintable() else "_" for character in last).strip(" .")
+    return os.fsencode(kept.encode(errors="replace").decode())[:200].decode(errors="ignore")
+
+
+def _project_id(session: Session, principal: Principal, description: Description) -> str | None:
+    principal.require("write")
+    if description.project is None:
+        return None
+    try:
+        project = projects.get_project(session, principal, description.project, "write")
+    except NotFound:
+        raise InvalidInput.field("project", "There is no such project.") from None
+    if project.organization_id != principal.organization_id:
+        raise InvalidInput.field("project", "It belongs to another organization than the one you act in.")
+    return project.id
+
+
+def _request(session: Session, organization_id: str, description: Description) -> tuple[Poll | None, Task | None]:
+    """Return the poll and the task that a file belongs to, as far as they are named."""
+    poll = task = None
+    if description.task is not None:
+        task = session.scalar(select(Task).where(Task.id == description.task, Task.organization_id == organization_id))
+        if task is None or task.poll_id is None:
+            raise InvalidInput.field("task", "There is no such task of a poll.")
+        if description.poll not in (None, task.poll_id):
+            raise InvalidInput.field("task", "It belongs to another poll.")
+    poll_id = task.poll_id if task else description.poll
+    if poll_id is not None:
+        poll = session.scalar(select(Poll).where(Poll.id == poll_id, Poll.organization_id == organization_id))
+        if poll is None:
+            raise InvalidInput.field("poll", "There is no such poll.")
+        if task is None:
+            waiting = select(Task).where(Task.poll_id == poll.id, Task.state.in_(polls.OPEN))
+            task = session.scalar(waiting.order_by(Task.number).limit(1))
+    return poll, task
+
+
+def _signed_until(config: StorageConfig) -> datetime | None:
+    if not config.signed_urls_enabled or config.signed_urls_expiry is None:
+        return None
+    return end_of(config.signed_urls_expiry)
+
+
+def _record_lineage(session: Session, principal: Principal, file: PublishedFile, run_id: str | None) -> None:
+    if run_id is None:
+        run_id = new_id()
+        lineage.begin_run(
+            session,
+            run_id,
+            "upload",
+            _DIRECT,
+            organization_id=file.organization_id,
+            project_id=file.project_id,
+            user_id=principal.user_id or None,
+        )
+        lineage.end_run(session, run_id, "finished", {})
+    lineage.made(session, run_id, "file", file.id, sha256=file.sha256)

@@ -1,0 +1,299 @@
+"""Where bytes are kept: folders and buckets, behind the same few verbs."""
+
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from entrepot import net
+from entrepot.errors import InvalidInput, NotFound, Unavailable
+from entrepot.files.folder import BLOCK, Folder
+from entrepot.settings import Settings
+
+TYPES = ("local", "s3", "gs", "az")
+_PART = 8 * 2**20
+_MOST_PARTS = 9000  # S3 takes 10,000
+_LONGEST_SIGNATURE = 7 * 86_400.0
+
+
+class Storage(Protocol):
+    """A place of files, each known by a path of plain names."""
+
+    def put(self, path: str, source: Path) -> None:
+        """Store the content of a local file, all or nothing."""
+
+    def read(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes in ``[start, stop)``; raise NotFound at once when there is no such file."""
+
+    def size(self, path: str) -> int:
+        """Return how many bytes a file has."""
+
+    def delete(self, path: str) -> None:
+        """Delete a file; nothing happens when there is none."""
+
+    def sign(self, path: str, seconds: float) -> str | None:
+        """Return a URL of the store's own that gives the file for so long; None where the server signs itself."""
+
+
+class LocalStorage:
+    """A folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = Folder(root)
+
+    def put(self, path: str, source: Path) -> None:
+        """Store the content of a local file, all or nothing."""
+        self.folder.put(path, source)
+
+    def read(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes in ``[start, stop)``."""
+        file = self.folder.open(path)
+
+        def blocks() -> Iterator[bytes]:
+            with file:
+                file.seek(start)
+                left = None if stop is None else stop - start
+                while block := file.read(BLOCK if left is None else min(BLOCK, left)):
+                    left = None if left is None else left - len(block)
+                    yield block
+
+        return blocks()
+
+    def size(self, path: str) -> int:
+        """Return how many bytes a file has."""
+        with self.folder.open(path) as file:
+            return os.fstat(file.fileno()).st_size
+
+    def delete(self, path: str) -> None:
+        """Delete a file; nothing happens when there is none."""
+        self.folder.delete(path)
+
+    def sign(self, path: str, seconds: float) -> None:
+        """Return None: the server signs."""
+
+
+class BucketStorage:
+    """A bucket of S3, Google Cloud Storage or Azure, or what speaks like one of them."""
+
+    def __init__(self, store: S3Store | GCSStore | AzureStore) -> None:
+        self._store = store
+
+    def put(self, path: str, source: Path) -> None:
+        """Store the content of a local file; a large one in parts, which appear together at the end."""
+        part = max(_PART, -(-source.stat().st_size // _MOST_PARTS))
+        with _translated():
+            obstore.put(self._store, path, source, chunk_size=part, max_concurrency=2)
+
+    def read(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes in ``[start, stop)``."""
+        if stop is not None and stop <= start:
+            return iter(())
+        options: Any = None
+        if start or stop is not None:
+            options = {"range": (start, stop) if stop is not None else {"offset": start}}
+        with _translated():
+            found = obstore.get(self._store, path, options=options)
+
+        def blocks() -> Iterator[bytes]:
+            with _translated():
+                for block in found.stream(min_chunk_size=BLOCK):
+                    yield bytes(block)
+
+        return blocks()
+
+    def size(self, path: str) -> int:
+        """Return how many bytes a file has."""
+        with _translated():
+            return obstore.head(self._store, path)["size"]
+
+    def delete(self, path: str) -> None:
+        """Delete a file; nothing happens when there is none."""
+        with _translated():
+            try:
+                obstore.delete(self._store, path)
+            except (NotFoundError, FileNotFoundError):
+                return
+
+    def sign(self, path: str, seconds: float) -> str | None:
+        """Return a URL of the store's own that gives the file for so long."""
+        with _translated():
+            return obstore.sign(self._store, "GET", path, timedelta(seconds=min(seconds, _LONGEST_SIGNATURE)))
+
+
+def parse_url(url: str) -> tuple[str, str, str]:
+    """Return type, bucket and path of a storage config's URL.
+
+    Raises
+    ------
+    InvalidInput
+        It is not ``s3://bucket/path``, ``gs://bucket/path``, ``az://container/path`` or ``local:///folder``.
+    """
+    try:
+        split = urlsplit(url)
+    except ValueError:
+        raise InvalidInput.field("url", "This is not a URL.") from None
+    type_, bucket, path = split.scheme, split.netloc, split.path.strip("/")
+    names = path.split("/") if path else []
+    if type_ not in TYPES or split.query or split.fragment or not url.isprintable() or any(c in url for c in "%?#"):
+        raise InvalidInput.field(
+            "url", "Write s3://bucket/path, gs://bucket/path, az://container/path or local:///folder."
+        )
+    if any(name in ("", ".", "..") or "\\" in name or not name.isprintable() for name in names) or len(url) > 500:
+        raise InvalidInput.field("url", "The path must be one of plain names.")
+    if type_ == "local":
+        if bucket or not path:
+            raise InvalidInput.field("url", "Write local:/// and the absolute path of a folder.")
+        return type_, "", f"/{path}"
+    if not bucket or not all(character.isalnum() or character in "-._" for character in bucket):
+        raise InvalidInput.field("url", "Name a bucket.")
+    return type_, bucket, path
+
+
+def open_storage(settings: Settings, url: str, credentials: Mapping[str, Any] | None, *, own: bool) -> Storage:
+    """Return the storage at a URL.
+
+    Raises
+    ------
+    InvalidInput
+        The URL or the credentials cannot be, or the place is not one that the operator allows.
+    """
+    type_, bucket, path = parse_url(url)
+    if type_ == "local":
+        return LocalStorage(_allowed_root(settings, Path(path), own=own))
+    given = _texts(credentials)
+    _check_endpoint(settings, given)
+    prefix = path or None
+    http = {"timeout": timedelta(hours=6), "connect_timeout": timedelta(seconds=10), "user_agent": "entrepot"}
+    options: Any = http | {"allow_http": given.get("endpoint", "").startswith("http://")}
+    retries: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+    try:
+        match type_:
+            case "s3":
+                return BucketStorage(
+                    S3Store(bucket, prefix=prefix, config=_s3(given), client_options=options, retry_config=retries)
+                )
+            case "gs":
+                return BucketStorage(
+                    GCSStore(bucket, prefix=prefix, config=_gcs(given), client_options=options, retry_config=retries)
+                )
+            case _:
+                azure = _azure(given)
+                return BucketStorage(
+                    AzureStore(bucket, prefix=prefix, config=azure, client_options=options, retry_config=retries)
+                )
+    except BaseError as error:
+        raise InvalidInput.field("credentials", _first_line(error)) from None
+
+
+def test(storage: Storage) -> dict[str, str | None]:
+    """Try a storage out with a small file, and return what went wrong in each step (null: nothing)."""
+    content = secrets.token_bytes(4096)
+    path = f"entrepot-test/{secrets.token_hex(8)}"
+    steps: dict[str, str | None] = dict.fromkeys(("write", "read", "range", "sign", "delete"), "not tried")
+
+    def write() -> None:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            storage.put(path, Path(file.name))
+
+    def read() -> None:
+        found = b"".join(storage.read(path))
+        if hashlib.sha256(found).digest() != hashlib.sha256(content).digest() or storage.size(path) != len(content):
+            raise Unavailable("What came back is not what was written.")
+
+    def range_() -> None:
+        if b"".join(storage.read(path, 100, 1100)) != content[100:1100]:
+            raise Unavailable("A range is not the part that was asked for.")
+
+    def sign() -> None:
+        storage.sign(path, 60)
+
+    for name, step in (("write", write), ("read", read), ("range", range_), ("sign", sign), ("delete", None)):
+        try:
+            step() if step else storage.delete(path)
+            steps[name] = None
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+            steps[name] = getattr(error, "message", None) or _first_line(error)
+            if name == "write":
+                break
+    return steps
+
+
+def _allowed_root(settings: Settings, root: Path, *, own: bool) -> Path:
+    resolved = root.resolve()
+    # In its own folder the server places files by organization; users name folders that the operator allowed.
+    allowed = [settings.files_dir] if own else settings.file_local_roots
+    if not any(resolved.is_relative_to(folder.resolve()) for folder in allowed):
+        raise InvalidInput.field("url", "The operator does not allow this folder (setting file_local_roots).")
+    return resolved
+
+
+def _texts(credentials: Mapping[str, Any] | None) -> dict[str, str]:
+    return {str(name): str(value) for name, value in (credentials or {}).items() if value is not None}
+
+
+def _require(given: Mapping[str, str], *names: str) -> None:
+    missing = [name for name in names if not given.get(name)]
+    if missing:
+        # Without any, the library would ask the machine that it runs on for its own.
+        raise InvalidInput.field("credentials", f"Needed: {', '.join(missing)}.")
+
+
+def _s3(given: Mapping[str, str]) -> Any:
+    _require(given, "access_key_id", "secret_access_key")
+    names = ("access_key_id", "secret_access_key", "session_token", "endpoint", "region")
+    config = {name: given[name] for name in names if given.get(name)}
+    config.setdefault("region", "us-east-1")
+    # The key is the path of the url, without its first slash; stores at an address of their own have no bucket hosts.
+    config["virtual_hosted_style_request"] = "false" if "endpoint" in config else "true"
+    return config
+
+
+def _gcs(given: Mapping[str, str]) -> Any:
+    _require(given, "private_key", "client_email")
+    # Of a service account's file, only what identifies it: the rest are addresses that the library would follow.
+    names = ("private_key", "private_key_id", "client_email")
+    key = {"private_key_id": "", **{name: given[name] for name in names if name in given}}
+    if endpoint := given.get("endpoint"):
+        key["gcs_base_url"] = endpoint
+    return {"service_account_key": json.dumps(key)}
+
+
+def _azure(given: Mapping[str, str]) -> Any:
+    _require(given, "account_name")
+    if not (given.get("account_key") or given.get("sas_key") or given.get("client_secret")):
+        _require(given, "account_key")
+    names = ("account_name", "account_key", "sas_key", "client_id", "client_secret", "tenant_id", "endpoint")
+    return {name: given[name] for name in names if given.get(name)}
+
+
+def _check_endpoint(settings: Settings, given: Mapping[str, str]) -> None:
+    if endpoint := given.get("endpoint"):
+        net.check_url(endpoint, settings.webhook_allowed_networks, field="credentials")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError):
+        raise NotFound("The file is not in its storage.") from None
+    except (BaseError, OSError) as error:
+        raise Unavailable(f"The storage refuses: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

@@ -1,0 +1,246 @@
+"""Published files: listed, fetched, acknowledged; they come in through :mod:`.uploads`."""
+
+import base64
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from entrepot.errors import InvalidInput
+from entrepot.files import configs, lifecycle, signing
+from entrepot.files.models import PublishedFile, StorageConfig
+from entrepot.server.endpoint import Call, Endpoint
+from entrepot.server.services import Services
+
+_MEDIA = {
+    "json": "application/json",
+    "csv": "text/csv",
+    "txt": "text/plain",
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "gz": "application/gzip",
+    "zip": "application/zip",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+_FILTERS = {
+    "identifier": PublishedFile.identifier,
+    "project": PublishedFile.project_id,
+    "poll": PublishedFile.poll_id,
+    "task": PublishedFile.task_id,
+    "checksum": PublishedFile.md5,
+    "sha256": PublishedFile.sha256,
+    "type": PublishedFile.type,
+}
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_MOST = 1000
+
+
+class _File(FileResponse):
+    chunk_size = 1 << 20
+
+
+def list_files(call: Call) -> list[dict[str, Any]]:
+    """List files, newest first: available ones unless ``state`` says otherwise; ``after`` is the last one known."""
+    call.principal.require("read")
+    query = select(PublishedFile).where(PublishedFile.organization_id == call.principal.organization_id)
+    limit = 100
+    states = call.query.getlist("state") or ["available"]
+    for name, value in call.query.multi_items():
+        if name in _FILTERS:
+            query = query.where(_FILTERS[name].in_(call.query.getlist(name)))
+        elif name == "state":
+            if value not in lifecycle.STATES:
+                raise InvalidInput.field("state", f"One of {', '.join(lifecycle.STATES)}.")
+        elif name == "after":
+            query = query.where(PublishedFile.number < _number(call, value))
+        elif name == "limit":
+            if not value.isascii() or not value.isdigit() or not 1 <= int(value[:5]) <= _MOST:
+                raise InvalidInput.field("limit", f"From 1 to {_MOST}.")
+            limit = int(value)
+        else:
+            raise InvalidInput.field(name[:100], "There is no such parameter.")
+    query = query.where(PublishedFile.state.in_(states)).order_by(PublishedFile.number.desc()).limit(limit)
+    files = call.session.scalars(query).all()
+    return records(call.session, call.services, files, base_url(call))
+
+
+def get_file(call: Call) -> dict[str, Any]:
+    """Return a file's record."""
+    return _record(call, lifecycle.get_file(call.session, call.principal, call.path["file_id"]))
+
+
+def acknowledge(call: Call) -> dict[str, Any]:
+    """Take note that the file was consumed; with a ``sha256`` that is not the file's, it becomes available again."""
+    file = lifecycle.get_file(call.session, call.principal, call.path["file_id"], "write")
+    sha256 = call.fields.get("sha256")
+    if sha256 is not None and not isinstance(sha256, str):
+        raise InvalidInput.field("sha256", "64 hexadecimal digits.")
+    lifecycle.acknowledge(call.session, call.principal, file, sha256)
+    return _record(call, file)
+
+
+def acknowledge_many(call: Call) -> list[dict[str, Any]]:
+    """Take note that the files of ``ids`` were consumed; those that are unknown are passed over."""
+    files = lifecycle.acknowledge_many(call.session, call.principal, ids_of(call.fields))
+    return records(call.session, call.services, files, base_url(call))
+
+
+def renew(call: Call) -> dict[str, Any]:
+    """Let the file's signed URL work for ``seconds`` from now on, by default as its storage config says."""
+    file = lifecycle.get_file(call.session, call.principal, call.path["file_id"], "write")
+    seconds = call.fields.get("seconds")
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
+        raise InvalidInput.field("seconds", "A number.")
+    signing.renew(file, _config(call.session, file), seconds)
+    call.session.flush()
+    return _record(call, file)
+
+
+def download(call: Call) -> Response:
+    """Return the file's bytes, or a range of them."""
+    return content(call, lifecycle.get_file(call.session, call.principal, call.path["file_id"]))
+
+
+def signed_download(call: Call) -> Response:
+    """Return the file's bytes to whoever has its signed URL."""
+    file_id = call.path["file_id"]
+    signing.check(call.services.vault, file_id, call.query.get("expires", ""), call.query.get("signature", ""))
+    file = call.session.scalar(select(PublishedFile).where(PublishedFile.id == file_id))
+    if file is None:
+        raise lifecycle.Gone("The file was deleted.")
+    return content(call, file)
+
+
+def content(call: Call, file: PublishedFile) -> Response:
+    """Return a file's bytes as an answer that resumes (Range, If-Range) and that browsers save, never show."""
+    lifecycle.require_bytes(file)
+    services, config = call.services, _config(call.session, file)
+    headers = {
+        "content-disposition": f"attachment; filename*=utf-8''{quote(file.name, safe='')}",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "sandbox; default-src 'none'",
+        "cache-control": "private, no-transform",
+        "etag": f'"{file.sha256}"',
+        "accept-ranges": "bytes",
+        "repr-digest": f"sha-256=:{base64.b64encode(bytes.fromhex(file.sha256)).decode()}:",
+    }
+    media_type = _MEDIA.get(file.type or "", "application/octet-stream")
+    if config.own and services.settings.file_accelerated:
+        internal = f"/entrepot-files/{config.organization_id}/{file.path}"
+        return Response(headers=headers | {"x-accel-redirect": internal}, media_type=media_type)
+    storage = configs.open_config(services.settings, services.vault, config)
+    if config.own:
+        storage.size(file.path)  # raises unless it is a plain file of ours
+        path = services.settings.files_dir.absolute() / config.organization_id / file.path
+        return _File(path, headers=headers, media_type=media_type)
+    return _streamed(call, file, storage.read, headers, media_type)
+
+
+def _streamed(call: Call, file: PublishedFile, read: Any, headers: dict[str, str], media_type: str) -> Response:
+    start, stop, status = 0, file.size, 200
+    wanted, condition = call.request.headers.get("range"), call.request.headers.get("if-range")
+    if wanted is not None and condition in (None, headers["etag"]) and (found := _RANGE.fullmatch(wanted)):
+        first, last = found.groups()
+        if first:
+            start, stop = int(first), min(file.size, int(last) + 1 if last else file.size)
+        elif last:
+            start = max(0, file.size - int(last))
+        if (first or last) and (start >= stop or (not first and not int(last))):
+            return Response(status_code=416, headers={"content-range": f"bytes */{file.size}"})
+        if first or last:
+            status = 206
+            headers["content-range"] = f"bytes {start}-{stop - 1}/{file.size}"
+    headers["content-length"] = str(stop - start)
+    whole = status == 200
+    blocks: Iterator[bytes] = read(file.path) if whole else read(file.path, start, stop)
+    if call.request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    return StreamingResponse(blocks, status, headers, media_type)
+
+
+def records(session: Session, services: Services, files: Iterable[PublishedFile], url: str) -> list[dict[str, Any]]:
+    """Return files as the native API tells of them."""
+    files = list(files)
+    ids = {file.storage_config_id for file in files}
+    found = {one.id: one for one in session.scalars(select(StorageConfig).where(StorageConfig.id.in_(ids)))}
+    return [record(services, file, found[file.storage_config_id], url) for file in files]
+
+
+def record(services: Services, file: PublishedFile, config: StorageConfig, url: str) -> dict[str, Any]:
+    """Return a file as the native API tells of it."""
+    signed = signing.signed_url(services.settings, services.vault, file, config, url)
+    return {
+        "id": file.id,
+        "identifier": file.identifier,
+        "name": file.name,
+        "type": file.type,
+        "size": file.size,
+        "md5": file.md5,
+        "sha256": file.sha256,
+        "state": file.state,
+        "organization_id": file.organization_id,
+        "project": file.project_id,
+        "poll": file.poll_id,
+        "task": file.task_id,
+        "storage_config": file.storage_config_id,
+        "url": f"{config.url}/{file.path}",
+        "signed_url": {"url": signed[0], "date_expires": signed[1]} if signed else None,
+        "created": file.created,
+        "consumed": file.consumed,
+        "deleted": file.deleted,
+        "mismatches": file.mismatches,
+    }
+
+
+def base_url(call: Call) -> str:
+    """Return the address under which the caller reaches this server."""
+    return call.services.settings.public_url or f"{call.request.url.scheme}://{call.request.url.netloc}"
+
+
+def ids_of(fields: Mapping[str, Any]) -> list[str]:
+    """Return the ids in a body ``{"ids": [...]}``."""
+    ids = fields.get("ids")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise InvalidInput.field("ids", "A list of ids is required.")
+    return [one for one in ids if "\0" not in one]
+
+
+def _record(call: Call, file: PublishedFile) -> dict[str, Any]:
+    return record(call.services, file, _config(call.session, file), base_url(call))
+
+
+def _config(session: Session, file: PublishedFile) -> StorageConfig:
+    return session.scalars(select(StorageConfig).where(StorageConfig.id == file.storage_config_id)).one()
+
+
+def _number(call: Call, file_id: str) -> int:
+    query = select(PublishedFile.number).where(
+        PublishedFile.id == file_id, PublishedFile.organization_id == call.principal.organization_id
+    )
+    number = call.session.scalar(query)
+    if number is None:
+        raise InvalidInput.field("after", "There is no such file.")
+    return number
+
+
+def _endpoint(method: str, path: str, handler: Any, right: Any, **options: Any) -> Endpoint:
+    return Endpoint(method, f"/api/v1/files{path}", handler, "files", right, **options)
+
+
+ENDPOINTS = [
+    _endpoint("GET", "", list_files, "read"),
+    _endpoint("POST", "/ack", acknowledge_many, "write"),
+    _endpoint("GET", "/{file_id}", get_file, "read"),
+    _endpoint("POST", "/{file_id}/ack", acknowledge, "write"),
+    _endpoint("POST", "/{file_id}/sign", renew, "write"),
+    _endpoint("GET", "/{file_id}/download", download, "read"),
+    _endpoint("HEAD", "/{file_id}/download", download, "read"),
+    _endpoint("GET", "/{file_id}/content", signed_download, "read", access="open"),
+    _endpoint("HEAD", "/{file_id}/content", signed_download, "read", access="open"),
+]

@@ -1,0 +1,277 @@
+"""Files over HTTP: in, out, acknowledged, and what must not work."""
+
+import hashlib
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.server import ServerProcess
+
+SIZE = int(os.environ.get("ENTREPOT_TEST_FILE_BYTES", 48 * 2**20))
+
+
+@pytest.fixture
+def client(shared_server: ServerProcess) -> Iterator[httpx.Client]:
+    with shared_server.http(auth=None, headers={"authorization": f"Token {shared_server.token}"}) as client:
+        yield client
+
+
+def _publish(client: httpx.Client, content: bytes = b"{}", name: str = "a.json", **fields: str) -> dict[str, Any]:
+    answer = client.post("/api/v1/files", files={"file": (name, content)}, data=fields)
+    assert answer.status_code == 201, answer.text
+    record: dict[str, Any] = answer.json()
+    return record
+
+
+def test_a_file_has_its_record(client: httpx.Client) -> None:
+    record = _publish(client, b"{}", "dir/a.json", identifier="ios_messages.messages")
+    assert record["md5"] == "99914b932bd37a50b983c5e7c90ae93b"
+    assert record["sha256"] == hashlib.sha256(b"{}").hexdigest()
+    assert (record["size"], record["type"], record["name"], record["state"]) == (2, "json", "a.json", "available")
+    assert record["identifier"] == "ios_messages.messages"
+    assert record["poll"]
+    assert record["task"]
+    assert client.get(f"/api/v1/files/{record['id']}").json() == record
+    listed = client.get("/api/v1/files", params={"poll": record["poll"]}).json()
+    assert [one["id"] for one in listed] == [record["id"]]
+    more = _publish(client, b"x", task=record["task"])
+    assert (more["poll"], more["task"]) == (record["poll"], record["task"])
+
+
+def test_bytes_come_back_whole_and_in_parts(client: httpx.Client) -> None:
+    content = random.Random(1).randbytes(300_000)
+    record = _publish(client, content)
+    path = f"/api/v1/files/{record['id']}/download"
+    whole = client.get(path)
+    assert whole.content == content
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    assert whole.headers["content-disposition"].startswith("attachment")
+    assert whole.headers["etag"] == f'"{record["sha256"]}"'
+    head = client.head(path)
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, "300000", b"")
+    for wanted, part in [("bytes=0-0", content[:1]), ("bytes=299999-", content[-1:]), ("bytes=-5", content[-5:])]:
+        answer = client.get(path, headers={"range": wanted})
+        assert (answer.status_code, answer.content) == (206, part)
+    assert client.get(path, headers={"range": "bytes=300000-"}).status_code == 416
+    stale = client.get(path, headers={"range": "bytes=0-0", "if-range": '"other"'})
+    assert (stale.status_code, len(stale.content)) == (200, 300_000)
+
+
+def test_signed_urls(client: httpx.Client, shared_server: ServerProcess) -> None:
+    record, other = _publish(client, b"signed"), _publish(client, b"other")
+    url = record["signed_url"]["url"]
+    with httpx.Client(trust_env=False) as stranger:
+        assert stranger.get(url).content == b"signed"
+        assert stranger.get(url, headers={"range": "bytes=1-2"}).content == b"ig"
+        assert stranger.get(url[:-1] + ("0" if url[-1] != "0" else "1")).status_code == 403
+        assert stranger.get(url.replace(record["id"], other["id"])).status_code == 403, "replayed for another file"
+        bare, _, query = url.partition("?")
+        given = dict(httpx.QueryParams(query))
+        assert stranger.get(bare, params=given | {"expires": str(int(given["expires"]) + 1)}).status_code == 403
+        for wrong in ({}, {"expires": "x", "signature": "y"}, {"expires": "9" * 40, "signature": given["signature"]}):
+            assert stranger.get(bare, params=wrong).status_code in (400, 403)
+        short = client.post(f"/api/v1/files/{record['id']}/sign", json={"seconds": 1}).json()["signed_url"]
+        assert stranger.get(short["url"]).status_code == 200
+        deadline = time.monotonic() + 10
+        while stranger.get(short["url"]).status_code != 403:
+            assert time.monotonic() < deadline
+        assert client.get(f"/api/v1/files/{record['id']}").json()["signed_url"] is None
+        renewed = client.post(f"/api/v1/files/{record['id']}/sign").json()["signed_url"]["url"]
+        assert stranger.get(renewed).status_code == 200
+        assert stranger.get(short["url"]).status_code == 403, "an expired one stays so"
+
+
+def test_acknowledged_once_and_many(client: httpx.Client) -> None:
+    first, second = _publish(client), _publish(client)
+    path = f"/api/v1/files/{first['id']}"
+    answer = client.post(f"{path}/ack").json()
+    assert (answer["state"], answer["consumed"] is not None) == ("consumed", True)
+    assert client.post(f"{path}/ack").json()["consumed"] == answer["consumed"]
+    wrong = client.post(f"{path}/ack", json={"sha256": "0" * 64}).json()
+    assert (wrong["state"], wrong["consumed"], wrong["mismatches"][0]["sha256"]) == ("available", None, "0" * 64)
+    right = client.post(f"{path}/ack", json={"sha256": first["sha256"].upper()}).json()
+    assert right["state"] == "consumed"
+    many = client.post("/api/v1/files/ack", json={"ids": [first["id"], "unknown", second["id"], second["id"]]})
+    assert [one["state"] for one in many.json()] == ["consumed", "consumed"]
+    for body in ({}, {"ids": "x"}, {"ids": [1]}):
+        assert client.post("/api/v1/files/ack", json=body).status_code == 400
+    assert client.get("/api/v1/files", params={"poll": first["poll"]}).json() == []
+    assert len(client.get("/api/v1/files", params={"poll": first["poll"], "state": "consumed"}).json()) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "..\\..\\boot.ini",
+        "a\r\nX-Evil: 1\r\n\r\n.txt",
+        'a"; filename="evil.html',
+        "%2e%2e%2fetc%2fpasswd",
+        "....//....//x",
+        "\u202egnp.exe",
+        "/",
+        "..",
+        "x" * 255,
+        "é" * 250,
+        "нет.csv",
+    ],
+)
+def test_names_do_no_harm(client: httpx.Client, shared_server: ServerProcess, name: str) -> None:
+    before = {path for path in shared_server.data_dir.parent.rglob("*") if "files" not in path.parts}
+    record = _publish(client, b"<html><script>alert(1)</script>", name, identifier=name)
+    answer = client.get(f"/api/v1/files/{record['id']}/download")
+    assert answer.content == b"<html><script>alert(1)</script>"
+    assert "x-evil" not in answer.headers
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert "/" not in record["name"]
+    assert "\\" not in record["name"]
+    assert record["name"].isprintable()
+    after = {path for path in shared_server.data_dir.parent.rglob("*") if "files" not in path.parts}
+    assert not {path for path in after - before if path.name in ("passwd", "x", "boot.ini")}
+
+
+@pytest.mark.parametrize("field", ["poll", "task", "project", "storage_config", "unknown"])
+@pytest.mark.parametrize("value", ["../..", "nothing", "\u0000", "%00", "x" * 100_000])
+def test_fields_that_are_wrong(client: httpx.Client, field: str, value: str) -> None:
+    answer = client.post("/api/v1/files", files={"file": ("a", b"x")}, data={field: value})
+    assert answer.status_code in (400, 413)
+    assert field in answer.json()["fields"]
+
+
+def test_forms_that_are_wrong(client: httpx.Client, shared_server: ServerProcess) -> None:
+    incoming = shared_server.data_dir / "files" / ".incoming"
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    good = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx\r\n'
+    for headers, body in [
+        ({}, b"x"),
+        ({"content-type": "multipart/form-data"}, b"x"),
+        (form, b"x"),
+        (form, good),
+        (form, good[:20]),
+        (form, b"--b--\r\n"),
+        (form, b"--b\r\nA: b\r\n\r\nx\r\n--b--\r\n"),
+        (form, good * 2 + b"--b--\r\n"),
+        (form, good.replace(b'"file"', b'"other"') + b"--b--\r\n"),
+        (form, b"--b\r\n" + b"A: b\r\n" * 100 + b"\r\n"),
+    ]:
+        answer = client.post("/api/v1/files", headers=headers, content=body)
+        assert answer.status_code == 400, (body, answer.text)
+    assert client.post("/api/v1/files", headers=form, content=good + b"--b--\r\n").status_code == 201
+    assert [path for path in incoming.rglob("*") if path.is_file()] == [], "nothing is left"
+
+
+def test_upload_in_parts(client: httpx.Client) -> None:
+    content = random.Random(2).randbytes(1_000_000)
+    upload = client.post("/api/v1/uploads", json={"name": "big.bin", "identifier": "big", "size": len(content)}).json()
+    path = f"/api/v1/uploads/{upload['id']}"
+    assert upload == {"id": upload["id"], "offset": 0, "size": len(content)}
+    offset = 0
+    while offset < len(content):
+        part = content[offset : offset + 300_000]
+        answer = client.patch(path, content=part, headers={"upload-offset": str(offset)})
+        assert answer.status_code == 200, answer.text
+        offset = answer.json()["offset"]
+        assert client.patch(path, content=b"again", headers={"upload-offset": "0"}).status_code == 409
+        if offset < len(content):
+            assert client.post(f"{path}/publish").status_code == 409, "not whole yet"
+    assert client.get(path).json()["offset"] == len(content)
+    assert client.patch(path, content=b"more", headers={"upload-offset": str(offset)}).status_code == 400
+    record = client.post(f"{path}/publish").json()
+    assert record["sha256"] == hashlib.sha256(content).hexdigest()
+    assert (record["id"], record["name"], record["identifier"]) == (upload["id"], "big.bin", "big")
+    assert client.post(f"{path}/publish").json()["id"] == record["id"], "a repeated call"
+    assert client.get(path).status_code == 404
+    assert client.delete(path).status_code == 404
+    given_up = client.post("/api/v1/uploads", json={}).json()
+    assert client.delete(f"/api/v1/uploads/{given_up['id']}").status_code == 204
+    assert client.get(f"/api/v1/uploads/{given_up['id']}").status_code == 404
+    for body in ({"size": -1}, {"size": "x"}, {"size": True}, {"nothing": 1}, {"name": 3}, []):
+        assert client.post("/api/v1/uploads", json=body).status_code == 400
+    for value in ("", "x", "-1", "9" * 30):
+        assert client.patch(path, content=b"x", headers={"upload-offset": value}).status_code == 400
+
+
+def _memory(server: ServerProcess) -> dict[int, int]:
+    found = {}
+    for pid in server.processes():
+        try:
+            text = Path(f"/proc/{pid}/status").read_text()
+        except FileNotFoundError:
+            continue
+        found[pid] = sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("RssAnon:"))
+    return found
+
+
+def test_a_large_file_up_and_down_in_bounded_memory(client: httpx.Client, shared_server: ServerProcess) -> None:
+    block = random.Random(3).randbytes(2**20)
+    blocks = SIZE // len(block)
+    digest = hashlib.sha256()
+    for _ in range(blocks):
+        digest.update(block)
+    before = _memory(shared_server)
+    peak: dict[int, int] = {}
+
+    def look() -> None:
+        for pid, size in _memory(shared_server).items():
+            peak[pid] = max(peak.get(pid, 0), size - before.get(pid, size))
+
+    def form() -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="large"\r\n\r\n'
+        for number in range(blocks):
+            if number % 16 == 0:
+                look()
+            yield block
+        yield b"\r\n--b--\r\n"
+
+    record = client.post(
+        "/api/v1/files", content=form(), headers={"content-type": "multipart/form-data; boundary=b"}, timeout=600
+    ).json()
+    assert (record["size"], record["sha256"]) == (blocks * len(block), digest.hexdigest())
+    look()
+    came, cuts = 0, random.Random(4)
+    got = hashlib.sha256()
+    path = f"/api/v1/files/{record['id']}/download"
+    for attempt in range(21):
+        # The last attempt is let through; each of the twenty before it is cut off somewhere.
+        most = None if attempt == 20 else cuts.randrange(1, max(2, SIZE // 20))
+        headers = {"range": f"bytes={came}-", "if-range": f'"{record["sha256"]}"'}
+        with client.stream("GET", path, headers=headers, timeout=600) as answer:
+            assert answer.status_code == 206
+            for part in answer.iter_raw():
+                taken = part if most is None else part[:most]
+                got.update(taken)
+                came += len(taken)
+                if most is not None and (most := most - len(taken)) <= 0:
+                    break
+        look()
+    assert (came, got.hexdigest()) == (record["size"], record["sha256"])
+    assert max(peak.values()) < 200 * 2**20, peak
+
+
+def test_others_see_nothing(client: httpx.Client, shared_server: ServerProcess) -> None:
+    record = _publish(client)
+    organization = f"Other {record['id'][:8]}"
+    shared_server.command("org", "create", organization, "--json")
+    made = shared_server.command("user", "add", f"{record['id'][:8]}@o", "--organization", organization, "--json")
+    with shared_server.http(auth=(made["login"], made["password"])) as stranger:
+        upload = client.post("/api/v1/uploads", json={}).json()
+        for method, path in [
+            ("GET", f"files/{record['id']}"),
+            ("GET", f"files/{record['id']}/download"),
+            ("POST", f"files/{record['id']}/ack"),
+            ("POST", f"files/{record['id']}/sign"),
+            ("GET", f"uploads/{upload['id']}"),
+            ("PATCH", f"uploads/{upload['id']}"),
+            ("POST", f"uploads/{upload['id']}/publish"),
+            ("DELETE", f"uploads/{upload['id']}"),
+        ]:
+            answer = stranger.request(method, f"/api/v1/{path}", headers={"upload-offset": "0"})
+            assert answer.status_code in (403, 404), (method, path, answer.status_code)
+        assert record["id"] not in stranger.get("/api/v1/files").text
+    assert client.get(f"/api/v1/files/{record['id']}").json()["state"] == "available"
