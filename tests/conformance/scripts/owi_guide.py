@@ -131,7 +131,8 @@ seen["summary"] = {
     "actions": [[s["analysis"] == analysis_id, s["short_description"], s["action"]] for s in result["summary"]],
     "ids": [s["result_id"] == rows[s["short_description"]]["id"] for s in result["summary"]],
     "count": len(rows),
-    "descriptions": [rows[p["short_description"]]["description"] for p in changed],
+    # pandas 3 says NaN for a missing text.
+    "descriptions": [d if isinstance(d, str) else None for d in (rows[p["short_description"]]["description"] for p in changed)],
     "rows": len(result["data"]),
 }
 
