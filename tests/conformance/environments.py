@@ -1,4 +1,4 @@
-"""The published clients, each in a virtual environment of its own, as its users install it.
+"""The published clients, each in a virtual environment of its own, as its users install it; and the project's own SDK.
 
 ``python -m tests.conformance.environments`` makes all of them. They stay in ``.envs`` under a name that changes with
 their lock, so that each is made once.
@@ -14,10 +14,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LOCKS = Path(__file__).parent / "requirements"
 CLIENTS = ("ovbpclient", "owi", "ricloud", "workflow")
+# The project's SDK with other versions of what it uses than the project's own environment has.
+SDKS = ("sdk-pandas2",)
 
 
 def python(client: str) -> Path:
-    """Return the interpreter that has the client, having made its environment when it is missing."""
+    """Return the interpreter that has the client, having made its environment when it is missing.
+
+    ``sdk`` is the project's own SDK in the project's own environment.
+    """
+    if client == "sdk":
+        return Path(sys.executable)
     lock = LOCKS / f"{client}.txt"
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     folder = ROOT / ".envs" / f"{client}-{digest}"
@@ -28,6 +35,9 @@ def python(client: str) -> Path:
             fcntl.flock(turn, fcntl.LOCK_EX)
             if not complete.exists():
                 _make(folder, lock)
+                if client in SDKS:
+                    (packages,) = folder.glob("lib/python*/site-packages")
+                    (packages / "entrepot.pth").write_text(f"{ROOT / 'src'}\n")
                 complete.touch()
     return folder / "bin" / "python"
 
@@ -49,7 +59,7 @@ def _interpreter() -> str:
 
 def main() -> None:
     """Make every environment that is missing."""
-    for client in CLIENTS:
+    for client in (*CLIENTS, *SDKS):
         python(client)
 
 

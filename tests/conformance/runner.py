@@ -10,27 +10,37 @@ from tests.conformance.environments import python
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
-def run_script(client: str, name: str, folder: Path, arguments: dict[str, Any], *, seconds: float = 240) -> Any:
-    """Run ``scripts/NAME.py`` with the client's Python and return the JSON value that it wrote.
+def run_script(
+    client: str,
+    name: str,
+    folder: Path,
+    arguments: dict[str, Any],
+    *,
+    seconds: float = 240,
+    scripts: Path = SCRIPTS,
+) -> Any:
+    """Run a script with the client's Python and return the JSON value that it wrote.
 
     Parameters
     ----------
     client
-        Whose environment: a name of ``environments.CLIENTS``.
+        Whose environment: a name that ``environments.python`` knows.
     name
-        The script; its arguments are the paths of a JSON file to read and of one to write.
+        The script ``NAME.py``; its arguments are the paths of a JSON file to read and of one to write.
     folder
         Where it works: an empty folder.
     arguments
         What it reads.
+    scripts
+        The folder of the script, and of modules that it imports.
     """
     given, taken = folder / "given.json", folder / "taken.json"
     given.write_text(json.dumps(arguments))
     taken.unlink(missing_ok=True)
     run = subprocess.run(
-        [python(client), "-X", "utf8", SCRIPTS / f"{name}.py", given, taken],
+        [python(client), "-X", "utf8", scripts / f"{name}.py", given, taken],
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(SCRIPTS)},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(scripts)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -35,14 +35,19 @@ class Session:
         self.requests = []
         self.notes = {}
         self._waiting = False
-        self.client.rest_client.session.hooks["response"].append(self._note_request)
+        session = self.client.rest_client.session
+        # requests, or httpx
+        hooks = session.hooks if hasattr(session, "hooks") else session.event_hooks
+        hooks["response"].append(self._note_request)
 
     def _note_request(self, response, **_):
         if self._waiting:
             return
         request = response.request
-        path, _, query = request.path_url.partition("?")
-        body = request.body and json.loads(request.body)
+        address = request.path_url if hasattr(request, "path_url") else request.url.raw_path.decode()
+        content = request.body if hasattr(request, "body") else request.content
+        path, _, query = address.partition("?")
+        body = json.loads(content) if content else None
         self.requests.append([request.method, path, query, body, response.status_code])
 
     def show(self, place, value):

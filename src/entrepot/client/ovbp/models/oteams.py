@@ -1,0 +1,5 @@
+"""Who works on what."""
+
+from entrepot.client.ovbp.projects import Organization, Project, User
+
+__all__ = ["Organization", "Project", "User"]
