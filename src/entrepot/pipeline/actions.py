@@ -1,11 +1,13 @@
 """What people ask of generators (run, clear, reset, activate), and what follows from changed configuration."""
 
 from collections.abc import Collection
+from contextlib import suppress
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
+from entrepot.errors import NotFound
 from entrepot.events import notifications
 from entrepot.jobs import schedules
 from entrepot.pipeline import dirty
@@ -148,7 +150,8 @@ def project_deleted(session: Session, project_id: str) -> None:
         for consumer_id in session.scalars(query):
             dirty.forget(session, consumer_id)
     for pk in session.scalars(select(Series.pk).where(Series.project_id == project_id)).all():
-        store.delete_series(session, pk)
+        with suppress(NotFound):  # a job deleted it at this moment
+            store.delete_series(session, pk)
 
 
 def mark_obsolete(session: Session, generator: AnyGenerator, names: Collection[str]) -> None:

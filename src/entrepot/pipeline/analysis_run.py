@@ -26,6 +26,7 @@ from entrepot.pipeline.reports import (
     RUN_FAILED,
     payload_of,
     record_failure,
+    retried_when_series_vanish,
     script_limits,
     spans_of,
     stamps_of,
@@ -111,7 +112,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
         with context.unit() as session:
             failure = record_failure(context, session, _analysis(session, analysis.id), error.message, None, report)
         raise failure from error
-    with context.unit() as session:
+    with retried_when_series_vanish(), context.unit() as session:
         analysis = _analysis(session, analysis.id)
         if _configuration(analysis) != plan.configuration:
             enqueue_run(session, analysis)

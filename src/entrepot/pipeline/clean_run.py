@@ -20,7 +20,14 @@ from entrepot.pipeline.functions import ScriptFunctions
 from entrepot.pipeline.generators import job_key, series_by_name, series_changed
 from entrepot.pipeline.intervals import merge_intervals
 from entrepot.pipeline.models import Cleaner, Unitcleaner
-from entrepot.pipeline.reports import MOST_ATTEMPTS, RUN_FAILED, payload_of, record_failure, spans_of
+from entrepot.pipeline.reports import (
+    MOST_ATTEMPTS,
+    RUN_FAILED,
+    payload_of,
+    record_failure,
+    retried_when_series_vanish,
+    spans_of,
+)
 from entrepot.scripts import ScriptError
 from entrepot.series import store
 from entrepot.series.models import Series
@@ -99,10 +106,10 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
         if result is not None:
             batch.append(result)
         if sum(result.points for result in batch) > _BATCH_POINTS:
-            with context.unit() as session:
+            with retried_when_series_vanish(), context.unit() as session:
                 _write(context, session, cleaner.id, batch, report)
             batch = []
-    with context.unit() as session:
+    with retried_when_series_vanish(), context.unit() as session:
         cleaner = _write(context, session, cleaner.id, batch, report)
         if failures:
             message = "; ".join(message for message, _ in failures)

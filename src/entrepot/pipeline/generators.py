@@ -1,6 +1,7 @@
 """What importers, cleaners and analyses have in common: finding them, their series, and those who consume them."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import cast
 
 import numpy as np
@@ -120,7 +121,8 @@ def drop_series(session: Session, generator: AnyGenerator, names: Iterable[str] 
         name: series for name, series in series_by_name(session, generator.id).items() if not wanted or name in wanted
     }
     for series in found.values():
-        store.delete_series(session, series.pk)
+        with suppress(NotFound):  # somebody else deleted it at this moment
+            store.delete_series(session, series.pk)
     _wake(
         session,
         [

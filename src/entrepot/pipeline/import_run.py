@@ -18,9 +18,18 @@ from entrepot.events import emit, notifications
 from entrepot.pipeline import folders
 from entrepot.pipeline.generators import enqueue_run, raw_changed, series_by_name
 from entrepot.pipeline.models import ImportedFile, Importer, ImporterSeries
-from entrepot.pipeline.reports import MOST_ATTEMPTS, RUN_FAILED, payload_of, record_failure, script_limits, stamps_of
+from entrepot.pipeline.reports import (
+    MOST_ATTEMPTS,
+    RUN_FAILED,
+    payload_of,
+    record_failure,
+    retried_when_series_vanish,
+    script_limits,
+    stamps_of,
+)
 from entrepot.scripts import ScriptError
 from entrepot.series import store
+from entrepot.series.catalog import LONGEST_NAME
 
 MISSING_FILES = "Missing files"
 #: Parsed files are written together for at most so long, so that many small files do not cost a commit each.
@@ -95,17 +104,17 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             parsed = _parse(context, script, root, entry, again=again)
         except ScriptError as error:
             context.check()
-            with context.unit() as session:
+            with retried_when_series_vanish(), context.unit() as session:
                 importer = _write(context, session, importer.id, batch, report)
                 failure = record_failure(context, session, importer, f"{entry.path}: {error.message}", error, report)
             raise failure from error
         batch.append(parsed)
         points += sum(times.size for times, _ in parsed.columns.values())
         if time.monotonic() - began > _BATCH_SECONDS or points > _BATCH_POINTS:
-            with context.unit() as session:
+            with retried_when_series_vanish(), context.unit() as session:
                 _write(context, session, importer.id, batch, report)
             batch, began, points = [], time.monotonic(), 0
-    with context.unit() as session:
+    with retried_when_series_vanish(), context.unit() as session:
         importer = _write(context, session, importer.id, batch, report)
         importer.last_run = now()
         _watch_for_missing_files(
@@ -170,11 +179,13 @@ def _parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Ent
     last_rows = ~frame.index.duplicated(keep="last")
     empty = 0
     for label in frame.columns:
+        if not label.strip() or "\0" in label or len(label) > LONGEST_NAME:
+            raise ScriptError("result", f"a column's label has 1 to {LONGEST_NAME} characters, unlike {label[:40]!r}")
         values = frame[label].to_numpy(dtype=np.float64)
         present = ~np.isnan(values) & last_rows
         empty += int(np.isnan(values).sum())
         order = np.argsort(stamps[present], kind="stable")
-        parsed.columns[str(label)] = (stamps[present][order], values[present][order])
+        parsed.columns[label] = (stamps[present][order], values[present][order])
     parsed.report = {
         "path": entry.path,
         "rows": len(frame),

@@ -1,6 +1,8 @@
 """What the runs share: limits of users' scripts, stamps of what they return, and how a run that goes wrong ends."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
 from entrepot.db import now
+from entrepot.errors import NotFound, Unavailable
 from entrepot.events import emit, notifications
 from entrepot.pipeline import dirty
 from entrepot.pipeline.generators import AnyGenerator
@@ -32,6 +35,15 @@ def script_limits(settings: Settings) -> Limits:
     return Limits(
         wall=settings.script_seconds, cpu=math.ceil(settings.script_seconds), memory=settings.script_memory_bytes
     )
+
+
+@contextmanager
+def retried_when_series_vanish() -> Iterator[None]:
+    """Have the run tried again when a series that it writes is deleted at that moment."""
+    try:
+        yield
+    except NotFound as error:
+        raise Unavailable(f"A series was deleted while the run wrote to it: {error.message}") from error
 
 
 def record_failure(

@@ -6,7 +6,7 @@ from alembic import op
 import entrepot.db.types
 import entrepot.works.models
 
-revision = "8e40a9b89a60"
+revision = "6e60e01cad0d"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -184,6 +184,21 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "key_permissions",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key_id", sa.String(length=36), nullable=True),
+        sa.Column("scopes", entrepot.db.types.Json(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_key_permissions")),
+        sa.UniqueConstraint("id", name=op.f("uq_key_permissions_id")),
+    )
+    with op.batch_alter_table("key_permissions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_key_permissions_key_id"), ["key_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_key_permissions_organization_id"), ["organization_id"], unique=False)
+
+    op.create_table(
         "lease",
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("holder", sa.String(length=36), nullable=False),
@@ -220,6 +235,147 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organization")),
         sa.UniqueConstraint("name", name=op.f("uq_organization_name")),
     )
+    op.create_table(
+        "poll",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key_id", sa.String(length=36), nullable=True),
+        sa.Column("user_id", sa.String(length=36), nullable=True),
+        sa.Column("source_id", sa.String(length=36), nullable=True),
+        sa.Column("session_id", sa.String(length=36), nullable=True),
+        sa.Column("subscription_id", sa.String(length=36), nullable=True),
+        sa.Column("payload", entrepot.db.types.Json(), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("started", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("completed", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_poll")),
+        sa.UniqueConstraint("id", name=op.f("uq_poll_id")),
+    )
+    with op.batch_alter_table("poll", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_poll_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_poll_session_id"), ["session_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_poll_source_id"), ["source_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_poll_subscription_id"), ["subscription_id"], unique=False)
+
+    op.create_table(
+        "poll_task",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key_id", sa.String(length=36), nullable=True),
+        sa.Column("type", sa.String(length=100), nullable=False),
+        sa.Column("poll_id", sa.String(length=36), nullable=True),
+        sa.Column("work_id", sa.String(length=100), nullable=True),
+        sa.Column("config_id", sa.String(length=36), nullable=True),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("started", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("completed", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_poll_task")),
+        sa.UniqueConstraint("id", name=op.f("uq_poll_task_id")),
+    )
+    with op.batch_alter_table("poll_task", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_poll_task_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_poll_task_poll_id"), ["poll_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_poll_task_work_id"), ["work_id"], unique=False)
+
+    op.create_table(
+        "published_file",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("project_id", sa.String(length=36), nullable=True),
+        sa.Column("poll_id", sa.String(length=36), nullable=False),
+        sa.Column("task_id", sa.String(length=36), nullable=False),
+        sa.Column("storage_config_id", sa.String(length=36), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=True),
+        sa.Column("identifier", sa.String(length=500), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("path", sa.String(length=200), nullable=False),
+        sa.Column("type", sa.String(length=100), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("md5", sa.String(length=32), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("consumed", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("deleted", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("signed_until", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("mismatches", entrepot.db.types.Json(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_published_file")),
+        sa.UniqueConstraint("id", name=op.f("uq_published_file_id")),
+    )
+    with op.batch_alter_table("published_file", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_published_file_identifier"), ["identifier"], unique=False)
+        batch_op.create_index("ix_published_file_listed", ["organization_id", "state", "number"], unique=False)
+        batch_op.create_index(batch_op.f("ix_published_file_md5"), ["md5"], unique=False)
+        batch_op.create_index(batch_op.f("ix_published_file_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_published_file_poll_id"), ["poll_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_published_file_project_id"), ["project_id"], unique=False)
+        batch_op.create_index("ix_published_file_state_created", ["state", "created"], unique=False)
+        batch_op.create_index(batch_op.f("ix_published_file_storage_config_id"), ["storage_config_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_published_file_task_id"), ["task_id"], unique=False)
+
+    op.create_table(
+        "remote_session",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key_id", sa.String(length=36), nullable=True),
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("source_id", sa.String(length=36), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("expired", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_remote_session")),
+        sa.UniqueConstraint("id", name=op.f("uq_remote_session_id")),
+    )
+    with op.batch_alter_table("remote_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_remote_session_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_remote_session_source_id"), ["source_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_remote_session_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "remote_source",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("type", sa.String(length=100), nullable=False),
+        sa.Column("identifier", sa.String(length=300), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_remote_source")),
+        sa.UniqueConstraint("id", name=op.f("uq_remote_source_id")),
+        sa.UniqueConstraint(
+            "organization_id",
+            "user_id",
+            "type",
+            "identifier",
+            name=op.f("uq_remote_source_organization_id_user_id_type_identifier"),
+        ),
+    )
+    with op.batch_alter_table("remote_source", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_remote_source_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_remote_source_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "remote_user",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("identifier", sa.String(length=300), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_remote_user")),
+        sa.UniqueConstraint("id", name=op.f("uq_remote_user_id")),
+        sa.UniqueConstraint("organization_id", "identifier", name=op.f("uq_remote_user_organization_id_identifier")),
+    )
+    with op.batch_alter_table("remote_user", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_remote_user_organization_id"), ["organization_id"], unique=False)
+
     op.create_table(
         "run",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -302,6 +458,83 @@ def upgrade() -> None:
             sqlite_where=sa.text("generator_id IS NULL"),
             postgresql_where=sa.text("generator_id IS NULL"),
         )
+
+    op.create_table(
+        "site",
+        sa.Column("title", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("slug", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("additional_data", sa.Text(), nullable=True),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_site")),
+        sa.UniqueConstraint("organization_id", "title", name=op.f("uq_site_organization_id_title")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("site", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_site_organization_id"), ["organization_id"], unique=False)
+
+    op.create_table(
+        "storage_config",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("type", sa.String(length=10), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("credentials_encrypted", sa.Text(), nullable=True),
+        sa.Column("own", sa.Boolean(), nullable=False),
+        sa.Column("signed_urls_enabled", sa.Boolean(), nullable=False),
+        sa.Column("signed_urls_expiry", sa.Double(), nullable=True),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("tested", entrepot.db.types.Json(), nullable=True),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_storage_config")),
+        sa.UniqueConstraint("id", name=op.f("uq_storage_config_id")),
+    )
+    with op.batch_alter_table("storage_config", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_storage_config_organization_id"), ["organization_id"], unique=False)
+
+    op.create_table(
+        "subscription",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key_id", sa.String(length=36), nullable=True),
+        sa.Column("source_id", sa.String(length=36), nullable=True),
+        sa.Column("session_id", sa.String(length=36), nullable=True),
+        sa.Column("payload", entrepot.db.types.Json(), nullable=False),
+        sa.Column("interval", sa.Double(), nullable=False),
+        sa.Column("start", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("end", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_subscription")),
+        sa.UniqueConstraint("id", name=op.f("uq_subscription_id")),
+    )
+    with op.batch_alter_table("subscription", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_subscription_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_subscription_session_id"), ["session_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_subscription_source_id"), ["source_id"], unique=False)
+
+    op.create_table(
+        "upload",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=True),
+        sa.Column("description", entrepot.db.types.Json(), nullable=False),
+        sa.Column("storage_config_id", sa.String(length=36), nullable=True),
+        sa.Column("path", sa.String(length=200), nullable=True),
+        sa.Column("touched", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_upload")),
+        sa.UniqueConstraint("id", name=op.f("uq_upload_id")),
+    )
+    with op.batch_alter_table("upload", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_upload_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_upload_touched"), ["touched"], unique=False)
 
     op.create_table(
         "user",
@@ -431,6 +664,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_archived_work_tag_number"), ["number"], unique=False)
 
     op.create_table(
+        "file_defaults",
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("storage_config_id", sa.String(length=36), nullable=True),
+        sa.Column("webhook_id", sa.String(length=36), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organization.id"], name=op.f("fk_file_defaults_organization_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_file_defaults")),
+    )
+    op.create_table(
         "lineage",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("run_id", sa.String(length=36), nullable=False),
@@ -448,6 +691,26 @@ def upgrade() -> None:
         batch_op.create_index("ix_lineage_run", ["run_id"], unique=False)
 
     op.create_table(
+        "location",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("title", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("slug", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("northing", sa.Double(), nullable=True),
+        sa.Column("easting", sa.Double(), nullable=True),
+        sa.Column("elevation", sa.Double(), nullable=True),
+        sa.Column("additional_data", sa.Text(), nullable=True),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_location_site_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_location")),
+        sa.UniqueConstraint("site_id", "title", name=op.f("uq_location_site_id_title")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("location", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_location_organization_id"), ["organization_id"], unique=False)
+
+    op.create_table(
         "membership",
         sa.Column("user_id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
@@ -461,6 +724,22 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("membership", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_membership_organization_id"), ["organization_id"], unique=False)
+
+    op.create_table(
+        "model_definition",
+        sa.Column("site_id", sa.Integer(), nullable=False),
+        sa.Column("title", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("additional_data", sa.Text(), nullable=True),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_model_definition_site_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_model_definition")),
+        sa.UniqueConstraint("site_id", "title", name=op.f("uq_model_definition_site_id_title")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("model_definition", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_model_definition_organization_id"), ["organization_id"], unique=False)
 
     op.create_table(
         "project",
@@ -493,8 +772,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["series"], ["series.pk"], name=op.f("fk_series_chunk_series"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("series", "bucket", name=op.f("pk_series_chunk")),
     )
-    if op.get_context().dialect.name == "postgresql":  # compressed already
-        op.execute("ALTER TABLE series_chunk ALTER COLUMN data SET STORAGE EXTERNAL")
     op.create_table(
         "series_tail",
         sa.Column("series", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -568,6 +845,36 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("gate", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_gate_organization_id"), ["organization_id"], unique=False)
+
+    op.create_table(
+        "row_analysis",
+        sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("model_definition_id", sa.Integer(), nullable=False),
+        sa.Column("location_id", sa.Integer(), nullable=True),
+        sa.Column("source_type", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("source", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("user", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("timestamp", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("additional_data", sa.Text(), nullable=True),
+        sa.Column("slug", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("locked", sa.Boolean(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_row_analysis_location_id")),
+        sa.ForeignKeyConstraint(
+            ["model_definition_id"], ["model_definition.id"], name=op.f("fk_row_analysis_model_definition_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_row_analysis")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("row_analysis", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_row_analysis_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(
+            "uq_row_analysis_identity",
+            ["model_definition_id", "name", "timestamp", sa.literal_column("coalesce(location_id, 0)")],
+            unique=True,
+        )
 
     op.create_table(
         "analysis_config",
@@ -688,6 +995,40 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_importer_organization_id"), ["organization_id"], unique=False)
 
     op.create_table(
+        "result_row",
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("analysis_id", sa.Integer(), nullable=False),
+        sa.Column("site_id", sa.Integer(), nullable=True),
+        sa.Column("location_id", sa.Integer(), nullable=True),
+        sa.Column("name_col1", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("name_col2", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("name_col3", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("units_col1", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("units_col2", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("units_col3", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("value_col1", sa.LargeBinary(), nullable=False),
+        sa.Column("value_col2", sa.LargeBinary(), nullable=False),
+        sa.Column("value_col3", sa.LargeBinary(), nullable=True),
+        sa.Column("short_description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("related_object", sa.Text(), nullable=True),
+        sa.Column("additional_data", sa.Text(), nullable=True),
+        sa.Column("slug", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("locked", sa.Boolean(), nullable=False),
+        sa.Column("bulk_at", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["analysis_id"], ["row_analysis.id"], name=op.f("fk_result_row_analysis_id")),
+        sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_result_row_location_id")),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_result_row_site_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_result_row")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("result_row", schema=None) as batch_op:
+        batch_op.create_index("ix_result_row_analysis", ["analysis_id", "short_description"], unique=False)
+        batch_op.create_index(batch_op.f("ix_result_row_location_id"), ["location_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_result_row_site_id"), ["site_id"], unique=False)
+
+    op.create_table(
         "cleaner",
         sa.Column("importer_id", sa.String(length=36), nullable=False),
         sa.Column("last_run", entrepot.db.types.Instant(), nullable=True),
@@ -788,6 +1129,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_cleaner_organization_id"))
 
     op.drop_table("cleaner")
+    with op.batch_alter_table("result_row", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_result_row_site_id"))
+        batch_op.drop_index(batch_op.f("ix_result_row_location_id"))
+        batch_op.drop_index("ix_result_row_analysis")
+
+    op.drop_table("result_row")
     with op.batch_alter_table("importer", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_importer_organization_id"))
         batch_op.drop_index(batch_op.f("ix_importer_gate_id"))
@@ -800,6 +1147,11 @@ def downgrade() -> None:
 
     op.drop_table("analysis_input")
     op.drop_table("analysis_config")
+    with op.batch_alter_table("row_analysis", schema=None) as batch_op:
+        batch_op.drop_index("uq_row_analysis_identity")
+        batch_op.drop_index(batch_op.f("ix_row_analysis_organization_id"))
+
+    op.drop_table("row_analysis")
     with op.batch_alter_table("gate", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_gate_organization_id"))
 
@@ -822,15 +1174,24 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_project_organization_id"))
 
     op.drop_table("project")
+    with op.batch_alter_table("model_definition", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_model_definition_organization_id"))
+
+    op.drop_table("model_definition")
     with op.batch_alter_table("membership", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_membership_organization_id"))
 
     op.drop_table("membership")
+    with op.batch_alter_table("location", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_location_organization_id"))
+
+    op.drop_table("location")
     with op.batch_alter_table("lineage", schema=None) as batch_op:
         batch_op.drop_index("ix_lineage_run")
         batch_op.drop_index("ix_lineage_result")
 
     op.drop_table("lineage")
+    op.drop_table("file_defaults")
     with op.batch_alter_table("archived_work_tag", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_archived_work_tag_number"))
 
@@ -870,6 +1231,25 @@ def downgrade() -> None:
 
     op.drop_table("work")
     op.drop_table("user")
+    with op.batch_alter_table("upload", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_upload_touched"))
+        batch_op.drop_index(batch_op.f("ix_upload_organization_id"))
+
+    op.drop_table("upload")
+    with op.batch_alter_table("subscription", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_subscription_source_id"))
+        batch_op.drop_index(batch_op.f("ix_subscription_session_id"))
+        batch_op.drop_index(batch_op.f("ix_subscription_organization_id"))
+
+    op.drop_table("subscription")
+    with op.batch_alter_table("storage_config", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_storage_config_organization_id"))
+
+    op.drop_table("storage_config")
+    with op.batch_alter_table("site", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_site_organization_id"))
+
+    op.drop_table("site")
     with op.batch_alter_table("series", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_series_direct",
@@ -890,6 +1270,46 @@ def downgrade() -> None:
         batch_op.drop_index("ix_run_generator")
 
     op.drop_table("run")
+    with op.batch_alter_table("remote_user", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_remote_user_organization_id"))
+
+    op.drop_table("remote_user")
+    with op.batch_alter_table("remote_source", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_remote_source_user_id"))
+        batch_op.drop_index(batch_op.f("ix_remote_source_organization_id"))
+
+    op.drop_table("remote_source")
+    with op.batch_alter_table("remote_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_remote_session_user_id"))
+        batch_op.drop_index(batch_op.f("ix_remote_session_source_id"))
+        batch_op.drop_index(batch_op.f("ix_remote_session_organization_id"))
+
+    op.drop_table("remote_session")
+    with op.batch_alter_table("published_file", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_published_file_task_id"))
+        batch_op.drop_index(batch_op.f("ix_published_file_storage_config_id"))
+        batch_op.drop_index("ix_published_file_state_created")
+        batch_op.drop_index(batch_op.f("ix_published_file_project_id"))
+        batch_op.drop_index(batch_op.f("ix_published_file_poll_id"))
+        batch_op.drop_index(batch_op.f("ix_published_file_organization_id"))
+        batch_op.drop_index(batch_op.f("ix_published_file_md5"))
+        batch_op.drop_index("ix_published_file_listed")
+        batch_op.drop_index(batch_op.f("ix_published_file_identifier"))
+
+    op.drop_table("published_file")
+    with op.batch_alter_table("poll_task", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_poll_task_work_id"))
+        batch_op.drop_index(batch_op.f("ix_poll_task_poll_id"))
+        batch_op.drop_index(batch_op.f("ix_poll_task_organization_id"))
+
+    op.drop_table("poll_task")
+    with op.batch_alter_table("poll", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_poll_subscription_id"))
+        batch_op.drop_index(batch_op.f("ix_poll_source_id"))
+        batch_op.drop_index(batch_op.f("ix_poll_session_id"))
+        batch_op.drop_index(batch_op.f("ix_poll_organization_id"))
+
+    op.drop_table("poll")
     op.drop_table("organization")
     with op.batch_alter_table("notification", schema=None) as batch_op:
         batch_op.drop_index("ix_notification_project_resolved")
@@ -898,6 +1318,11 @@ def downgrade() -> None:
 
     op.drop_table("notification")
     op.drop_table("lease")
+    with op.batch_alter_table("key_permissions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_key_permissions_organization_id"))
+        batch_op.drop_index(batch_op.f("ix_key_permissions_key_id"))
+
+    op.drop_table("key_permissions")
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_job_running_key",
