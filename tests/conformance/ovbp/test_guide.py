@@ -66,8 +66,8 @@ def after_reset(ovbp: RunScript, again: Day, shared_server: ServerProcess) -> Da
 
 
 @pytest.fixture(params=["fresh", "again", "after_reset"])
-def day(request: pytest.FixtureRequest) -> Day:
-    """Each complete run in turn."""
+def day(request: pytest.FixtureRequest, shared_server: ServerProcess) -> Day:
+    """Each complete run in turn, on each server: asking for the server here has pytest see that there are several."""
     value: Day = request.getfixturevalue(request.param)
     return value
 
