@@ -1,4 +1,4 @@
-"""The documented day, run by the project's client: it shows what the published one shows, and leaves the same behind."""
+"""The documented day by the project's client: it shows what the published one shows, and leaves the same behind."""
 
 import re
 from typing import Any
