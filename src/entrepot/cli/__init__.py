@@ -2,7 +2,7 @@
 
 import typer
 
-from entrepot.cli import database, demo, maintenance, organizations, servers, setup, tokens, users, work, works
+from entrepot.cli import database, demo, maintenance, organizations, rows, servers, setup, tokens, users, work, works
 from entrepot.cli.common import Commands
 
 app = typer.Typer(
@@ -24,5 +24,6 @@ app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")
 app.add_typer(organizations.app, name="org")
 app.add_typer(works.app, name="works")
+app.add_typer(rows.app, name="rows")
 
 __all__ = ["app"]

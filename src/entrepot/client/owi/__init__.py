@@ -22,7 +22,9 @@ from entrepot.client.owi.models import (
     ResultSeries,
     ResultVector,
 )
+from entrepot.client.owi.plots import Plot, plot_rows
 from entrepot.client.owi.serializers import DjangoAnalysisSerializer, DjangoResultSerializer
+from entrepot.client.owi.tables import read_table, to_payloads, to_table, write_table
 
 __all__ = [
     "APIConnectionError",
@@ -33,9 +35,15 @@ __all__ = [
     "DjangoAnalysisSerializer",
     "DjangoResultSerializer",
     "InvalidParameterError",
+    "Plot",
     "RelatedObject",
     "ResultScope",
     "ResultSeries",
     "ResultVector",
     "ResultsAPI",
+    "plot_rows",
+    "read_table",
+    "to_payloads",
+    "to_table",
+    "write_table",
 ]

@@ -52,6 +52,7 @@ class ResultsAPI:
     ) -> None:
         self.base_api_root = api_root.rstrip("/")
         self.api_root = self.base_api_root + api_subdir
+        self._subdir = api_subdir
         if header is not None:
             self.header: dict[str, str] | None = _authorization(header)
         else:
@@ -60,7 +61,11 @@ class ResultsAPI:
         if self.header is None and auth is None:
             raise InvalidParameterError("Either header, token or user name and password must be defined.")
         self._connection = Connection(
-            self.api_root, headers=self.header, auth=None if self.header else auth, timeout=None, transport=transport
+            self.base_api_root,
+            headers=self.header,
+            auth=None if self.header else auth,
+            timeout=None,
+            transport=transport,
         )
 
     def ping(self) -> str:
@@ -104,27 +109,32 @@ class ResultsAPI:
             fields["timestamp"] = fields["timestamp"].isoformat()
         if isinstance(source := fields.get("source"), str) and urlparse(source).scheme not in ("http", "https"):
             fields["source"] = None
-        return self._one(self._send("POST", "analysis/", fields))
+        return self._one(self.send("POST", self._subdir + "analysis/", fields))
 
     def create_result(self, payload: Mapping[str, Any]) -> Answer:
         """Create one row; see :meth:`create_analysis` for what is returned."""
-        return self._one(self._send("POST", "result/", dict(payload)))
+        return self._one(self.send("POST", self._subdir + "result/", dict(payload)))
 
     def update_result(self, result_id: int, payload: Mapping[str, Any]) -> Answer:
         """Change fields of a row; None clears one."""
-        answer = self._one(self._send("PATCH", f"result/{int(result_id)}/", dict(payload)))
+        answer = self._one(self.send("PATCH", f"{self._subdir}result/{int(result_id)}/", dict(payload)))
         return answer | ({"id": result_id} if answer["id"] is None else {})
 
     def create_results_bulk(self, payloads: Sequence[Mapping[str, Any]]) -> Answer:
         """Create rows in one request, all or none: ``data`` (in the order given), ``exists``, ``response``."""
         if not payloads:
             return {"data": pd.DataFrame(), "exists": False, "response": None}
-        response = _with_bar(lambda: self._send("POST", "result/bulk/", list(map(dict, payloads))))
+        response = _with_bar(lambda: self.send("POST", self._subdir + "result/bulk/", list(map(dict, payloads))))
         data = pd.DataFrame(response.json())
         return {"data": data, "exists": not data.empty, "response": response}
 
-    def create_or_update_results_bulk(self, payloads: Sequence[Mapping[str, Any]]) -> Answer:
+    def create_or_update_results_bulk(self, payloads: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> Answer:
         """Create rows, or change those that their analysis has, by ``short_description``, in one request, all or none.
+
+        Parameters
+        ----------
+        dry_run
+            Let the server check everything and say what it would do, but change nothing.
 
         Returns
         -------
@@ -144,8 +154,9 @@ class ResultsAPI:
                 raise InvalidParameterError(
                     f"bulk create or update requires {article} `{name}` value for each payload."
                 )
+        path = "result/bulk/?dry_run=true" if dry_run else "result/bulk/"
         try:
-            response = _with_bar(lambda: self._send("PUT", "result/bulk/", list(map(dict, payloads))))
+            response = _with_bar(lambda: self.send("PUT", self._subdir + path, list(map(dict, payloads))))
         except APIConnectionError as error:
             if reason := _ambiguity(error.response):
                 raise InvalidParameterError(reason) from error
@@ -154,12 +165,24 @@ class ResultsAPI:
         data = pd.DataFrame(answer["data"])
         return {"data": data, "exists": not data.empty, "response": response, "summary": answer["summary"]}
 
+    def get_locations(self) -> pd.DataFrame:
+        """Return all locations, with ``id``, ``title``, ``northing`` (latitude) and ``easting`` (longitude)."""
+        columns = ["id", "title", "projectsite_name", "northing", "easting", "elevation"]
+        answer = self._call("GET", "/locations/assetlocations")
+        return pd.DataFrame(answer.json(), columns=columns)
+
+    def send(self, method: str, path: str, payload: Any) -> httpx.Response:
+        """Send JSON to a path below the server's address, such as ``/locations/projectsites/``."""
+        # JSON has no NaN: better to fail here than to send null in its place.
+        content = json.dumps(payload, allow_nan=False, default=_plain).encode()
+        return self._call(method, path, content=content)
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
     def _list(self, path: str, filters: Mapping[str, Any]) -> Answer:
-        response = self._call("GET", path, params=_parameters(filters))
+        response = self._call("GET", f"{self._subdir}{path}", params=_parameters(filters))
         try:
             data = pd.DataFrame(response.json())
         except ValueError as error:
@@ -182,14 +205,9 @@ class ResultsAPI:
             "response": response,
         }
 
-    def _send(self, method: str, path: str, payload: Any) -> httpx.Response:
-        # JSON has no NaN: better to fail here than to send null in its place.
-        content = json.dumps(payload, allow_nan=False, default=_plain).encode()
-        return self._call(method, path, content=content)
-
     def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            return self._connection.send(method, f"/{path}", **options)
+            return self._connection.send(method, path, **options)
         except httpx.HTTPStatusError as error:
             answer = error.response
             message = f"Error {answer.status_code}.\n{answer.reason_phrase}\n{answer.text}"

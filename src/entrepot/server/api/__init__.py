@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from entrepot.server.api import account, files, lineage, points, projects, runs, series, uploads, works
+from entrepot.server.api import account, events, files, lineage, points, projects, rows, runs, series, uploads, works
 from entrepot.server.endpoint import native_error
 
 
@@ -10,5 +10,6 @@ def include(app: FastAPI) -> None:
     """Add the native API to the application."""
     for module in (account, projects, series, runs, lineage):
         app.router.routes.extend(module.router.routes)
-    for endpoint in (*points.ENDPOINTS, *works.ENDPOINTS, *uploads.ENDPOINTS, *files.ENDPOINTS):
-        app.router.routes.extend(endpoint.routes(native_error))
+    for module in (points, works, uploads, files, events, rows):
+        for endpoint in module.ENDPOINTS:
+            app.router.routes.extend(endpoint.routes(native_error))

@@ -60,8 +60,14 @@ def _create_results(call: Call) -> list[Record]:
 
 
 def _upsert_results(call: Call) -> Record:
+    """Create or update rows; with ``dry_run``, only say what that would do."""
+    dry_run = call.query.get("dry_run", "false").lower() in ("true", "1")
+    trial = call.session.begin_nested()
     rows, summary = results.upsert_many(call.session, call.principal, _many(call))
-    return {"data": [render.row(row) for row in rows], "summary": summary}
+    if dry_run:
+        trial.rollback()
+        summary = [one | ({"result_id": None} if one["action"] == "created" else {}) for one in summary]
+    return {"data": [] if dry_run else [render.row(row) for row in rows], "summary": summary}
 
 
 def _get_result(call: Call) -> Record:
