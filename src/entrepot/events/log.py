@@ -1,12 +1,27 @@
-"""Writing to the event log, in the transaction of the change itself."""
+"""Writing to the event log, in the transaction of the change itself, and reading it in an order that holds.
 
-from collections.abc import Mapping
+Transactions commit in another order than that in which they wrote: on PostgreSQL, an event may appear behind others
+that somebody has read already. So a second number, ``sequence``, is given to what is committed, by one transaction at a
+time (:func:`publish`); whoever reads on from a sequence misses nothing and gets nothing twice.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import event as listeners
+from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from entrepot.events.models import Event
+from entrepot import jobs
+from entrepot.db import advisory_lock
+from entrepot.events.models import Event, Webhook
+
+#: The kind of job that publishes and addresses what was written.
+DISPATCH = "events.dispatch"
+#: States in which a webhook is sent events.
+ACTIVE = ("new", "valid")
+_ORGANIZATIONS = "organizations with events"
+_reactions: list[tuple[str, str, Callable[[str, Mapping[str, Any]], bool]]] = []
 
 
 def emit(
@@ -31,6 +46,11 @@ def emit(
         user_id=user_id,
     )
     session.add(event)
+    _wrote(session, organization_id)
+    for of, kind, concerns in _reactions:
+        if of == type_ and concerns(action, event.data):
+            payload = {"id": object_id, "action": action, "organization_id": organization_id}
+            jobs.enqueue(session, kind, payload, organization_id=organization_id, key=f"{kind}:{object_id}")
     return event
 
 
@@ -53,4 +73,48 @@ def emit_many(
         "user_id": user_id,
     }
     if objects:
+        _wrote(session, organization_id)
         session.execute(insert(Event), [common | {"object_id": id_, "data": d} for id_, d in objects.items()])
+
+
+def react(type_: str, kind: str, concerns: Callable[[str, Mapping[str, Any]], bool]) -> None:
+    """Have a job done whenever something happens to an object of a type, in the transaction of the event.
+
+    Parameters
+    ----------
+    kind
+        The kind of job; its payload is ``{"id", "action", "organization_id"}``, in order for each object.
+    concerns
+        Tells from an event's action and data whether it matters.
+    """
+    if not any(known == kind for _, known, _ in _reactions):
+        _reactions.append((type_, kind, concerns))
+
+
+def publish(session: Session, limit: int = 1000) -> Sequence[Event]:
+    """Give the next sequences to events that are committed, and return these in their order."""
+    advisory_lock(session, DISPATCH)
+    last = session.scalar(select(func.max(Event.sequence))) or 0
+    unpublished = (
+        select(Event.position).where(Event.sequence.is_(None)).order_by(Event.position).limit(limit).subquery()
+    )
+    numbered = select(
+        unpublished.c.position, (func.row_number().over(order_by=unpublished.c.position) + last).label("sequence")
+    ).subquery()
+    statement = update(Event).values(sequence=numbered.c.sequence).where(Event.position == numbered.c.position)
+    published = session.scalars(
+        statement.returning(Event), execution_options={"synchronize_session": False, "populate_existing": True}
+    ).all()
+    return sorted(published, key=lambda event: event.sequence or 0)
+
+
+def _wrote(session: Session, organization_id: str) -> None:
+    session.info.setdefault(_ORGANIZATIONS, set()).add(organization_id)
+
+
+@listeners.listens_for(Session, "before_commit")
+def _dispatch_later(session: Session) -> None:
+    if organization_ids := session.info.pop(_ORGANIZATIONS, None):
+        listening = exists().where(Webhook.organization_id.in_(organization_ids), Webhook.state.in_(ACTIVE))
+        if session.scalar(select(listening)):
+            jobs.enqueue(session, DISPATCH, coalesce=DISPATCH)

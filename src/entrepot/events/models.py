@@ -1,22 +1,36 @@
-"""Tables of events and notifications."""
+"""Tables of events, webhooks and their deliveries, and notifications."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer, String
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base, Instant, Json, new_id, now
 
 
 class Event(Base):
-    """One thing that happened to a result or a run; ``position`` orders the log of the whole server."""
+    """One thing that happened to a result or a run.
+
+    ``position`` is given when the event is written, ``sequence`` once that is committed (see :mod:`.log`): readers go
+    by ``sequence``, into which nothing is ever inserted behind them.
+    """
 
     __tablename__ = "event"
+    __table_args__ = (
+        Index(
+            "ix_event_unpublished",
+            "position",
+            sqlite_where=text("sequence IS NULL"),
+            postgresql_where=text("sequence IS NULL"),
+        ),
+        Index("ix_event_organization_id_sequence", "organization_id", "sequence"),
+    )
 
     position: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    sequence: Mapped[int | None] = mapped_column(BigInteger, unique=True)
     id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
-    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    organization_id: Mapped[str] = mapped_column(String(36))
     project_id: Mapped[str | None] = mapped_column(String(36))
     #: What it happened to (``series``, ``work``, ``file``, ``row``, ``run`` ...) and its id.
     type: Mapped[str] = mapped_column(String(40))
@@ -25,6 +39,61 @@ class Event(Base):
     data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     user_id: Mapped[str | None] = mapped_column(String(36))
     created: Mapped[datetime] = mapped_column(Instant, default=now)
+
+
+class Webhook(Base):
+    """An address that events are sent to; ``state`` is ``new``, ``valid``, ``invalid`` or ``deactivated``."""
+
+    __tablename__ = "webhook"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
+    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    url: Mapped[str] = mapped_column(Text)
+    #: How requests look and are signed: a name of `entrepot.events.styles`.
+    style: Mapped[str] = mapped_column(String(20))
+    secret_encrypted: Mapped[str] = mapped_column(Text)
+    #: ``type`` or ``type.action`` of the events that are sent; null: all.
+    types: Mapped[list[str] | None] = mapped_column(Json)
+    #: Whether it gets, of its style, what no key directs elsewhere.
+    is_default: Mapped[bool] = mapped_column(default=False)
+    state: Mapped[str] = mapped_column(String(20), default="new")
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    #: Since when nothing came through; null: it does.
+    failing_since: Mapped[datetime | None] = mapped_column(Instant)
+    #: Until then nothing is tried, because nobody answered, so many times in a row.
+    paused_until: Mapped[datetime | None] = mapped_column(Instant)
+    pauses: Mapped[int] = mapped_column(default=0)
+
+
+class Delivery(Base):
+    """An event on its way to a webhook; ``state`` is ``pending``, ``delivered`` or ``failed``."""
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        Index(
+            "ix_webhook_delivery_pending",
+            "webhook_id",
+            "object_key",
+            "number",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index("ix_webhook_delivery_webhook_id", "webhook_id", "number"),
+    )
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    webhook_id: Mapped[str] = mapped_column(String(36))
+    event_position: Mapped[int] = mapped_column(ForeignKey("event.position"), index=True)
+    #: Deliveries of one webhook and object come in order.
+    object_key: Mapped[str] = mapped_column(String(150))
+    state: Mapped[str] = mapped_column(String(10), default="pending")
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime] = mapped_column(Instant, default=now)
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    delivered: Mapped[datetime | None] = mapped_column(Instant)
+    #: The attempts so far: ``{"at", "seconds", "status", "error"}`` each.
+    log: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
 
 
 class Notification(Base):

@@ -175,7 +175,7 @@ def defaults_of(session: Session, organization_id: str) -> FileDefaults:
     """Return what an organization uses where nothing else is said; to change it, change the record."""
     found = session.get(FileDefaults, organization_id)
     if found is None:
-        found = FileDefaults(organization_id=organization_id, storage_config_id=None, webhook_id=None)
+        found = FileDefaults(organization_id=organization_id, storage_config_id=None)
         session.add(found)
     return found
 

@@ -123,7 +123,7 @@ def expire(context: jobs.JobContext) -> dict[str, int]:
     expired = 0
     while True:
         with context.database.read() as session:
-            over = session.execute(query).tuples().all()
+            over = session.execute(query).all()
         if not over:
             return {"expired": expired}
         for file, config in over:

@@ -93,7 +93,6 @@ class FileDefaults(Base):
 
     organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id", ondelete="CASCADE"), primary_key=True)
     storage_config_id: Mapped[str | None] = mapped_column(String(36))
-    webhook_id: Mapped[str | None] = mapped_column(String(36))
 
 
 class Poll(_Record, Base):

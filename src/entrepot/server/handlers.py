@@ -2,6 +2,7 @@
 
 #: What a worker imports before it starts.
 HANDLERS = (
+    "entrepot.events.delivery",
     "entrepot.files.lifecycle",
     "entrepot.jobs.housekeeping",
     "entrepot.pipeline.analysis_run",

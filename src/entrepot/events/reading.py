@@ -1,0 +1,67 @@
+"""Reading the event log on from a cursor."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from entrepot.db import Database
+from entrepot.errors import InvalidInput
+from entrepot.events.models import Event
+from entrepot.events.webhooks import dispatch
+
+
+def read(
+    database: Database,
+    organization_ids: Sequence[str],
+    after: str | None,
+    *,
+    types: Sequence[str] = (),
+    limit: int = 100,
+) -> tuple[list[Event], int]:
+    """Return events that came after a cursor, oldest first, and the cursor to go on from.
+
+    Parameters
+    ----------
+    after
+        A sequence, the id of an event, ``latest`` for what is yet to come, None for the first.
+    types
+        ``type`` or ``type.action`` of the events wanted; none: all.
+
+    Raises
+    ------
+    InvalidInput
+        The cursor is none.
+    """
+    with database.read() as session:
+        waiting = session.scalar(select(exists().where(Event.sequence.is_(None))))
+    while waiting:
+        with database.write() as session:
+            waiting = dispatch(session) > 0
+    with database.read() as session:
+        position = _cursor(session, organization_ids, after)
+        query = select(Event).where(Event.organization_id.in_(organization_ids), Event.sequence > position)
+        if types:
+            query = query.where(or_(*(_is_of(name) for name in types)))
+        found = list(session.scalars(query.order_by(Event.sequence).limit(limit)))
+    return found, (found[-1].sequence or 0) if found else position
+
+
+def _is_of(name: str) -> Any:
+    type_, dot, action = name.partition(".")
+    return (Event.type == type_) & (Event.action == action) if dot else Event.type == type_
+
+
+def _cursor(session: Session, organization_ids: Sequence[str], after: str | None) -> int:
+    if after is None:
+        return 0
+    if after == "latest":
+        return session.scalar(select(func.max(Event.sequence))) or 0
+    if after.isascii() and after.isdigit() and len(after) < 19:
+        return int(after)
+    query = select(Event.sequence).where(Event.id == after, Event.organization_id.in_(organization_ids))
+    sequence = session.scalar(query) if "\0" not in after else None
+    if sequence is None:
+        raise InvalidInput.field("after", "A sequence, the id of an event, or latest.")
+    return sequence

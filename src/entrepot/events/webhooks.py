@@ -1,0 +1,190 @@
+"""Webhooks: who wants to be told of which events, and the deliveries that this makes."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from entrepot import jobs, net
+from entrepot.db import now
+from entrepot.errors import InvalidInput, NotFound
+from entrepot.events import log
+from entrepot.events.models import Delivery, Event, Webhook
+from entrepot.events.styles import STYLES
+from entrepot.identity import ApiKey, Principal, Right, Vault
+from entrepot.settings import Settings
+
+DELIVER = "webhook.deliver"
+STATES = ("new", "valid", "invalid", "deactivated")
+_TYPE = re.compile(r"[a-z_]{1,40}(\.[a-z_]{1,40})?")
+#: Events of which a webhook is told by itself, or not at all.
+TEST = "test"
+
+
+def create_webhook(
+    session: Session,
+    principal: Principal,
+    settings: Settings,
+    vault: Vault,
+    *,
+    url: str,
+    style: str,
+    types: Sequence[str] | None = None,
+) -> tuple[Webhook, str]:
+    """Create a webhook and return it with its secret, which cannot be had again."""
+    principal.require("admin")
+    secret = STYLES[style].new_secret()
+    webhook = Webhook(
+        organization_id=principal.organization_id,
+        url=_checked(settings, url),
+        style=style,
+        secret_encrypted=vault.encrypt(secret),
+        types=check_types(types),
+    )
+    session.add(webhook)
+    session.flush()
+    return webhook, secret
+
+
+def update_webhook(
+    session: Session, principal: Principal, settings: Settings, webhook: Webhook, changes: Mapping[str, Any]
+) -> Webhook:
+    """Change ``url``, ``types`` or ``state`` (``deactivated``, or ``new`` to start again) of a webhook."""
+    principal.require("admin", webhook.organization_id, "Webhook")
+    if "url" in changes:
+        webhook.url, webhook.state = _checked(settings, changes["url"]), "new"
+    if "types" in changes:
+        webhook.types = check_types(changes["types"])
+    if "state" in changes:
+        if changes["state"] not in ("new", "deactivated"):
+            raise InvalidInput.field("state", "Only deactivated, or new to start again.")
+        webhook.state = changes["state"]
+    if webhook.state == "new":
+        webhook.failing_since = webhook.paused_until = None
+        webhook.pauses = 0
+        deliver_later(session, webhook)
+    session.flush()
+    return webhook
+
+
+def get_webhook(session: Session, principal: Principal, webhook_id: str, right: Right = "read") -> Webhook:
+    """Return a webhook of the caller's organizations."""
+    webhook = session.scalar(select(Webhook).where(Webhook.id == webhook_id))
+    if webhook is None:
+        raise NotFound("Webhook not found.")
+    principal.require(right, webhook.organization_id, "Webhook")
+    return webhook
+
+
+def dispatch(session: Session, limit: int = 1000) -> int:
+    """Publish events, write down who is to be told of them, and return how many events there were."""
+    events = log.publish(session, limit)
+    organization_ids = {event.organization_id for event in events}
+    query = select(Webhook).where(Webhook.organization_id.in_(organization_ids), Webhook.state.in_(log.ACTIVE))
+    webhooks = list(session.scalars(query.order_by(Webhook.number)))
+    if webhooks:
+        directed = _directions(session, organization_ids)
+        rows = [
+            _row(webhook, event)
+            for event in events
+            for webhook in webhooks
+            if webhook.organization_id == event.organization_id and _concerns(webhook, event, webhooks, directed)
+        ]
+        _add(session, webhooks, rows)
+    return len(events)
+
+
+@jobs.task(log.DISPATCH)
+def run_dispatch(context: jobs.JobContext) -> dict[str, int]:
+    """Publish and address what was written."""
+    total = 0
+    while True:
+        with context.unit() as session:
+            found = dispatch(session)
+        total += found
+        if not found:
+            return {"events": total}
+
+
+def replay(session: Session, principal: Principal, webhook: Webhook, after: int, limit: int = 100_000) -> int:
+    """Deliver, once more, the events after a sequence, and return how many there are."""
+    principal.require("admin", webhook.organization_id, "Webhook")
+    directed = _directions(session, {webhook.organization_id})
+    query = select(Webhook).where(Webhook.organization_id == webhook.organization_id, Webhook.state.in_(log.ACTIVE))
+    others = list(session.scalars(query))
+    events = session.scalars(
+        select(Event)
+        .where(Event.organization_id == webhook.organization_id, Event.sequence > after)
+        .order_by(Event.sequence)
+        .limit(limit)
+    )
+    rows = [_row(webhook, event) for event in events if _concerns(webhook, event, others, directed)]
+    _add(session, [webhook], rows)
+    return len(rows)
+
+
+def deliver_later(session: Session, webhook: Webhook, run_at: Any = None) -> None:
+    """Have what waits for a webhook sent."""
+    jobs.enqueue(
+        session,
+        DELIVER,
+        {"webhook": webhook.id},
+        organization_id=webhook.organization_id,
+        key=f"{DELIVER}:{webhook.id}",
+        coalesce=f"{DELIVER}:{webhook.id}",
+        run_at=run_at,
+    )
+
+
+def check_types(types: Any) -> list[str] | None:
+    """Return which events a webhook wants, checked."""
+    if types is None:
+        return None
+    if not isinstance(types, list | tuple) or not all(isinstance(t, str) and _TYPE.fullmatch(t) for t in types):
+        raise InvalidInput.field("types", "A list of type or type.action, such as file or work.success.")
+    return list(types)
+
+
+def _checked(settings: Settings, url: Any) -> str:
+    if not isinstance(url, str) or len(url) > 1000:
+        raise InvalidInput.field("url", "This must be a URL.")
+    return net.check_url(url, settings.webhook_allowed_networks)
+
+
+def _directions(session: Session, organization_ids: set[str]) -> dict[str, str]:
+    """Return, by key, the webhook that it names."""
+    query = select(ApiKey.id, ApiKey.config).where(ApiKey.organization_id.in_(organization_ids))
+    return {id_: config["webhook_config"] for id_, config in session.execute(query) if config.get("webhook_config")}
+
+
+def _concerns(webhook: Webhook, event: Event, webhooks: Sequence[Webhook], directed: Mapping[str, str]) -> bool:
+    if event.action == TEST or not STYLES[webhook.style].concerns(event.type, event.action):
+        return False
+    if webhook.types is not None and not {event.type, f"{event.type}.{event.action}"}.intersection(webhook.types):
+        return False
+    if named := directed.get(event.data.get("key") or ""):
+        # A key's own webhook is told of what the key asked for; others of that style are not.
+        return webhook.id == named or webhook.style != _style_of(named, webhooks)
+    same = [one for one in webhooks if one.organization_id == webhook.organization_id and one.style == webhook.style]
+    return webhook.is_default or not any(one.is_default for one in same)
+
+
+def _style_of(webhook_id: str, webhooks: Sequence[Webhook]) -> str | None:
+    return next((one.style for one in webhooks if one.id == webhook_id), None)
+
+
+def _row(webhook: Webhook, event: Event) -> dict[str, Any]:
+    key = f"{event.type}:{event.object_id}"
+    return {"webhook_id": webhook.id, "event_position": event.position, "object_key": key, "next_at": now()}
+
+
+def _add(session: Session, webhooks: Sequence[Webhook], rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    session.execute(insert(Delivery), rows)
+    concerned = {row["webhook_id"] for row in rows}
+    for webhook in webhooks:
+        if webhook.id in concerned:
+            deliver_later(session, webhook)

@@ -1,0 +1,98 @@
+"""The log's order: nothing is ever put in behind a reader."""
+
+import random
+import threading
+from typing import Any
+
+import pytest
+
+from entrepot.db import Database, new_id
+from entrepot.errors import InvalidInput
+from entrepot.events import emit
+from entrepot.events.reading import read
+
+
+def _emit(database: Database, organization_id: str, object_id: str, action: str = "made") -> None:
+    with database.write() as session:
+        emit(session, "file", action, object_id, organization_id=organization_id)
+
+
+def test_a_late_commit_is_not_skipped(database: Database) -> None:
+    organization = new_id()
+    if database.dialect == "sqlite":
+        _emit(database, organization, "only")
+        assert [event.object_id for event in read(database, [organization], None)[0]] == ["only"]
+        return
+    with database.write() as early:
+        emit(early, "file", "made", "early", organization_id=organization)
+        early.flush()
+        _emit(database, organization, "late")
+        first, cursor = read(database, [organization], None)
+        assert [event.object_id for event in first] == ["late"]
+    rest, _ = read(database, [organization], str(cursor))
+    assert [event.object_id for event in rest] == ["early"]
+
+
+def test_readers_beside_writers_see_everything_once(database: Database) -> None:
+    organization, writers, each = new_id(), 4, 40
+    seen: list[str] = []
+    done = threading.Event()
+
+    def write(name: int) -> None:
+        chance = random.Random(name)
+        for number in range(each):
+            with database.write() as session:
+                emit(session, "file", "made", f"{name}:{number}", organization_id=organization)
+                session.flush()
+                if chance.random() < 0.2:
+                    emit(session, "file", "checked", f"{name}:{number}", organization_id=organization)
+
+    def follow() -> None:
+        cursor: str | None = None
+        while True:
+            last = done.is_set()
+            events, after = read(database, [organization], cursor, types=["file.made"], limit=7)
+            seen.extend(event.object_id for event in events)
+            cursor = str(after)
+            if last and not events:
+                return
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in range(writers)]
+    reader = threading.Thread(target=follow)
+    for thread in [*threads, reader]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    reader.join(60)
+    assert not reader.is_alive()
+    assert sorted(seen) == sorted(f"{name}:{number}" for name in range(writers) for number in range(each))
+    for name in range(writers):
+        own = [one for one in seen if one.startswith(f"{name}:")]
+        assert own == [f"{name}:{number}" for number in range(each)], "in order"
+
+
+def test_cursors_and_tenants(database: Database) -> None:
+    mine, other = new_id(), new_id()
+    for number in range(5):
+        _emit(database, mine, str(number))
+        _emit(database, other, f"other {number}")
+    events, cursor = read(database, [mine], None, limit=3)
+    assert [event.object_id for event in events] == ["0", "1", "2"]
+    assert [event.object_id for event in read(database, [mine], str(cursor))[0]] == ["3", "4"]
+    assert [event.object_id for event in read(database, [mine], events[0].id, limit=1)[0]] == ["1"]
+    _, latest = read(database, [mine], "latest")
+    assert read(database, [mine], str(latest)) == ([], latest)
+    theirs: Any = read(database, [other], None)[0][0]
+    for wrong in (theirs.id, "x", "", "-1", "\0", "9" * 30):
+        with pytest.raises(InvalidInput):
+            read(database, [mine], wrong)
+
+
+def test_what_was_rolled_back_never_was(database: Database) -> None:
+    organization = new_id()
+    with database.write() as session:
+        emit(session, "file", "made", "never", organization_id=organization)
+        session.flush()
+        session.rollback()
+    assert read(database, [organization], None)[0] == []
