@@ -99,21 +99,19 @@ class Collection:
             session.execute(delete(side).where(side.c.number == number))
         self._add_sides(session, [(number, new)])
 
-    def plan(self, session: Session, query: Any, table: FromClause | None = None) -> Plan:
-        """Return the plan of a query, as decoded from JSON.
+    def plan(self, session: Session, query: Any) -> Plan:
+        """Return the plan of a query, as decoded from JSON, which the session's connection is made ready for.
 
         Raises
         ------
         InvalidInput
             When it is malformed, has an unknown operator or exceeds a bound.
         """
-        table = self.table if table is None else table
-        dialect = dialect_of(session)
-        if dialect == "sqlite":
-            connection = session.connection()
-            if "regexp" not in connection.info:
-                register_sqlite_functions(connection.connection.dbapi_connection)
-                connection.info["regexp"] = True
+        make_ready(session)
+        return self.plan_for(dialect_of(session), query, self.table)
+
+    def plan_for(self, dialect: str, query: Any, table: FromClause) -> Plan:
+        """Return the plan of a query on the table or an alias of it; raises as :meth:`plan` does."""
         return compile_query(
             parse(query),
             dialect="sqlite" if dialect == "sqlite" else "postgresql",
@@ -238,6 +236,15 @@ class Collection:
             rows = [{"number": number, "value": value} for number, one in new for value in values_of(one)]
             if rows:
                 session.execute(insert(side), rows)
+
+
+def make_ready(session: Session) -> None:
+    """Give the session's connection the functions that compiled queries use."""
+    if dialect_of(session) == "sqlite":
+        connection = session.connection()
+        if "regexp" not in connection.info:
+            register_sqlite_functions(connection.connection.dbapi_connection)
+            connection.info["regexp"] = True
 
 
 def dialect_of(session: Session) -> str:

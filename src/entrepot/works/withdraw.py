@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, RowMapping, Select, Text, and_, func, literal, select, true
@@ -11,7 +13,7 @@ from entrepot.db.claim import claim
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.works import document as documents
-from entrepot.works.collection import QUEUE, Order, dialect_of
+from entrepot.works.collection import QUEUE, Order, dialect_of, make_ready
 from entrepot.works.document import Document
 from entrepot.works.moves import moved
 from entrepot.works.queue import emit
@@ -22,6 +24,7 @@ _table = QUEUE.table
 _URGENCY = Order((("priority", False), ("creation", True), ("id", True)))
 #: Works that are offered to a claim beside those wanted: as many as others may be taking at the same moment.
 _SPARE = 16
+_LONGEST_REMEMBERED = 4096
 
 
 def withdraw(
@@ -68,56 +71,21 @@ class _Withdrawal:
         )
 
     def take(self, limit: int) -> list[RowMapping]:
-        plan = QUEUE.plan(self._session, self._query)
-        if plan.residual is not None:
+        make_ready(self._session)
+        text = documents.dumps(self._query)
+        compiled = _compiled if len(text) <= _LONGEST_REMEMBERED else _compiled.__wrapped__
+        candidates = compiled(self._dialect, self._organization_id, text, limit)
+        if candidates is None:
             return self._take_tested(limit)
-        matching = and_(self._queued(_table), plan.where)
-        pipelines = _pipelines_of(self._query)
-        if pipelines is not None and len(pipelines) > 1:
-            claimed = list(self._claim(self._heads(pipelines, limit), limit))
-            if claimed or self._dialect == "sqlite":
+        if candidates.heads is not None:
+            claimed = list(self._claim(candidates.heads, limit))
+            if claimed or self._dialect == "sqlite" or self._session.scalar(candidates.heads.limit(1)) is None:
                 return claimed
-            # Perhaps others are taking all that was offered; or there is none.
-            pipelines = self._with_works(pipelines)
-            if not pipelines:
-                return []
-        return list(self._claim(_ordered(select(_table.c.number).where(matching)), limit))
-
-    def _queued(self, table: Any) -> ColumnElement[bool]:
-        return and_(table.c.organization_id == self._organization_id, table.c.status == "queued")
+            # There are some, and others are taking all that were offered.
+        return list(self._claim(candidates.every, limit))
 
     def _claim(self, candidates: Select[Any], limit: int) -> Sequence[RowMapping]:
         return claim(self._session, _table, candidates, self._values, limit=limit)
-
-    def _heads(self, pipelines: list[str], limit: int) -> Select[Any]:
-        """Return the most urgent works, found by asking each pipeline for its own.
-
-        Listing the pipelines in one condition would have the database walk through the works of all the others.
-        """
-        head = _table.alias("head")
-        plan = QUEUE.plan(self._session, self._query, head)
-        if self._dialect == "sqlite":
-            wanted: Any = func.json_each(literal(documents.dumps(pipelines), Text())).table_valued("value")
-        else:
-            wanted = _unnested(pipelines)
-        heads = (
-            select(head.c.number)
-            .where(self._queued(head), head.c.pipeline == wanted.c.value, plan.where)
-            .order_by(*_URGENCY.of(head))
-            .limit(limit if self._dialect == "sqlite" else limit + _SPARE)
-            .correlate(wanted)
-        )
-        if self._dialect == "sqlite":
-            joined = wanted.join(_table, _table.c.number.in_(heads))
-        else:
-            lateral = heads.lateral("heads")
-            joined = wanted.join(lateral, true()).join(_table, _table.c.number == lateral.c.number)
-        return _ordered(select(_table.c.number).select_from(joined).where(self._queued(_table)))
-
-    def _with_works(self, pipelines: list[str]) -> list[str]:
-        wanted = _unnested(pipelines)
-        some = select(_table.c.number).where(self._queued(_table), _table.c.pipeline == wanted.c.value)
-        return list(self._session.scalars(select(wanted.c.value).where(some.correlate(wanted).exists())))
 
     def _take_tested(self, limit: int) -> list[RowMapping]:
         """Withdraw by a query of which the database cannot say all."""
@@ -134,7 +102,9 @@ class _Withdrawal:
             numbers = [row.number for row in found]
             if not numbers:
                 break
-            offered = select(_table.c.number).where(self._queued(_table), _table.c.number.in_(numbers))
+            offered = select(_table.c.number).where(
+                _queued(_table, self._organization_id), _table.c.number.in_(numbers)
+            )
             taken = self._claim(_ordered(offered), limit - len(claimed))
             claimed += taken
             if not taken:
@@ -142,12 +112,72 @@ class _Withdrawal:
         return claimed
 
 
+@dataclass(frozen=True)
+class _Candidates:
+    """Statements that select works in order of urgency: all of them, and, of several pipelines, the first of each."""
+
+    every: Select[Any]
+    heads: Select[Any] | None
+
+
+# Workers ask for the same again and again, and a statement costs more to build than to run.
+@lru_cache(maxsize=256)
+def _compiled(dialect: str, organization_id: str, text: str, limit: int) -> _Candidates | None:
+    """Return the candidates for a query, None where the database cannot say all of it."""
+    query = documents.loads(text)
+    plan = QUEUE.plan_for(dialect, query, _table)
+    if plan.residual is not None:
+        return None
+    every = _ordered(select(_table.c.number).where(_queued(_table, organization_id), plan.where))
+    pipelines = _pipelines_of(query) or []
+    heads = _heads(dialect, organization_id, query, pipelines, limit) if len(pipelines) > 1 else None
+    return _Candidates(every, heads)
+
+
+def _heads(dialect: str, organization_id: str, query: Any, pipelines: list[str], limit: int) -> Select[Any]:
+    """Return the most urgent works, found by asking each pipeline for its own.
+
+    Listing the pipelines in one condition would have the database walk through the works of all the others.
+    """
+    head = _table.alias("head")
+    plan = QUEUE.plan_for(dialect, query, head)
+    if dialect == "sqlite":
+        wanted: Any = func.json_each(literal(documents.dumps(pipelines), Text())).table_valued("value")
+    else:
+        wanted = func.unnest(literal(pipelines, ARRAY(Text()))).table_valued("value").render_derived()
+    offered = limit if dialect == "sqlite" else limit + _SPARE
+    heads = (
+        select(head.c.number, head.c.priority, head.c.creation, head.c.id)
+        .where(_queued(head, organization_id), head.c.pipeline == wanted.c.value, plan.where)
+        .order_by(*_URGENCY.of(head))
+        .limit(offered)
+        .correlate(wanted)
+    )
+    # Once the works are known, a condition that an index serves would have the database start from all that wait.
+    if dialect == "sqlite":
+        numbers = heads.with_only_columns(head.c.number)
+        return _ordered(select(_table.c.number).select_from(wanted.join(_table, _table.c.number.in_(numbers))))
+    lateral = heads.lateral("heads")
+    best = (
+        select(lateral.c.number)
+        .select_from(wanted.join(lateral, true()))
+        .order_by(*_URGENCY.of(lateral))
+        .limit(offered)
+        .cte("best")
+        .prefix_with("MATERIALIZED")
+    )
+    still_queued = _table.c.status.concat("") == "queued"
+    return _ordered(
+        select(_table.c.number).join_from(best, _table, _table.c.number == best.c.number).where(still_queued)
+    )
+
+
+def _queued(table: Any, organization_id: str) -> ColumnElement[bool]:
+    return and_(table.c.organization_id == organization_id, table.c.status == "queued")
+
+
 def _ordered(candidates: Select[Any]) -> Select[Any]:
     return candidates.order_by(*_URGENCY.of(_table))
-
-
-def _unnested(names: list[str]) -> Any:
-    return func.unnest(literal(names, ARRAY(Text()))).table_valued("value").render_derived()
 
 
 def _document(row: RowMapping) -> Document:
