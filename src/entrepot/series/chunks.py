@@ -80,7 +80,7 @@ def load(session: Session, pks: Sequence[int], start: int | None = None, stop: i
     statement = _reading(start is not None, stop is not None)
     for at in range(0, len(pks), BATCH):
         parameters = {"pks": list(pks[at : at + BATCH]), "start": start, "stop": stop}
-        for pk, time, data, value, tag in session.execute(statement, parameters):
+        for pk, time, data, value, tag in session.execute(statement, parameters).all():
             if data is None:
                 tails[pk].append((time, value, tag))
             else:
@@ -115,7 +115,7 @@ def tail_rows(session: Session, head: Head, start: int, stop: int) -> list[tuple
     if not head.tail:
         return []
     rows = session.execute(_TAIL, {"pk": head.pk, "start": start, "stop": stop})
-    return [(row.time, row.value, row.tag) for row in rows]
+    return [(time, value, tag) for time, value, tag in rows.all()]
 
 
 def tail_times(session: Session, head: Head, start: int = EARLIEST, stop: int = LATEST + 1) -> Times:
@@ -173,7 +173,7 @@ def save(session: Session, head: Head, points: Points, touched: Times) -> None:
         folded = tail_times(session, head, int(windows[0]), int(windows[-1]) + head.width)
         folded = folded[np.isin(head.window(folded), windows)].tolist()
         if folded:
-            session.execute(_DELETE_TAIL, [{"pk": head.pk, "time": time} for time in folded])
+            execute_many(session, _DELETE_TAIL, [{"pk": head.pk, "time": time} for time in folded])
             head.tail -= len(folded)
 
 

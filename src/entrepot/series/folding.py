@@ -15,7 +15,10 @@ _AT_ONCE = 50
 
 
 def request(session: Session) -> None:
-    """Have tails folded soon; many requests become one job."""
+    """Have tails folded soon; many requests become one job.
+
+    It is enough to ask when a tail begins: the job asks again for as long as there are any.
+    """
     jobs.enqueue(session, _KIND, {}, key=_KIND, coalesce=_KIND, run_at=now() + _DELAY)
 
 
@@ -29,4 +32,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             count = store.fold_due(session, _AT_ONCE)
         folded += count
         if count < _AT_ONCE:
+            with context.unit() as session:
+                if store.has_tails(session):  # still being written; who writes to a tail need not ask again
+                    request(session)
             return {"folded": folded}

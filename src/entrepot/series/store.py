@@ -37,6 +37,7 @@ __all__ = [
     "fold",
     "fold_due",
     "get_series",
+    "has_tails",
     "list_series",
     "lock",
     "read",
@@ -44,8 +45,9 @@ __all__ = [
     "replace_range",
 ]
 
-FOLD_AT = 64  # rows of the tail; as many points or more go straight to the chunks
-TAIL_LIMIT = 512  # rows of the tail from which writers fold themselves, should nobody else do it
+FOLD_AT = 64  # rows of a tail
+LONG = 256  # points of a write that go straight to the chunks; fewer cost less as rows of the tail
+TAIL_LIMIT = 1024  # rows of the tail from which writers fold themselves, should nobody else do it
 IDLE = timedelta(minutes=1)  # without a write, after which fewer rows are folded too
 
 Inclusive = Literal["left", "right", "both", "neither"]
@@ -116,7 +118,7 @@ def append_many(session: Session, batch: Mapping[int, Input], *, report: bool = 
     for pk, new in points.items():
         head = heads[pk]
         late = bool(len(new)) and head.last is not None and int(new.times[0]) <= head.last
-        if late or len(new) + head.tail >= TAIL_LIMIT or len(new) >= FOLD_AT:
+        if late or len(new) + head.tail >= TAIL_LIMIT or len(new) >= LONG:
             written[pk] = _change(session, head, new)
         elif len(new):
             tail += _rows(head, new)
@@ -266,6 +268,11 @@ def fold_due(session: Session, limit: int = 50, *, idle: timedelta = IDLE) -> in
     return len(heads)
 
 
+def has_tails(session: Session) -> bool:
+    """Tell whether any series has a tail, due or not."""
+    return session.scalar(_WITH_TAIL) is not None
+
+
 def _heads(session: Session, pks: Iterable[int]) -> dict[int, Head]:
     """Return the rows of these series, locked in the order of their keys."""
     wanted = sorted(set(pks))
@@ -320,7 +327,7 @@ def _change(session: Session, head: Head, new: Points, within: tuple[int, int] |
     written = Written(added, replaced, len(new) - added - replaced, gone.size, np.sort(np.append(changes.times, gone)))
     if not written.changed.size:
         return written
-    if not gone.size and len(changes) < FOLD_AT and len(changes) + head.tail < TAIL_LIMIT:
+    if not gone.size and len(changes) < LONG and len(changes) + head.tail < TAIL_LIMIT:
         held = chunks.tail_times(session, head, int(changes.times[0]), int(changes.times[-1]) + 1)
         chunks.save_tail(session, _rows(head, changes), fresh=False)
         head.tail += len(changes) - int(np.isin(changes.times, held).sum())
@@ -414,6 +421,7 @@ def _clip(time: int | None, default: int) -> int:
 
 _HEADS = select(*(series_table.c[name] for name in Head.__slots__)).order_by(series_table.c.pk)
 _HEADS_OF = _HEADS.where(series_table.c.pk.in_(bindparam("pks", expanding=True))).with_for_update(key_share=True)
+_WITH_TAIL = select(series_table.c.pk).where(series_table.c.tail > 0).limit(1)
 _SAVE_HEAD = (
     update(series_table)
     .where(series_table.c.pk == bindparam("row"))
