@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, TooLarge
 from entrepot.identity import Principal, Right
+from entrepot.server.auth import Authenticator
 from entrepot.server.services import Services
 
 log = structlog.get_logger("entrepot.http")
@@ -33,6 +34,7 @@ class Call:
     principal: Principal
     session: Session
     body: bytes
+    content: Any = None  #: what the endpoint's `parse` made of the body
     headers: dict[str, str] = field(default_factory=dict)  #: headers to send with the answer
 
     @property
@@ -113,6 +115,9 @@ class Endpoint:
     access
         ``member`` endpoints need a role that gives the right in some organization, ``own`` ones no role, because they
         are about the caller itself, ``open`` ones not even authentication.
+    parse
+        Of endpoints that write: what can be understood of the body without the database, for `Call.content`. It is
+        called before the unit of work begins, so that a large body does not keep other writers waiting.
     """
 
     method: str
@@ -123,6 +128,7 @@ class Endpoint:
     write: bool | None = None
     status: int = 200
     access: Access = "member"
+    parse: Callable[[Request, bytes], Any] | None = None
 
     def routes(self, errors: ErrorRenderer) -> list[Route]:
         """Return the routes of this endpoint, for both spellings of its path."""
@@ -149,9 +155,13 @@ class Endpoint:
         services: Services = request.app.state.services
         write = self.write if self.write is not None else self.method not in ("GET", "HEAD")
         try:
-            principal = NOBODY if self.access == "open" else authenticate(request, self.area, self.right, self.access)
+            principal, content = NOBODY if self.access == "open" else None, None
+            if write:
+                principal = principal or authenticate(request, self.area, self.right, self.access)
+                content = self.parse(request, body) if self.parse is not None else None
             with services.database.write() if write else services.database.read() as session:
-                call = Call(request, services, principal, session, body)
+                principal = principal or authenticate(request, self.area, self.right, self.access, session)
+                call = Call(request, services, principal, session, body, content)
                 result = self.handler(call)
                 answer = result if isinstance(result, Response) else Json(result, self.status)
             answer.headers.update(call.headers)
@@ -165,14 +175,21 @@ class Endpoint:
         return answer
 
 
-def authenticate(request: Request, area: str, right: Right, access: Access = "member") -> Principal:
+def authenticate(
+    request: Request, area: str, right: Right, access: Access = "member", session: Session | None = None
+) -> Principal:
     """Return who sends the request, its key being scoped to this; blocks, so call it in a thread.
 
-    It has a transaction of its own: checking a password is slow, and a writer holds SQLite for itself.
+    Before a write, give it no session, so that it takes a transaction of its own: checking a password is slow, and a
+    writer holds SQLite for itself.
     """
-    services: Services = request.app.state.services
-    with services.database.read() as session:
-        principal: Principal = request.app.state.authenticator.authenticate(session, request.headers)
+    authenticator: Authenticator = request.app.state.authenticator
+    if session is not None:
+        principal = authenticator.authenticate(session, request.headers)
+    else:
+        services: Services = request.app.state.services
+        with services.database.read() as own:
+            principal = authenticator.authenticate(own, request.headers)
     principal.require_scope(area, right)
     if access == "member" and not any(principal.can(right, organization_id) for organization_id in principal.roles):
         # The verbs check rights on the very object; this keeps out those who could have them on none.
