@@ -3,32 +3,40 @@
 Plain endpoints rather than typed ones: here the bytes are many, and go between the wire and NumPy without a stop.
 """
 
-import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
-import polars as pl
-import pyarrow as pa
-from sqlalchemy import select
+from sqlalchemy import Table, bindparam, select
 from starlette.responses import Response, StreamingResponse
 
 from entrepot.errors import Conflict, InvalidInput, Locked, NotFound
 from entrepot.series import folding, store
+from entrepot.series.chunks import BATCH
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
 from entrepot.series.points import Points
 from entrepot.series.resample import RULES, resample
-from entrepot.server.api.series import find
+from entrepot.server.api import point_formats
+from entrepot.server.api.point_formats import MEDIA, Batch
 from entrepot.server.endpoint import Call, Endpoint, Json
 
-ARROW = "application/vnd.apache.arrow.stream"
-_MEDIA = {"json": "application/json", "csv": "text/csv", "arrow": ARROW, "parquet": "application/vnd.apache.parquet"}
-_SCHEMA = pa.schema([("series", pa.string()), ("time", pa.timestamp("us", tz="UTC")), ("value", pa.float64())])
-#: Writes of so few points go to the tails and are folded later.
-_SMALL = 64
+_MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
+_COUNT = re.compile(r"[0-9]{1,9}")
+_series = cast("Table", Series.__table__).c
+_ONE = select(_series.id, _series.pk, _series.name, _series.organization_id).where(_series.id == bindparam("id"))
+# Taken in the order in which the store takes them, so that what is checked here still holds when it writes.
+_TO_WRITE = (
+    select(
+        *(_series.id, _series.pk, _series.name, _series.organization_id),
+        *(_series.generator_id, _series.generator_kind, _series.locked, _series.tail),
+    )
+    .where(_series.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_series.pk)
+    .with_for_update(key_share=True)
+)
 
 
 def write_points(call: Call) -> dict[str, int]:
@@ -38,10 +46,12 @@ def write_points(call: Call) -> dict[str, int]:
     ``time`` and ``value``, as CSV or an Arrow stream by its content type. Times are microseconds since 1970 or
     timestamps; those without a zone are UTC. Values that are null or NaN are no points.
     """
-    call.principal.require("write")
-    batch = _parse_body(call)
-    rows = {row.id: row for row in call.session.scalars(select(Series).where(Series.id.in_(list(batch))))}
-    for series_id in batch:
+    batch: Batch = call.content
+    ids, keys = list(batch), {}
+    rows: dict[str, Any] = {}
+    for at in range(0, len(ids), BATCH):
+        rows.update((row.id, row) for row in call.session.execute(_TO_WRITE, {"ids": ids[at : at + BATCH]}))
+    for series_id in ids:
         row = rows.get(series_id)
         if row is None:
             raise NotFound(f"Series {series_id[:40]} not found.")
@@ -50,10 +60,9 @@ def write_points(call: Call) -> dict[str, int]:
             raise Conflict(f"Series {row.name} is made by its {row.generator_kind}; only that writes to it.")
         if row.locked:
             raise Locked(f"Series {row.name} is locked.")
-    written = store.append_many(
-        call.session, {rows[series_id].pk: points for series_id, points in batch.items()}, report=False
-    )
-    if any(len(times) < _SMALL for times, _ in batch.values()):
+        keys[row.pk] = batch[series_id]
+    written = store.append_many(call.session, keys, report=False)
+    if any(not rows[series_id].tail and len(times) < store.LONG for series_id, (times, _) in batch.items()):
         folding.request(call.session)
     return {name: sum(getattr(w, name) for w in written.values()) for name in ("added", "replaced", "unchanged")}
 
@@ -63,16 +72,16 @@ def read_series(call: Call) -> Response:
 
     Bins of ``freq`` follow the calendar of ``timezone`` in the given ``clock``; stamps are always UTC.
     """
-    row = find(call.session, call.principal, call.path["series_id"])
+    row = call.session.execute(_ONE, {"id": call.path["series_id"]}).one_or_none()
+    if row is None:
+        raise NotFound("Series not found.")
+    call.principal.require("read", row.organization_id, "Series")
     window = _Window(call)
     form = _format(call)
     points = window.cut(store.read(call.session, row.pk, window.start, window.stop, limit=window.limit))
     if form == "json":
         return Json({"id": row.id, "name": row.name, "time": points.times, "value": points.values})
-    table = pa.table(
-        {"time": pa.array(points.times).cast(_SCHEMA.field("time").type), "value": pa.array(points.values)}
-    )
-    return Response(_encode(table, form), media_type=_MEDIA[form])
+    return Response(point_formats.encode(points, form), media_type=MEDIA[form])
 
 
 def read_points(call: Call) -> Response:
@@ -98,17 +107,13 @@ def read_points(call: Call) -> Response:
     if form not in ("arrow", "csv"):
         raise InvalidInput.field("format", "Many series come as arrow or csv.")
 
-    def tables() -> Iterator[pa.Table]:
-        for series_id, pk, _ in found:
+    def parts() -> Iterator[Points]:
+        for _, pk, _ in found:
             with call.services.database.read() as session:
-                points = window.cut(store.read(session, pk, window.start, window.stop, limit=window.limit))
-            name = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(points), np.int8)), pa.array([series_id]))
-            yield pa.table(
-                [name.cast(pa.string()), pa.array(points.times).cast(_SCHEMA.field("time").type), points.values],
-                schema=_SCHEMA,
-            )
+                yield window.cut(store.read(session, pk, window.start, window.stop, limit=window.limit))
 
-    return StreamingResponse(_stream(tables(), form), media_type=_MEDIA[form])
+    body = point_formats.stream(form, [series_id for series_id, _, _ in found], parts())
+    return StreamingResponse(body, media_type=MEDIA[form])
 
 
 class _Window:
@@ -130,99 +135,13 @@ class _Window:
         return Points(*resample(points.times, points.values, self.freq, self.clock, self.rule))  # type: ignore[arg-type]
 
 
-def _parse_body(call: Call) -> dict[str, tuple[Any, Any]]:
-    kind = call.request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    try:
-        if kind == ARROW:
-            return _columns(pl.from_arrow(pa.ipc.open_stream(call.body).read_all()))  # type: ignore[arg-type]
-        if kind == "text/csv":
-            return _columns(pl.read_csv(call.body, schema_overrides={"series": pl.String, "value": pl.Float64}))
-    except (pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise InvalidInput(f"The body is not the {kind} that its content type says: {str(error)[:300]}") from None
-    if kind != "application/json":
-        raise InvalidInput.field("content-type", f"Send application/json, text/csv or {ARROW}.")
-    batch = {}
-    for series_id, part in call.fields.items():
-        if not isinstance(part, dict) or set(part) != {"time", "value"}:
-            raise InvalidInput.field(series_id, 'Each series is {"time": [...], "value": [...]}.')
-        try:
-            frame = pl.DataFrame({"time": part["time"], "value": pl.Series(part["value"], dtype=pl.Float64)})
-        except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-            raise InvalidInput.field(series_id, str(error)[:300]) from None
-        batch[series_id] = _points(frame, series_id)
-    return batch
-
-
-def _columns(frame: pl.DataFrame) -> dict[str, tuple[Any, Any]]:
-    missing = {"series", "time", "value"} - set(frame.columns)
-    if missing:
-        raise InvalidInput.field(
-            ", ".join(sorted(missing)), "A table of points has the columns series, time and value."
-        )
-    frame = frame.select(pl.col("series").cast(pl.String), "time", pl.col("value").cast(pl.Float64))
-    if frame["series"].null_count():
-        raise InvalidInput.field("series", "Every row names its series.")
-    parts = frame.partition_by("series", as_dict=True, include_key=False)
-    return {str(key[0]): _points(part, "time") for key, part in parts.items()}
-
-
-def _points(frame: pl.DataFrame, field: str) -> tuple[Any, Any]:
-    time = frame["time"]
-    if not len(time):
-        return np.empty(0, np.int64), np.empty(0)
-    try:
-        if time.dtype == pl.String:
-            time = time.str.to_datetime(time_unit="us", time_zone="UTC", strict=True)
-        if isinstance(time.dtype, pl.Datetime):
-            time = time.dt.cast_time_unit("us").cast(pl.Int64)
-        elif not time.dtype.is_integer():
-            raise InvalidInput.field(field, "Times are microseconds since 1970, or timestamps.")
-        if time.null_count():
-            raise InvalidInput.field(field, "A time is missing.")
-        return time.cast(pl.Int64).to_numpy(), frame["value"].fill_null(np.nan).to_numpy()
-    except pl.exceptions.PolarsError as error:
-        raise InvalidInput.field(field, str(error)[:300]) from None
-
-
-def _encode(table: pa.Table, form: str) -> bytes:
-    if form == "arrow":
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        return bytes(sink.getvalue())
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    buffer = io.BytesIO()
-    if form == "parquet":
-        frame.write_parquet(buffer)
-    else:
-        frame.write_csv(buffer, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
-    return buffer.getvalue()
-
-
-def _stream(tables: Iterator[pa.Table], form: str) -> Iterator[bytes]:
-    if form == "csv":
-        yield b"series,time,value\n"
-        for table in tables:
-            yield _encode(table, form).partition(b"\n")[2]
-        return
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(pa.PythonFile(sink, "w"), _SCHEMA) as writer:
-        for table in tables:
-            writer.write_table(table)
-            yield sink.getvalue()
-            sink.seek(0)
-            sink.truncate()
-    yield sink.getvalue()
-
-
 def _format(call: Call, default: str = "json") -> str:
     form = call.query.get("format")
     if form is None:
         accept = call.request.headers.get("accept", "")
-        form = next((name for name, media in _MEDIA.items() if media in accept), default)
-    if form not in _MEDIA:
-        raise InvalidInput.field("format", f"One of {', '.join(_MEDIA)}.")
+        form = next((name for name, media in MEDIA.items() if media in accept), default)
+    if form not in MEDIA:
+        raise InvalidInput.field("format", f"One of {', '.join(MEDIA)}.")
     return form
 
 
@@ -230,7 +149,7 @@ def _instant(call: Call, name: str) -> int | None:
     text = call.query.get(name)
     if text is None:
         return None
-    if text.lstrip("-").isdigit() and len(text) < 19:
+    if _MICROSECONDS.fullmatch(text):
         return int(text)
     try:
         instant = datetime.fromisoformat(text)
@@ -245,7 +164,7 @@ def _limit(call: Call) -> int | None:
     text = call.query.get("limit")
     if text is None:
         return None
-    if not text.isdigit() or not 0 < len(text) < 10:
+    if not _COUNT.fullmatch(text):
         raise InvalidInput.field("limit", "A whole number of points.")
     return int(text)
 
@@ -261,7 +180,7 @@ def _parsed(call: Call, name: str, parse: Any) -> Any:
 
 
 ENDPOINTS = [
-    Endpoint("POST", "/api/v1/points", write_points, area="series", right="write"),
+    Endpoint("POST", "/api/v1/points", write_points, area="series", right="write", parse=point_formats.parse),
     Endpoint("GET", "/api/v1/points", read_points, area="series", right="read"),
     Endpoint("GET", "/api/v1/series/{series_id}/points", read_series, area="series", right="read"),
 ]

@@ -1,0 +1,194 @@
+"""Points on the wire: JSON, CSV, Arrow and Parquet to NumPy and back, with as few copies as each allows."""
+
+import io
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+import pyarrow as pa
+from starlette.requests import Request
+
+from entrepot.errors import InvalidInput
+from entrepot.series.points import Points, Times, Values
+
+ARROW = "application/vnd.apache.arrow.stream"
+MEDIA = {"json": "application/json", "csv": "text/csv", "arrow": ARROW, "parquet": "application/vnd.apache.parquet"}
+COLUMNS = ("series", "time", "value")
+#: What a table sent to us holds, by the id of the series: times and values.
+Batch = dict[str, tuple[Times, Values]]
+
+# What else looks like a date, days and months may be told apart wrongly.
+_ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:$|[T ])"
+_TIME = pa.timestamp("us", tz="UTC")
+_ONE = pa.schema([("time", _TIME), ("value", pa.float64())])
+_MANY = pa.schema([("series", pa.dictionary(pa.int32(), pa.string())), *_ONE])
+
+
+def parse(request: Request, body: bytes) -> Batch:
+    """Return the points in a request's body, whose content type says what it is.
+
+    Raises
+    ------
+    InvalidInput
+        It is not that, or not points; names the column, or in JSON the series and its part.
+    """
+    kind = request.headers.get("content-type", MEDIA["json"]).partition(";")[0].strip().lower()
+    try:
+        if kind == MEDIA["json"]:
+            return _from_json(orjson.loads(body))
+        if kind == ARROW:
+            table = pa.ipc.open_stream(body).read_all()
+            table.validate(full=True)  # offsets and indices that lead outside would be followed otherwise
+            return _from_table(table)
+        if kind == MEDIA["csv"]:
+            overrides = {"series": pl.String, "value": pl.Float64}
+            frame = pl.read_csv(body, schema_overrides=overrides)
+            _check_columns(frame.columns)  # before Arrow, in which a name with a null byte ends the program
+            return _from_table(frame.to_arrow())
+    except (orjson.JSONDecodeError, pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:
+        raise InvalidInput(f"The body is not the {kind} that its content type says: {str(error)[:300]}") from None
+    raise InvalidInput.field("content-type", f"Send application/json, text/csv or {ARROW}.")
+
+
+def encode(points: Points, form: str) -> bytes:
+    """Return the points of one series as a table with the columns `time` and `value`."""
+    times = pa.array(points.times).cast(_TIME)
+    if form == "arrow":
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, _ONE) as writer:
+            writer.write_batch(pa.record_batch([times, points.values], _ONE))
+        return sink.getvalue()
+    frame = pl.DataFrame({"time": pl.Series(points.times).cast(pl.Datetime("us")), "value": points.values})
+    if form == "csv":
+        return _csv(frame)
+    buffer = io.BytesIO()
+    frame.with_columns(pl.col("time").dt.replace_time_zone("UTC")).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def stream(form: str, ids: Sequence[str], parts: Iterator[Points]) -> Iterator[bytes]:
+    """Yield a table with the columns `series`, `time` and `value`, each series' points in turn."""
+    if form == "csv":
+        yield b"series,time,value\n"
+        for series_id, points in zip(ids, parts, strict=True):
+            times = pl.Series(points.times).cast(pl.Datetime("us"))
+            frame = pl.DataFrame({"time": times, "value": points.values})
+            yield _csv(frame.select(pl.lit(series_id).alias("series"), "time", "value"), header=False)
+        return
+    names = pa.array(ids)
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(pa.PythonFile(sink, "w"), _MANY) as writer:
+        for number, points in enumerate(parts):
+            codes = pa.DictionaryArray.from_arrays(np.full(len(points), number, np.int32), names)
+            times = pa.array(points.times).cast(_TIME)
+            writer.write_batch(pa.record_batch([codes, times, points.values], _MANY))
+            yield sink.getvalue()
+            sink.seek(0)
+            sink.truncate()
+    yield sink.getvalue()
+
+
+def _from_json(content: Any) -> Batch:
+    if not isinstance(content, dict):
+        raise InvalidInput("The body must be a JSON object.")
+    batch = {}
+    for series_id, part in content.items():
+        if not isinstance(part, dict) or set(part) != {"time", "value"}:
+            raise InvalidInput.field(series_id, 'Each series is {"time": [...], "value": [...]}.')
+        for name, values in part.items():
+            if not isinstance(values, list):
+                raise InvalidInput.field(f"{series_id}.{name}", "A list is needed.")
+        times, values = part["time"], part["value"]
+        if len(times) != len(values):
+            raise InvalidInput.field(f"{series_id}.value", f"{len(values)} values for {len(times)} times.")
+        if not {*map(type, values)} <= {int, float, type(None)}:
+            raise InvalidInput.field(f"{series_id}.value", "Values are numbers, or null.")
+        batch[series_id] = (_json_times(times, f"{series_id}.time"), np.array(values, np.float64))
+    return batch
+
+
+def _json_times(times: list[Any], field: str) -> Times:
+    kinds = {*map(type, times)}
+    if kinds <= {int}:
+        try:
+            return np.array(times, np.int64)
+        except OverflowError:
+            raise InvalidInput.field(field, "A time is not between the years 1 and 9999.") from None
+    if kinds != {str}:
+        raise InvalidInput.field(field, "Times are microseconds since 1970, or timestamps; all of one kind.")
+    return _times(pl.Series(times), field)
+
+
+def _from_table(table: Any) -> Batch:
+    _check_columns(table.column_names)
+    names, codes = _codes(table["series"])
+    values: Any = pl.from_arrow(table["value"])
+    if not (values.dtype.is_numeric() or values.dtype == pl.Null):
+        raise InvalidInput.field("value", "Values are numbers, or null.")
+    times, numbers = _times(pl.from_arrow(table["time"]), "time"), values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    edges = _edges(codes)
+    if len(set(codes[edges[:-1]].tolist())) < len(edges) - 1:
+        order = np.argsort(codes, kind="stable")
+        codes, times, numbers = codes[order], times[order], numbers[order]
+        edges = _edges(codes)
+    return {names[codes[start]]: (times[start:stop], numbers[start:stop]) for start, stop in pairwise(edges)}
+
+
+def _check_columns(columns: Sequence[str]) -> None:
+    if sorted(columns) != sorted(COLUMNS):
+        wrong = sorted({*columns}.symmetric_difference(COLUMNS)) or ["columns"]
+        raise InvalidInput.field(", ".join(wrong)[:100], "A table of points has the columns series, time and value.")
+
+
+def _edges(codes: Any) -> list[int]:
+    """Return where runs of equal codes begin, and the end of the last one."""
+    return [0, *(np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist(), len(codes)] if len(codes) else [0]
+
+
+def _codes(column: Any) -> tuple[list[str], Any]:
+    """Return the names of the series, and for each row the place of its own among them."""
+    names = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if names not in (pa.string(), pa.large_string(), pa.string_view()):
+        raise InvalidInput.field("series", "The ids of series are texts.")
+    encoded = _encoded(column)
+    found = encoded.dictionary.to_pylist()
+    if len(set(found)) < len(found):  # it is the sender's, who may name a series twice
+        encoded = _encoded(column.cast(names))
+        found = encoded.dictionary.to_pylist()
+    if encoded.null_count or None in found:
+        raise InvalidInput.field("series", "Every row names its series.")
+    return found, encoded.indices.to_numpy()
+
+
+def _encoded(column: Any) -> Any:
+    if pa.types.is_dictionary(column.type):
+        return column.unify_dictionaries().combine_chunks()
+    return column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+
+
+def _times(times: Any, field: str) -> Times:
+    """Return timestamps, texts or whole numbers as microseconds since 1970; what has no zone is UTC."""
+    try:
+        if times.dtype == pl.String:
+            if not times.drop_nulls().str.contains(_ISO).all():
+                raise InvalidInput.field(field, "Times are microseconds since 1970, or ISO 8601 timestamps.")
+            times = times.str.to_datetime(time_unit="us", time_zone="UTC", strict=True)
+        if isinstance(times.dtype, pl.Datetime):
+            times = times.dt.cast_time_unit("us").cast(pl.Int64)
+        elif not times.dtype.is_integer() and len(times):
+            raise InvalidInput.field(field, "Times are microseconds since 1970, or timestamps.")
+        if times.null_count():
+            raise InvalidInput.field(field, "A time is missing.")
+        stamps: Times = times.cast(pl.Int64).to_numpy()
+        return stamps
+    except pl.exceptions.PolarsError as error:
+        raise InvalidInput.field(field, str(error)[:300]) from None
+
+
+def _csv(frame: pl.DataFrame, *, header: bool = True) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_csv(buffer, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ", include_header=header)
+    return buffer.getvalue()
