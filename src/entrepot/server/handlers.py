@@ -13,6 +13,8 @@ HANDLERS = (
     "entrepot.pipeline.gates",
     "entrepot.pipeline.import_run",
     "entrepot.series.folding",
+    "entrepot.server.dialects.ricloud.fulfil",
+    "entrepot.server.dialects.ricloud.trial",
     "entrepot.works.audit",
 )
 

@@ -1,8 +1,22 @@
-"""The ricloud dialect."""
+"""The door for clients of Reincubate's ricloud: results, their polls and tasks, configurations, keys and events."""
 
 from starlette.routing import BaseRoute
+
+from entrepot.errors import NotFound
+from entrepot.server.dialects.ricloud import configs, errors, events, keys, people, polls, results, trial
+from entrepot.server.endpoint import Call, Endpoint
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def routes() -> list[BaseRoute]:
     """Return the routes of this door."""
-    return []
+    modules = (results, polls, trial, configs, keys, people, events)
+    endpoints = [endpoint for module in modules for endpoint in module.ENDPOINTS]
+    # Clients take whatever comes for JSON, the answer to a wrong address too.
+    endpoints += [Endpoint(method, "/{path:path}", _nothing, "files", "read", write=False) for method in _METHODS]
+    return [route for endpoint in endpoints for route in endpoint.routes(errors.render)]
+
+
+def _nothing(call: Call) -> None:
+    raise NotFound(f"There is nothing at {call.request.method} /{call.path['path']}.")

@@ -1,0 +1,142 @@
+"""Storage and webhook configs."""
+
+from typing import Any
+
+from entrepot.errors import InvalidInput, NotFound
+from entrepot.events import webhooks
+from entrepot.events.models import Webhook
+from entrepot.files import configs
+from entrepot.files.models import StorageConfig
+from entrepot.server.dialects.ricloud import events, parse, render, trial
+from entrepot.server.dialects.ricloud.listing import Listing, Record
+from entrepot.server.endpoint import Call, Endpoint
+
+_STORAGES = Listing(
+    "/configs/storage",
+    StorageConfig,
+    render.each(render.storage_config),
+    filters={"url": StorageConfig.url, "type": StorageConfig.type, "state": StorageConfig.state},
+    instants={"date_created": StorageConfig.created},
+)
+_WEBHOOKS = Listing(
+    "/configs/webhook",
+    Webhook,
+    render.each(render.webhook_config),
+    filters={"url": Webhook.url, "state": Webhook.state},
+    instants={"date_created": Webhook.created},
+)
+
+
+def _create_storage(call: Call) -> Record:
+    given = parse.fields(call, "credentials", "signed_urls_enabled", "signed_urls_expiry", required=("url",))
+    config = configs.create_config(
+        call.session,
+        call.principal,
+        call.services.settings,
+        call.services.vault,
+        **_storage_values({"signed_urls_enabled": False, **given}),
+    )
+    trial.begin(call.session, trial.STORAGE, config, call.principal.key_id)
+    return render.storage_config(config)
+
+
+def _storage_values(given: dict[str, Any]) -> dict[str, Any]:
+    checks: dict[str, Any] = {
+        "url": lambda value: parse.text("url", value),
+        "credentials": lambda value: None if value is None else parse.mapping("credentials", value),
+        "signed_urls_enabled": lambda value: parse.boolean("signed_urls_enabled", value),
+        "signed_urls_expiry": lambda value: None if value is None else parse.number("signed_urls_expiry", value),
+        "state": lambda value: parse.text("state", value),
+    }
+    return {name: checks[name](value) for name, value in given.items()}
+
+
+def _get_storage(call: Call) -> Record:
+    return render.storage_config(configs.get_config(call.session, call.principal, call.path["id"]))
+
+
+def _update_storage(call: Call) -> Record:
+    config = configs.get_config(call.session, call.principal, call.path["id"], "admin")
+    changes = parse.fields(call, "url", "credentials", "signed_urls_enabled", "signed_urls_expiry", "state")
+    configs.update_config(
+        call.session, call.principal, call.services.settings, call.services.vault, config, _storage_values(changes)
+    )
+    if config.state == "new":
+        trial.begin(call.session, trial.STORAGE, config, call.principal.key_id)
+    return render.storage_config(config)
+
+
+def _delete_storage(call: Call) -> Record:
+    config = configs.get_config(call.session, call.principal, call.path["id"], "admin")
+    return render.storage_config(configs.deactivate_config(call.session, call.principal, config))
+
+
+def _list_webhooks(call: Call) -> Record:
+    return _WEBHOOKS.answer(call, Webhook.style == events.STYLE)
+
+
+def _create_webhook(call: Call) -> Record:
+    url = parse.text("url", parse.fields(call, required=("url",))["url"])
+    webhook, secret = webhooks.create_webhook(
+        call.session, call.principal, call.services.settings, call.services.vault, url=url, style=events.STYLE
+    )
+    trial.begin(call.session, trial.WEBHOOK, webhook, call.principal.key_id)
+    return render.webhook_config(webhook, secret)
+
+
+def _webhook(call: Call, right: Any = "read") -> Webhook:
+    return webhooks.get_webhook(call.session, call.principal, call.path["id"], right)
+
+
+def _get_webhook(call: Call) -> Record:
+    return render.webhook_config(_webhook(call))
+
+
+def _update_webhook(call: Call) -> Record:
+    webhook = _webhook(call, "admin")
+    changes = parse.fields(call, "url", "state")
+    webhooks.update_webhook(call.session, call.principal, call.services.settings, webhook, changes)
+    return render.webhook_config(webhook)
+
+
+def _delete_webhook(call: Call) -> Record:
+    webhook = _webhook(call, "admin")
+    changes = {"state": "deactivated"}
+    webhooks.update_webhook(call.session, call.principal, call.services.settings, webhook, changes)
+    return render.webhook_config(webhook)
+
+
+def check_storage(call: Call, value: Any) -> str | None:
+    """Return the id of a storage config of the caller's organization; null is none."""
+    return _checked(call, "storage_config", value, configs.get_config)
+
+
+def check_webhook(call: Call, value: Any) -> str | None:
+    """Return the id of a webhook config of the caller's organization; null is none."""
+    return _checked(call, "webhook_config", value, webhooks.get_webhook)
+
+
+def _checked(call: Call, name: str, value: Any, get: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        found = get(call.session, call.principal, parse.resource_id(name, value))
+    except NotFound:
+        found = None
+    if found is None or found.organization_id != call.principal.organization_id:
+        raise InvalidInput.field(name, "There is no such configuration.")
+    return str(found.id)
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/configs/storage", _STORAGES.answer, "files", "read"),
+    Endpoint("POST", "/configs/storage", _create_storage, "files", "admin", status=201),
+    Endpoint("GET", "/configs/storage/{id}", _get_storage, "files", "read"),
+    Endpoint("POST", "/configs/storage/{id}", _update_storage, "files", "admin"),
+    Endpoint("DELETE", "/configs/storage/{id}", _delete_storage, "files", "admin"),
+    Endpoint("GET", "/configs/webhook", _list_webhooks, "events", "read"),
+    Endpoint("POST", "/configs/webhook", _create_webhook, "events", "admin", status=201),
+    Endpoint("GET", "/configs/webhook/{id}", _get_webhook, "events", "read"),
+    Endpoint("POST", "/configs/webhook/{id}", _update_webhook, "events", "admin"),
+    Endpoint("DELETE", "/configs/webhook/{id}", _delete_webhook, "events", "admin"),
+]

@@ -1,0 +1,26 @@
+"""The product's errors in this dialect's words: ``{"error", "message", "params"?}``."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from entrepot.errors import EntrepotError, InvalidInput
+from entrepot.server.endpoint import Json, challenge
+
+_CODES = {401: "unauthorized", 403: "missing-scope", 404: "not-found"}
+
+
+def render(error: EntrepotError) -> Response:
+    """Return the answer that tells of an error."""
+    content: dict[str, Any] = {"error": _CODES.get(error.status, error.code), "message": error.message}
+    if isinstance(error, InvalidInput) and error.code == "invalid":
+        content["error"] = "invalid-parameter" if error.fields else "invalid-body"
+    if isinstance(error, InvalidInput) and error.fields:
+        content["params"] = error.fields
+    return Json(content, error.status, headers=challenge(error))
+
+
+class SessionExpired(InvalidInput):
+    """The session is not active."""
+
+    code = "session-expired"

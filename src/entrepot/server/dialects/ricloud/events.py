@@ -1,0 +1,146 @@
+"""Events as this dialect knows them, and how they are sent to its webhooks."""
+
+import base64
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from entrepot.errors import NotFound
+from entrepot.events.models import Delivery, Event, Webhook
+from entrepot.events.styles import STYLES, Message, Style
+from entrepot.files.models import Poll, RemoteSession, StorageConfig, Task
+from entrepot.server.dialects.ricloud import render
+from entrepot.server.dialects.ricloud.listing import Listing, Record
+from entrepot.server.endpoint import Call, Endpoint
+
+STYLE = "ricloud"
+_ACTIONS = {
+    "session": ("expired",),
+    "poll": ("created", "completed"),
+    "task": ("created", "succeeded", "failed"),
+    "webhook_config": ("test",),
+}
+
+
+def _resource(session: Session, event: Event) -> Record | None:
+    """Return the resource that an event is about, as it is now; None when it is gone."""
+    model, present = _RESOURCES[event.type]
+    row = session.scalar(select(model).where(model.id == event.object_id))
+    return None if row is None else present(session, row)
+
+
+def _poll(session: Session, poll: Poll) -> Record:
+    # Signed URLs are for those who ask with their key; what is sent around has none.
+    return render.polls(session, [poll], None)[0]
+
+
+_RESOURCES: dict[str, tuple[Any, Callable[[Session, Any], Record]]] = {
+    "poll": (Poll, _poll),
+    "task": (Task, lambda _session, task: render.task(task)),
+    "session": (RemoteSession, lambda session, one: render.sessions(session, [one])[0]),
+    "webhook_config": (Webhook, lambda _session, webhook: render.webhook_config(webhook)),
+    "storage_config": (StorageConfig, lambda _session, config: render.storage_config(config)),
+}
+
+
+def describe(session: Session, event: Event, deliveries: Sequence[Delivery]) -> Record:
+    """Render an event and how far it is on its way."""
+    states = {one.state for one in deliveries}
+    state = next((name for name in ("failed", "pending", "delivered") if name in states), "pending")
+    delivered = max((one.delivered for one in deliveries if one.delivered), default=None)
+    return {
+        "id": event.id,
+        "resource": "event",
+        "organisation": event.organization_id,
+        "type": event.type,
+        "action": event.action,
+        "data": _resource(session, event),
+        "state": state,
+        "retries": max((max(0, one.attempts - 1) for one in deliveries), default=0),
+        "date_created": render.instant(event.created),
+        "date_delivered": render.instant(delivered) if state == "delivered" else None,
+    }
+
+
+def compose(session: Session, url: str, event: Event, delivery: Delivery | None) -> Message:
+    """Return the request by which a receiver is told of an event."""
+    content = describe(session, event, []) | {"retries": delivery.attempts if delivery else 0}
+    return Message(f"{url.rstrip('/')}/{event.id}", event.id, orjson.dumps(content))
+
+
+def sign(secret: str, message: Message) -> dict[str, str]:
+    """Sign a request as receivers of this dialect check it."""
+    return signed_at(secret, message.body, int(time.time()))
+
+
+def signed_at(secret: str, body: bytes, stamp: int) -> dict[str, str]:
+    """Return the header that signs a body at an instant, in seconds since 1970."""
+    digest = hmac.digest(secret.encode(), f"{stamp}.".encode() + body, "sha256")
+    return {"ricloud-signature": f"t={stamp},s={base64.b64encode(digest).decode()}"}
+
+
+STYLES[STYLE] = Style(
+    compose=compose,
+    sign=sign,
+    new_secret=lambda: secrets.token_urlsafe(32),
+    concerns=lambda type_, action: action in _ACTIONS.get(type_, ()),
+    delays=(60.0, 600.0, 3600.0, 10_800.0),
+)
+
+
+def _records(call: Call, events: Sequence[Event]) -> list[Record]:
+    positions = [event.position for event in events]
+    found: dict[int, list[Delivery]] = {position: [] for position in positions}
+    for one in call.session.scalars(select(Delivery).where(Delivery.event_position.in_(positions))):
+        found[one.event_position].append(one)
+    return [describe(call.session, event, found[event.position]) for event in events]
+
+
+def _of_state(values: list[str]) -> Any:
+    def has(state: str) -> Any:
+        return exists().where(Delivery.event_position == Event.position, Delivery.state == state)
+
+    known = {
+        "failed": has("failed"),
+        "delivered": has("delivered") & ~has("failed") & ~has("pending"),
+        "pending": ~has("failed") & (has("pending") | ~has("delivered")),
+    }
+    condition: Any = Event.position.is_(None)
+    for value in values:
+        condition = condition | known[value] if value in known else condition
+    return condition
+
+
+_LISTING = Listing(
+    "/events",
+    Event,
+    _records,
+    filters={"type": Event.type, "action": Event.action},
+    instants={"date_created": Event.created},
+    extra={"state": _of_state},
+    number=Event.position,
+)
+
+
+def _list(call: Call) -> Record:
+    return _LISTING.answer(call, Event.type.in_(list(_RESOURCES)))
+
+
+def _get(call: Call) -> Record:
+    event = call.session.scalar(select(Event).where(Event.id == call.path["id"]))
+    if event is None or event.type not in _RESOURCES:
+        raise NotFound("Event not found.")
+    call.principal.require("read", event.organization_id, "Event")
+    return _records(call, [event])[0]
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/events", _list, "events", "read"),
+    Endpoint("GET", "/events/{id}", _get, "events", "read"),
+]

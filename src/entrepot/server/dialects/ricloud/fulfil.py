@@ -1,0 +1,148 @@
+"""Who fulfils polls: each becomes a work, which any worker may withdraw, and whose end is the task's end.
+
+The worker publishes what it fetched with the task's id, and reports the work.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from entrepot import jobs
+from entrepot.db import now
+from entrepot.errors import NotFound
+from entrepot.events import log
+from entrepot.files import polls
+from entrepot.files.models import Poll, RemoteSession, RemoteSource, Subscription, Task
+from entrepot.identity import ApiKey, Principal, Role, User, users
+from entrepot.works import queue
+
+PIPELINE = "ricloud-poll"
+FOLLOW, AGAIN = "ricloud.follow", "ricloud.subscription"
+
+
+def start(
+    session: Session,
+    principal: Principal,
+    payload: Mapping[str, Any],
+    remote: RemoteSession | None,
+    source: RemoteSource | None,
+    subscription: Subscription | None = None,
+) -> Poll:
+    """Make a poll, with a task that a work fulfils."""
+    poll = polls.create_poll(
+        session,
+        principal.organization_id,
+        key_id=principal.key_id or (subscription.key_id if subscription else None),
+        payload=payload,
+        user_id=source.user_id if source else None,
+        source_id=source.id if source else None,
+        session_id=remote.id if remote else None,
+        subscription_id=subscription.id if subscription else None,
+    )
+    add_task(session, principal, poll)
+    return poll
+
+
+def add_task(session: Session, principal: Principal, poll: Poll) -> Task:
+    """Give a poll a task, and deposit the work that fulfils it."""
+    task = polls.create_task(session, poll.organization_id, "poll.fetch", poll=poll, key_id=poll.key_id)
+    query = select(RemoteSource).where(RemoteSource.id == poll.source_id)
+    source = session.scalar(query)
+    about = {"type": source.type, "identifier": source.identifier} if source else None
+    work = {
+        "pipeline": PIPELINE,
+        "site": "local",
+        "user": principal.login or "entrepot",
+        "parameters": {"poll": poll.id, "task": task.id, "source": about, "payload": poll.payload},
+        "tags": [source.type] if source else None,
+    }
+    (task.work_id,) = queue.deposit(session, principal, [work])
+    if poll.state == "completed":
+        poll.state, poll.completed = "processing", None
+    session.flush()
+    return task
+
+
+@jobs.task(FOLLOW)
+def follow(context: jobs.JobContext) -> None:
+    """Do to the tasks of a work what happened to the work."""
+    payload: dict[str, str] = context.job.payload or {}
+    organization_id, action = payload["organization_id"], payload["action"]
+    with context.unit() as session:
+        for task in polls.tasks_of_work(session, organization_id, payload["id"]):
+            if action == "withdrawn":
+                polls.start_task(session, task)
+            elif action == "success":
+                polls.end_task(session, task)
+            elif action == "deleted":
+                polls.end_task(session, task, "The work was deleted.")
+            elif not _is_tried_again(session, organization_id, payload["id"]):
+                polls.end_task(session, task, "The work failed.")
+
+
+def _is_tried_again(session: Session, organization_id: str, work_id: str) -> bool:
+    reader = Principal("", "", organization_id, {organization_id: Role.READER})
+    try:
+        work = queue.get(session, reader, work_id)
+    except NotFound:
+        return False
+    return bool(work["status"] != "failure" or work["attempt"] < work["retries"])
+
+
+def schedule(session: Session, subscription: Subscription) -> None:
+    """Have a subscription's polls made, from now on."""
+    payload = {"subscription": subscription.id}
+    jobs.schedules.every(session, _name(subscription), subscription.interval, AGAIN, payload)
+
+
+def unschedule(session: Session, subscription: Subscription) -> None:
+    """Have no more polls made for a subscription."""
+    jobs.schedules.remove(session, _name(subscription))
+
+
+@jobs.task(AGAIN)
+def again(context: jobs.JobContext) -> None:
+    """Make the next poll of a subscription; none while the last one is still being fulfilled."""
+    payload: dict[str, str] = context.job.payload or {}
+    with context.unit() as session:
+        subscription = session.scalar(select(Subscription).where(Subscription.id == payload["subscription"]))
+        if subscription is None or subscription.state != "active":
+            return
+        instant = now()
+        if subscription.start is not None and subscription.start > instant:
+            return
+        principal = _owner(session, subscription)
+        if principal is None or (subscription.end is not None and subscription.end <= instant):
+            subscription.state = "deleted"
+            unschedule(session, subscription)
+            return
+        waiting = select(Poll.id).where(Poll.subscription_id == subscription.id, Poll.state != "completed")
+        if session.scalar(waiting.limit(1)) is None:
+            remote = session.scalar(select(RemoteSession).where(RemoteSession.id == subscription.session_id))
+            source = session.scalar(select(RemoteSource).where(RemoteSource.id == subscription.source_id))
+            start(session, principal, subscription.payload, remote, source, subscription)
+
+
+def _owner(session: Session, subscription: Subscription) -> Principal | None:
+    """Return for whom a subscription acts; None when whoever made it may no longer write."""
+    key = session.get(ApiKey, subscription.key_id) if subscription.key_id else None
+    user = session.get(User, key.user_id) if key else None
+    if key is None or key.revoked or user is None or user.disabled:
+        return None
+    roles = users.memberships(session, user.id)
+    found = {id_: role for id_, role in roles.items() if id_ == subscription.organization_id}
+    principal = Principal(user.id, user.login, subscription.organization_id, found, key.id)
+    return principal if principal.can("write") else None
+
+
+def _name(subscription: Subscription) -> str:
+    return f"ricloud subscription:{subscription.id}"
+
+
+def _concerns(action: str, data: Mapping[str, Any]) -> bool:
+    return data.get("pipeline") == PIPELINE and action in ("withdrawn", "success", "failure", "deleted", "expired")
+
+
+log.react("work", FOLLOW, _concerns)

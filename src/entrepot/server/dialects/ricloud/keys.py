@@ -1,0 +1,152 @@
+"""Keys, what they may do, and the organisation."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from entrepot.errors import Conflict, Forbidden, InvalidInput, NotFound
+from entrepot.events.models import Webhook
+from entrepot.files.configs import defaults_of
+from entrepot.files.models import Permissions
+from entrepot.identity import ApiKey, Organization, keys
+from entrepot.identity.principal import parse_scopes
+from entrepot.server.dialects.ricloud import parse, render
+from entrepot.server.dialects.ricloud.configs import check_storage, check_webhook
+from entrepot.server.dialects.ricloud.listing import Listing, Record, envelope
+from entrepot.server.endpoint import Call, Endpoint
+
+_PERMISSIONS = Listing(
+    "/permissions",
+    Permissions,
+    render.each(render.permissions),
+    filters={"key": Permissions.key_id},
+    instants={"date_created": Permissions.created},
+)
+
+
+def _current(call: Call) -> Record:
+    if call.principal.key_id is None:
+        raise NotFound("You came with a password, not with a key.")
+    return render.key(keys.get_key(call.session, call.principal, call.principal.key_id))
+
+
+def _list(call: Call) -> Record:
+    for name in call.query:
+        raise InvalidInput.field(name[:100], "There is no such parameter.")
+    return envelope([render.key(key) for key in keys.list_keys(call.session, call.principal)], "/keys")
+
+
+def _get(call: Call) -> Record:
+    return render.key(keys.get_key(call.session, call.principal, call.path["id"]))
+
+
+def _create(call: Call) -> Record:
+    given = parse.fields(call, "storage_config", "webhook_config")
+    # A key is made as wide as the one that asks for it, never wider.
+    scopes = None if call.principal.scopes is None else sorted(call.principal.scopes)
+    key, token = keys.create_key(
+        call.session, call.principal.user_id, call.principal.organization_id, name="ricloud", scopes=scopes
+    )
+    _configure(call, key, given)
+    return render.key(key, token)
+
+
+def _update(call: Call) -> Record:
+    key = keys.get_key(call.session, call.principal, call.path["id"])
+    _configure(call, key, parse.fields(call, "storage_config", "webhook_config"))
+    return render.key(key)
+
+
+def _configure(call: Call, key: ApiKey, given: dict[str, Any]) -> None:
+    checks = {"storage_config": check_storage, "webhook_config": check_webhook}
+    key.config = key.config | {name: checks[name](call, value) for name, value in given.items()}
+    call.session.flush()
+
+
+def _rotate(call: Call) -> Record:
+    parse.fields(call)
+    key = keys.get_key(call.session, call.principal, call.path["id"])
+    if key.revoked:
+        raise Conflict("The key is deactivated.")
+    grace = timedelta(seconds=call.services.settings.key_grace_seconds)
+    return render.key(key, keys.rotate_key(call.session, key, grace))
+
+
+def _organisation(call: Call) -> Record:
+    call.principal.require("read")
+    return render.organisation(call.session, call.session.get_one(Organization, call.principal.organization_id))
+
+
+def _update_organisation(call: Call) -> Record:
+    call.principal.require("admin")
+    given = parse.fields(call, "storage_config", "webhook_config")
+    organization_id = call.principal.organization_id
+    if "storage_config" in given:
+        found = check_storage(call, given["storage_config"])
+        defaults_of(call.session, organization_id).storage_config_id = found
+    if "webhook_config" in given:
+        webhook_id = check_webhook(call, given["webhook_config"])
+        mine = update(Webhook).where(Webhook.organization_id == organization_id)
+        call.session.execute(mine.values(is_default=False))
+        call.session.execute(mine.where(Webhook.id == webhook_id).values(is_default=True))
+    call.session.flush()
+    return _organisation(call)
+
+
+def _permissions(call: Call) -> Permissions:
+    found = call.session.scalar(select(Permissions).where(Permissions.id == call.path["id"]))
+    if found is None:
+        raise NotFound("Permissions not found.")
+    call.principal.require("read", found.organization_id, "Permissions")
+    return found
+
+
+def _get_permissions(call: Call) -> Record:
+    return render.permissions(_permissions(call))
+
+
+def _create_permissions(call: Call) -> Record:
+    given = parse.fields(call, "scopes", required=("key",))
+    key = keys.get_key(call.session, call.principal, parse.resource_id("key", given["key"]))
+    record = Permissions(organization_id=key.organization_id, key_id=key.id)
+    _grant(call, record, key, given)
+    call.session.add(record)
+    call.session.flush()
+    return render.permissions(record)
+
+
+def _update_permissions(call: Call) -> Record:
+    record = _permissions(call)
+    given = parse.fields(call, required=("scopes",))
+    _grant(call, record, keys.get_key(call.session, call.principal, record.key_id or ""), given)
+    call.session.flush()
+    return render.permissions(record)
+
+
+def _grant(call: Call, record: Permissions, key: ApiKey, given: dict[str, Any]) -> None:
+    """Give a key its scopes, as the record says them."""
+    call.principal.require("admin", key.organization_id, "Key")
+    if call.principal.scopes is not None:
+        raise Forbidden("A narrowed key gives no permissions.")
+    scopes = given.get("scopes", key.scopes or ["*:admin"])
+    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+        raise InvalidInput.field("scopes", "A list of texts.")
+    key.scopes = parse_scopes(scopes)
+    record.scopes = scopes
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/key", _current, "identity", "read", access="own"),
+    Endpoint("GET", "/keys", _list, "identity", "read", access="own"),
+    Endpoint("GET", "/keys/{id}", _get, "identity", "read", access="own"),
+    Endpoint("POST", "/keys", _create, "identity", "write", access="own", status=201),
+    Endpoint("POST", "/keys/{id}", _update, "identity", "write", access="own"),
+    Endpoint("POST", "/keys/{id}/rotate", _rotate, "identity", "write", access="own"),
+    Endpoint("GET", "/organisation", _organisation, "identity", "read"),
+    Endpoint("POST", "/organisation", _update_organisation, "identity", "admin"),
+    Endpoint("GET", "/permissions", _PERMISSIONS.answer, "identity", "read"),
+    Endpoint("POST", "/permissions", _create_permissions, "identity", "admin", status=201),
+    Endpoint("GET", "/permissions/{id}", _get_permissions, "identity", "read"),
+    Endpoint("POST", "/permissions/{id}", _update_permissions, "identity", "admin"),
+]

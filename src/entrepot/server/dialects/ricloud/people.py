@@ -1,0 +1,181 @@
+"""Users, sources and sessions: whose data is asked for, and through what."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from entrepot.db import advisory_lock, now
+from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.events import emit
+from entrepot.files.models import RemoteSession, RemoteSource, RemoteUser
+from entrepot.identity import Right
+from entrepot.server.dialects.ricloud import parse, render
+from entrepot.server.dialects.ricloud.listing import Listing, Record
+from entrepot.server.endpoint import Call, Endpoint, Json
+
+_USERS = Listing(
+    "/users",
+    RemoteUser,
+    render.each(render.user),
+    filters={"identifier": RemoteUser.identifier},
+    instants={"date_created": RemoteUser.created},
+)
+_SOURCES = Listing(
+    "/sources",
+    RemoteSource,
+    render.each(render.source),
+    filters={"user": RemoteSource.user_id, "identifier": RemoteSource.identifier, "type": RemoteSource.type},
+    instants={"date_created": RemoteSource.created},
+)
+_SESSIONS = Listing(
+    "/sessions",
+    RemoteSession,
+    lambda call, rows: render.sessions(call.session, rows),
+    filters={"source": RemoteSession.source_id, "user": RemoteSession.user_id, "state": RemoteSession.state},
+    instants={"date_created": RemoteSession.created, "date_expired": RemoteSession.expired},
+)
+
+
+def find(call: Call, model: Any, what: str, id_: str, right: Right = "read") -> Any:
+    """Return a resource of the caller's organization."""
+    found = call.session.scalar(select(model).where(model.id == id_.replace("\0", "")))
+    if found is None:
+        raise NotFound(f"{what} not found.")
+    call.principal.require(right, found.organization_id, what)
+    return found
+
+
+def named(call: Call, model: Any, name: str, value: Any) -> Any:
+    """Return a resource that a parameter names.
+
+    Raises
+    ------
+    InvalidInput
+        There is none of that id in the caller's organization.
+    """
+    try:
+        return find(call, model, name, parse.resource_id(name, value))
+    except NotFound:
+        raise InvalidInput.field(name, "There is no such resource.") from None
+
+
+def _create_user(call: Call) -> Any:
+    identifier = parse.text("identifier", parse.fields(call, required=("identifier",))["identifier"], 300)
+    call.principal.require("write")
+    organization_id = call.principal.organization_id
+    advisory_lock(call.session, "remote user", organization_id, identifier)
+    query = select(RemoteUser).where(RemoteUser.organization_id == organization_id, RemoteUser.identifier == identifier)
+    if found := call.session.scalar(query):
+        return Json(render.user(found))
+    user = RemoteUser(organization_id=organization_id, identifier=identifier)
+    call.session.add(user)
+    call.session.flush()
+    return render.user(user)
+
+
+def _get_user(call: Call) -> Record:
+    return render.user(find(call, RemoteUser, "User", call.path["id"]))
+
+
+def _update_user(call: Call) -> Record:
+    user = find(call, RemoteUser, "User", call.path["id"], "write")
+    given = parse.fields(call, "identifier")
+    if "identifier" in given:
+        identifier = parse.text("identifier", given["identifier"], 300)
+        advisory_lock(call.session, "remote user", user.organization_id, identifier)
+        query = select(RemoteUser.id).where(
+            RemoteUser.organization_id == user.organization_id, RemoteUser.identifier == identifier
+        )
+        if call.session.scalar(query) not in (None, user.id):
+            raise Conflict("There is a user of this identifier.")
+        user.identifier = identifier
+        call.session.flush()
+    return render.user(user)
+
+
+def _source(call: Call, given: dict[str, Any]) -> tuple[RemoteSource, bool]:
+    """Return the source of a user, type and identifier, and whether it was made here."""
+    call.principal.require("write")
+    user = named(call, RemoteUser, "user", given.get("user"))
+    type_ = parse.text("type", given.get("type"), 100)
+    identifier = parse.text("identifier", given.get("identifier"), 300)
+    advisory_lock(call.session, "remote source", user.id, type_, identifier)
+    query = select(RemoteSource).where(
+        RemoteSource.organization_id == user.organization_id,
+        RemoteSource.user_id == user.id,
+        RemoteSource.type == type_,
+        RemoteSource.identifier == identifier,
+    )
+    if found := call.session.scalar(query):
+        return found, False
+    source = RemoteSource(organization_id=user.organization_id, user_id=user.id, type=type_, identifier=identifier)
+    call.session.add(source)
+    call.session.flush()
+    return source, True
+
+
+def _create_source(call: Call) -> Any:
+    source, made = _source(call, parse.fields(call, required=("user", "type", "identifier")))
+    return render.source(source) if made else Json(render.source(source))
+
+
+def _get_source(call: Call) -> Record:
+    return render.source(find(call, RemoteSource, "Source", call.path["id"]))
+
+
+def _update_source(call: Call) -> Record:
+    source = find(call, RemoteSource, "Source", call.path["id"], "write")
+    given = parse.fields(call, "identifier")
+    if "identifier" in given and parse.text("identifier", given["identifier"], 300) != source.identifier:
+        raise Conflict("A source is its identifier: create another.")
+    return render.source(source)
+
+
+def _create_session(call: Call) -> Record:
+    # The payload holds passwords: it is neither looked at nor kept. Whoever fulfils polls has access of its own.
+    given = parse.fields(call, "payload", required=("source",))
+    if isinstance(given["source"], str):
+        source = named(call, RemoteSource, "source", given["source"])
+    else:
+        source, _ = _source(call, parse.mapping("source", given["source"]))
+    call.principal.require("write")
+    session = RemoteSession(
+        organization_id=source.organization_id,
+        key_id=call.principal.key_id,
+        user_id=source.user_id,
+        source_id=source.id,
+        state="active",
+    )
+    call.session.add(session)
+    call.session.flush()
+    return render.sessions(call.session, [session])[0]
+
+
+def _get_session(call: Call) -> Record:
+    return render.sessions(call.session, [find(call, RemoteSession, "Session", call.path["id"])])[0]
+
+
+def _delete_session(call: Call) -> Record:
+    session = find(call, RemoteSession, "Session", call.path["id"], "write")
+    if session.state != "expired":
+        session.state, session.expired = "expired", now()
+        call.session.flush()
+        data = {"key": session.key_id}
+        emit(call.session, "session", "expired", session.id, organization_id=session.organization_id, data=data)
+    return render.sessions(call.session, [session])[0]
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/users", _USERS.answer, "files", "read"),
+    Endpoint("POST", "/users", _create_user, "files", "write", status=201),
+    Endpoint("GET", "/users/{id}", _get_user, "files", "read"),
+    Endpoint("POST", "/users/{id}", _update_user, "files", "write"),
+    Endpoint("GET", "/sources", _SOURCES.answer, "files", "read"),
+    Endpoint("POST", "/sources", _create_source, "files", "write", status=201),
+    Endpoint("GET", "/sources/{id}", _get_source, "files", "read"),
+    Endpoint("POST", "/sources/{id}", _update_source, "files", "write"),
+    Endpoint("GET", "/sessions", _SESSIONS.answer, "files", "read"),
+    Endpoint("POST", "/sessions", _create_session, "files", "write", status=201),
+    Endpoint("GET", "/sessions/{id}", _get_session, "files", "read"),
+    Endpoint("DELETE", "/sessions/{id}", _delete_session, "files", "write"),
+]

@@ -1,0 +1,76 @@
+"""Results: published files."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import or_
+
+from entrepot.errors import InvalidInput
+from entrepot.files import lifecycle
+from entrepot.files.models import PublishedFile
+from entrepot.server.dialects.ricloud import parse, render
+from entrepot.server.dialects.ricloud.listing import Listing, Record, envelope
+from entrepot.server.endpoint import Call, Endpoint
+
+
+def records(call: Call, files: Sequence[PublishedFile]) -> list[Record]:
+    """Render files for a caller."""
+    return render.results(call.session, files, render.signer(call))
+
+
+_LISTING = Listing(
+    "/results",
+    PublishedFile,
+    records,
+    filters={
+        "poll": PublishedFile.poll_id,
+        "task": PublishedFile.task_id,
+        "identifier": PublishedFile.identifier,
+        "checksum": PublishedFile.md5,
+        "state": PublishedFile.state,
+    },
+    instants={
+        "date_created": PublishedFile.created,
+        "date_consumed": PublishedFile.consumed,
+        "date_deleted": PublishedFile.deleted,
+    },
+)
+
+
+def _list(call: Call) -> Record:
+    if "state" in call.query:
+        return _LISTING.answer(call)
+    # Whoever asks by the date of something wants to see those to which it happened.
+    shown = [PublishedFile.state == "available"]
+    if any(name.startswith("date_consumed") for name in call.query):
+        shown.append(PublishedFile.state == "consumed")
+    if any(name.startswith("date_deleted") for name in call.query):
+        shown.append(PublishedFile.state == "expired")
+    return _LISTING.answer(call, or_(*shown))
+
+
+def _get(call: Call) -> Record:
+    return records(call, [lifecycle.get_file(call.session, call.principal, call.path["id"])])[0]
+
+
+def _acknowledge(call: Call) -> Record:
+    parse.fields(call)
+    file = lifecycle.get_file(call.session, call.principal, call.path["id"], "write")
+    lifecycle.acknowledge(call.session, call.principal, file)
+    return records(call, [file])[0]
+
+
+def _acknowledge_many(call: Call) -> Record:
+    ids = parse.fields(call, "ids").get("ids")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise InvalidInput("One or more parameters are invalid.", {"ids": ["A list of result ids is required."]})
+    known = [one for one in ids if "\0" not in one]
+    found = lifecycle.acknowledge_many(call.session, call.principal, known)
+    return envelope(records(call, found), "/results/ack")
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/results", _list, "files", "read"),
+    Endpoint("POST", "/results/ack", _acknowledge_many, "files", "write"),
+    Endpoint("GET", "/results/{id}", _get, "files", "read"),
+    Endpoint("POST", "/results/{id}/ack", _acknowledge, "files", "write"),
+]
