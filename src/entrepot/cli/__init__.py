@@ -2,7 +2,22 @@
 
 import typer
 
-from entrepot.cli import database, demo, maintenance, organizations, rows, servers, setup, tokens, users, work, works
+from entrepot.cli import (
+    database,
+    demo,
+    gate,
+    maintenance,
+    organizations,
+    rows,
+    run,
+    series,
+    servers,
+    setup,
+    tokens,
+    users,
+    work,
+    works,
+)
 from entrepot.cli.common import Commands
 
 app = typer.Typer(
@@ -20,9 +35,12 @@ database.register(app)
 maintenance.register(app)
 demo.register(app)
 work.register(app)
+run.register(app)
 app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")
 app.add_typer(organizations.app, name="org")
+app.add_typer(series.app, name="series")
+app.add_typer(gate.app, name="gate")
 app.add_typer(works.app, name="works")
 app.add_typer(rows.app, name="rows")
 

@@ -33,6 +33,8 @@ class Client:
         Whether the server's certificate is checked; or the path of a file with the authorities to trust.
     login, password
         In place of a file.
+    token
+        An API key of Entrepot, in place of both.
 
     Attributes
     ----------
@@ -62,14 +64,14 @@ class Client:
         *,
         login: str | None = None,
         password: str | None = None,
+        token: str | None = None,
     ) -> None:
         if auth_buffer_or_path is not None:
             login, password = _credentials(auth_buffer_or_path)
-        if login is None:
-            login = input("Login: ")
-        if password is None:
-            password = getpass.getpass()
-        self.rest_client = RestClient(url, login, password, verify_ssl=verify_ssl)
+        if token is None:
+            login = input("Login: ") if login is None else login
+            password = getpass.getpass() if password is None else password
+        self.rest_client = RestClient(url, login or "", password or "", verify_ssl=verify_ssl, token=token)
 
         self.organizations = BaseEndpoint(self, "oteams/organizations", Organization)
         self.projects = BaseEndpoint(self, "oteams/projects", Project)

@@ -26,6 +26,8 @@ class RestClient:
         Sent with each request (HTTP Basic).
     verify_ssl
         Whether the server's certificate is checked; or the path of a file with the authorities to trust.
+    token
+        An API key of Entrepot, in place of login and password.
 
     Attributes
     ----------
@@ -33,11 +35,17 @@ class RestClient:
         What sends the requests.
     """
 
-    def __init__(self, url: str, login: str, password: str, verify_ssl: bool | str | Path = True) -> None:
+    def __init__(
+        self, url: str, login: str, password: str, verify_ssl: bool | str | Path = True, *, token: str | None = None
+    ) -> None:
         self.base_url = url.strip("/")
         self.verify_ssl = verify_ssl
         verify = ssl.create_default_context(cafile=verify_ssl) if isinstance(verify_ssl, str | Path) else verify_ssl
-        self.session = httpx.Client(auth=(login, password), verify=verify, timeout=_TIMEOUT)
+        self.session = httpx.Client(verify=verify, timeout=_TIMEOUT)
+        if token is None:
+            self.session.auth = httpx.BasicAuth(login, password)
+        else:
+            self.session.headers["Authorization"] = f"Token {token}"
 
     def list(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """Return a page of a collection, as the server answers it: an object whose ``data`` is an array."""

@@ -1,0 +1,247 @@
+"""`entrepot series`: list, read, plot and export series."""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from entrepot.cli.common import AsJson, show
+from entrepot.cli.platform import ProjectName, project_of
+from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from entrepot.client.ovbp.models.odata import Series
+    from entrepot.client.ovbp.models.oteams import Project
+
+app = typer.Typer(no_args_is_help=True, help="Series of values over time.")
+
+Names = Annotated[list[str], typer.Argument(metavar="SERIES...", help="Names or ids; names may have * and ?.")]
+Of = Annotated[
+    str | None, typer.Option("--of", help="Only those of this importer, cleaner or analysis: `cleaner=scada`.")
+]
+Start = Annotated[str | None, typer.Option(help="The first time: `2014-03-01` or `2014-03-01T06:00`.")]
+End = Annotated[str | None, typer.Option(help="The last time.")]
+Step = Annotated[str | None, typer.Option("--resample", help="Step to bring the values to: `1h`, `30min`, `1D`.")]
+Rule = Annotated[str | None, typer.Option(help="How values become one: mean, sum, first, last, min or max.")]
+ClockName = Annotated[str | None, typer.Option("--clock", help="Clock of the stamps: gmt, tzt or dst.")]
+
+
+class Format(StrEnum):
+    """What `read` writes."""
+
+    csv = "csv"
+    parquet = "parquet"
+    arrow = "arrow"
+
+
+@app.command("ls")
+def ls(
+    token: Token,
+    project: ProjectName,
+    names: Annotated[list[str] | None, typer.Argument(metavar="SERIES...", help="Names; may have * and ?.")] = None,
+    url: Url = DEFAULT_URL,
+    of: Of = None,
+    json: AsJson = False,
+) -> None:
+    """List the series of a project.
+
+    Example: `entrepot series ls 'wind*' --project "Wind farm" --of cleaner=scada`
+    """
+    with project_of(url, token, project) as found:
+        rows = [
+            {"series": one.name, "of": maker, "unit": one.unit, "label": one.label, "id": one.id}
+            for one, maker in _picked(found, names or ["*"], of)
+        ]
+    show(rows, json)
+
+
+@app.command("read")
+def read(
+    names: Names,
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    of: Of = None,
+    start: Start = None,
+    end: End = None,
+    resample: Step = None,
+    rule: Rule = None,
+    clock: ClockName = None,
+    format_: Annotated[Format, typer.Option("--format", "-f", help="What is written.")] = Format.csv,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; otherwise standard output.")] = None,
+) -> None:
+    """Write values as CSV, Parquet or an Arrow stream: a column `time`, and one for each series.
+
+    Example: `entrepot series read wind_speed --project "Wind farm" --resample 1D -f parquet > wind.parquet`
+    """
+    if output is None and format_ is not Format.csv and sys.stdout.isatty():
+        raise InvalidInput.field("format", f"{format_} is not for a terminal: redirect it, or give --output FILE.")
+    with project_of(url, token, project) as found:
+        frame = _frame(found, names, of, start, end, resample, rule, clock)
+    content = _written(frame, format_)
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    else:
+        output.write_bytes(content)
+
+
+@app.command("plot")
+def plot(
+    names: Names,
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    of: Of = None,
+    start: Start = None,
+    end: End = None,
+    resample: Step = None,
+    rule: Rule = None,
+    clock: ClockName = None,
+) -> None:
+    """Plot values in the terminal.
+
+    Example: `entrepot series plot wind_speed --project "Wind farm" --start 2014-03-01 --end 2014-03-08 --resample 1h`
+    """
+    from rich.console import Console
+
+    try:
+        import plotext
+    except ImportError:
+        raise InvalidInput("Plots need plotext: pip install plotext") from None
+    with project_of(url, token, project) as found:
+        frame = _frame(found, names, of, start, end, resample, rule, clock)
+    if frame.empty:
+        raise NotFound("There is no value to plot.")
+    console = Console()
+    figure = plotext.figure
+    figure.clear()
+    figure.plot_size(min(console.width, 120), 24)
+    figure.title(f"{frame.index[0]:%Y-%m-%d %H:%M} – {frame.index[-1]:%Y-%m-%d %H:%M}")
+    figure.date("x").activate(
+        form="%Y-%m-%d" if frame.index[-1] - frame.index[0] > timedelta(days=7) else "%m-%d %H:%M"
+    )
+    for name in frame.columns:
+        present = frame[name].dropna()
+        signal = figure.signal(list(present.index), present.tolist())
+        signal.lines()
+        signal.label(name)
+        figure.draw(signal)
+    typer.echo(figure.build().string(colorless=not console.is_terminal))
+
+
+@app.command("export")
+def export(
+    names: Names,
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    of: Of = None,
+    start: Start = None,
+    end: End = None,
+    resample: Step = None,
+    clock: ClockName = None,
+    frame: Annotated[bool, typer.Option("--frame", help="All in one file, a column for each series.")] = False,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="An existing folder.", file_okay=False, exists=True)
+    ] = Path(),
+) -> None:
+    """Export any amount of values as CSV files, made by the server.
+
+    Example: `entrepot series export 'wind*' --project "Wind farm" --resample 1h --frame -o exports`
+    """
+    with project_of(url, token, project) as found:
+        before = set(output.iterdir())
+        found.client.series.export_download_and_parse_data(
+            [one for one, _ in _picked(found, names, of)],
+            download_dir_path=output,
+            return_frame=False,
+            start=start,
+            end=end,
+            out_freq=resample,
+            clock=clock,
+            out_mode="dataframe" if frame else "series",
+        )
+    for folder in sorted(set(output.iterdir()) - before):
+        for file in sorted(folder.iterdir()):
+            typer.echo(file)
+
+
+def _picked(project: "Project", names: Sequence[str], of: str | None) -> "list[tuple[Series, str]]":
+    """Return the series with these names or ids, and of what each is, in the order in which they were made."""
+    from fnmatch import fnmatchcase
+
+    makers = {
+        one.id: f"{one.model}={one.name}"
+        for records in (project.list_all_importers(), project.list_all_cleaners(), project.list_all_analyses())
+        for one in records
+    }
+    known = [(one, makers.get(one.generator, "")) for one in reversed(project.list_all_series())]
+    among = [(one, maker) for one, maker in known if of is None or of in (maker, maker.partition("=")[2])]
+    found: dict[str, tuple[Series, str]] = {}
+    for name in names:
+        matching = {one.id: (one, maker) for one, maker in among if one.id == name or fnmatchcase(one.name, name)}
+        if not matching:
+            raise NotFound(f"There is no series {name!r}{f' of {of}' if of else ''}.")
+        found |= matching
+    return [(one, maker) for one, maker in among if one.id in found]
+
+
+def _frame(
+    project: "Project",
+    names: Sequence[str],
+    of: str | None,
+    start: str | None,
+    end: str | None,
+    resample: str | None,
+    rule: str | None,
+    clock: str | None,
+) -> "pd.DataFrame":
+    from entrepot.client.ovbp.series import to_frame
+
+    picked = _picked(project, names, of)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        try:
+            answers: dict[str, Any] = project.client.series.select_data(
+                [one for one, _ in picked],
+                start=start,
+                end=end,
+                resample=resample,
+                resample_rule=rule,
+                clock=clock,
+                return_df=False,
+            )
+        except UserWarning:
+            raise InvalidInput(
+                "This is more than is read at once: narrow it, or use `entrepot series export`."
+            ) from None
+    labels = {str(one.otsdb_pk): one.name for one, _ in picked}
+    if len({*labels.values()}) < len(labels):
+        labels = {str(one.otsdb_pk): f"{one.name} [{maker}]" for one, maker in picked}
+    return to_frame({key: answers[key] | {"name": label} for key, label in labels.items()})
+
+
+def _written(frame: "pd.DataFrame", format_: Format) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = frame.rename_axis("time").reset_index()
+    if format_ is Format.csv:
+        return table.to_csv(index=False).encode()
+    sink = pa.BufferOutputStream()
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    if format_ is Format.parquet:
+        parquet.write_table(rows, sink)
+    else:
+        with pa.ipc.new_stream(sink, rows.schema) as stream:
+            stream.write_table(rows)
+    return bytes(sink.getvalue().to_pybytes())
