@@ -155,7 +155,7 @@ class Benchmark:
     def exports(self) -> None:
         """Read everything that one round imported."""
         exports = {s.name: lambda s=s: s.export("r1" if self.rounds > 1 else "r0") for s in self.systems}
-        taken = self.interleaved(exports, self.rounds)
+        taken = self.interleaved(exports, self.rounds, warm=0)
         figures = {name: milliseconds / 1000 for name, milliseconds in taken.items()}
         self.add(f"export of {_count(self.points)} points, {SERIES} series", "s", figures, "export")
 
@@ -164,13 +164,13 @@ class Benchmark:
         figures = {system.name: system.disk() / self.written for system in self.systems}
         self.add("on disk", "bytes/point", figures, "disk")
 
-    def interleaved(self, works: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-        """Return the median milliseconds of each work, after one round to warm up."""
+    def interleaved(self, works: dict[str, Callable[[], Any]], rounds: int, warm: int = 1) -> dict[str, float]:
+        """Return the median milliseconds of each work, after the rounds to warm up."""
         taken: dict[str, list[float]] = {name: [] for name in works}
-        for number in range(rounds + 1):
+        for number in range(rounds + warm):
             for name, work in works.items():
                 milliseconds = 1000 * timed(work)
-                if number:
+                if number >= warm:
                     taken[name].append(milliseconds)
         return {name: median(times) for name, times in taken.items()}
 
