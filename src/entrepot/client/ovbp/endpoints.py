@@ -155,15 +155,15 @@ class SeriesEndpoint(BaseEndpoint[Series]):
         if not keys:
             raise ValueError("series is empty: give at least one")
         params = given(
-            start=start,
-            end=end,
+            start=moment_text(start),
+            end=moment_text(end),
             resample=resample,
             dropna=dropna,
             closed=closed,
             resample_rule=resample_rule,
             convention=convention,
             start_mode=start_mode,
-            utc_now=utc_now,
+            utc_now=moment_text(utc_now),
             max_acceptable_delay=max_acceptable_delay,
             max_rows_nb=max_rows_nb,
             clock=clock,

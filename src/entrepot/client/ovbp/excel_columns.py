@@ -1,6 +1,7 @@
 """The columns of a configuration workbook: what each is for, and how its cells are read."""
 
 import ast
+import functools
 import re
 import zoneinfo
 from collections.abc import Callable
@@ -89,9 +90,15 @@ def steps_or_length(value: Any) -> int | str:
     return steps(value)
 
 
+@functools.cache
+def time_zones() -> tuple[str, ...]:
+    """Return the IANA names of all time zones; finding them takes a while."""
+    return tuple(sorted(zoneinfo.available_timezones()))
+
+
 def time_zone(value: Any) -> str:
     """Read the IANA name of a time zone."""
-    if value not in zoneinfo.available_timezones():
+    if value not in time_zones():
         raise ValueError(f"{value!r} is not the name of a time zone, such as Europe/Paris")
     return str(value)
 

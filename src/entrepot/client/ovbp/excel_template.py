@@ -1,6 +1,5 @@
 """The empty workbook: headings, drop-downs and help."""
 
-import zoneinfo
 from typing import Final
 
 from openpyxl import Workbook
@@ -9,7 +8,7 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from entrepot.client.ovbp.excel_columns import COLUMNS, GROUPS, MARK, MOST_STEPS, RUNNING, Column, Required
+from entrepot.client.ovbp.excel_columns import COLUMNS, GROUPS, MARK, MOST_STEPS, RUNNING, Column, Required, time_zones
 
 SHEET: Final = "Series"
 FIRST_ROW: Final = 8
@@ -93,7 +92,7 @@ def _time_zones(book: Workbook) -> str:
     """Write all time zones into a hidden sheet and return where they are."""
     lists = book.create_sheet("Lists")
     lists.sheet_state = "hidden"
-    names = sorted(zoneinfo.available_timezones())
+    names = time_zones()
     for number, name in enumerate(names, start=1):
         lists[f"A{number}"] = name
     return f"Lists!$A$1:$A${len(names)}"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from entrepot.client.ovbp.records import BaseModel
-from entrepot.client.ovbp.util import Moment, given
+from entrepot.client.ovbp.util import Moment, given, moment_text
 
 #: The most points with which the server answers a selection, shared among its series.
 MOST_POINTS: Final = 1_000_000
@@ -76,15 +76,15 @@ class Series(BaseModel):
             There is more than the server answers at once.
         """
         params = given(
-            start=start,
-            end=end,
+            start=moment_text(start),
+            end=moment_text(end),
             resample=resample,
             dropna=dropna,
             closed=closed,
             resample_rule=resample_rule,
             convention=convention,
             start_mode=start_mode,
-            utc_now=utc_now,
+            utc_now=moment_text(utc_now),
             max_acceptable_delay=max_acceptable_delay,
             max_rows_nb=max_rows_nb,
             clock=clock,

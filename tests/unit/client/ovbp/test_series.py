@@ -53,7 +53,9 @@ def test_empty_null_and_whole_values_are_floats_too(client: Client, platform: Pl
 def test_a_frame_keeps_the_answers_order_and_every_series(client: Client, platform: Platform) -> None:
     answer = {"1": _data("b", 1.0, 2.0, first=HOUR), "9": _data("a", 3.0), "10": _data("b", 4.0), "11": _data("e")}
     platform.actions["/multi_select"] = lambda request: httpx.Response(200, json=answer)
-    frame = client.series.select_data(iter(_series(client, 11, 10, 9, 1)), end="1970", clock="gmt")
+    frame = client.series.select_data(
+        iter(_series(client, 11, 10, 9, 1)), start=np.datetime64("1970-01-01T00", "ns"), end="1970", clock="gmt"
+    )
     assert list(frame.columns) == ["b", "a", "b", "e"]
     assert set(frame.dtypes) == {np.dtype("float64")}
     assert frame.index.dtype == np.dtype("datetime64[ns]")
@@ -61,7 +63,7 @@ def test_a_frame_keeps_the_answers_order_and_every_series(client: Client, platfo
     np.testing.assert_array_equal(frame.to_numpy(), [[nan, 3.0, 4.0, nan], [1.0, nan, nan, nan], [2.0, nan, nan, nan]])
     ((method, path, query, body),) = platform.requests
     assert (method, path) == ("POST", "odata/series/multi_select")
-    assert query == {"end": "1970", "clock": "gmt"}
+    assert query == {"start": "1970-01-01 00:00:00", "end": "1970", "clock": "gmt"}
     assert body == {"otsdb_pk": [11, 10, 9, 1]}
     assert client.series.select_data(_series(client, 1), return_df=False) == answer
 
