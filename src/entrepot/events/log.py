@@ -74,7 +74,9 @@ def emit_many(
     }
     if objects:
         _wrote(session, organization_id)
-        session.execute(insert(Event), [common | {"object_id": id_, "data": d} for id_, d in objects.items()])
+        session.connection().execute(
+            insert(Event), [common | {"object_id": id_, "data": d} for id_, d in objects.items()]
+        )
 
 
 def react(type_: str, kind: str, concerns: Callable[[str, Mapping[str, Any]], bool]) -> None:

@@ -81,7 +81,9 @@ def made_many(session: Session, run_id: str, kind: str, results: Mapping[str, di
     """Record that the run made many results, each with its detail."""
     common = {"run_id": run_id, "direction": "out", "kind": kind}
     if results:
-        session.execute(insert(Link), [common | {"result_id": id_, "detail": d} for id_, d in results.items()])
+        session.connection().execute(
+            insert(Link), [common | {"result_id": id_, "detail": d} for id_, d in results.items()]
+        )
 
 
 def forget(session: Session, kind: str, result_ids: Iterable[str]) -> None:

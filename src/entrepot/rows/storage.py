@@ -1,5 +1,6 @@
 """What writing to these tables has in common: ids given out in advance, turns, slugs, events and lineage."""
 
+import functools
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
@@ -47,6 +48,7 @@ def id_was_given(session: Session, model: type[Any], id_: int) -> None:
         session.execute(select(func.setval(sequence, func.greatest(id_, func.nextval(sequence)))))
 
 
+@functools.lru_cache(maxsize=4096)
 def slugify(value: str) -> str:
     """Return a text in lower-case words of ASCII, joined by hyphens."""
     ascii_ = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()

@@ -6,8 +6,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from entrepot.errors import NotFound
-from entrepot.server.dialects.owi import places, results
-from entrepot.server.dialects.owi.errors import render
+from entrepot.server.dialects.owi import errors, places, results
 from entrepot.server.endpoint import Call, Endpoint, Handler, Json
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -39,7 +38,7 @@ def routes() -> list[BaseRoute]:
 
 def _served(endpoint: Endpoint) -> Iterator[Route]:
     """Yield an endpoint's routes; clients whose base address ends in a slash ask with two."""
-    for route in endpoint.routes(render):
+    for route in endpoint.routes(errors.render):
         yield route
         if "{path:path}" not in route.path:
             double = Route(f"/{route.path}", route.endpoint, methods=[endpoint.method])
