@@ -99,12 +99,10 @@ def _time_zones(book: Workbook) -> str:
 
 
 def _style_rows(sheet: Worksheet, count: int) -> None:
-    last = FIRST_ROW + max(count, 1) - 1
-    for number in range(FIRST_ROW, last + 1):
-        for column in _ALL:
-            cell = sheet[f"{column.letter}{number}"]
-            cell.border = Border(bottom=_LINE)
-            cell.alignment = Alignment(vertical="top", horizontal="center" if column is MARK else None)
+    line, top = Border(bottom=_LINE), Alignment(vertical="top")
+    for row in sheet.iter_rows(FIRST_ROW, FIRST_ROW + max(count, 1) - 1, 1, len(_ALL)):
+        for cell in row:
+            cell.border, cell.alignment = line, top
     marked = FormulaRule(formula=[f'$C{FIRST_ROW}="x"'], fill=_MARKED)
     sheet.conditional_formatting.add(f"A{FIRST_ROW}:{_ALL[-1].letter}{_LAST_ROW}", marked)
 
