@@ -184,6 +184,7 @@ def test_store_is_a_dictionary(database: Database, small: bool, monkeypatch: pyt
         for name, value in {"FULL": 40, "TOO_FULL": 100, "SPARSE": 4, "RECENT": 3, "BATCH": 5}.items():
             monkeypatch.setattr(chunks, name, value)
         monkeypatch.setattr(store, "TAIL_LIMIT", 90)
+    monkeypatch.setattr(store, "LONG", 40)
     machine = type("Bound", (Machine,), {"database": database})
     deep = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
     run_state_machine_as_test(
