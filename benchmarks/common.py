@@ -17,6 +17,7 @@ from typing import Any
 START_SECONDS = 60
 STOP_SECONDS = 60
 SETTLE_SECONDS = 90
+IDLE_SECONDS = 5
 HOST = "127.0.0.1"
 
 
@@ -27,6 +28,7 @@ class Http:
         self.port = port
         self.headers = dict(headers or {})
         self._connection = http.client.HTTPConnection(HOST, port, timeout=600)
+        self._used = time.monotonic()
 
     def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> bytes:
         """Return the body of the answer, read to its end.
@@ -36,10 +38,13 @@ class Http:
         RuntimeError
             The answer was an error.
         """
+        if time.monotonic() - self._used > IDLE_SECONDS:  # the server may have closed it
+            self._connection.close()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self._connection.request(method, path, body, self.headers | named)
         response = self._connection.getresponse()
         content = response.read()
+        self._used = time.monotonic()
         if response.status >= 300:
             raise RuntimeError(f"{method} {path[:200]}: {response.status} {content[:500]!r}")
         return content
