@@ -5,6 +5,8 @@ import typer
 from entrepot.cli import (
     database,
     demo,
+    events,
+    files,
     gate,
     maintenance,
     organizations,
@@ -36,6 +38,8 @@ maintenance.register(app)
 demo.register(app)
 work.register(app)
 run.register(app)
+files.register(app)
+events.register(app)
 app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")
 app.add_typer(organizations.app, name="org")

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -61,7 +62,7 @@ def test_results(client: httpx.Client, native: httpx.Client) -> None:
     ]
     assert (result["checksum"], result["size"], result["type"]) == ("99914b932bd37a50b983c5e7c90ae93b", 2, "json")
     assert result["url"].startswith("local:///")
-    with open(result["url"].removeprefix("local://"), "rb") as file:
+    with Path(result["url"].removeprefix("local://")).open("rb") as file:
         assert file.read() == b"{}", "clients read local results where they are"
     assert httpx.get(result["signed_url"]["url"], trust_env=False).content == b"{}"
     listed = client.get("/results", params={"poll": made["poll"]}).json()
