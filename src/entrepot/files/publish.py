@@ -1,6 +1,5 @@
 """Publishing: from bytes that came in to a file that its consumers are told of, all or nothing."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -236,7 +235,7 @@ def safe_name(name: str) -> str:
     """Return the name for a download: the last part of whatever a client called it, without what harms."""
     last = name.replace("\\", "/").rpartition("/")[2]
     kept = "".join(character if character.isprintable() else "_" for character in last).strip(" .")
-    return os.fsencode(kept.encode(errors="replace").decode())[:200].decode(errors="ignore")
+    return kept.encode(errors="replace")[:200].decode(errors="ignore")
 
 
 def _project_id(session: Session, principal: Principal, description: Description) -> str | None:

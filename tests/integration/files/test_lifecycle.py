@@ -1,0 +1,181 @@
+"""Publishing into every kind of storage, expiry, and what is left of uploads that were given up."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from entrepot.db import Database, now
+from entrepot.errors import EntrepotError, InvalidInput
+from entrepot.events.models import Event
+from entrepot.files import configs, lifecycle
+from entrepot.files.configs import open_config
+from entrepot.files.models import Poll, PublishedFile, StorageConfig, Task, Upload
+from entrepot.files.publish import Description, Publisher, safe_name
+from entrepot.files.spool import Spool, spool_folder
+from entrepot.identity import Principal, Vault
+from entrepot.jobs import enqueue
+from entrepot.jobs.testing import run_pending
+from entrepot.lineage import explain
+from entrepot.settings import Settings
+
+Publish = Callable[..., PublishedFile]
+
+
+@pytest.fixture
+def admin(make_principal: Callable[..., Principal]) -> Principal:
+    return make_principal()
+
+
+@pytest.fixture
+def publish(database: Database, settings: Settings, vault: Vault, admin: Principal, tmp_path: Path) -> Publish:
+    def act(content: bytes = b"{}", **fields: Any) -> PublishedFile:
+        source = tmp_path / "made"
+        source.write_bytes(content)
+        return Publisher(database, settings, vault).publish_path(admin, source, Description.of(fields))
+
+    return act
+
+
+def _one(database: Database, model: Any) -> Any:
+    with database.read() as session:
+        return session.scalars(select(model)).one()
+
+
+def _left(settings: Settings) -> list[str]:
+    return [str(path) for path in spool_folder(settings).rglob("*") if path.is_file()]
+
+
+def _run(database: Database, settings: Settings, vault: Vault, kind: str) -> Any:
+    with database.write() as session:
+        enqueue(session, kind)
+    return next(job for job in run_pending(database, settings, {"vault": vault}) if job.kind == kind).result
+
+
+def test_into_a_storage_of_the_users(
+    database: Database, settings: Settings, vault: Vault, admin: Principal, place: dict[str, Any], publish: Publish
+) -> None:
+    with database.write() as session:
+        config = configs.create_config(session, admin, settings, vault, signed_urls_enabled=True, **place)
+        configs.defaults_of(session, admin.organization_id).storage_config_id = config.id
+    content = os.urandom(9_000_000)
+    file = publish(content, name="a.bin")
+    assert (file.storage_config_id, file.sha256) == (config.id, hashlib.sha256(content).hexdigest())
+    stored = open_config(settings, vault, config)
+    assert b"".join(stored.read(file.path)) == content
+    assert _left(settings) == []
+    with database.read() as session:
+        assert session.scalars(select(Upload)).all() == []
+        if secret := session.scalars(select(StorageConfig)).one().credentials_encrypted:
+            assert "secret" not in secret
+    with database.write() as session:
+        session.execute(update(PublishedFile).values(created=now() - timedelta(days=1000)))
+    assert _run(database, settings, vault, lifecycle.EXPIRE) == {"expired": 0}, "a client's storage is not cleaned"
+    assert stored.size(file.path) == len(content)
+
+
+def test_everything_that_publishing_tells(database: Database, publish: Publish) -> None:
+    file = publish(name="x.json")
+    poll, task = _one(database, Poll), _one(database, Task)
+    assert (poll.state, task.state, file.poll_id, file.task_id) == ("completed", "succeeded", poll.id, task.id)
+    with database.read() as session:
+        happened = [f"{one.type}.{one.action}" for one in session.scalars(select(Event).order_by(Event.position))]
+        (run,) = explain(session, "file", file.id)
+    assert happened == ["poll.created", "task.created", "file.published", "task.succeeded", "poll.completed"]
+    assert run["generator"]["kind"] == "upload"
+
+
+def test_all_or_nothing(
+    database: Database, settings: Settings, publish: Publish, admin: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: Any, **_options: Any) -> None:
+        raise EntrepotError("no")
+
+    for target in ("entrepot.files.publish.emit", "entrepot.files.polls.end_task"):
+        with monkeypatch.context() as patched:
+            patched.setattr(target, broken)
+            with pytest.raises(EntrepotError):
+                publish()
+    with pytest.raises(InvalidInput):
+        publish(poll="nothing")
+    with database.read() as session:
+        for model in (PublishedFile, Poll, Task, Event, Upload):
+            assert session.scalars(select(model)).all() == [], model
+    assert [str(path) for path in settings.files_dir.rglob("*") if path.is_file()] == []
+
+
+def test_files_expire_in_their_time(
+    database: Database, settings: Settings, vault: Vault, admin: Principal, publish: Publish
+) -> None:
+    fresh, old, consumed = publish(b"1"), publish(b"2"), publish(b"3")
+    with database.write() as session:
+        lifecycle.acknowledge_many(session, admin, [consumed.id])
+        mine = update(PublishedFile)
+        session.execute(mine.where(PublishedFile.id == old.id).values(created=now() - timedelta(days=91)))
+        session.execute(mine.where(PublishedFile.id == consumed.id).values(consumed=now() - timedelta(days=31)))
+    assert _run(database, settings, vault, lifecycle.EXPIRE) == {"expired": 2}
+    assert _run(database, settings, vault, lifecycle.EXPIRE) == {"expired": 0}
+    with database.write() as session:
+        found = {one.id: one for one in session.scalars(select(PublishedFile))}
+        assert [found[one.id].state for one in (fresh, old, consumed)] == ["available", "expired", "expired"]
+        assert found[old.id].deleted is not None
+        with pytest.raises(lifecycle.Gone):
+            lifecycle.require_bytes(found[old.id])
+        (again,) = lifecycle.acknowledge_many(session, admin, [old.id])
+        assert again.state == "expired", "acknowledging what expired changes nothing"
+    files = [path.name for path in settings.files_dir.rglob("*") if path.is_file()]
+    assert files == [fresh.id]
+
+
+def test_what_was_given_up_is_swept(
+    database: Database, settings: Settings, vault: Vault, admin: Principal, publish: Publish
+) -> None:
+    kept = publish(b"kept")
+    long_ago = (now() - timedelta(days=2)).timestamp()
+    # Killed while it came in; killed after it was linked into place; and one that comes in right now.
+    came, linked, coming = (Spool(settings, admin.organization_id) for _ in range(3))
+    for spool in (came, linked, coming):
+        spool.create()
+    own = settings.files_dir / admin.organization_id / linked.id[:2]
+    own.mkdir(parents=True, exist_ok=True)
+    (own / linked.id).hardlink_to(linked.path)
+    for spool in (came, linked):
+        os.utime(spool.path, (long_ago, long_ago))
+    # An upload in parts that nobody went on with.
+    parts = Spool(settings, admin.organization_id)
+    parts.create()
+    with database.write() as session:
+        session.add(
+            Upload(
+                id=parts.id,
+                organization_id=admin.organization_id,
+                user_id=admin.user_id,
+                touched=now() - timedelta(days=2),
+            )
+        )
+    assert _run(database, settings, vault, lifecycle.SWEEP) == {"removed": 3}
+    assert _left(settings) == [str(coming.path)]
+    names = {path.name for path in settings.files_dir.rglob("*") if path.is_file()}
+    assert names == {kept.id, coming.id}
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("a.txt", "a.txt"),
+        ("/etc/passwd", "passwd"),
+        ("..\\..\\x", "x"),
+        ("..", ""),
+        ("a\r\nb", "a__b"),
+        ("\u202ex", "_x"),
+        ("\ud800", "_"),
+        (" . a . ", "a"),
+    ],
+)
+def test_names(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
