@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import orjson
 from common import Line, median, percentile, side_by_side, table, timed
-from series_systems import DAY, Data, Entrepot, InfluxDB, Limit, System, VictoriaMetrics
+from series_peers import DAY, InfluxDB, VictoriaMetrics
+from series_systems import Data, Entrepot, Limit, System
 
 MINUTE = 60_000_000
 START = 1_640_995_200_000_000  # 2022-01-01
