@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from entrepot.db import Base, Database, models
+from entrepot.db import Database, migrate
 from tests.support.postgres import Cluster
 from tests.support.server import ServerProcess
 
@@ -90,6 +90,5 @@ def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 def _make_tables(url: str) -> None:
     database = Database(url)
-    models.import_all()
-    Base.metadata.create_all(database.engine)
+    migrate.upgrade(database)
     database.close()

@@ -131,3 +131,11 @@ def test_replacing_a_table_keeps_what_refers_to_it(generated: Path, empty: Datab
     migrate.upgrade(empty)
     with empty.read() as session:
         assert session.execute(text("SELECT count(*) FROM child")).scalar() == 1
+
+
+def test_chunks_are_stored_as_they_are_on_postgresql(database: Database) -> None:
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite compresses nothing")
+    with database.read() as session:
+        storage = "SELECT attstorage FROM pg_attribute WHERE attrelid = 'series_chunk'::regclass AND attname = 'data'"
+        assert session.scalar(text(storage)) == "e"
