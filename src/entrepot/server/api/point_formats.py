@@ -57,10 +57,10 @@ def encode(points: Points, form: str) -> bytes:
     """Return the points of one series as a table with the columns `time` and `value`."""
     times = pa.array(points.times).view(_TIME)
     if form == "arrow":
-        sink = io.BytesIO()
+        sink = pa.BufferOutputStream()  # megabytes at once make a BytesIO grow in many copies
         with pa.ipc.new_stream(sink, _ONE) as writer:
             writer.write_batch(pa.record_batch([times, points.values], _ONE))
-        return sink.getvalue()
+        return bytes(sink.getvalue().to_pybytes())
     frame = pl.DataFrame({"time": pl.Series(points.times).cast(pl.Datetime("us")), "value": points.values})
     if form == "csv":
         return _csv(frame)
