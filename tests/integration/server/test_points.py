@@ -22,7 +22,7 @@ from entrepot.identity.models import Project
 from entrepot.jobs.models import Job
 from entrepot.series import store
 from entrepot.series.models import Series
-from entrepot.server.api import point_formats
+from entrepot.server.api import point_formats, points
 from entrepot.server.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
@@ -312,7 +312,9 @@ def test_other_content_types_are_refused(api: Api) -> None:
     refused(api.send(b"x", "application/xml"), "content-type")
 
 
-def test_huge_bodies_are_refused(api: Api) -> None:
+def test_huge_bodies_are_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(points, "_MOST", 2)
+    refused(api.write({name: {"time": [], "value": []} for name in "xyz"}), "series")
     body = b" " * (LIMIT + 1)
     refused(api.send(body, "application/json"), None, 413)
     chunked = api.client.post("/api/v1/points", content=iter([body[:LIMIT], b"  "]))

@@ -13,7 +13,6 @@ from starlette.responses import Response, StreamingResponse
 
 from entrepot.errors import Conflict, InvalidInput, Locked, NotFound
 from entrepot.series import folding, store
-from entrepot.series.chunks import BATCH
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
@@ -23,6 +22,7 @@ from entrepot.server.api import point_formats
 from entrepot.server.api.point_formats import MEDIA, Batch
 from entrepot.server.endpoint import Call, Endpoint, Json
 
+_MOST = 10_000  # series in a write: they are taken in one statement
 _MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _series = cast("Table", Series.__table__).c
@@ -47,11 +47,11 @@ def write_points(call: Call) -> dict[str, int]:
     timestamps; those without a zone are UTC. Values that are null or NaN are no points.
     """
     batch: Batch = call.content
-    ids, keys = list(batch), {}
-    rows: dict[str, Any] = {}
-    for at in range(0, len(ids), BATCH):
-        rows.update((row.id, row) for row in call.session.execute(_TO_WRITE, {"ids": ids[at : at + BATCH]}))
-    for series_id in ids:
+    if len(batch) > _MOST:
+        raise InvalidInput.field("series", f"At most {_MOST} series in a request.")
+    rows = {row.id: row for row in call.session.execute(_TO_WRITE, {"ids": list(batch)})}
+    keys = {}
+    for series_id, points in batch.items():
         row = rows.get(series_id)
         if row is None:
             raise NotFound(f"Series {series_id[:40]} not found.")
@@ -60,7 +60,7 @@ def write_points(call: Call) -> dict[str, int]:
             raise Conflict(f"Series {row.name} is made by its {row.generator_kind}; only that writes to it.")
         if row.locked:
             raise Locked(f"Series {row.name} is locked.")
-        keys[row.pk] = batch[series_id]
+        keys[row.pk] = points
     written = store.append_many(call.session, keys, report=False)
     if any(not rows[series_id].tail and len(times) < store.LONG for series_id, (times, _) in batch.items()):
         folding.request(call.session)
