@@ -40,6 +40,10 @@ class Server:
         """Post a body and return the answer."""
         return self._answer(self._http.post(path, json=body, params=parameters))
 
+    def publish(self, name: str, content: bytes) -> Any:
+        """Publish a file and return what is known of it."""
+        return self._answer(self._http.post("/api/v1/files", files={"file": (name, content)}))
+
     def run(self, path: str, body: Any) -> dict[str, Any]:
         """Start a job and return it once it has ended well."""
         job_id = self.post(path, body)["id"]

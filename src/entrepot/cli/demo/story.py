@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from entrepot.cli.demo import kinds
 from entrepot.cli.demo.server import Server, running
 from entrepot.errors import Unavailable
 
@@ -46,8 +47,9 @@ def _main_job(server: Server) -> None:
     project = server.post(f"{OVBP}/oteams/projects/", {"organization": organization["id"], "name": "La Haute Borne"})
     cleaner = _import(server, project["odata"])
     _clean(server, cleaner)
-    analysis = _analyse(server, project["odata"], cleaner)
-    _export(server, project["odata"])
+    analysis, factors = _analyse(server, project["odata"], cleaner)
+    archive = _export(server, project["odata"])
+    kinds.show(server, _console, factors, archive)
     _explain(server, analysis)
 
 
@@ -104,7 +106,7 @@ def _clean(server: Server, cleaner: str) -> None:
     _console.print(table)
 
 
-def _analyse(server: Server, project: str, cleaner: str) -> str:
+def _analyse(server: Server, project: str, cleaner: str) -> tuple[str, pd.DataFrame]:
     analysis: str = server.post(f"{OVBP}/odata/analyses/", {"project": project, "name": "capacity factor"})["id"]
     for turbine in TURBINES:
         column = {"analysis": analysis, "input_series_generator": cleaner, "input_series_name": f"{turbine} power"}
@@ -126,7 +128,7 @@ def _analyse(server: Server, project: str, cleaner: str) -> str:
         table.add_row(f"{day:%Y-%m-%d}", *("" if np.isnan(value) else f"{value:6.1%}" for value in row))
     _console.print(table)
     _plot(frame)
-    return analysis
+    return analysis, frame
 
 
 def _plot(frame: pd.DataFrame) -> None:
@@ -143,7 +145,7 @@ def _plot(frame: pd.DataFrame) -> None:
     figure.show(colorless=not _console.is_terminal)
 
 
-def _export(server: Server, project: str) -> None:
+def _export(server: Server, project: str) -> bytes:
     series = server.get(f"{OVBP}/odata/series/", project=project)["data"]
     body = {
         "series": [each["id"] for each in series],
@@ -174,6 +176,7 @@ def _export(server: Server, project: str) -> None:
         f"Export: {len(series)} series by the hour in {name} of {newest} ({archive.tell():,} bytes): "
         f"{len(frame):,} rows x {frame.shape[1]} columns, {frame.index[0]} to {frame.index[-1]}\n"
     )
+    return archive.getvalue()
 
 
 def _explain(server: Server, analysis: str) -> None:
