@@ -238,7 +238,9 @@ EXAMPLES: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("query", "expected"), EXAMPLES, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("query", "expected"), EXAMPLES, ids=lambda value: str(sorted(value) if isinstance(value, set) else value)[:60]
+)
 def test_examples(stores: list[Store], query: dict[str, Any], expected: set[str]) -> None:
     for store in stores:
         store.load(DOCUMENTS)
