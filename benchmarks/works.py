@@ -12,205 +12,41 @@ are asked through each library's own calls; Entrepot's by its functions ("in pro
 
 import argparse
 import contextlib
-import json
 import os
 import platform
-import shutil
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import psycopg
-from common import Line, daemon, free_port, median, table
-from series_systems import Entrepot
-from sqlalchemy import select, text
+from common import Line, median, table
+from works_archives import Archive, ByHand
 from works_data import Query, finished, queries
-from works_data import text as compact
+from works_servers import OURS, Client, Machine, holding
 
-from entrepot.db import Database
-from entrepot.identity import Principal
-from entrepot.identity.models import Organization, Role, User
-from entrepot.works import archive
-
-HERE = Path(__file__).parent
-PEERS = HERE.parent / ".envs" / "benchmark-works"
-AT_ONCE, DOCUMENTS_AT_ONCE, WINDOWS, COMMAND_SECONDS = 100, 500, 6, 900
-# Unlike the tests' clusters: tidied as in production, and with memory for what is measured.
-SETTINGS = {"autovacuum": "on", "shared_buffers": "1GB", "max_wal_size": "4GB"}
-OURS = {
-    "in process": "PostgreSQL",
-    "HTTP": "PostgreSQL",
-    "in process, SQLite": "SQLite",
-    "HTTP, SQLite": "SQLite",
+AT_ONCE, DOCUMENTS_AT_ONCE, WINDOWS = 100, 500, 6
+QUEUES = {
+    "Procrastinate": "fetch_job and finish_job, psycopg",
+    "PgQueuer": "dequeue and log_jobs, asyncpg",
+    "Redis": "LPUSH, LMOVE, LREM; synced each second, no priorities",
 }
-QUEUES, ARCHIVES = ["Procrastinate", "PgQueuer", "Redis"], ["JSONB by hand", "mongomock"]
-
-
-class Client:
-    """A process of `works_peers.py`."""
-
-    def __init__(self, stack: contextlib.ExitStack, kind: str, address: dict[str, Any], log: Path) -> None:
-        interpreter = Path(sys.executable) if kind in ("InProcess", "OverHttp") else peers_python()
-        self._process = subprocess.Popen(
-            [interpreter, HERE / "works_peers.py", kind, json.dumps(address)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stack.enter_context(log.open("ab")),
-        )
-        self._log = log
-        stack.callback(self._stop)
-        assert self.answer() == "ready"
-
-    def ask(self, command: str, first: int, second: int) -> None:
-        """Send a command."""
-        assert self._process.stdin
-        self._process.stdin.write(f"{command} {first} {second}\n".encode())
-        self._process.stdin.flush()
-
-    def answer(self) -> Any:
-        """Wait for the answer to a command."""
-        assert self._process.stdout
-        watchdog = threading.Timer(COMMAND_SECONDS, self._process.kill)
-        watchdog.start()
-        line = self._process.stdout.readline()
-        watchdog.cancel()
-        if not line:
-            raise RuntimeError(f"a client ended:\n{self._log.read_text(errors='replace')[-3000:]}")
-        return orjson.loads(line)
-
-    def do(self, command: str, first: int, second: int) -> Any:
-        """Send a command and wait for its answer."""
-        self.ask(command, first, second)
-        return self.answer()
-
-    def _stop(self) -> None:
-        assert self._process.stdin
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-class Site:
-    """An `entrepot serve`, its database, and who deposits."""
-
-    def __init__(self, system: Entrepot, url: str) -> None:
-        self.http, self.url = system._http, url  # noqa: SLF001
-        self.database = Database(url)
-        with self.database.read() as session:
-            user_id, organization_id = session.scalar(select(User.id)), session.scalar(select(Organization.id))
-        assert user_id
-        assert organization_id
-        self.principal = Principal(user_id, "bench", organization_id, {organization_id: Role.WRITER})
-
-    def addresses(self) -> dict[str, dict[str, Any]]:
-        """Return what clients need, by the kind of client."""
-        who = {"user_id": self.principal.user_id, "organization_id": self.principal.organization_id}
-        return {
-            "InProcess": {"url": self.url, **who},
-            "OverHttp": {"port": self.http.port, "headers": dict(self.http.headers)},
-        }
-
-    def post(self, path: str, body: Any) -> Any:
-        """Ask the server."""
-        answer = self.http.send("POST", f"/api/v1{path}", compact(body).encode(), content_type="application/json")
-        return json.loads(answer)
-
-
-class Machine:
-    """The servers of a run, started when they are first asked for, and all ended with the stack."""
-
-    def __init__(self, stack: contextlib.ExitStack, folder: Path) -> None:
-        self.stack, self.folder = stack, folder
-        sys.path.insert(0, str(HERE.parent))
-        from tests.support import postgres
-
-        postgres.SETTINGS |= SETTINGS
-        self.cluster = postgres.Cluster()
-        stack.callback(self.cluster.stop)
-        self.sites = {}
-        for kind in ("PostgreSQL", "SQLite"):
-            place = folder / kind
-            place.mkdir()
-            given = self.cluster.url(self.cluster.create()) if kind == "PostgreSQL" else None
-            system = stack.enter_context(Entrepot.running(place, given))
-            self.sites[kind] = Site(system, given or f"sqlite:///{place / 'data' / 'entrepot.db'}")
-            stack.callback(self.sites[kind].database.close)
-
-    def queues(self) -> tuple[dict[str, tuple[str, dict[str, Any]]], dict[str, str]]:
-        """Return the kind and address of each queue's client, and the URL of each one's database."""
-        ours = {
-            name: (kind, self.sites[where].addresses()[kind])
-            for (name, where), kind in zip(OURS.items(), ("InProcess", "OverHttp") * 2, strict=True)
-        }
-        urls = {name: self.sites[where].url for name, where in OURS.items()}
-        for name in ("Procrastinate", "PgQueuer"):
-            urls[name] = self.cluster.url(self.cluster.create())
-            plain = urls[name].replace("+psycopg", "")
-            ours[name] = (name, {"conninfo": plain, "dsn": plain})
-        if program := redis_server():
-            ours["Redis"] = ("Redis", {"port": self._redis(*program)})
-        return ours, urls
-
-    def client(self, kind: str, address: dict[str, Any]) -> Client:
-        """Start a client."""
-        return Client(self.stack, kind, address, self.folder / "clients.log")
-
-    def _redis(self, program: Path, environment: dict[str, str]) -> int:
-        port, place = free_port(), self.folder / "redis"
-        place.mkdir()
-        command = [program, "--bind", "127.0.0.1", "--port", str(port), "--dir", place, "--save", ""]
-        command += ["--appendonly", "yes", "--appendfsync", "everysec"]
-
-        def ready() -> bool:
-            with contextlib.suppress(OSError):
-                import socket
-
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                return True
-            return False
-
-        self.stack.enter_context(daemon([str(part) for part in command], self.folder / "redis.log", ready, environment))
-        return port
-
-
-def peers_python() -> Path:
-    """Return the peers' Python, whose environment is made when it is missing."""
-    if not (PEERS / "bin" / "python").exists():
-        subprocess.run([sys.executable, "-m", "venv", PEERS], check=True)
-        subprocess.run([PEERS / "bin" / "pip", "install", "-qq", "-r", HERE / "works_peers.txt"], check=True)
-    return PEERS / "bin" / "python"
-
-
-def redis_server() -> tuple[Path, dict[str, str]] | None:
-    """Return Debian's Redis and its environment: installed, or its packages unpacked beside the peers; else None."""
-    if installed := shutil.which("redis-server"):
-        return Path(installed), {}
-    unpacked = PEERS / "debian" / "usr"
-    libraries = ":".join(map(str, (unpacked / "lib").glob("*-linux-gnu")))
-    program = unpacked / "bin" / "redis-server"
-    return (program, {"LD_LIBRARY_PATH": libraries}) if program.exists() else None
+ARCHIVES = {"JSONB by hand": "GIN jsonb_path_ops, lz4", "mongomock": "in memory, fewer documents, scaled up"}
 
 
 class Report:
     """Lines, shown as they are made."""
 
-    def __init__(self) -> None:
+    def __init__(self, peers: dict[str, str]) -> None:
+        self.peers = peers
         self.lines: list[Line] = []
 
     def add(self, work: str, unit: str, figures: dict[str, float], *, more: bool) -> None:
         """Keep a line."""
-        self.lines.append(Line(work, unit, figures, {}, more))
+        self.lines.append(Line(work, unit, figures, self.peers, more))
         print(f"  {work}: " + ", ".join(f"{name} {figure:.3g}" for name, figure in figures.items()), unit, flush=True)
 
 
@@ -265,90 +101,10 @@ def measure_snapshot(machine: Machine, seconds: int, report: Report) -> None:
         with holding(url):
             counts = client.do("cycle", seconds, WINDOWS)
         first[name], last[name] = counts[0] / span, counts[-1] / span
+        print(f"  {name}: {clean[name]:.3g} clean, then {[round(one / span, 1) for one in counts]} works/s", flush=True)
     report.add("deposit, withdraw, finish in turn: clean", "works/s", clean, more=True)
     report.add(f"with a snapshot held: its first {span:.3g} s", "works/s", first, more=True)
     report.add(f"with a snapshot held: the last {span:.3g} of {seconds} s", "works/s", last, more=True)
-
-
-@contextlib.contextmanager
-def holding(url: str) -> Iterator[None]:
-    """Hold a snapshot of a database open."""
-    database = Database(url, pool_size=1)
-    catalog = "sqlite_master" if database.dialect == "sqlite" else "pg_class"
-    with database.read() as session:
-        session.execute(text(f"SELECT count(*) FROM {catalog}"))
-        yield
-    database.close()
-
-
-class ByHand:
-    """What somebody would write with PostgreSQL alone: JSONB, a GIN index, an index each for ids and creation."""
-
-    def __init__(self, conninfo: str) -> None:
-        self._connection = psycopg.connect(conninfo, autocommit=True)
-        self._connection.execute(
-            "CREATE TABLE doc (id text PRIMARY KEY, creation double precision, body jsonb COMPRESSION lz4);"
-            "CREATE INDEX ON doc USING gin (body jsonb_path_ops); CREATE INDEX ON doc (creation)"
-        )
-
-    def deposit(self, batch: list[dict[str, Any]]) -> None:
-        """Insert documents in one transaction."""
-        rows = [(one["id"], one["creation"], compact(one)) for one in batch]
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            cursor.executemany("INSERT INTO doc VALUES (%s, %s, %s)", rows)
-
-    def tidy(self) -> None:
-        """Have the database know what it has."""
-        self._connection.execute("VACUUM ANALYZE doc")
-
-    def count(self, query: Query) -> int:
-        """Count."""
-        row = self._connection.execute(f"SELECT count(*) FROM doc WHERE {query.sql}").fetchone()
-        assert row
-        return int(row[0])
-
-    def newest(self, query: Query) -> list[Any]:
-        """Return the newest 100; what the GIN index finds is sorted after, not searched for by creation."""
-        found = f"SELECT creation, body FROM doc WHERE {query.sql}"
-        if query.by_gin:
-            found = f"WITH m AS MATERIALIZED ({found}) SELECT * FROM m"
-        return self._connection.execute(f"{found} ORDER BY creation DESC LIMIT 100").fetchall()
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._connection.close()
-
-
-class Archive:
-    """One of the ways into Entrepot's archive."""
-
-    def __init__(self, site: Site, *, http: bool) -> None:
-        self._site, self._http = site, http
-
-    def deposit(self, batch: list[dict[str, Any]]) -> None:
-        """Deposit documents in one transaction."""
-        if self._http:
-            self._site.post("/archive", batch)
-            return
-        with self._site.database.write() as session:
-            archive.deposit(session, self._site.principal, batch)
-
-    def count(self, query: Query) -> int:
-        """Count."""
-        if self._http:
-            return int(self._site.post("/archive/count", {"query": query.mongo})["count"])
-        with self._site.database.read() as session:
-            return archive.count(session, self._site.principal, query.mongo)
-
-    def newest(self, query: Query) -> list[Any]:
-        """Return the newest 100."""
-        if self._http:
-            asked = {"query": query.mongo, "sort": [["creation", -1]], "limit": 100}
-            found: list[Any] = self._site.post("/archive/view", asked)
-            return found
-        with self._site.database.read() as session:
-            order = [("creation", -1)]
-            return list(archive.view(session, self._site.principal, query.mongo, limit=100, sort=order))
 
 
 def measure_documents(machine: Machine, documents: int, in_memory: int, rounds: int, report: Report) -> None:
@@ -419,7 +175,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     in_memory = min(arguments.in_memory, arguments.documents)
-    reports = {"queue": Report(), "snapshot": Report(), "documents": Report()}
+    reports = {"queue": Report(QUEUES), "snapshot": Report(QUEUES), "documents": Report(ARCHIVES)}
     load = os.getloadavg()
     for part, report in reports.items():
         if arguments.only not in (None, part) or (part == "snapshot" and not arguments.snapshot):
@@ -435,14 +191,13 @@ def main() -> None:
                 measure_documents(machine, arguments.documents, in_memory, arguments.rounds, report)
     about = f"{os.cpu_count()} cores, Python {platform.python_version()}, load {load[0]:.1f} before"
     about += f" and {os.getloadavg()[0]:.1f} after"
-    print(f"\n{datetime.now(UTC):%Y-%m-%d}, {about}; medians of {arguments.rounds} rounds")
-    print(f"{arguments.works} works; {arguments.documents} documents, mongomock {in_memory} and scaled")
+    print(f"\n{datetime.now(UTC):%Y-%m-%d}, {about}; medians of {arguments.rounds} rounds, {arguments.works} works")
+    print(f"{arguments.documents} documents; mongomock has {in_memory}, its times are scaled up")
     for part, report in reports.items():
         for ours in OURS if report.lines else ():
-            systems = [ours, *(ARCHIVES if part == "documents" else QUEUES)]
-            print(f"\n{part}, {ours}\n\n{table(report.lines, systems, ours)}")
+            print(f"\n{part}, {ours}\n\n{table(report.lines, [ours, *report.peers], ours)}")
     if arguments.json:
-        content = {"machine": about, "arguments": vars(arguments)}
+        content: dict[str, Any] = {"machine": about, "arguments": vars(arguments)}
         content |= {part: [vars(line) for line in report.lines] for part, report in reports.items()}
         arguments.json.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2, default=str))
 
