@@ -48,6 +48,9 @@ async def stream_events(request: Request, principal: Principal) -> Response:
 
     Without either it begins now. The stream ends after a while: clients come again by themselves.
     """
+    if "text/event-stream" not in request.headers.get("accept", ""):
+        # Who does not ask for a stream would wait for its end.
+        raise InvalidInput.field("Accept", "Ask for text/event-stream, or read /api/v1/events.")
     query = request.query_params
     _known(query, "after", "type")
     after = request.headers.get("last-event-id") or query.get("after") or "latest"
