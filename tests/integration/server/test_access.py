@@ -184,7 +184,7 @@ def test_strangers_find_nothing_and_change_nothing(walked: Walked) -> None:
 
 
 #: What a stranger's walk may add for itself: its own keys and its own works, users, configs.
-NOT_THEIRS: set[str] = {"api_key", "event", "ftp_account"}
+NOT_THEIRS: set[str] = {"api_key", "event", "ftp_account", "job", "poll", "poll_task", "upload", "work"}
 
 
 def access_to_object(path: str) -> bool:
