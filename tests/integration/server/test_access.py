@@ -144,6 +144,8 @@ def filled(path: str, ids: list[Named]) -> Iterator[str]:
     if not holes:
         yield path
         return
+    if ":int}" in path:
+        ids = [Named.of(number) for number in (1, 2)]
     fitting = [each for each in ids if any(word in path for word in each.words)] + ids[:2]
     for chosen in fitting if len(holes) == 1 else itertools.islice(itertools.permutations(fitting, len(holes)), 6):
         for hole, value in zip(holes, [chosen] if len(holes) == 1 else chosen, strict=True):
