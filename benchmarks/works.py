@@ -14,6 +14,8 @@ import argparse
 import contextlib
 import os
 import platform
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -176,6 +178,8 @@ def main() -> None:
     arguments = parser.parse_args()
     in_memory = min(arguments.in_memory, arguments.documents)
     reports = {"queue": Report(QUEUES), "snapshot": Report(QUEUES), "documents": Report(ARCHIVES)}
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     load = os.getloadavg()
     for part, report in reports.items():
         if arguments.only not in (None, part) or (part == "snapshot" and not arguments.snapshot):
