@@ -3,6 +3,7 @@
 #: What a worker imports before it starts.
 HANDLERS = (
     "entrepot.events.delivery",
+    "entrepot.events.webhooks",
     "entrepot.files.lifecycle",
     "entrepot.jobs.housekeeping",
     "entrepot.pipeline.analysis_run",

@@ -125,9 +125,10 @@ def test_what_a_user_has_alone_is_not_for_fellow_members(door: Door) -> None:
         f"odata/user_ftp_accounts/{account}/",
         f"odata/user_ftp_accounts/{account}/password/",
         f"odata/user_ftp_accounts/{account}/list_dir/",
-        f"odata/gate_ftp_accounts/{account}/password/",
     ):
         assert door.call("GET", path, by="reader").status_code == 404
+    # The password of a gate is for writers; this account, moreover, is none of a gate's.
+    assert door.call("GET", f"odata/gate_ftp_accounts/{account}/password/", by="reader").status_code == 403
 
 
 def test_keys_narrowed_to_reading_change_nothing(door: Door) -> None:
