@@ -5,7 +5,6 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from entrepot import jobs, lineage
 from entrepot.db import Base, now
 from entrepot.events import emit, notifications
 from entrepot.pipeline import dirty
-from entrepot.pipeline.generators import clock_of, enqueue_run, job_key, series_by_name, series_changed
+from entrepot.pipeline.generators import clock_of, enqueue_run, series_by_name, series_changed
 from entrepot.pipeline.intervals import Interval, merge_intervals, subtract_intervals
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Unitcleaner
 from entrepot.pipeline.reports import (
@@ -270,8 +269,9 @@ def _write(
     if plan.bounds is not None:
         dirty.settle(session, plan.pending)
         analysis.computed_start, analysis.computed_stop = plan.bounds.start, plan.bounds.stop
-        if plan.bounds.due is not None:
-            _run_again(session, analysis, plan.bounds.due)
+        if plan.bounds.due is not None and analysis.active:
+            # A late input is given up waiting for then, or a delay has passed.
+            enqueue_run(session, analysis, due=plan.bounds.due)
     analysis.last_run = now()
     notifications.resolve(session, analysis.id, RUN_FAILED)
     emit(
@@ -311,22 +311,6 @@ def _record_inputs(context: jobs.JobContext, session: Session, plan: Plan) -> No
             assert plan.bounds is not None
             low, high = read_range(column.input, plan.bounds, plan.spec, start, stop)
             lineage.read(session, context.job.id, "series", column.series_id, low, high, column=column.input.column)
-
-
-def _run_again(session: Session, analysis: Analysis, due: int) -> None:
-    """Have the analysis run once a late input is given up waiting for, or a delay has passed."""
-    if not analysis.active:
-        return
-    jobs.enqueue(
-        session,
-        "analysis.run",
-        {"id": analysis.id, "requested": False},
-        organization_id=analysis.organization_id,
-        project_id=analysis.project_id,
-        key=job_key(analysis.id),
-        coalesce=f"analysis.run:{analysis.id}:due",
-        run_at=datetime.fromtimestamp(due / 1_000_000 + 1, UTC),
-    )
 
 
 def _analysis(session: Session, analysis_id: str) -> Analysis:

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from entrepot.events import emit, notifications
 from entrepot.pipeline import dirty
 from entrepot.pipeline.cleaning import EVER, Cleaned, CleaningSpec, Extent, Influence, clean, influence
 from entrepot.pipeline.functions import ScriptFunctions
-from entrepot.pipeline.generators import job_key, series_by_name, series_changed
+from entrepot.pipeline.generators import enqueue_run, series_by_name, series_changed
 from entrepot.pipeline.intervals import merge_intervals
 from entrepot.pipeline.models import Cleaner, Unitcleaner
 from entrepot.pipeline.reports import (
@@ -312,16 +311,7 @@ def _wait_for_delayed(session: Session, cleaner: Cleaner, result: Result) -> Non
         return
     reach = result.spec.custom_delay.longest + 2 * result.spec.freq.longest
     dirty.mark(session, result.unitcleaner_id, "", [(result.extent.last - reach, result.extent.last + 1)])
-    jobs.enqueue(
-        session,
-        "cleaner.run",
-        {"id": cleaner.id, "requested": False},
-        organization_id=cleaner.organization_id,
-        project_id=cleaner.project_id,
-        key=job_key(cleaner.id),
-        coalesce=f"cleaner.run:{cleaner.id}:delayed",
-        run_at=datetime.fromtimestamp(min(dues) / 1_000_000, UTC) + timedelta(seconds=1),
-    )
+    enqueue_run(session, cleaner, due=min(dues))
 
 
 def _bounds(start: int, stop: int) -> tuple[int | None, int | None]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import cast
 
 import numpy as np
@@ -52,11 +53,17 @@ def series_by_name(session: Session, generator_id: str) -> dict[str, Series]:
 
 
 def enqueue_run(
-    session: Session, generator: AnyGenerator, *, user_id: str | None = None, requested: bool = False
+    session: Session,
+    generator: AnyGenerator,
+    *,
+    user_id: str | None = None,
+    requested: bool = False,
+    due: int | None = None,
 ) -> jobs.Job:
     """Have the generator run; one that already waits to run is not queued twice.
 
-    ``requested`` runs are somebody's wish and say when they cannot be fulfilled; others skip silently.
+    ``requested`` runs are somebody's wish and say when they cannot be fulfilled; others skip silently. A run that is
+    ``due`` at an instant (microseconds, UTC) waits until a second after it.
     """
     return jobs.enqueue(
         session,
@@ -66,7 +73,8 @@ def enqueue_run(
         project_id=generator.project_id,
         user_id=user_id,
         key=job_key(generator.id),
-        coalesce=f"{generator.kind}.run:{generator.id}:{requested}",
+        coalesce=f"{generator.kind}.run:{generator.id}:{requested if due is None else 'due'}",
+        run_at=None if due is None else datetime.fromtimestamp(due / 1_000_000 + 1, UTC),
     )
 
 
