@@ -143,12 +143,12 @@ def project_deleted(session: Session, project_id: str) -> None:
     """Delete all series of a project and end its schedules; its records go with the project itself."""
     for importer in session.scalars(select(Importer).where(Importer.project_id == project_id)):
         schedules.remove(session, f"importer:{importer.id}")
-    for model, owner in ((Unitcleaner, Cleaner), (Analysis, Analysis)):
-        query = select(model.id).where(owner.project_id == project_id)
-        if model is Unitcleaner:
-            query = query.join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
-        for consumer_id in session.scalars(query):
-            dirty.forget(session, consumer_id)
+    unitcleaners = select(Unitcleaner.id).join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
+    consumers = unitcleaners.where(Cleaner.project_id == project_id).union_all(
+        select(Analysis.id).where(Analysis.project_id == project_id)
+    )
+    for consumer_id in session.scalars(consumers).all():
+        dirty.forget(session, consumer_id)
     for pk in session.scalars(select(Series.pk).where(Series.project_id == project_id)).all():
         with suppress(NotFound):  # a job deleted it at this moment
             store.delete_series(session, pk)

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from entrepot.pipeline.influence import EVER
 from entrepot.pipeline.models import Dirty
 
 DAY = 86_400_000_000
 #: Stands for all times; microseconds, far outside of any calendar.
-ALWAYS = (-(2**62), 2**62)
+ALWAYS = EVER
 #: Changes nearer to each other than this are recomputed together.
 _GAP = DAY
 _MOST_SPANS = 200
