@@ -1,6 +1,18 @@
 """Which run made which result out of which."""
 
 from entrepot.lineage.models import Link, Run
-from entrepot.lineage.record import begin_run, end_run, explain, forget, made, made_many, read, record_ended
+from entrepot.lineage.record import begin_run, end_run, explain, forget, last_made, made, made_many, read, record_ended
 
-__all__ = ["Link", "Run", "begin_run", "end_run", "explain", "forget", "made", "made_many", "read", "record_ended"]
+__all__ = [
+    "Link",
+    "Run",
+    "begin_run",
+    "end_run",
+    "explain",
+    "forget",
+    "last_made",
+    "made",
+    "made_many",
+    "read",
+    "record_ended",
+]

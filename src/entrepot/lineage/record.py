@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, exists, insert, or_, select
 from sqlalchemy.orm import Session
 
 from entrepot.db import now
 from entrepot.lineage.models import Link, Run
 
 _DEEPEST = 20
+#: Of a result that has no intervals, so many of the runs that made it; and runs told with what they read.
+_MOST_MAKERS, _MOST_TOLD = 20, 1000
 _AT_ONCE = 1000  # databases take so many values in a statement, and no more than some times that
 
 
@@ -86,6 +88,20 @@ def made_many(session: Session, run_id: str, kind: str, results: Mapping[str, di
         )
 
 
+def last_made(session: Session, generator_id: str, kind: str) -> dict[str, dict[str, Any]]:
+    """Return what the latest run that made results of this kind made of them, each with its detail."""
+    out = (Link.kind == kind, Link.direction == "out")
+    latest = (
+        select(Run.id)
+        .where(Run.generator_id == generator_id, exists().where(Link.run_id == Run.id, *out))
+        .order_by(Run.started.desc())
+        .limit(1)
+    )
+    run_id = session.scalar(latest)
+    links = session.scalars(select(Link).where(Link.run_id == run_id, *out)) if run_id else ()
+    return {link.result_id: link.detail for link in links}
+
+
 def forget(session: Session, kind: str, result_ids: Iterable[str]) -> None:
     """Drop what is known of results that were deleted."""
     session.execute(delete(Link).where(Link.kind == kind, Link.result_id.in_(list(result_ids))))
@@ -93,6 +109,8 @@ def forget(session: Session, kind: str, result_ids: Iterable[str]) -> None:
 
 def explain(session: Session, kind: str, result_id: str, at: int | None = None, depth: int = 5) -> list[dict[str, Any]]:
     """Return the runs that made a result, newest first, each with what it read and where that came from.
+
+    A run is told with what it read where it is first met, and by its id alone after that.
 
     Parameters
     ----------
@@ -103,19 +121,46 @@ def explain(session: Session, kind: str, result_id: str, at: int | None = None, 
     depth
         How many runs upstream to follow, 20 at most.
     """
+    span = None if at is None else (at, at + 1)
+    return _makers(session, kind, result_id, span, min(depth, _DEEPEST), set())
+
+
+def _makers(
+    session: Session, kind: str, result_id: str, span: tuple[int, int] | None, depth: int, told: set[str]
+) -> list[dict[str, Any]]:
+    """Return the runs whose part of a result is still there: what a later run made takes the place of it."""
     query = (
-        select(Link, Run)
+        select(Link.start, Link.stop, Run)
         .join(Run, Run.id == Link.run_id)
         .where(Link.kind == kind, Link.result_id == result_id, Link.direction == "out")
         .order_by(Run.started.desc(), Link.pk.desc())
     )
-    if at is not None:
-        query = query.where(or_(Link.start.is_(None), Link.start <= at), or_(Link.stop.is_(None), Link.stop > at))
-    return [_explained(session, run, depth) for _, run in session.execute(query.limit(1 if at is not None else 20))]
+    if span is None:
+        runs = dict.fromkeys(run for _, _, run in session.execute(query.limit(_MOST_MAKERS)))
+    else:
+        query = query.where(
+            or_(Link.start.is_(None), Link.start < span[1]), or_(Link.stop.is_(None), Link.stop > span[0])
+        )
+        runs, left = {}, [span]
+        for start, stop, run in session.execute(query):
+            low, high = span[0] if start is None else start, span[1] if stop is None else stop
+            rest = [
+                (a, b) for first, last in left for a, b in ((first, min(last, low)), (max(first, high), last)) if a < b
+            ]
+            if rest != left:
+                runs[run] = None
+            left = rest
+            if not left:
+                break
+    return [_explained(session, run, depth, told) for run in runs]
 
 
-def _explained(session: Session, run: Run, depth: int) -> dict[str, Any]:
-    inputs = session.scalars(select(Link).where(Link.run_id == run.id, Link.direction == "in").order_by(Link.pk))
+def _explained(session: Session, run: Run, depth: int, told: set[str]) -> dict[str, Any]:
+    inputs: list[Link] = []
+    if run.id not in told and len(told) < _MOST_TOLD:
+        told.add(run.id)
+        query = select(Link).where(Link.run_id == run.id, Link.direction == "in").order_by(Link.pk)
+        inputs = list(session.scalars(query))
     return {
         "run": run.id,
         "generator": {"kind": run.generator_kind, "id": run.generator_id},
@@ -130,13 +175,17 @@ def _explained(session: Session, run: Run, depth: int) -> dict[str, Any]:
                 "start": link.start,
                 "stop": link.stop,
                 **link.detail,
-                "made_by": explain(session, link.kind, link.result_id, link.start, min(depth, _DEEPEST) - 1)
+                "made_by": _makers(session, link.kind, link.result_id, _span(link), depth - 1, told)
                 if depth > 0
                 else [],
             }
             for link in inputs
         ],
     }
+
+
+def _span(link: Link) -> tuple[int, int] | None:
+    return None if link.start is None or link.stop is None else (link.start, link.stop)
 
 
 def _link(
