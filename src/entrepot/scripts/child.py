@@ -186,9 +186,32 @@ def _describe_values(pairs: list[tuple[float, Any]], expects: str, name: str) ->
 
 def _plain(result: Any, name: str) -> Any:
     try:
-        return json.loads(json.dumps(result, allow_nan=False))
+        return json.loads(json.dumps(result, allow_nan=False, default=_listed))
     except (TypeError, ValueError, RecursionError) as error:
-        raise frames.BadResult(f"{name}() returned what JSON cannot say: {error}") from None
+        at = _unsayable(result)
+        where = f" at {'.'.join(map(str, at))}" if at else ""
+        raise frames.BadResult(f"{name}() returned what JSON cannot say{where}: {error}") from None
+
+
+def _listed(value: Any) -> Any:
+    """Return the numbers of an array, or of NumPy's kinds, as JSON has them."""
+    if isinstance(value, np.ndarray | np.generic | pd.Series | pd.Index):
+        return value.tolist()
+    raise TypeError(f"{value!r:.60} of type {type(value).__name__}")
+
+
+def _unsayable(value: Any, depth: int = 8) -> list[Any]:
+    """Return the keys and positions that lead to the first value that JSON cannot say."""
+    if isinstance(value, np.ndarray | pd.Series | pd.Index):
+        value = value.tolist()
+    if not depth or not isinstance(value, Mapping | list | tuple):
+        return []
+    for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+        try:
+            json.dumps(part, allow_nan=False, default=_listed)
+        except (TypeError, ValueError, RecursionError):
+            return [key, *_unsayable(part, depth - 1)]
+    return []
 
 
 def _describe_files(result: Any, name: str) -> list[Buffer]:
