@@ -59,6 +59,30 @@ def resolve(host: str, port: int, allowed: Iterable[Network] = ()) -> list[str]:
     return addresses
 
 
+def connect(host: str, port: int, allowed: Iterable[Network] = (), *, seconds: float = 10.0) -> socket.socket:
+    """Return a connection to a host, made to the very address that was checked.
+
+    Parameters
+    ----------
+    seconds
+        Longest that connecting, and each operation on the connection, may take.
+
+    Raises
+    ------
+    Refused
+        The host leads inside.
+    OSError
+        The name is not known, or nobody answers.
+    """
+    problem: OSError | None = None
+    for address in resolve(host, port, allowed):
+        try:
+            return socket.create_connection((address, port), seconds)
+        except OSError as error:
+            problem = error
+    raise problem or OSError(f"{host} has no address")
+
+
 def check_url(url: str, allowed: Iterable[Network] = (), *, field: str = "url") -> str:
     """Return a URL of users, checked as far as it can be before it is used; a name that is unknown yet may come later.
 
@@ -87,27 +111,31 @@ def check_url(url: str, allowed: Iterable[Network] = (), *, field: str = "url") 
     return url
 
 
-def client(allowed: Sequence[Network] = (), *, seconds: float = 10.0, **options: Any) -> httpx.Client:
+def client(
+    allowed: Sequence[Network] = (), *, seconds: float = 10.0, trust: ssl.SSLContext | None = None, **options: Any
+) -> httpx.Client:
     """Return an HTTP client that connects to public addresses, and to the allowed networks, only.
 
     Parameters
     ----------
     seconds
         Longest that a connection may take from its beginning to the last byte of the answer.
+    trust
+        Whose certificates to accept; None: the system's.
     options
-        Those of ``httpx.Client``, apart from redirects, proxies and the transport.
+        Those of ``httpx.Client``, apart from redirects, proxies and the transport. ``timeout`` is by default `seconds`.
     """
-    transport = _Transport(tuple(allowed), seconds)
-    return httpx.Client(transport=transport, timeout=seconds, follow_redirects=False, trust_env=False, **options)
+    transport = _Transport(tuple(allowed), seconds, trust or ssl.create_default_context())
+    return httpx.Client(transport=transport, follow_redirects=False, trust_env=False, **{"timeout": seconds, **options})
 
 
 class _Transport(httpx.HTTPTransport):
-    def __init__(self, allowed: tuple[Network, ...], seconds: float) -> None:
-        super().__init__(trust_env=False)
+    def __init__(self, allowed: tuple[Network, ...], seconds: float, trust: ssl.SSLContext) -> None:
+        super().__init__(verify=trust, trust_env=False)
         self._pool.close()
         # One request a connection: the deadline is the connection's.
         self._pool = httpcore.ConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=trust,
             max_connections=100,
             max_keepalive_connections=0,
             network_backend=_Backend(allowed, seconds),

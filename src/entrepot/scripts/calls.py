@@ -11,7 +11,7 @@ import pyarrow as pa
 from . import frames, wire
 from .errors import KINDS, ScriptError
 
-# Tables of Arrow, too; it has no types that a checker could use.
+# Lists and dicts of these that JSON can say, and tables of Arrow, too; it has no types that a checker could use.
 Argument = bytes | str | bool | int | float | pd.DataFrame | pd.Series | npt.NDArray[np.float64] | None | Any
 Expects = Literal["frame", "series", "values", "mask", "json", "files"]
 
@@ -91,7 +91,7 @@ def decode(message: wire.Buffer, expects: Expects) -> Any:
 
 def _describe(argument: Argument, position: int) -> dict[str, Any]:
     match argument:
-        case None | bool() | int() | float() | str():
+        case None | bool() | int() | float() | str() | list() | dict():
             return {"kind": "json", "value": argument}
         case bytes() | bytearray() | memoryview():
             return {"kind": "content", "buffer": position}

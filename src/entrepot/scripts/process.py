@@ -30,6 +30,8 @@ class Template:
     ----------
     sandboxed
         Run it inside bubblewrap.
+    network
+        With the network.
 
     Raises
     ------
@@ -37,14 +39,14 @@ class Template:
         If it does not start.
     """
 
-    def __init__(self, *, sandboxed: bool) -> None:
+    def __init__(self, *, sandboxed: bool, network: bool = False) -> None:
         self.spool = Path(tempfile.mkdtemp(prefix="entrepot-scripts-"))
         # The calls' users must pass; what is below is theirs alone.
         self.spool.chmod(0o711)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, tempfile.TemporaryFile() as complaints:
             self._process = subprocess.Popen(  # noqa: S603
-                sandbox.command(theirs.fileno(), self.spool, sandboxed=sandboxed),
+                sandbox.command(theirs.fileno(), self.spool, sandboxed=sandboxed, network=network),
                 env=sandbox.ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -41,7 +42,8 @@ class ScriptRunner:
     A script has no server memory, no database, a scrubbed environment, a folder of its own, and limits; where
     bubblewrap works, no network and a minimal read-only file system too. All that it started ends with the call.
 
-    The template starts with the first call and again should it end. Calls may come from several threads at once.
+    The template starts with the first call and again should it end; calls with the network have one of their own.
+    Calls may come from several threads at once.
 
     Parameters
     ----------
@@ -58,7 +60,8 @@ class ScriptRunner:
 
     def __init__(self, *, sandboxed: bool | None = None) -> None:
         self._wanted = sandboxed
-        self._template: Template | None = None
+        #: By whether they have the network.
+        self._templates: dict[bool, Template] = {}
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._closed = False
@@ -75,8 +78,8 @@ class ScriptRunner:
         """End the template and every call that still runs."""
         with self._lock:
             self._closed = True
-            template, self._template = self._template, None
-        if template:
+            templates, self._templates = list(self._templates.values()), {}
+        for template in templates:
             template.close()
 
     @property
@@ -86,8 +89,9 @@ class ScriptRunner:
 
     @property
     def pid(self) -> int | None:
-        """The number of the process that was started last; None before the first call."""
-        return self._template.pid if self._template else None
+        """The number of the process that was started last for calls without the network; None before the first."""
+        template = self._templates.get(False)
+        return template.pid if template else None
 
     def start(self) -> None:
         """Start the template now, so that the first call need not wait for it."""
@@ -218,6 +222,8 @@ class ScriptRunner:
         expects: Expects = "frame",
         variable: str | None = None,
         each: bool = False,
+        network: bool = False,
+        take: Callable[[Path], None] | None = None,
         cancelled: Cancelled | None = None,
     ) -> Outcome[Any]:
         """Run a script's text and call one of its functions.
@@ -242,6 +248,11 @@ class ScriptRunner:
             If given, the text may also be an expression of this name, a lambda, or define one function of any name.
         each
             Call the function for each item of the only argument.
+        network
+            Let it use the network. Outside bubblewrap it can in any case.
+        take
+            Called with the script's folder once all that it started has ended and its result is there; whatever
+            lies there may be anything, links included. The folder is removed afterwards.
         cancelled
             Asked several times a second; the script is ended once it says True.
 
@@ -260,22 +271,24 @@ class ScriptRunner:
         )  # fmt: skip
         for _ in range(2):
             with contextlib.suppress(TemplateGone):
-                return self._attempt(self._ready(), request, expects, limits, cancelled)
+                return self._attempt(self._ready(network=network), request, expects, limits, take, cancelled)
         raise Unavailable("users' scripts cannot be run: their template ended twice")
 
-    def _ready(self) -> Template:
+    def _ready(self, *, network: bool = False) -> Template:
+        network = network and self.sandboxed  # outside there is but one kind
         with self._lock:
             if self._closed:
                 raise Unavailable("the script runner is closed")
-            if self._template and not self._template.alive():
+            template = self._templates.get(network)
+            if template and not template.alive():
                 logger.warning("the template of the scripts has ended; another is started")
-                self._template.close()
-                self._template = None
-            if self._template is None:
+                self._templates.pop(network).close()
+                template = None
+            if template is None:
                 if self._wanted and not sandbox.available():
                     raise Unavailable("users' scripts cannot be run: bubblewrap is wanted, but does not work here")
-                self._template = Template(sandboxed=self.sandboxed)
-            return self._template
+                template = self._templates[network] = Template(sandboxed=self.sandboxed, network=network)
+            return template
 
     def _attempt(
         self,
@@ -283,6 +296,7 @@ class ScriptRunner:
         request: Sequence[wire.Buffer],
         expects: Expects,
         limits: Limits,
+        take: Callable[[Path], None] | None,
         cancelled: Cancelled | None,
     ) -> Outcome[Any]:
         folder = template.spool / str(next(self._numbers))
@@ -298,7 +312,10 @@ class ScriptRunner:
             if not reply and not lost:
                 # Nothing was run, so it may be tried again.
                 raise TemplateGone
-            return _judge(reply[1:], lost, answer, expects, limits)
+            done: Outcome[Any] = _judge(reply[1:], lost, answer, expects, limits)
+            if take is not None:
+                take(folder)
+            return done
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """The command that starts the template: plain Python, or Python inside bubblewrap where that works.
 
-Inside, there is no network, no other process, and of the file system only the system's programs and libraries,
-Python with its packages and this package, all read-only, and the folder of the calls. Never the whole root: sockets
-of databases and secrets would show through.
+Inside, there is no network (unless asked for), no other process, and of the file system only the system's programs and
+libraries, Python with its packages and this package, all read-only, and the folder of the calls. Never the whole root:
+sockets of databases and secrets would show through.
 """
 
 import functools
@@ -14,6 +14,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+# Names, and whose certificates to trust.
+_FOR_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ca-certificates")
 # What a template that is root needs to change to the calls' users, to watch and to end them. Nothing more.
 _CAPABILITIES = (
     "CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_KILL", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE",
@@ -44,10 +46,13 @@ ENVIRONMENT = {
 }
 
 
-def command(descriptor: int, spool: Path, *, sandboxed: bool) -> list[str]:
-    """Return the command of a template that serves `descriptor` and makes the calls' folders in `spool`."""
+def command(descriptor: int, spool: Path, *, sandboxed: bool, network: bool = False) -> list[str]:
+    """Return the command of a template that serves `descriptor` and makes the calls' folders in `spool`.
+
+    Outside the sandbox, there is a network whatever is asked for.
+    """
     text = _BOOTSTRAP.format(root=str(PACKAGE.parent), package=str(PACKAGE), descriptor=descriptor)
-    return [*(_bubblewrap(spool) if sandboxed else ()), sys.executable, "-I", "-c", text]
+    return [*(_bubblewrap(spool, network=network) if sandboxed else ()), sys.executable, "-I", "-c", text]
 
 
 @functools.cache
@@ -64,8 +69,9 @@ def available() -> bool:
     return True
 
 
-def _bubblewrap(spool: Path) -> list[str]:
-    words = ["bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+def _bubblewrap(spool: Path, *, network: bool = False) -> list[str]:
+    words = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    words += [] if network else ["--unshare-net"]
     words += ["--as-pid-1", "--new-session", "--cap-drop", "ALL"]
     if os.getuid():
         words += ["--unshare-user"]
@@ -77,7 +83,7 @@ def _bubblewrap(spool: Path) -> list[str]:
             words += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             words += ["--ro-bind", str(path), str(path)]
-    for file in ("/etc/localtime", "/etc/ld.so.cache"):
+    for file in ("/etc/localtime", "/etc/ld.so.cache", *(_FOR_NETWORK if network else ())):
         words += ["--ro-bind-try", file, file]
     for folder in _python():
         words += ["--ro-bind", str(folder), str(folder)]
