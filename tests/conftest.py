@@ -1,14 +1,18 @@
 """Fixtures of every test: databases by name, SQLite and PostgreSQL, made by the migrations."""
 
+import functools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from entrepot.db import Database, migrate
 from tests.support.postgres import Cluster
 from tests.support.server import ServerProcess
+
+MakeServer = Callable[..., ServerProcess]
 
 
 @pytest.fixture(scope="session")
@@ -70,21 +74,43 @@ def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: P
     cluster.drop(name)
 
 
+@pytest.fixture(scope="session")
+def make_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MakeServer:
+    """Make servers, each with a fresh database of a kind; ``entrepot init`` runs once a kind, and is copied."""
+
+    @functools.cache
+    def original(kind: str) -> tuple[ServerProcess, str]:
+        folder = tmp_path_factory.mktemp("original") / "data"
+        if kind == "sqlite":
+            return ServerProcess(folder), ""
+        cluster: Cluster = request.getfixturevalue("postgres")
+        name = cluster.create()
+        return ServerProcess(folder, cluster.url(name)), name
+
+    def make(kind: str, data_dir: Path, **options: Any) -> ServerProcess:
+        copied, name = original(kind)
+        url = None
+        if kind == "postgresql":
+            cluster: Cluster = request.getfixturevalue("postgres")
+            url = cluster.url(cluster.create(name))
+        return ServerProcess(data_dir, url, original=copied, **options)
+
+    return make
+
+
 @pytest.fixture
-def live_server(database_kind: str, database_url: str, tmp_path: Path) -> Iterator[ServerProcess]:
+def live_server(database_kind: str, make_server: MakeServer, tmp_path: Path) -> Iterator[ServerProcess]:
     """A fresh server, running; for tests that kill or restart it, or need an empty one."""
-    with ServerProcess(tmp_path / "data", None if database_kind == "sqlite" else database_url) as server:
+    with make_server(database_kind, tmp_path / "data") as server:
         yield server
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def shared_server(
+    request: pytest.FixtureRequest, make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
     """A server that a module's tests share; each of them makes projects of its own."""
-    url = None
-    if request.param == "postgresql":
-        cluster: Cluster = request.getfixturevalue("postgres")
-        url = cluster.url(cluster.create())
-    with ServerProcess(tmp_path_factory.mktemp("shared") / "data", url) as server:
+    with make_server(request.param, tmp_path_factory.mktemp("shared") / "data") as server:
         yield server
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,9 @@ class ServerProcess:
         More options of ``entrepot serve``.
     environment
         More ``ENTREPOT_*`` variables.
+    original
+        A server that never ran, to begin as a copy of, in place of another ``entrepot init``; the database at
+        `database_url` must be a copy of its database, or both be SQLite.
 
     Attributes
     ----------
@@ -52,6 +56,7 @@ class ServerProcess:
         *,
         options: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        original: "ServerProcess | None" = None,
     ) -> None:
         self.data_dir = data_dir
         self.database_url = database_url or f"sqlite:///{data_dir / 'entrepot.db'}"
@@ -62,10 +67,15 @@ class ServerProcess:
             self._environment["ENTREPOT_DATABASE_URL"] = database_url
         self._environment |= environment or {}
         self._process: subprocess.Popen[bytes] | None = None
-        first = self.command("init", "--organization", ORGANIZATION, "--admin", LOGIN, "--json")
-        self.login: str = first["login"]
-        self.password: str = first["password"]
-        self.token: str = first["token"]
+        self._credentials: dict[str, str]
+        if original is None:
+            self._credentials = self.command("init", "--organization", ORGANIZATION, "--admin", LOGIN, "--json")
+        else:
+            shutil.copytree(original.data_dir, data_dir)
+            self._credentials = original._credentials
+        self.login = self._credentials["login"]
+        self.password = self._credentials["password"]
+        self.token = self._credentials["token"]
 
     def command(self, *arguments: str) -> Any:
         """Run an ``entrepot`` command on this data folder and return the JSON that it printed."""

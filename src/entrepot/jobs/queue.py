@@ -71,6 +71,7 @@ def enqueue(
     Job
         With ``created_now`` False when it is one that waited already.
     """
+    session.connection()  # What others wrote while SQLite had us wait our turn is not in our future.
     wanted_at = run_at or now()
     if coalesce is not None:
         # The lock makes claimants pass the job over until our writes can be seen. It is not shared: under constant load

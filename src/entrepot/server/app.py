@@ -52,6 +52,7 @@ def create_app(services: Services) -> FastAPI:
     )
     registry = CollectorRegistry()
     app.state.services = services
+    app.state.stopping = False
     app.state.authenticator = Authenticator()
     app.state.registry = registry
     app.add_middleware(Observer, registry=registry)

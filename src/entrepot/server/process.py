@@ -37,7 +37,8 @@ def run_part(
         case "web":
             from entrepot.server import web
 
-            web.run(settings, ready)
+            assert listening is not None
+            web.run(settings, ready, listening)
         case "ftp":
             from entrepot.server import ftp
 

@@ -74,9 +74,13 @@ def require_usable(settings: Settings) -> None:
 
 def _parts(settings: Settings, stack: contextlib.ExitStack) -> tuple[Settings, list[Part]]:
     """Return the parts of a server, with the settings in which port 0 has become the port that was picked."""
-    http = stack.enter_context(_reserve(settings.host, settings.port))
+    http = stack.enter_context(_listen(settings.host, settings.port))
     changes: dict[str, object] = {"port": http.getsockname()[1]}
-    parts = [Part("web", "web")]
+    web_processes = settings.web_processes
+    if settings.url.startswith("sqlite") and web_processes > 1:
+        log.warning("one web process: SQLite has one writer", asked=web_processes)
+        web_processes = 1
+    parts = [Part(f"web-{number}", "web", http) for number in range(1, web_processes + 1)]
     if settings.ftp:
         ftp = stack.enter_context(_listen(settings.ftp_host or settings.host, settings.ftp_port))
         changes["ftp_port"] = ftp.getsockname()[1]
@@ -84,9 +88,6 @@ def _parts(settings: Settings, stack: contextlib.ExitStack) -> tuple[Settings, l
     if settings.scheduler:
         parts.append(Part("scheduler", "scheduler"))
     parts += [Part(f"worker-{number}", "worker") for number in range(1, settings.workers + 1)]
-    if settings.url.startswith("sqlite") and settings.web_processes > 1:
-        log.warning("one web process: SQLite has one writer", asked=settings.web_processes)
-        changes["web_processes"] = 1
     return settings.model_copy(update=changes), parts
 
 
@@ -104,16 +105,6 @@ def _alone(data_dir: Path) -> Iterator[None]:
         state.clear(data_dir)
         yield
         state.clear(data_dir)
-
-
-def _reserve(host: str, port: int) -> socket.socket:
-    """Return a socket that keeps a port, for web processes that bind it themselves (SO_REUSEPORT), now and later."""
-    with _listen(host, port) as alone:  # fails where another server listens, which the next one would not
-        address = alone.getsockname()
-    reserved = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    reserved.bind(address)
-    return reserved
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,57 +1,90 @@
-"""The web part: granian and its workers, which serve the application."""
+"""A web process: uvicorn, which serves the application on a socket of the supervisor's."""
 
-import asyncio
-import contextlib
-import os
-from functools import partial
+import socket
 
+import httptools
+import uvicorn
 from fastapi import FastAPI
-from granian import Granian
-from granian.constants import Interfaces, SSLProtocols
-from granian.log import LogLevels
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from entrepot.server.app import create_app
-from entrepot.server.child import Ready, end_with
+from entrepot.server.child import Ready
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 
 _STOP_SECONDS = 8  # of the supervisor's ten
-_POLL_SECONDS = 0.02
+_KEEP_ALIVE_SECONDS = 75
+#: Clients of the works' dialect send queries of a megabyte in the address.
+_LONGEST_HEAD = 2**20 + 2**17
+_LONGEST_PATH = 2**15
 
 
-def run(settings: Settings, ready: Ready) -> None:
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 with addresses of up to a megabyte, and an end to what a client may send before its body."""
+
+    _head: int | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, unless the request's head has become too long."""
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD:
+                if not self.transport.is_closing():
+                    self._refuse(431 if self.headers else 414)
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Begin to count a head."""
+        self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Start the request; its query does not pass through httptools, which ends at 64 KiB."""
+        self._head = None
+        self.url, _, query = self.url.partition(b"?")
+        if len(self.url) > _LONGEST_PATH:
+            raise httptools.HttpParserInvalidURLError(self.url[:100])
+        super().on_headers_complete()
+        # The application starts in a later turn of the loop.
+        self.scope["query_string"] = query
+
+    def _refuse(self, status: int) -> None:
+        head = STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n"
+        self.transport.write(head)
+        self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, app: FastAPI, config: uvicorn.Config, ready: Ready) -> None:
+        super().__init__(config)
+        self._app = app
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Streams of events, which have no end of their own, see it.
+        self._app.state.stopping = True
+        await super().shutdown(sockets)
+
+
+def run(settings: Settings, ready: Ready, listening: socket.socket) -> None:
     """Serve until SIGTERM; requests under way are answered first."""
-    server = Granian(
-        "entrepot",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        workers=settings.web_processes,
-        respawn_failed_workers=True,
-        workers_kill_timeout=_STOP_SECONDS,
-        ssl_cert=settings.tls_certificate,
-        ssl_key=settings.tls_key,
-        ssl_protocol_min=SSLProtocols.tls12,
-        websockets=False,
-        log_level=LogLevels.warning,
-        log_dictconfig={"handlers": {}, "loggers": {"_granian": {"propagate": True}}},
-    )
-    server.serve(target_loader=partial(_load, settings, ready, os.getpid()), wrap_loader=False)
-
-
-def _load(settings: Settings, ready: Ready, parent: int) -> FastAPI:
-    """Make the application of one worker, a process of its own."""
-    end_with(parent, "web worker")
     app = create_app(Services.open(settings))
-    app.state.announcement = asyncio.get_event_loop().create_task(_say_when_listening(settings, ready))
-    return app
-
-
-async def _say_when_listening(settings: Settings, ready: Ready) -> None:
-    while True:
-        with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection(settings.host, settings.port)
-            writer.close()
-            ready()
-            return
-        await asyncio.sleep(_POLL_SECONDS)
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+    )
+    _Server(app, config, ready).run(sockets=[listening])

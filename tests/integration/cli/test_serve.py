@@ -58,23 +58,21 @@ def test_everything_is_ready(server: ServerProcess) -> None:
         with pytest.raises(ftplib.error_perm, match="530"):
             client.login("nobody", "x")
     # comm has 15 characters
-    assert {"entrepot web", "entrepot ftp", "entrepot worker", "entrepot schedu"} <= set(parts(server))
+    assert {"entrepot web-1", "entrepot ftp", "entrepot worker", "entrepot schedu"} <= set(parts(server))
 
 
-@pytest.mark.parametrize(
-    "name", ["entrepot web", "entrepot web wo", "entrepot ftp", "entrepot worker", "entrepot schedu"]
-)
+@pytest.mark.parametrize("name", ["entrepot web-1", "entrepot ftp", "entrepot worker", "entrepot schedu"])
 def test_a_part_that_is_killed_comes_back(server: ServerProcess, name: str) -> None:
     before = parts(server)
     os.kill(before[name], signal.SIGKILL)
     eventually(lambda: parts(server).get(name, before[name]) != before[name])
     eventually(lambda: health(server) == 200)
-    others = set(before) - {name, "entrepot web", "entrepot web wo", "python"}
+    others = set(before) - {name, "python"}
     assert {other: parts(server).get(other) for other in others} == {other: before[other] for other in others}
 
 
 def test_health_says_what_is_down(server: ServerProcess) -> None:
-    ready = {"web": True, "ftp": True, "scheduler": True, "worker-1": True}
+    ready = {"web-1": True, "ftp": True, "scheduler": True, "worker-1": True}
     state.write_parts(server.data_dir, ready | {"worker-1": False})
     answer = httpx.get(f"{server.url}/health", trust_env=False)
     assert (answer.status_code, answer.json()["down"]) == (503, ["worker-1"])
@@ -125,7 +123,7 @@ def test_everything_but_the_web_can_be_left_out(tmp_path: Path) -> None:
     options = ("--no-ftp", "--no-scheduler", "--workers", "0")
     with ServerProcess(tmp_path / "data", options=options) as server:
         assert server.ftp_port == 0
-        assert set(parts(server)) == {"entrepot", "entrepot web", "entrepot web wo"}
+        assert set(parts(server)) == {"entrepot", "entrepot web-1"}
 
 
 def test_a_part_that_cannot_start_ends_the_server(tmp_path: Path) -> None:

@@ -70,12 +70,16 @@ async def _stream(request: Request, principal: Principal, events: list[Event], c
         for event in events:
             data = orjson.dumps(describe(event)).decode()
             yield f"id: {event.id}\nevent: {event.type}.{event.action}\ndata: {data}\n\n".encode()
-        if time.monotonic() > end:
+        if time.monotonic() > end or _stopping(request):
             return
         until = time.monotonic() + _HEARTBEAT_SECONDS
         events, cursor = await _wait(request, principal, str(cursor), 100, until)
         if not events:
             yield b": still here\n\n"
+
+
+def _stopping(request: Request) -> bool:
+    return bool(request.app.state.stopping)
 
 
 async def _wait(
@@ -88,7 +92,7 @@ async def _wait(
     while True:
         look = partial(read, services.database, list(principal.roles), after, types=types, limit=limit)
         events, cursor = await run_sync(look)
-        if events or time.monotonic() >= until or await request.is_disconnected():
+        if events or time.monotonic() >= until or _stopping(request) or await request.is_disconnected():
             return events, cursor
         after = str(cursor)
         await asyncio.sleep(min(pause, max(0.0, until - time.monotonic())))
