@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from entrepot import jobs, lineage
 from entrepot.db import Base, now
 from entrepot.events import emit, notifications
-from entrepot.pipeline import dirty
+from entrepot.pipeline import analysis_rows, dirty
 from entrepot.pipeline.generators import clock_of, enqueue_run, series_by_name, series_changed
 from entrepot.pipeline.intervals import Interval, merge_intervals, subtract_intervals
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Unitcleaner
@@ -63,6 +63,12 @@ class Plan:
     todo: list[Interval]
     gone: list[Interval]
     data: list[dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]] = field(default_factory=list)
+    rows: pd.DataFrame | None = None
+
+    @property
+    def script(self) -> str:
+        """The analysis' script."""
+        return str(self.configuration["config"]["script"])
 
 
 @dataclass
@@ -76,9 +82,10 @@ class Block:
 @jobs.task("analysis.run", max_attempts=MOST_ATTEMPTS)
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Compute what has to be, and write all of it in one transaction with the end of the marks and of the job."""
+    analysis_id = payload_of(context)["id"]
     requested = bool(payload_of(context).get("requested"))
     with context.unit() as session:
-        analysis = _analysis(session, payload_of(context)["id"])
+        analysis = _analysis(session, analysis_id)
         if analysis.config is None:
             if requested:
                 raise jobs.Refused("The analysis has no configuration.")
@@ -94,7 +101,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             script_sha256=hashlib.sha256(analysis.config.script.encode()).hexdigest(),
         )
     with context.database.read() as session:
-        plan = _plan(session, analysis.id)
+        plan = _plan(session, analysis_id)
         if isinstance(plan, str):
             if requested:
                 raise jobs.Refused(plan)
@@ -102,24 +109,27 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
     report: dict[str, Any] = {"intervals": [_iso(interval) for interval in plan.todo], "series": {}}
     try:
         blocks = list(_compute(context, plan, report))
+        rows = None if plan.rows is None else analysis_rows.compute(context, plan.script, plan.rows)
+        with retried_when_series_vanish(), context.unit() as session:
+            analysis = _analysis(session, analysis_id)
+            if _configuration(analysis) != plan.configuration:
+                enqueue_run(session, analysis)
+                report = {"skipped": "The configuration changed while it ran; it runs again."}
+            else:
+                if rows is not None:
+                    report["rows"] = analysis_rows.store_rows(context, session, analysis, rows)
+                _write(context, session, analysis, plan, blocks, report)
+            lineage.end_run(session, context.job.id, "finished", report)
+            context.finish(session, report)
     except ScriptError as error:
         context.check()
         with context.unit() as session:
-            failure = record_failure(context, session, _analysis(session, analysis.id), error.message, error, report)
+            failure = record_failure(context, session, _analysis(session, analysis_id), error.message, error, report)
         raise failure from error
     except jobs.Failed as error:
         with context.unit() as session:
-            failure = record_failure(context, session, _analysis(session, analysis.id), error.message, None, report)
+            failure = record_failure(context, session, _analysis(session, analysis_id), error.message, None, report)
         raise failure from error
-    with retried_when_series_vanish(), context.unit() as session:
-        analysis = _analysis(session, analysis.id)
-        if _configuration(analysis) != plan.configuration:
-            enqueue_run(session, analysis)
-            report = {"skipped": "The configuration changed while it ran; it runs again."}
-        else:
-            _write(context, session, analysis, plan, blocks, report)
-        lineage.end_run(session, context.job.id, "finished", report)
-        context.finish(session, report)
     return report
 
 
@@ -128,8 +138,10 @@ def _plan(session: Session, analysis_id: str) -> Plan | str:
     analysis = _analysis(session, analysis_id)
     if analysis.config is None:
         return "The analysis has no configuration."
-    if not analysis.inputs or not analysis.outputs:
-        return "The analysis has no inputs." if not analysis.inputs else "The analysis has no outputs."
+    if not analysis.inputs:
+        return "The analysis has no inputs."
+    if not analysis.outputs and analysis.rows_analysis_id is None:
+        return "The analysis has no outputs."
     configuration = _configuration(analysis)
     spec = AnalysisSpec.of(configuration["config"])
     columns = []
@@ -151,6 +163,13 @@ def _plan(session: Session, analysis_id: str) -> Plan | str:
         configuration, spec, columns, [output.name for output in analysis.outputs], pending, bounds, todo=[], gone=[]
     )
     if bounds is None:
+        return plan
+    if analysis.rows_analysis_id is not None:
+        frame = analysis_rows.frame_of(session, [(each.input, each.series_pk) for each in columns], spec, bounds)
+        if isinstance(frame, str):
+            return frame
+        plan.rows = frame
+    if not analysis.outputs:
         return plan
     reach = [(bounds.start, bounds.stop)]
     fresh = subtract_intervals(reach, computed)
@@ -192,7 +211,6 @@ def _blocks(interval: Interval, spec: AnalysisSpec) -> list[Interval]:
 
 def _compute(context: jobs.JobContext, plan: Plan, report: dict[str, Any]) -> Iterator[Block]:
     """Yield a block for each interval."""
-    script: str = plan.configuration["config"]["script"]
     inputs = [column.input for column in plan.columns]
     report |= {"rows_in": 0, "rows_out": 0, "rows_outside": 0}
     for done, (interval, data) in enumerate(zip(plan.todo, plan.data, strict=True)):
@@ -202,7 +220,7 @@ def _compute(context: jobs.JobContext, plan: Plan, report: dict[str, Any]) -> It
         frame = build_frame(inputs, data, plan.spec, plan.bounds, *interval)
         given = pd.DataFrame(frame.columns, pd.DatetimeIndex(frame.naive.astype("datetime64[us]")))
         outcome = context.services["scripts"].analyze(
-            script, given, script_limits(context.settings), cancelled=context.cancelled
+            plan.script, given, script_limits(context.settings), cancelled=context.cancelled
         )
         if outcome.output:
             context.log(outcome.output)
@@ -306,9 +324,11 @@ def _create_series(session: Session, analysis: Analysis, output: AnalysisOutput)
 
 
 def _record_inputs(context: jobs.JobContext, session: Session, plan: Plan) -> None:
-    for start, stop in merge_intervals(plan.todo):
+    if plan.bounds is None:
+        return
+    whole = [(plan.bounds.rows_start, plan.bounds.rows_stop)] if plan.rows is not None else []
+    for start, stop in merge_intervals([*plan.todo, *whole]):
         for column in plan.columns:
-            assert plan.bounds is not None
             low, high = read_range(column.input, plan.bounds, plan.spec, start, stop)
             lineage.read(session, context.job.id, "series", column.series_id, low, high, column=column.input.column)
 
@@ -328,6 +348,7 @@ def _configuration(analysis: Analysis) -> dict[str, Any]:
         return {column.key: getattr(record, column.key) for column in record.__table__.columns}
 
     return {
+        "rows_analysis_id": analysis.rows_analysis_id,
         "config": values(analysis.config),
         "inputs": [values(each) for each in analysis.inputs],
         "outputs": [values(each) for each in analysis.outputs],

@@ -158,6 +158,8 @@ class Analysis(Generator, Base):
     #: The interval that its runs have covered, in microseconds, UTC, half-open; null before the first.
     computed_start: Mapped[int | None] = mapped_column(BigInteger)
     computed_stop: Mapped[int | None] = mapped_column(BigInteger)
+    #: The rows' analysis under which the rows of its script are kept, if it makes any.
+    rows_analysis_id: Mapped[int | None] = mapped_column(Integer)
     config: Mapped["AnalysisConfig | None"] = relationship(back_populates="analysis", passive_deletes=True)
     inputs: Mapped[list["AnalysisInput"]] = relationship(order_by="AnalysisInput.pk", passive_deletes=True)
     outputs: Mapped[list["AnalysisOutput"]] = relationship(order_by="AnalysisOutput.pk", passive_deletes=True)

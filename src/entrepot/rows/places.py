@@ -115,6 +115,17 @@ def get(session: Session, principal: Principal, place: Place, id_: int) -> Store
     return dict(found._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
 
 
+def around(session: Session, principal: Principal, analysis_id: int) -> tuple[int, dict[str, int]]:
+    """Return the site that an analysis is about, and the ids of its locations by title."""
+    own = (RowAnalysis.id == analysis_id, RowAnalysis.organization_id == principal.organization_id)
+    definition = ModelDefinition.id == RowAnalysis.model_definition_id
+    site_id = session.scalar(select(ModelDefinition.site_id).join(RowAnalysis, definition).where(*own))
+    if site_id is None:
+        raise NotFound(f"There is no analysis {analysis_id}.")
+    titles = session.execute(select(Location.title, Location.id).where(Location.site_id == site_id))
+    return site_id, dict(titles.all())
+
+
 def patch(session: Session, principal: Principal, place: Place, id_: int, payload: Any) -> Stored:
     """Change fields of one; its id and slug stay."""
     principal.require("write")

@@ -1,20 +1,15 @@
-"""Rows: locks at ``/rows`` and ``/row-analyses``, and plots of rows as pages; all else is at the OWI door."""
+"""Rows: their locks, plots of them as pages, and which analyses compute them; all else is at the OWI door."""
 
-import pandas as pd
-from sqlalchemy import select
 from starlette.responses import Response
 
-from entrepot.client.owi.exceptions import InvalidParameterError
-from entrepot.client.owi.plots import Plot, plot_rows
 from entrepot.errors import InvalidInput
-from entrepot.rows import Location, Row, analyses, results
-from entrepot.rows.filters import ROWS, compile_filter, find
+from entrepot.pipeline import analysis_rows
+from entrepot.pipeline.configuration import get
+from entrepot.pipeline.models import Analysis
+from entrepot.rows import analyses, results
 from entrepot.rows.lookups import parse
-from entrepot.rows.vectors import unpack
+from entrepot.server.api import rows_plot
 from entrepot.server.endpoint import Call, Endpoint
-
-_OWN = ("kind", "format", "unit", "x_unit", "title")
-_MOST_ROWS = 1000
 
 
 def lock_rows(call: Call) -> dict[str, int]:
@@ -28,42 +23,27 @@ def lock_analysis(call: Call) -> dict[str, object]:
     return {"id": stored["id"], "locked": stored["locked"]}
 
 
+def where_kept(call: Call) -> dict[str, int | None]:
+    """Return the rows' analysis under which an analysis of the pipeline keeps the rows that it computes, or null."""
+    return {"analysis": get(call.session, call.principal, Analysis, call.path["id"]).rows_analysis_id}
+
+
+def keep(call: Call) -> dict[str, int | None]:
+    """Have an analysis' rows kept under the rows' ``analysis``; with null, have it compute none."""
+    wanted = call.fields.get("analysis", ...)
+    if wanted is not None and (not isinstance(wanted, int) or isinstance(wanted, bool)):
+        raise InvalidInput.field("analysis", "This must be the id of a rows' analysis, or null.")
+    kept = None if wanted is None else parse("integer", str(wanted))
+    return {"analysis": analysis_rows.keep_under(call.session, call.principal, call.path["id"], kept).rows_analysis_id}
+
+
 def plot(call: Call) -> Response:
     """Return a plot of the rows that filters (as at the OWI door) let pass, as ``format`` html or png."""
-    call.principal.require("read")
-    asked = [(name, text) for name, text in call.query.multi_items() if name not in _OWN]
-    filter_ = compile_filter(call.session, ROWS, call.principal.organization_id, asked)
-    names = list(Row.__table__.columns.keys())
-    found: list[dict[str, object]] = []
-    for chunk in find(call.session, list(Row.__table__.columns), filter_, [Row.short_description, Row.id]):
-        found += [_readable(dict(zip(names, values, strict=True))) for values in chunk]
-        if len(found) > _MOST_ROWS:
-            raise InvalidInput(f"These are more than {_MOST_ROWS} rows: filter them.")
-    locations = select(Location.id, Location.title, Location.northing, Location.easting)
-    places = call.session.execute(locations.where(Location.organization_id == call.principal.organization_id)).all()
-    options = {name: call.query[name] for name in ("kind", "unit", "x_unit", "title") if name in call.query}
-    try:
-        figure: Plot = plot_rows(
-            pd.DataFrame(found),
-            locations=pd.DataFrame(places, columns=["id", "title", "northing", "easting"]),
-            **options,  # type: ignore[arg-type]
-        )
-    except InvalidParameterError as error:
-        raise InvalidInput(error.message) from None
-    match call.query.get("format", "html"):
-        case "html":
-            return Response(figure.html(), media_type="text/html")
-        case "png":
-            return Response(figure.png(), media_type="image/png")
-        case other:
-            raise InvalidInput.field("format", f"{other!r} is neither html nor png.")
-
-
-def _readable(stored: dict[str, object]) -> dict[str, object]:
-    vectors = {name: unpack(value).tolist() for name, value in stored.items() if isinstance(value, bytes)}
-    additional = stored["additional_data"]
-    decoded = None if additional is None else ROWS.fields["additional_data"].decode(additional)  # type: ignore[misc]
-    return stored | vectors | {"additional_data": decoded, "location": stored["location_id"]}
+    asked = [(name, text) for name, text in call.query.multi_items() if name not in (*rows_plot.OPTIONS, "format")]
+    options = {name: call.query[name] for name in rows_plot.OPTIONS if name in call.query}
+    return rows_plot.written(
+        rows_plot.figure(call.session, call.principal, asked, options), call.query.get("format", "html")
+    )
 
 
 def _ids(call: Call) -> list[int]:
@@ -83,5 +63,7 @@ def _wanted(call: Call) -> bool:
 ENDPOINTS = (
     Endpoint("POST", "/api/v1/rows/lock", lock_rows, "rows", "write"),
     Endpoint("POST", "/api/v1/row-analyses/{id:int}/lock", lock_analysis, "rows", "write"),
+    Endpoint("GET", "/api/v1/analyses/{id}/rows", where_kept, "series", "read"),
+    Endpoint("PUT", "/api/v1/analyses/{id}/rows", keep, "series", "write"),
     Endpoint("GET", "/api/v1/rows/plot", plot, "rows", "read"),
 )
