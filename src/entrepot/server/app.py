@@ -16,7 +16,7 @@ from starlette.routing import Mount
 
 import entrepot
 from entrepot.errors import EntrepotError, InvalidInput, NotFound
-from entrepot.server import api, state
+from entrepot.server import api, console, state
 from entrepot.server.auth import Authenticator
 from entrepot.server.endpoint import Json, native_error
 from entrepot.server.observe import Observer
@@ -63,6 +63,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_api_route("/health", _health, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     api.include(app)
+    app.router.routes.extend(console.routes())
     for prefix, module in DOORS.items():
         app.router.routes.append(Mount(prefix, routes=importlib.import_module(module).routes()))
     return app

@@ -141,6 +141,10 @@ class Endpoint:
             route.entrepot = self  # type: ignore[attr-defined]
         return routes
 
+    def authenticate(self, request: Request, session: Session | None = None) -> Principal:
+        """Return who sends the request and may ask this endpoint."""
+        return authenticate(request, self.area, self.right, self.access, session)
+
     def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
@@ -157,10 +161,10 @@ class Endpoint:
         try:
             principal, content = NOBODY if self.access == "open" else None, None
             if write:
-                principal = principal or authenticate(request, self.area, self.right, self.access)
+                principal = principal or self.authenticate(request)
                 content = self.parse(request, body) if self.parse is not None else None
             with services.database.write() if write else services.database.read() as session:
-                principal = principal or authenticate(request, self.area, self.right, self.access, session)
+                principal = principal or self.authenticate(request, session)
                 call = Call(request, services, principal, session, body, content)
                 result = self.handler(call)
                 answer = result if isinstance(result, Response) else Json(result, self.status)
@@ -190,6 +194,11 @@ def authenticate(
         services: Services = request.app.state.services
         with services.database.read() as own:
             principal = authenticator.authenticate(own, request.headers)
+    return admit(principal, area, right, access)
+
+
+def admit(principal: Principal, area: str, right: Right, access: Access) -> Principal:
+    """Return the principal of a caller who may ask; raise Forbidden for others."""
     principal.require_scope(area, right)
     if access == "member" and not any(principal.can(right, organization_id) for organization_id in principal.roles):
         # The verbs check rights on the very object; this keeps out those who could have them on none.

@@ -1,0 +1,13 @@
+"""The console: pages for people, rendered here, with a style sheet and no script.
+
+A page is a module with ``PAGES``; what the bar at the top names is in :mod:`~entrepot.server.console.page`.
+"""
+
+from starlette.routing import BaseRoute
+
+from entrepot.server.console import errors, login, rows
+
+
+def routes() -> list[BaseRoute]:
+    """Return the routes of all pages."""
+    return [route for module in (login, rows) for page in module.PAGES for route in page.routes(errors.render)]

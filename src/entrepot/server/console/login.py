@@ -1,0 +1,72 @@
+"""Logging in and out, and what the pages look like."""
+
+from importlib.resources import files
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from entrepot.errors import Unauthenticated
+from entrepot.identity import User
+from entrepot.server.auth import Authenticator
+from entrepot.server.console import sessions
+from entrepot.server.console.page import Page, form, page
+from entrepot.server.endpoint import Call
+
+FIRST = "/console/rows"
+_STYLE = (files("entrepot.server.console") / "static" / "console.css").read_bytes()
+
+
+def _home(_: Call) -> Response:
+    return RedirectResponse(FIRST, 303)
+
+
+def _ask(call: Call) -> Response:
+    return page("login.html", message="", next=_wanted(call.query.get("next", "")))
+
+
+def _log_in(call: Call) -> Response:
+    authenticator: Authenticator = call.request.app.state.authenticator
+    fields = form(call.request, call.body)
+    login, wanted = fields.get("login", ""), _wanted(fields.get("next") or _came_from(call.request))
+    try:
+        authenticator.by_password(call.session, login, fields.get("password", ""))
+    except Unauthenticated as error:
+        return page("login.html", error.status, message=error.message, next=wanted)
+    response = RedirectResponse(wanted, 303)
+    user = call.session.scalars(select(User).where(User.login == login)).one()
+    sessions.begin(response, call.request, call.services.vault, user)
+    return response
+
+
+def _log_out(call: Call) -> Response:
+    response = RedirectResponse("/console/login", 303)
+    sessions.end(response, call.request)
+    return response
+
+
+def _style(_: Call) -> Response:
+    return Response(_STYLE, media_type="text/css", headers={"cache-control": "max-age=300"})
+
+
+def _came_from(request: Request) -> str:
+    """Return the page of this server on which the form was: where one has to log in, it takes that page's place."""
+    address = urlsplit(request.headers.get("referer", ""))
+    if address.netloc != request.headers.get("host") or address.path == "/console/login":
+        return ""
+    return f"{address.path}?{address.query}" if address.query else address.path
+
+
+def _wanted(path: str) -> str:
+    """Return the page to go on to: one of the console's."""
+    return path if path.startswith("/console/") and "\\" not in path else FIRST
+
+
+PAGES = (
+    Page("GET", "/console", _home, "identity", "read", access="own"),
+    Page("GET", "/console/login", _ask, "identity", "read", access="open"),
+    Page("POST", "/console/login", _log_in, "identity", "read", access="open", write=False),
+    Page("POST", "/console/logout", _log_out, "identity", "read", access="own", parse=form),
+    Page("GET", "/console/static/console.css", _style, "identity", "read", access="open"),
+)

@@ -1,0 +1,85 @@
+"""One way to write a page: an endpoint that people reach by their session, and its template."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+import entrepot
+from entrepot.errors import InvalidInput
+from entrepot.identity import Organization, Principal
+from entrepot.server.console import sessions
+from entrepot.server.endpoint import Call, Endpoint, admit
+from entrepot.server.services import Services
+
+#: The bar at the top: what is written, and where it leads.
+NAVIGATION = (("Rows", "/console/rows"),)
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "cache-control": "no-store",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+}
+_TEMPLATES = Environment(
+    loader=PackageLoader("entrepot.server.console"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True)
+class Page(Endpoint):
+    """A page: who asks is known by the session's cookie, or by credentials in headers as elsewhere."""
+
+    def authenticate(self, request: Request, session: Session | None = None) -> Principal:
+        """Return who sends the request and may ask this page."""
+        cookie = request.cookies.get(sessions.COOKIE)
+        if cookie is None:
+            return super().authenticate(request, session)
+        services: Services = request.app.state.services
+        if session is None:
+            with services.database.read() as own:
+                principal = sessions.find_principal(own, services.vault, cookie)
+        else:
+            principal = sessions.find_principal(session, services.vault, cookie)
+        return admit(principal, self.area, self.right, self.access)
+
+
+def form(request: Request, body: bytes) -> dict[str, str]:
+    """Return the fields of a form that this session's own page sent; for `Page.parse`."""
+    try:
+        fields = {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
+    except ValueError:
+        raise InvalidInput("This is not a form.") from None
+    sessions.require_own_form(request, fields.pop("form_token", ""))
+    return fields
+
+
+def render(call: Call, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """Return a page made of a template, with the bar and who is logged in."""
+    organization = call.session.get(Organization, call.principal.organization_id)
+    return page(
+        template,
+        status,
+        path=call.request.url.path,
+        login=call.principal.login,
+        organization=organization.name if organization else "",
+        form_token=sessions.form_token(call.request),
+        **context,
+    )
+
+
+def page(template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """Return a page made of a template."""
+    common = {"path": "", "login": "", "organization": "", "form_token": "", "navigation": NAVIGATION}
+    text = _TEMPLATES.get_template(template).render(common | {"version": entrepot.__version__} | context)
+    return HTMLResponse(text, status, headers=_HEADERS)
