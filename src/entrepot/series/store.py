@@ -1,4 +1,4 @@
-"""Writing and reading points: the verbs of the series store, on a unit of work of the caller.
+"""Writing points: the verbs of the series store, on a unit of work of the caller; those that read are here by name.
 
 Writers of one series take turns: each holds the series' row until its transaction ends. A unit of work that writes
 several series in several calls takes them all first, with :func:`lock`, so that two of them cannot wait for each other.
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import time_ns
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
 
+from entrepot import jobs
+from entrepot.db import now
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.series import chunks
 from entrepot.series.catalog import create_series, get_series, list_series
@@ -24,6 +26,7 @@ from entrepot.series.chunks import Head, series_table
 from entrepot.series.integrity import check
 from entrepot.series.models import Series
 from entrepot.series.points import EARLIEST, EMPTY, LATEST, Points, Tags, Times, compare, concatenate, merge, tidy
+from entrepot.series.reading import clip, read, read_many
 
 __all__ = [
     "Points",
@@ -36,8 +39,8 @@ __all__ = [
     "delete_series",
     "fold",
     "fold_due",
+    "fold_later",
     "get_series",
-    "has_tails",
     "list_series",
     "lock",
     "read",
@@ -48,9 +51,9 @@ __all__ = [
 FOLD_AT = 64  # rows of a tail
 LONG = 256  # points of a write that go straight to the chunks; fewer cost less as rows of the tail
 TAIL_LIMIT = 1024  # rows of the tail from which writers fold themselves, should nobody else do it
+FOLD = "series.fold"  # kind of the job that folds
 IDLE = timedelta(minutes=1)  # without a write, after which fewer rows are folded too
 
-Inclusive = Literal["left", "right", "both", "neither"]
 Input = tuple[npt.ArrayLike, npt.ArrayLike] | tuple[npt.ArrayLike, npt.ArrayLike, Sequence[str | None] | Tags | None]
 _NONE: Times = np.empty(0, np.int64)
 
@@ -114,13 +117,14 @@ def append_many(session: Session, batch: Mapping[int, Input], *, report: bool = 
     """Write points to several series (key to times, values and perhaps tags); see :func:`append`."""
     points = {pk: tidy(*parts) for pk, parts in sorted(batch.items())}
     heads = _heads(session, points)
-    written, tail = {}, []
+    written, tail, began = {}, [], False
     for pk, new in points.items():
         head = heads[pk]
         late = bool(len(new)) and head.last is not None and int(new.times[0]) <= head.last
         if late or len(new) + head.tail >= TAIL_LIMIT or len(new) >= LONG:
             written[pk] = _change(session, head, new)
         elif len(new):
+            began = began or not head.tail
             tail += _rows(head, new)
             head.tail += len(new)
             _extend(head, new, added=len(new))
@@ -129,6 +133,8 @@ def append_many(session: Session, batch: Mapping[int, Input], *, report: bool = 
             written[pk] = Written()
     if tail:
         chunks.save_tail(session, tail, fresh=True)
+    if began:
+        _request_fold(session)
     _save_heads(session, [heads[pk] for pk, result in written.items() if result.added or result.replaced])
     if not report:
         return {pk: Written(w.added, w.replaced, w.unchanged, w.deleted) for pk, w in written.items()}
@@ -156,7 +162,7 @@ def replace_range(
         When there is no such series.
     """
     new = tidy(times, values, tags)
-    low, high = _clip(start, EARLIEST), _clip(stop, LATEST + 1)
+    low, high = clip(start, EARLIEST), clip(stop, LATEST + 1)
     if len(new) and (new.times[0] < low or new.times[-1] >= high):
         raise InvalidInput.field("times", "a time is outside the range that is to be replaced")
     head = _heads(session, [pk])[pk]
@@ -194,56 +200,6 @@ def lock(session: Session, pks: Iterable[int]) -> None:
     _heads(session, pks)
 
 
-def read(
-    session: Session,
-    pk: int,
-    start: int | None = None,
-    stop: int | None = None,
-    *,
-    limit: int | None = None,
-    newest: bool = False,
-    inclusive: Inclusive = "left",
-) -> Points:
-    """Return the points of a series between two times; none when there is no such series.
-
-    Parameters
-    ----------
-    session
-        Any session; chunks and tail are read in one statement, so it needs no snapshot for one series to be whole.
-    pk
-        Key of the series.
-    start, stop
-        Microseconds since 1970; None is no bound.
-    limit
-        Most points: the oldest of the range, or with `newest` the newest. Always sorted by time.
-    inclusive
-        Which of the bounds belong to the range.
-    """
-    low, high = _bounds(start, stop, inclusive)
-    if limit is None:
-        return chunks.load(session, [pk], low, high)[pk]
-    if limit <= 0:
-        return EMPTY
-    low, high = chunks.narrow(session, pk, low, high, limit, newest=newest)
-    points = chunks.load(session, [pk], low, high)[pk]
-    return points[-limit:] if newest else points[:limit]
-
-
-def read_many(
-    session: Session,
-    pks: Sequence[int],
-    start: int | None = None,
-    stop: int | None = None,
-    limit: int | None = None,
-    *,
-    inclusive: Inclusive = "left",
-) -> dict[int, Points]:
-    """Return the points of several series, at most `limit` of each, the oldest; see :func:`read`."""
-    if limit is None:
-        return chunks.load(session, pks, *_bounds(start, stop, inclusive))
-    return {pk: read(session, pk, start, stop, limit=limit, inclusive=inclusive) for pk in pks}
-
-
 def fold(session: Session, pk: int) -> None:
     """Move a series' tail into its chunks."""
     heads = _heads(session, [pk])
@@ -268,9 +224,10 @@ def fold_due(session: Session, limit: int = 50, *, idle: timedelta = IDLE) -> in
     return len(heads)
 
 
-def has_tails(session: Session) -> bool:
-    """Tell whether any series has a tail, due or not."""
-    return session.scalar(_WITH_TAIL) is not None
+def fold_later(session: Session) -> None:
+    """Have the tails that are not due yet, if there are any, folded when they are."""
+    if session.scalar(_WITH_TAIL) is not None:
+        _request_fold(session)
 
 
 def _heads(session: Session, pks: Iterable[int]) -> dict[int, Head]:
@@ -330,6 +287,8 @@ def _change(session: Session, head: Head, new: Points, within: tuple[int, int] |
     if not gone.size and len(changes) < LONG and len(changes) + head.tail < TAIL_LIMIT:
         held = chunks.tail_times(session, head, int(changes.times[0]), int(changes.times[-1]) + 1)
         chunks.save_tail(session, _rows(head, changes), fresh=False)
+        if not head.tail:
+            _request_fold(session)
         head.tail += len(changes) - int(np.isin(changes.times, held).sum())
     else:
         _save_chunks(session, head, whole, written.changed)
@@ -369,6 +328,11 @@ def _fold(session: Session, head: Head) -> None:
         _save_chunks(session, head, points, touched)
 
 
+def _request_fold(session: Session) -> None:
+    """Have tails folded soon, because one begins; the job asks again for as long as there are any."""
+    jobs.enqueue(session, FOLD, {}, key=FOLD, coalesce=FOLD, run_at=now() + IDLE + timedelta(seconds=5))
+
+
 def _save_chunks(session: Session, head: Head, points: Points, touched: Times) -> None:
     if not head.width:
         head.width = chunks.width_for(points.times)
@@ -406,17 +370,6 @@ def _find_ends(session: Session, head: Head, gone: Times) -> None:
     if head.last in gone[[0, -1]]:
         newest = read(session, head.pk, limit=1, newest=True)
         head.last, head.last_value = int(newest.times[0]), float(newest.values[0])
-
-
-def _bounds(start: int | None, stop: int | None, inclusive: Inclusive) -> tuple[int | None, int | None]:
-    """Return the bounds of the half-open range of microseconds."""
-    low = None if start is None else _clip(start + (inclusive in {"right", "neither"}), EARLIEST)
-    high = None if stop is None else _clip(stop + (inclusive in {"right", "both"}), LATEST + 1)
-    return low, high
-
-
-def _clip(time: int | None, default: int) -> int:
-    return default if time is None else min(max(time, EARLIEST), LATEST + 1)
 
 
 _HEADS = select(*(series_table.c[name] for name in Head.__slots__)).order_by(series_table.c.pk)

@@ -8,14 +8,15 @@ from entrepot import jobs
 from entrepot.db import Database, now
 from entrepot.jobs.models import Job
 from entrepot.jobs.testing import run_pending
-from entrepot.series import folding, store
+from entrepot.series import store
 from entrepot.series.models import Series
 from entrepot.settings import Settings
 
-KIND = "series.fold"
+KIND = store.FOLD
 
 
 def run_now(database: Database, folder: Path) -> list[int]:
+    jobs.load(["entrepot.series.folding"])
     with database.write() as session:
         jobs.enqueue(session, KIND, {}, run_at=now())
     return [job.result["folded"] for job in run_pending(database, Settings(data_dir=folder))]
@@ -32,10 +33,11 @@ def test_the_job_asks_again_while_tails_are_written_to(database: Database, tmp_p
             session, organization_id="o", project_id="p", generator_kind="direct", generator_id=None, name="s"
         )
         store.append(session, series.pk, [1, 2, 3], [1.0, 2.0, 3.0])
-    assert run_now(database, tmp_path) == [0]  # three rows, just written
     assert waiting(database) == 1
     with database.write() as session:
-        folding.request(session)
+        store.append(session, series.pk, [4], [4.0])  # to a tail that is there
+    assert waiting(database) == 1
+    assert run_now(database, tmp_path) == [0]  # four rows, just written
     assert waiting(database) == 1
     with database.write() as session:
         session.execute(update(Series).values(written=Series.written - 3_600_000_000))
@@ -44,4 +46,4 @@ def test_the_job_asks_again_while_tails_are_written_to(database: Database, tmp_p
     assert waiting(database) == 0
     with database.read() as session:
         assert session.get_one(Series, series.pk).tail == 0
-        assert store.read(session, series.pk).values.tolist() == [1.0, 2.0, 3.0]
+        assert store.read(session, series.pk).values.tolist() == [1.0, 2.0, 3.0, 4.0]

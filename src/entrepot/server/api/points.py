@@ -12,7 +12,7 @@ from sqlalchemy import Table, bindparam, select
 from starlette.responses import Response, StreamingResponse
 
 from entrepot.errors import Conflict, InvalidInput, Locked, NotFound
-from entrepot.series import folding, store
+from entrepot.series import store
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
@@ -31,7 +31,7 @@ _ONE = select(_series.id, _series.pk, _series.name, _series.organization_id).whe
 _TO_WRITE = (
     select(
         *(_series.id, _series.pk, _series.name, _series.organization_id),
-        *(_series.generator_id, _series.generator_kind, _series.locked, _series.tail),
+        *(_series.generator_id, _series.generator_kind, _series.locked),
     )
     .where(_series.id.in_(bindparam("ids", expanding=True)))
     .order_by(_series.pk)
@@ -62,8 +62,6 @@ def write_points(call: Call) -> dict[str, int]:
             raise Locked(f"Series {row.name} is locked.")
         keys[row.pk] = points
     written = store.append_many(call.session, keys, report=False)
-    if any(not rows[series_id].tail and len(times) < store.LONG for series_id, (times, _) in batch.items()):
-        folding.request(call.session)
     return {name: sum(getattr(w, name) for w in written.values()) for name in ("added", "replaced", "unchanged")}
 
 
