@@ -1,10 +1,14 @@
 """The engine and its units of work, the same on SQLite and PostgreSQL."""
 
 import hashlib
+import math
+import select as select_module
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
@@ -12,6 +16,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 BUSY_TIMEOUT_SECONDS = 60
+#: A connection that was silent for so long is asked whether it lives before it is used.
+PING_SECONDS = 10.0
 _READ_OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {"entrepot_read": True},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -51,9 +57,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open one snapshot to read from; nothing may be written in it."""
+        # It ends with a commit: at a rollback, the driver would forget the statements that it has prepared.
         with (
             self.engine.connect().execution_options(**_READ_OPTIONS[self.dialect]) as connection,
-            Session(connection, autoflush=False, expire_on_commit=False) as session,
+            connection.begin(),
+            Session(
+                connection, autoflush=False, expire_on_commit=False, join_transaction_mode="rollback_only"
+            ) as session,
         ):
             yield session
 
@@ -75,9 +85,11 @@ def advisory_lock(session: Session, *key: str | int) -> None:
 def _engine(url: str, synchronous: str, pool_size: int) -> Engine:
     options: dict[str, Any] = {"json_serializer": _json_text, "json_deserializer": orjson.loads}
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(
+        engine = create_engine(
             url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, pool_recycle=1800, **options
         )
+        _ping_seldom(engine)
+        return engine
     try:
         # Python's own SQLite may lack JSONB and later repairs; where the wheel exists it is newer.
         import pysqlite3.dbapi2 as sqlite_module
@@ -108,3 +120,27 @@ def _engine(url: str, synchronous: str, pool_size: int) -> Engine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _ping_seldom(engine: Engine) -> None:
+    """Have pooled connections asked whether they live only when there is a reason: each time is a round trip.
+
+    A server that ends a connection says so on its socket; only one that vanished, or a firewall between, does not.
+    """
+    ping: Any = engine.dialect.do_ping
+    asked: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def do_ping(connection: Any) -> bool:
+        instant = time.monotonic()
+        if instant - asked.get(connection, -math.inf) > PING_SECONDS or _has_news(connection.pgconn.socket):
+            ping(connection)
+            asked[connection] = instant
+        return True
+
+    engine.dialect.do_ping = do_ping  # type: ignore[assignment, method-assign]
+
+
+def _has_news(descriptor: int) -> bool:
+    poll = select_module.poll()
+    poll.register(descriptor, select_module.POLLIN)
+    return bool(poll.poll(0))
