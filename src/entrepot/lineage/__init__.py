@@ -1,7 +1,8 @@
 """Which run made which result out of which."""
 
+from entrepot.lineage.ended import record_ended
 from entrepot.lineage.models import Link, Run
-from entrepot.lineage.record import begin_run, end_run, explain, forget, last_made, made, made_many, read, record_ended
+from entrepot.lineage.record import begin_run, end_run, explain, forget, last_made, made, made_many, read
 
 __all__ = [
     "Link",

@@ -1,6 +1,6 @@
 """Recording runs, and answering where a result came from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import delete, exists, insert, or_, select
@@ -12,7 +12,6 @@ from entrepot.lineage.models import Link, Run
 _DEEPEST = 20
 #: Of a result that has no intervals, so many of the runs that made it; and runs told with what they read.
 _MOST_MAKERS, _MOST_TOLD = 20, 1000
-_AT_ONCE = 1000  # databases take so many values in a statement, and no more than some times that
 
 
 def begin_run(
@@ -42,15 +41,6 @@ def end_run(session: Session, run_id: str, status: str, report: dict[str, Any]) 
     run = session.get(Run, run_id)
     if run is not None:
         run.ended, run.status, run.report = now(), status, report
-
-
-def record_ended(session: Session, runs: Sequence[Run], links: Sequence[Link]) -> None:
-    """Record runs that ended elsewhere, many at once; one that is known by its id is replaced, with its links."""
-    for start in range(0, len(runs), _AT_ONCE):
-        session.execute(delete(Run).where(Run.id.in_([run.id for run in runs[start : start + _AT_ONCE]])))
-    session.add_all(runs)
-    session.flush()
-    session.add_all(links)
 
 
 def read(
@@ -102,12 +92,23 @@ def last_made(session: Session, generator_id: str, kind: str) -> dict[str, dict[
     return {link.result_id: link.detail for link in links}
 
 
-def forget(session: Session, kind: str, result_ids: Iterable[str]) -> None:
-    """Drop what is known of results that were deleted."""
-    session.execute(delete(Link).where(Link.kind == kind, Link.result_id.in_(list(result_ids))))
+def forget(session: Session, kind: str, result_ids: Iterable[str], organization_id: str | None = None) -> None:
+    """Drop what is known of results that were deleted; of ids that are not unique, an organization's alone."""
+    gone = delete(Link).where(Link.kind == kind, Link.result_id.in_(list(result_ids)))
+    if organization_id is not None:
+        gone = gone.where(Link.run_id.in_(select(Run.id).where(Run.organization_id == organization_id)))
+    session.execute(gone)
 
 
-def explain(session: Session, kind: str, result_id: str, at: int | None = None, depth: int = 5) -> list[dict[str, Any]]:
+def explain(
+    session: Session,
+    kind: str,
+    result_id: str,
+    at: int | None = None,
+    depth: int = 5,
+    *,
+    organization_ids: Collection[str] | None = None,
+) -> list[dict[str, Any]]:
     """Return the runs that made a result, newest first, each with what it read and where that came from.
 
     A run is told with what it read where it is first met, and by its id alone after that.
@@ -120,13 +121,21 @@ def explain(session: Session, kind: str, result_id: str, at: int | None = None, 
         For series: the instant of the point in question, in microseconds since the epoch.
     depth
         How many runs upstream to follow, 20 at most.
+    organization_ids
+        Only runs of these organizations, two of which may use one id (of works) for results of their own; None: of all.
     """
     span = None if at is None else (at, at + 1)
-    return _makers(session, kind, result_id, span, min(depth, _DEEPEST), set())
+    return _makers(session, kind, result_id, span, min(depth, _DEEPEST), set(), organization_ids)
 
 
 def _makers(
-    session: Session, kind: str, result_id: str, span: tuple[int, int] | None, depth: int, told: set[str]
+    session: Session,
+    kind: str,
+    result_id: str,
+    span: tuple[int, int] | None,
+    depth: int,
+    told: set[str],
+    organization_ids: Collection[str] | None,
 ) -> list[dict[str, Any]]:
     """Return the runs whose part of a result is still there: what a later run made takes the place of it."""
     query = (
@@ -135,6 +144,8 @@ def _makers(
         .where(Link.kind == kind, Link.result_id == result_id, Link.direction == "out")
         .order_by(Run.started.desc(), Link.pk.desc())
     )
+    if organization_ids is not None:
+        query = query.where(Run.organization_id.in_(organization_ids))
     if span is None:
         runs = dict.fromkeys(run for _, _, run in session.execute(query.limit(_MOST_MAKERS)))
     else:
@@ -175,7 +186,9 @@ def _explained(session: Session, run: Run, depth: int, told: set[str]) -> dict[s
                 "start": link.start,
                 "stop": link.stop,
                 **link.detail,
-                "made_by": _makers(session, link.kind, link.result_id, _span(link), depth - 1, told)
+                "made_by": _makers(
+                    session, link.kind, link.result_id, _span(link), depth - 1, told, [run.organization_id]
+                )
                 if depth > 0
                 else [],
             }
