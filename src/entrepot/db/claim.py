@@ -8,7 +8,7 @@ A claimant that was given up for dead and comes back thus changes nothing.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, update
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, Update, update
 from sqlalchemy.orm import Session
 
 
@@ -16,6 +16,20 @@ def claim(
     session: Session, table: Table, candidates: Select[Any], values: Mapping[str, Any], *, limit: int = 1
 ) -> Sequence[RowMapping]:
     """Take the best rows that nobody else is taking, atomically, and return them as they are afterwards.
+
+    Takes what :func:`claiming` does.
+
+    Returns
+    -------
+    sequence of mappings
+        The rows, all columns, in no particular order; fewer than `limit`, or none, when there are no more.
+    """
+    statement = claiming(table, candidates, values, limit=limit).returning(*table.columns)
+    return session.execute(statement, execution_options={"synchronize_session": False}).mappings().all()
+
+
+def claiming(table: Table, candidates: Select[Any], values: Mapping[str, Any], *, limit: int = 1) -> Update:
+    """Return the statement of a claim, for those who claim the same way again and again.
 
     Parameters
     ----------
@@ -30,11 +44,6 @@ def claim(
         What else changes in the claimed rows: values or expressions by column.
     limit
         Most rows to take.
-
-    Returns
-    -------
-    sequence of mappings
-        The rows, all columns, in no particular order; fewer than `limit`, or none, when there are no more.
     """
     (key,) = table.primary_key.columns
     # Materialized, or PostgreSQL may run a limited, locking subquery more than once and take too many. SQLite ignores
@@ -45,13 +54,7 @@ def claim(
         .cte("taken")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
-    statement = (
-        update(table)
-        .values({**values, "fence": table.c.fence + 1})
-        .where(key == taken.c[key.name])
-        .returning(*table.columns)
-    )
-    return session.execute(statement, execution_options={"synchronize_session": False}).mappings().all()
+    return update(table).values({**values, "fence": table.c.fence + 1}).where(key == taken.c[key.name])
 
 
 def hold(

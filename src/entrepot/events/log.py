@@ -21,6 +21,7 @@ DISPATCH = "events.dispatch"
 #: States in which a webhook is sent events.
 ACTIVE = ("new", "valid")
 _ORGANIZATIONS = "organizations with events"
+_LISTENED = "events that somebody listens to"
 _reactions: list[tuple[str, str, Callable[[str, Mapping[str, Any]], bool]]] = []
 
 
@@ -46,11 +47,8 @@ def emit(
         user_id=user_id,
     )
     session.add(event)
-    _wrote(session, organization_id)
-    for of, kind, concerns in _reactions:
-        if of == type_ and concerns(action, event.data):
-            payload = {"id": object_id, "action": action, "organization_id": organization_id}
-            jobs.enqueue(session, kind, payload, organization_id=organization_id, key=f"{kind}:{object_id}")
+    wrote(session, organization_id)
+    react_to(session, type_, action, object_id, organization_id, event.data)
     return event
 
 
@@ -73,7 +71,7 @@ def emit_many(
         "user_id": user_id,
     }
     if objects:
-        _wrote(session, organization_id)
+        wrote(session, organization_id)
         session.connection().execute(
             insert(Event), [common | {"object_id": id_, "data": d} for id_, d in objects.items()]
         )
@@ -93,6 +91,21 @@ def react(type_: str, kind: str, concerns: Callable[[str, Mapping[str, Any]], bo
         _reactions.append((type_, kind, concerns))
 
 
+def react_to(
+    session: Session, type_: str, action: str, object_id: str, organization_id: str, data: Mapping[str, Any]
+) -> None:
+    """Enqueue the jobs that an event calls for, for whoever writes events without :func:`emit`."""
+    for of, kind, concerns in _reactions:
+        if of == type_ and concerns(action, data):
+            payload = {"id": object_id, "action": action, "organization_id": organization_id}
+            jobs.enqueue(session, kind, payload, organization_id=organization_id, key=f"{kind}:{object_id}")
+
+
+def listened(session: Session, listening: bool) -> None:
+    """Have what was written sent after the commit, somebody having been found to listen."""
+    session.info[_LISTENED] = session.info.get(_LISTENED, False) or listening
+
+
 def publish(session: Session, limit: int = 1000) -> Sequence[Event]:
     """Give the next sequences to events that are committed, and return these in their order."""
     advisory_lock(session, DISPATCH)
@@ -110,13 +123,16 @@ def publish(session: Session, limit: int = 1000) -> Sequence[Event]:
     return sorted(published, key=lambda event: event.sequence or 0)
 
 
-def _wrote(session: Session, organization_id: str) -> None:
+def wrote(session: Session, organization_id: str) -> None:
+    """Have what was written sent after the commit, if somebody listens."""
     session.info.setdefault(_ORGANIZATIONS, set()).add(organization_id)
 
 
 @listeners.listens_for(Session, "before_commit")
 def _dispatch_later(session: Session) -> None:
-    if organization_ids := session.info.pop(_ORGANIZATIONS, None):
-        listening = exists().where(Webhook.organization_id.in_(organization_ids), Webhook.state.in_(ACTIVE))
-        if session.scalar(select(listening)):
-            jobs.enqueue(session, DISPATCH, coalesce=DISPATCH)
+    organization_ids, listening = session.info.pop(_ORGANIZATIONS, None), session.info.pop(_LISTENED, False)
+    if organization_ids and not listening:
+        query = exists().where(Webhook.organization_id.in_(organization_ids), Webhook.state.in_(ACTIVE))
+        listening = session.scalar(select(query))
+    if listening:
+        jobs.enqueue(session, DISPATCH, coalesce=DISPATCH)

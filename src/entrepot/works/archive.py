@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, not_, select, update
+from sqlalchemy import delete, func, literal, not_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from entrepot import events
 from entrepot.errors import Conflict, InvalidInput, Locked, NotFound
 from entrepot.identity import Principal
 from entrepot.lineage import forget
@@ -19,6 +18,7 @@ from entrepot.works.ids import new_id
 
 _AT_ONCE = 1000
 _table = ARCHIVE.table
+_journal = ARCHIVE.storage.journal
 
 
 def deposit(session: Session, principal: Principal, given: Sequence[Document]) -> list[str]:
@@ -43,12 +43,10 @@ def deposit(session: Session, principal: Principal, given: Sequence[Document]) -
             one["id"] = new_id()
     _refuse_taken(session, principal, new)
     try:
-        ARCHIVE.add(session, principal.organization_id, new)
+        ARCHIVE.storage.add(session, principal.organization_id, principal.user_id, new)
     except IntegrityError:
         raise Conflict("An id was archived at the same moment.") from None
     lineage.record(session, principal, new)
-    for one in new:
-        _emit(session, principal, "archived", one["pipeline"], one["id"], status=one["status"])
     return [one["id"] for one in new]
 
 
@@ -70,9 +68,8 @@ def update_documents(session: Session, principal: Principal, given: Sequence[Doc
         documents.check_id(document["id"])
         new.append(document)
     with session.begin_nested():
-        # In one order, lest two callers wait for each other.
-        for document in sorted(new, key=lambda one: (one["pipeline"], one["id"])):
-            _replace(session, principal, document)
+        for part in _rounds(new):
+            _replace(session, principal, part)
 
 
 def lock(session: Session, principal: Principal, pipeline: str, ids: Iterable[str]) -> int:
@@ -99,10 +96,11 @@ def delete_ids(session: Session, principal: Principal, pipeline: str, ids: Itera
     if locked := [row.id for row in held if row.locked]:
         raise Locked(f"{locked[0]} is locked in {pipeline}" + (f", and {len(locked) - 1} more" if locked[1:] else ""))
     for part in _parts([row.number for row in held]):
-        session.execute(delete(_table).where(_table.c.number.in_(part), not_(_table.c.locked)))
-    forget(session, "work", [row.id for row in held])
-    for row in held:
-        _emit(session, principal, "deleted", pipeline, row.id)
+        gone = delete(_table).where(_table.c.number.in_(part), not_(_table.c.locked))
+        kept = (_table.c.id, _table.c.organization_id, _table.c.pipeline, _table.c.status)
+        statement = _journal.entered(dialect_of(session), gone.returning(*kept, literal("deleted").label("action")))
+        _journal.enter(session, statement, {}, user_id=principal.user_id)
+    forget(session, "work", [row.id for row in held], principal.organization_id)
     return len(held)
 
 
@@ -139,11 +137,18 @@ def view(
 
 
 def view_texts(
-    session: Session, principal: Principal, query: Any, *, skip: int = 0, limit: int | None = None
+    session: Session,
+    principal: Principal,
+    query: Any,
+    *,
+    skip: int = 0,
+    limit: int | None = None,
+    sort: Sequence[tuple[str, int]] = (),
 ) -> list[str]:
-    """Return the JSON of works that match, whole and as it was archived, the newest id first."""
+    """Return the JSON of works that match, whole and as it was archived; in the order of :func:`view`."""
     principal.require("read")
-    return ARCHIVE.texts(session, principal.organization_id, query, skip=skip, limit=limit)
+    order = order_of(sort) if sort else None
+    return ARCHIVE.texts(session, principal.organization_id, query, skip=skip, limit=limit, order=order)
 
 
 def count(session: Session, principal: Principal, query: Any) -> int:
@@ -155,7 +160,7 @@ def count(session: Session, principal: Principal, query: Any) -> int:
 def explain(session: Session, principal: Principal, query: Any) -> dict[str, Any]:
     """Return what of a query the database decides, and by what."""
     principal.require("read")
-    return ARCHIVE.explain(session, query)
+    return ARCHIVE.explain(query, dialect_of(session))
 
 
 def status(session: Session, principal: Principal) -> dict[str, int]:
@@ -185,36 +190,49 @@ def _archived(given: Document) -> Document:
 
 
 def _refuse_taken(session: Session, principal: Principal, new: Sequence[Document]) -> None:
-    by_pipeline: dict[str, set[str]] = {}
+    wanted: set[tuple[str, str]] = set()
     for one in new:
-        ids = by_pipeline.setdefault(one["pipeline"], set())
-        if one["id"] in ids:
-            raise Conflict(f"id {one['id']} is given twice for {one['pipeline']}")
-        ids.add(one["id"])
-    for pipeline, wanted in by_pipeline.items():
-        for part in _parts(sorted(wanted)):
-            if taken := session.scalar(select(_table.c.id).where(_are(principal, pipeline, part)).limit(1)):
-                raise Conflict(f"id {taken} already exists in {pipeline}")
+        key = (one["pipeline"], one["id"])
+        if key in wanted:
+            raise Conflict(f"id {key[1]} is given twice for {key[0]}")
+        wanted.add(key)
+    for part in _parts(sorted({key[1] for key in wanted})):
+        query = select(_table.c.pipeline, _table.c.id)
+        query = query.where(_table.c.organization_id == principal.organization_id, _table.c.id.in_(part))
+        for row in session.connection().execute(query):
+            if tuple(row) in wanted:
+                raise Conflict(f"id {row.id} already exists in {row.pipeline}")
 
 
-def _replace(session: Session, principal: Principal, document: Document) -> None:
-    values = documents.columns_of(document, dialect_of(session))
+def _replace(session: Session, principal: Principal, new: dict[tuple[str, str], Document]) -> None:
+    done = ARCHIVE.storage.replace(session, principal.organization_id, principal.user_id, list(new.values()))
+    lineage.record(session, principal, list(done.values()))
+    for key, document in new.items():
+        if key not in done:
+            _require_same(session, principal, document)
+
+
+def _require_same(session: Session, principal: Principal, document: Document) -> None:
+    """Raise NotFound or Locked unless a document that could not be replaced is stored as it is."""
     one = _are(principal, document["pipeline"], [document["id"]])
-    accepted = update(_table).where(one).values(**values).returning(_table.c.number)
-    if document["results"].get("locked") is not False:
-        accepted = accepted.where(not_(_table.c.locked))
-    number = session.scalar(accepted)
-    if number is not None:
-        ARCHIVE.replace_sides(session, number, document)
-        lineage.record(session, principal, [document])
-        action = "locked" if values["locked"] else "updated"
-        _emit(session, principal, action, document["pipeline"], document["id"], status=document["status"])
-        return
-    text = session.scalar(select(ARCHIVE.text_column(session)).where(one))
+    text = session.scalar(select(ARCHIVE.text_column(dialect_of(session))).where(one))
     if text is None:
         raise NotFound(f"There is no work {document['id']} in {document['pipeline']}.")
     if not _same(documents.loads(text), document):
         raise Locked(f"{document['id']} is locked in {document['pipeline']}")
+
+
+def _rounds(new: Sequence[Document]) -> Iterable[dict[tuple[str, str], Document]]:
+    """Split documents, by their key, so that none stands twice in a part, in their order."""
+    part: dict[tuple[str, str], Document] = {}
+    for one in new:
+        key = (one["pipeline"], one["id"])
+        if key in part:
+            yield part
+            part = {}
+        part[key] = one
+    if part:
+        yield part
 
 
 def _set_locked(session: Session, principal: Principal, pipeline: str, ids: Iterable[str], *, locked: bool) -> int:
@@ -224,18 +242,16 @@ def _set_locked(session: Session, principal: Principal, pipeline: str, ids: Iter
     if missing := set(wanted) - {row.id for row in held}:
         raise NotFound(f"There is no work {min(missing)[:100]} in {pipeline}.")
     changed = [row for row in held if row.locked is not locked]
-    for row in changed:
-        document = documents.loads(row.text)
-        document["results"]["locked"] = locked
-        values = documents.columns_of(document, dialect_of(session))
-        session.execute(update(_table).where(_table.c.number == row.number).values(**values))
-        _emit(session, principal, "locked" if locked else "unlocked", pipeline, row.id)
-    return len(changed)
+    new = [documents.loads(row.text) for row in changed]
+    for one in new:
+        one["results"]["locked"] = locked
+    storage, action = ARCHIVE.storage, "locked" if locked else "unlocked"
+    return len(storage.replace(session, principal.organization_id, principal.user_id, new, action=action))
 
 
 def _hold(session: Session, principal: Principal, pipeline: str, ids: Sequence[str]) -> Sequence[Any]:
     """Return works, which nobody else can change until the transaction ends."""
-    query = select(_table.c.number, _table.c.id, _table.c.locked, ARCHIVE.text_column(session))
+    query = select(_table.c.number, _table.c.id, _table.c.locked, ARCHIVE.text_column(dialect_of(session)))
     return session.execute(query.where(_are(principal, pipeline, ids)).order_by(_table.c.id).with_for_update()).all()
 
 
@@ -254,18 +270,6 @@ def _sorted_text(value: Any) -> Any:
     if isinstance(value, dict):
         return sorted((name, _sorted_text(child)) for name, child in value.items())
     return [_sorted_text(child) for child in value] if isinstance(value, list) else documents.dumps(value)
-
-
-def _emit(session: Session, principal: Principal, action: str, pipeline: str, work_id: str, **data: Any) -> None:
-    events.emit(
-        session,
-        "archived work",
-        action,
-        work_id,
-        organization_id=principal.organization_id,
-        user_id=principal.user_id,
-        data={"pipeline": pipeline, **data},
-    )
 
 
 def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:

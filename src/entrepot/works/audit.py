@@ -3,12 +3,13 @@
 import time
 from typing import Any
 
-from sqlalchemy import Double, RowMapping, cast, func, or_, select, update
+from sqlalchemy import Double, String, cast, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from entrepot import events, jobs
+from entrepot import jobs
 from entrepot.works.collection import QUEUE, dialect_of
 from entrepot.works.moves import moved
+from entrepot.works.queue import forget_deposits
 
 EVERY_SECONDS = 30.0
 
@@ -28,7 +29,7 @@ def expire(session: Session, organization_id: str | None = None) -> int:
     instant = time.time()
     begun = func.coalesce(_table.c.start, _table.c.creation)
     lost = or_(instant - begun > _table.c.timeout, _table.c.lease_until < instant)
-    values = moved(dialect_of(session), "failure", start=_table.c.start, stop=instant)
+    values = moved(dialect_of(session), "failure", stop=instant, keep_start=True)
     return _move(session, organization_id, "expired", (_table.c.status == "running") & lost, values)
 
 
@@ -62,32 +63,22 @@ def run(context: jobs.JobContext) -> dict[str, int]:
     with context.unit() as session:
         expired = expire(session)
     with context.unit() as session:
+        forget_deposits(session)
         return {"expired": expired, "requeued": requeue(session)}
 
 
 def _move(session: Session, organization_id: str | None, action: str, condition: Any, values: dict[str, Any]) -> int:
     """Give works another state, some at a time, passing over those that somebody is changing."""
-    total = 0
+    total, journal = 0, QUEUE.storage.journal
     while True:
         chosen = select(_table.c.number).where(condition).limit(_AT_ONCE).with_for_update(skip_locked=True)
         if organization_id is not None:
             chosen = chosen.where(_table.c.organization_id == organization_id)
         taken = chosen.cte("taken").prefix_with("MATERIALIZED", dialect="postgresql")
-        statement = (
-            update(_table)
-            .where(_table.c.number == taken.c.number)
-            .values(values)
-            .returning(_table.c.id, _table.c.organization_id, _table.c.pipeline, _table.c.status)
-        )
-        rows = session.execute(statement).mappings().all()
-        _emit(session, action, rows)
+        kept = (_table.c.id, _table.c.organization_id, _table.c.pipeline, _table.c.status)
+        change = update(_table).where(_table.c.number == taken.c.number).values(values)
+        change = change.returning(*kept, literal(action, String()).label("action"))
+        rows = journal.enter(session, journal.entered(dialect_of(session), change), {})
         total += len(rows)
         if len(rows) < _AT_ONCE:
             return total
-
-
-def _emit(session: Session, action: str, rows: Any) -> None:
-    row: RowMapping
-    for row in rows:
-        data = {"pipeline": row["pipeline"], "status": row["status"]}
-        events.emit(session, "work", action, row["id"], organization_id=row["organization_id"], data=data)

@@ -3,29 +3,36 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     Double,
+    Result,
     Row,
     RowMapping,
     Select,
+    String,
     Table,
     Text,
+    and_,
     any_,
-    delete,
+    bindparam,
     func,
-    insert,
     literal,
     not_,
+    or_,
     select,
+    true,
 )
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
 
 from entrepot.errors import InvalidInput
+from entrepot.events.journal import Journal
 from entrepot.works import document as documents
 from entrepot.works.document import Document
 from entrepot.works.models import Archived, ArchivedEvent, ArchivedTag, Work, WorkEvent, WorkTag
@@ -39,13 +46,18 @@ from entrepot.works.query import (
     register_sqlite_functions,
 )
 from entrepot.works.query.sqlite import json_list
+from entrepot.works.storing import Storage, locked_or_updated, reported
 
 #: The most that one query may have tested document by document, for what SQL cannot say exactly.
 MAX_TESTED = 500_000
 MAX_SECONDS = 60.0
 
+#: The longest queries, as JSON, whose statements are kept.
+LONGEST_REMEMBERED = 4096
+
 _MANY = 100
 _CHUNK = 200
+_ALL = 2**62
 
 
 @dataclass(frozen=True)
@@ -68,60 +80,44 @@ class Collection:
 
     Parameters
     ----------
-    model, tags, events
-        Its tables.
+    storage
+        Its tables, and how they are written.
     order
         In which documents are returned when nothing else is asked for.
     live
         The columns that count in place of the document's own fields.
     """
 
-    def __init__(self, model: Any, tags: Any, events: Any, order: Order, live: tuple[str, ...] = ()) -> None:
-        self.table: Table = model.__table__
+    def __init__(self, storage: Storage, order: Order, live: tuple[str, ...] = ()) -> None:
+        self.storage = storage
+        self.table = storage.table
         self.order = order
         self.live = live
-        self._tags: Table = tags.__table__
-        self._events: Table = events.__table__
 
-    def add(self, session: Session, organization_id: str, new: Sequence[Document]) -> None:
-        """Store documents that were completed and checked."""
-        if not new:
-            return
-        dialect = dialect_of(session)
-        rows = [{"organization_id": organization_id, **documents.columns_of(one, dialect)} for one in new]
-        statement = insert(self.table).returning(self.table.c.number, sort_by_parameter_order=True)
-        numbers = session.execute(statement, rows).scalars().all()
-        self._add_sides(session, list(zip(numbers, new, strict=True)))
+    def plan_for(self, dialect: str, query: Any, table: FromClause, *, opaque: bool = True) -> Plan:
+        """Return the plan of a query, as decoded from JSON, on the table or an alias of it.
 
-    def replace_sides(self, session: Session, number: int, new: Document) -> None:
-        """Have a document found by its new tags and events, not by those that it had."""
-        for side in (self._tags, self._events):
-            session.execute(delete(side).where(side.c.number == number))
-        self._add_sides(session, [(number, new)])
-
-    def plan(self, session: Session, query: Any) -> Plan:
-        """Return the plan of a query, as decoded from JSON, which the session's connection is made ready for.
+        Parameters
+        ----------
+        opaque
+            Whether it is to find opaque documents too.
 
         Raises
         ------
         InvalidInput
-            When it is malformed, has an unknown operator or exceeds a bound.
+            When the query is malformed, has an unknown operator or exceeds a bound.
         """
-        make_ready(session)
-        return self.plan_for(dialect_of(session), query, self.table)
-
-    def plan_for(self, dialect: str, query: Any, table: FromClause) -> Plan:
-        """Return the plan of a query on the table or an alias of it; raises as :meth:`plan` does."""
+        tags, events = self.storage.tags, self.storage.events
         return compile_query(
             parse(query),
             dialect="sqlite" if dialect == "sqlite" else "postgresql",
             body=table.c.body,
             columns=_columns(table),
             multikey={
-                "tags": MultikeySpec(_has(self._tags, table, Text(), dialect), "string", exact=True, flat=True),
-                "event": MultikeySpec(_has(self._events, table, Double(), dialect), "number", exact=True, flat=True),
+                "tags": MultikeySpec(_has(tags, table, Text(), dialect), "string", exact=True, flat=True),
+                "event": MultikeySpec(_has(events, table, Double(), dialect), "number", exact=True, flat=True),
             },
-            opaque=table.c.opaque,
+            opaque=table.c.opaque if opaque else None,
         )
 
     def view(
@@ -141,22 +137,30 @@ class Collection:
         return [project(self.document_of(row)) for row in found]
 
     def texts(
-        self, session: Session, organization_id: str, query: Any, *, skip: int = 0, limit: int | None = None
+        self,
+        session: Session,
+        organization_id: str,
+        query: Any,
+        *,
+        skip: int = 0,
+        limit: int | None = None,
+        order: Order | None = None,
     ) -> list[str]:
         """Return the JSON of documents that match, whole and as stored, without decoding it."""
-        found = self.find(session, organization_id, query, skip=skip, limit=limit)
+        found = self.find(session, organization_id, query, skip=skip, limit=limit, order=order)
         return [documents.dumps(self.document_of(row)) if self.live else row.text for row in found]
 
     def count(self, session: Session, organization_id: str, query: Any) -> int:
         """Return how many documents match."""
-        plan = self.plan(session, query)
-        base = select(func.count()).select_from(self.table)
-        base = base.where(self.table.c.organization_id == organization_id, plan.where)
-        if plan.needs_residual is None:
-            return int(session.scalar(base) or 0)
-        certain = int(session.scalar(base.where(not_(plan.needs_residual))) or 0)
-        rows = self._rows(session, organization_id, plan, plan.needs_residual)
-        return certain + sum(1 for _ in self._tested(session, rows, plan, skip=0, limit=None))
+        search = self._search(session, query)
+        connection, owner = session.connection(), {"owner": organization_id}
+        if search.is_exact(session, organization_id):
+            return int(connection.scalar(search.statement("count"), owner) or 0)
+        certain, unsure = connection.execute(search.statement("count both"), owner).one()
+        if not unsure:
+            return int(certain)
+        rows = connection.execution_options(yield_per=_CHUNK).execute(search.statement("unsure"), owner)
+        return int(certain) + sum(1 for _ in self._tested(rows, search.full, skip=0, limit=None))
 
     def find(
         self,
@@ -168,16 +172,23 @@ class Collection:
         limit: int | None = None,
         order: Order | None = None,
     ) -> Iterator[Row[Any]]:
-        """Return the rows of documents that match: ``number``, ``text``, the ``live`` columns."""
-        plan = self.plan(session, query)
-        rows = self._rows(session, organization_id, plan, *condition).order_by(*(order or self.order).of(self.table))
-        if plan.residual is not None:
-            return self._tested(session, rows, plan, skip, limit)
-        return iter(session.execute(rows.offset(skip or None).limit(limit)))
+        """Return the rows of documents that match: ``number``, ``id``, ``pipeline``, ``text``, the ``live`` columns."""
+        search = self._search(session, query)
+        order, owner = order or self.order, {"owner": organization_id}
+        connection = session.connection()
+        if not condition and search.is_exact(session, organization_id):
+            paged = "page" if skip or limit is not None else "view"
+            page = {"skip": skip, "most": _ALL if limit is None else limit} if paged == "page" else {}
+            return iter(connection.execute(search.statement(paged, order), owner | page))
+        statement = search.statement("all", order)
+        rows = connection.execute(
+            statement.where(*condition) if condition else statement, owner, execution_options={"yield_per": _CHUNK}
+        )
+        return self._tested(rows, search.full, skip, limit)
 
-    def explain(self, session: Session, query: Any) -> dict[str, Any]:
+    def explain(self, query: Any, dialect: str) -> dict[str, Any]:
         """Return what of a query the database decides, and by what."""
-        return self.plan(session, query).explain()
+        return self.plan_for(dialect, query, self.table).explain()
 
     def document_of(self, row: Row[Any]) -> Document:
         """Return the document of a row that was found."""
@@ -191,32 +202,27 @@ class Collection:
             document[name] = columns[name]
         return document
 
-    def text_column(self, session: Session) -> ColumnElement[str]:
+    def text_column(self, dialect: str) -> ColumnElement[str]:
         """Return the expression of a document's text."""
         table = self.table
-        if dialect_of(session) == "postgresql":
+        if dialect == "postgresql":
             return table.c.document.label("text")
         return func.coalesce(table.c.document, table.c.body, type_=Text()).label("text")
 
-    def _rows(self, session: Session, organization_id: str, plan: Plan, *condition: ColumnElement[bool]) -> Select[Any]:
-        table = self.table
-        columns = [table.c.number, table.c.id, table.c.pipeline, self.text_column(session)]
-        columns += [table.c[name] for name in self.live]
-        if plan.needs_residual is not None:
-            columns.append(plan.needs_residual.label("untested"))
-        return select(*columns).where(table.c.organization_id == organization_id, plan.where, *condition)
+    def _search(self, session: Session, query: Any) -> "_Search":
+        make_ready(session)
+        text = documents.query_text(query)
+        found = _search_of if len(text) <= LONGEST_REMEMBERED else _search_of.__wrapped__
+        return found(self, dialect_of(session), text)
 
-    def _tested(
-        self, session: Session, rows: Select[Any], plan: Plan, skip: int, limit: int | None
-    ) -> Iterator[Row[Any]]:
+    def _tested(self, rows: Result[Any], plan: Plan, skip: int, limit: int | None) -> Iterator[Row[Any]]:
         """Pass on the rows whose documents match, testing those that SQL could not decide."""
-        assert plan.residual
         tested, began = 0, time.monotonic()
-        with session.execute(rows.execution_options(yield_per=_CHUNK)) as found:
-            for row in found:
+        with rows:
+            for row in rows:
                 if limit is not None and limit <= 0:
                     return
-                if row.untested:
+                if plan.residual is not None and row.untested:
                     tested += 1
                     if tested > MAX_TESTED or time.monotonic() - began > MAX_SECONDS:
                         reason = f"needs more than {tested - 1} documents tested one by one; narrow it"
@@ -230,12 +236,77 @@ class Collection:
                     limit -= 1
                 yield row
 
-    def _add_sides(self, session: Session, new: Sequence[tuple[int, Document]]) -> None:
-        sides = ((self._tags, documents.tags_of), (self._events, documents.events_of))
-        for side, values_of in sides:
-            rows = [{"number": number, "value": value} for number, one in new for value in values_of(one)]
-            if rows:
-                session.execute(insert(side), rows)
+
+class _Search:
+    """A query compiled, with the statements that it was asked by: to build one costs more than most take to run."""
+
+    def __init__(self, collection: Collection, dialect: str, query: Any) -> None:
+        self._collection, self._dialect, self._query = collection, dialect, query
+        self._table = collection.table
+        self.full = collection.plan_for(dialect, query, self._table)
+        self._statements: dict[Any, Select[Any]] = {}
+
+    @cached_property
+    def _plain(self) -> Plan:
+        """The plan for documents that are not opaque."""
+        return self._collection.plan_for(self._dialect, self._query, self._table, opaque=False)
+
+    @cached_property
+    def _where(self) -> ColumnElement[bool]:
+        if self.full.residual is None:
+            return self.full.where
+        return and_(not_(self._table.c.opaque), self._plain.where)
+
+    def is_exact(self, session: Session, organization_id: str) -> bool:
+        """Tell whether SQL decides it alone: there is no opaque document, or none that it may be about."""
+        if self.full.residual is None:
+            return True
+        if self._plain.residual is not None:
+            return False
+        found = session.connection().execute(self.statement("opaque"), {"owner": organization_id})
+        return found.first() is None
+
+    def statement(self, name: str, order: Order | None = None) -> Select[Any]:
+        """Return a statement for the owner ``owner``, once made."""
+        key = (name, order)
+        if key not in self._statements:
+            self._statements[key] = self._made(name, order).where(
+                self._table.c.organization_id == bindparam("owner", type_=String())
+            )
+        return self._statements[key]
+
+    def _made(self, name: str, order: Order | None) -> Select[Any]:
+        table, unsure = self._table, self.full.needs_residual
+        match name:
+            case "count":
+                return select(func.count()).select_from(table).where(self._where)
+            case "opaque":
+                return select(table.c.number).where(table.c.opaque, self.full.where).limit(1)
+            case "view" | "page":
+                assert order
+                rows = self._rows().where(self._where).order_by(*order.of(table))
+                # Written out, so that the database plans for this very page.
+                skip, most = (bindparam(part, type_=BigInteger(), literal_execute=True) for part in ("skip", "most"))
+                return rows if name == "view" else rows.offset(skip).limit(most)
+            case "all":
+                assert order
+                rows = self._rows() if unsure is None else self._rows().add_columns(unsure.label("untested"))
+                return rows.where(self.full.where).order_by(*order.of(table))
+        assert unsure is not None
+        if name == "count both":
+            counts: list[Any] = [func.count().filter(not_(unsure)), func.count().filter(unsure)]
+            return select(*counts).select_from(table).where(self.full.where)
+        return self._rows().add_columns(true().label("untested")).where(self.full.where, unsure)
+
+    def _rows(self) -> Select[Any]:
+        table, collection = self._table, self._collection
+        live = [table.c[name] for name in collection.live]
+        return select(table.c.number, table.c.id, table.c.pipeline, collection.text_column(self._dialect), *live)
+
+
+@lru_cache(maxsize=256)
+def _search_of(collection: Collection, dialect: str, text: str) -> _Search:
+    return _Search(collection, dialect, documents.loads(text))
 
 
 def make_ready(session: Session) -> None:
@@ -296,5 +367,31 @@ def _has(side: Table, table: FromClause, kind: Any, dialect: str) -> Callable[[S
     return has
 
 
-QUEUE = Collection(Work, WorkTag, WorkEvent, Order((("number", True),)), live=("status", "start", "stop", "attempt"))
-ARCHIVE = Collection(Archived, ArchivedTag, ArchivedEvent, Order((("id", False), ("pipeline", True))))
+def _tables(*models: Any) -> tuple[Any, Any, Any]:
+    main, tags, events = (model.__table__ for model in models)
+    return main, tags, events
+
+
+QUEUE = Collection(
+    Storage(
+        *_tables(Work, WorkTag, WorkEvent),
+        journal=Journal("work", ("pipeline", "status")),
+        added="deposited",
+        key=("id",),
+        replaceable=lambda stored, new: stored["attempt"] <= new["attempt"],
+        replaced=reported,
+    ),
+    Order((("number", True),)),
+    live=("status", "start", "stop", "attempt"),
+)
+ARCHIVE = Collection(
+    Storage(
+        *_tables(Archived, ArchivedTag, ArchivedEvent),
+        journal=Journal("archived work", ("pipeline", "status")),
+        added="archived",
+        key=("pipeline", "id"),
+        replaceable=lambda stored, new: or_(not_(stored["locked"]), new["unlocks"]),
+        replaced=locked_or_updated,
+    ),
+    Order((("id", False), ("pipeline", True))),
+)

@@ -88,6 +88,20 @@ def dumps(value: Any) -> str:
     return text
 
 
+def query_text(query: Any) -> str:
+    """Return the JSON of a query, by which what was made of it can be found again.
+
+    Raises
+    ------
+    InvalidInput
+        When it is nested too deep.
+    """
+    try:
+        return dumps(query)
+    except RecursionError:
+        raise InvalidInput.field("query", "is nested too deep") from None
+
+
 def documents_of(value: Any) -> list[Document]:
     """Return a body's works.
 
@@ -183,16 +197,20 @@ def is_locked(document: Document) -> bool:
 
 
 def columns_of(document: Document, dialect: str) -> dict[str, Any]:
-    """Return what the columns of a table of works hold of a document that was checked."""
+    """Return what the columns of a table of works hold of a document that was checked.
+
+    Where its own text and what is searched of it are the same, one of the two is None: on SQLite ``document``, which is
+    not stored then, on PostgreSQL ``body``, which the database makes of the other.
+    """
     stored = searchable(document, "postgresql" if dialect == "postgresql" else "sqlite")
-    same = dialect == "sqlite" and not stored.opaque
+    same = stored.text == stored.document
     return {
         **{name: document[name] for name in _COPIED},
         **{name: int(document[name]) for name in ("attempt", "retries", "priority")},
         "parent": document["config"]["parent"],
         "locked": is_locked(document),
-        "document": None if same else dumps(document),
-        "body": stored.text,
+        "document": None if same and dialect == "sqlite" else stored.document,
+        "body": None if same and dialect == "postgresql" else stored.text,
         "opaque": stored.opaque,
     }
 

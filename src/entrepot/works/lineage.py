@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from sqlalchemy.orm import Session
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.lineage import Link, Run, record_ended
 from entrepot.works.document import Document
+from entrepot.works.query.searchable import is_storable
 
 _NAMESPACE = uuid.UUID("7d5f5f3c-7f0e-4c5e-9d6f-3a5e0a1f9b52")
 _LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
@@ -25,6 +27,7 @@ def check_inputs(document: Document) -> None:
         isinstance(one, dict)
         and isinstance(one.get("kind"), str)
         and isinstance(one.get("id"), str)
+        and is_storable(one)
         and len(one["kind"]) <= 20
         and len(one["id"]) <= 400
         for one in inputs
@@ -52,17 +55,28 @@ def record(session: Session, principal: Principal, finished: Sequence[Document])
             )
         )
         for one in document.get("inputs") or ():
-            detail = {name: value for name, value in one.items() if name not in ("kind", "id")}
+            detail = {name: value for name, value in one.items() if name not in ("kind", "id") and _can_be_kept(value)}
             links.append(_link(run_id, "in", one["kind"], one["id"], detail))
         if parent := document["config"]["parent"]:
             links.append(_link(run_id, "in", "work", parent[:400], {}))
-        made: dict[str, Any] = {name: document[name] for name in ("products", "plots") if document[name]}
+        made: dict[str, Any] = {
+            name: document[name] for name in ("products", "plots") if document[name] and _can_be_kept(document[name])
+        }
         links.append(_link(run_id, "out", "work", document["id"], {"pipeline": document["pipeline"], **made}))
     record_ended(session, runs, links)
 
 
 def _link(run_id: str, direction: str, kind: str, result_id: str, detail: dict[str, Any]) -> Link:
     return Link(run_id=run_id, direction=direction, kind=kind, result_id=result_id, detail=detail)
+
+
+def _can_be_kept(value: Any) -> bool:
+    """Tell whether every database can hold a value as JSON: it has no NUL character and no integer beyond 64 bits."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return is_storable(value)
 
 
 def _instant(seconds: float) -> datetime:

@@ -3,7 +3,19 @@
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Boolean, Dialect, Double, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -88,6 +100,7 @@ class Work(_Document, Base):
         Index("ix_work_creation", "organization_id", "creation"),
         Index("ix_work_site", "organization_id", "site"),
         Index("ix_work_user", "organization_id", "user"),
+        _index("ix_work_opaque", "organization_id", where="opaque"),
         {"sqlite_autoincrement": True},  # numbers tell the order of deposits: none may come back
     )  # fmt: skip
 
@@ -107,31 +120,38 @@ class Archived(_Document, Base):
         Index("ix_archived_work_status", "organization_id", "pipeline", "status"),
         Index("ix_archived_work_priority", "organization_id", "pipeline", "priority"),
         Index("ix_archived_work_creation", "organization_id", "pipeline", "creation"),
+        Index("ix_archived_work_created", "organization_id", "creation"),
         Index("ix_archived_work_site", "organization_id", "site"),
         Index("ix_archived_work_user", "organization_id", "user"),
         _index("ix_archived_work_parent", "organization_id", "parent", where="parent IS NOT NULL"),
         _index("ix_archived_work_locked", "organization_id", "pipeline", "id", where="locked"),
+        _index("ix_archived_work_opaque", "organization_id", where="opaque"),
         {"sqlite_autoincrement": True},
     )
 
 
 class _Tag:
-    value: Mapped[str] = mapped_column(_Word, primary_key=True)
+    value: Mapped[str] = mapped_column(_Word)
 
 
 class _Event:
-    value: Mapped[float] = mapped_column(Double, primary_key=True)
+    value: Mapped[float] = mapped_column(Double)
 
 
 def _owner(table: str) -> Any:
-    return mapped_column(_Key, ForeignKey(f"{table}.number", ondelete="CASCADE"), primary_key=True, index=True)
+    return mapped_column(_Key, ForeignKey(f"{table}.number", ondelete="CASCADE"), index=True)
+
+
+def _side() -> Any:
+    # The value first: by it documents are looked for.
+    return (PrimaryKeyConstraint("value", "number"), {"sqlite_with_rowid": False})
 
 
 class WorkTag(_Tag, Base):
     """A tag of a work in the queue."""
 
     __tablename__ = "work_tag"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = _side()
     number: Mapped[int] = _owner("work")
 
 
@@ -139,7 +159,7 @@ class WorkEvent(_Event, Base):
     """An event number of a work in the queue."""
 
     __tablename__ = "work_event"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = _side()
     number: Mapped[int] = _owner("work")
 
 
@@ -147,7 +167,7 @@ class ArchivedTag(_Tag, Base):
     """A tag of a finished work."""
 
     __tablename__ = "archived_work_tag"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = _side()
     number: Mapped[int] = _owner("archived_work")
 
 
@@ -155,7 +175,7 @@ class ArchivedEvent(_Event, Base):
     """An event number of a finished work."""
 
     __tablename__ = "archived_work_event"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = _side()
     number: Mapped[int] = _owner("archived_work")
 
 

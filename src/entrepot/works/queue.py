@@ -5,12 +5,11 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Delete, String, Update, and_, case, delete, func, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from entrepot import events
-from entrepot.db import advisory_lock
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import Principal
 from entrepot.works import document as documents
@@ -50,19 +49,18 @@ def deposit(session: Session, principal: Principal, given: Sequence[Document], *
         An id that is kept is taken.
     """
     principal.require("write")
-    digest = _digest(principal, given)
-    if digest and (ids := _repeated(session, digest)):
-        return ids
     new = [_queued(one, keep_ids=keep_ids) for one in given]
-    _refuse_taken(session, principal, [one["id"] for one in new])
+    ids = [one["id"] for one in new]
+    if digest := _digest(principal, given):
+        known = _first_ids(session, digest, ids)
+        if known != ids:
+            return known
+    if keep_ids:
+        _refuse_taken(session, principal, ids)
     try:
-        QUEUE.add(session, principal.organization_id, new)
+        QUEUE.storage.add(session, principal.organization_id, principal.user_id, new)
     except IntegrityError:
         raise Conflict("An id was taken at the same moment.") from None
-    emit(session, principal, "deposited", new)
-    ids = [one["id"] for one in new]
-    if digest:
-        session.execute(insert(Deposit).values(digest=digest, ids=documents.dumps(ids), at=time.time()))
     return ids
 
 
@@ -82,30 +80,10 @@ def update_documents(session: Session, principal: Principal, given: Sequence[Doc
         if documents.results_too_large(document):
             document["results"] = None
         new.append(document)
-    dialect = dialect_of(session)
-    done = []
-    # In one order, lest two callers wait for each other.
-    for document in sorted(new, key=lambda one: str(one["id"])):
-        values = documents.columns_of(document, dialect)
-        statement = (
-            update(_table)
-            .where(
-                _table.c.organization_id == principal.organization_id,
-                _table.c.id == document["id"],
-                _table.c.attempt <= values["attempt"],
-            )
-            .values(**values)
-            .returning(_table.c.number)
-        )
-        number = session.scalar(statement)
-        if number is not None:
-            QUEUE.replace_sides(session, number, document)
-            done.append(document)
-    finished = [one for one in done if one["status"] in FINISHED]
-    lineage.record(session, principal, finished)
-    for status in STATUSES:
-        action = status if status in FINISHED else "updated"
-        emit(session, principal, action, [one for one in done if one["status"] == status])
+    done: list[Document] = []
+    for part in _rounds(new):
+        done += QUEUE.storage.replace(session, principal.organization_id, principal.user_id, part).values()
+    lineage.record(session, principal, [one for one in done if one["status"] in FINISHED])
     return len(done) == len(new)
 
 
@@ -137,37 +115,21 @@ def retry(session: Session, principal: Principal, ids: Iterable[str]) -> int:
     """Queue works that failed once more, with all their attempts, and return how many were."""
     principal.require("write")
     wanted = sorted(set(ids))
-    done: list[Any] = []
     values = moved(dialect_of(session), "queued", attempt=0)
-    for part in _parts(wanted):
-        statement = (
-            update(_table)
-            .where(
-                _table.c.organization_id == principal.organization_id,
-                _table.c.id.in_(part),
-                _table.c.status == "failure",
-            )
-            .values(values)
-            .returning(_table.c.id, _table.c.pipeline, _table.c.status)
-        )
-        done += session.execute(statement).mappings().all()
-    emit(session, principal, "requeued", done)
-    return len(done)
+    failed = _table.c.status == "failure"
+    return sum(
+        _change(session, principal, "requeued", update(_table).where(failed, _are(principal, part)).values(values))
+        for part in _parts(wanted)
+    )
 
 
 def delete_ids(session: Session, principal: Principal, ids: Iterable[str]) -> int:
     """Delete works and return how many there were."""
     principal.require("write")
-    gone: list[Any] = []
-    for part in _parts(sorted(set(ids))):
-        statement = (
-            delete(_table)
-            .where(_table.c.organization_id == principal.organization_id, _table.c.id.in_(part))
-            .returning(_table.c.id, _table.c.pipeline, _table.c.status)
-        )
-        gone += session.execute(statement).mappings().all()
-    emit(session, principal, "deleted", gone)
-    return len(gone)
+    return sum(
+        _change(session, principal, "deleted", delete(_table).where(_are(principal, part)))
+        for part in _parts(sorted(set(ids)))
+    )
 
 
 def delete_matching(session: Session, principal: Principal, query: Any, limit: int | None = None) -> int:
@@ -210,7 +172,7 @@ def count(session: Session, principal: Principal, query: Any) -> int:
 def explain(session: Session, principal: Principal, query: Any) -> dict[str, Any]:
     """Return what of a query the database decides, and by what."""
     principal.require("read")
-    return QUEUE.explain(session, query)
+    return QUEUE.explain(query, dialect_of(session))
 
 
 def status(session: Session, principal: Principal, pipeline: str | None = None) -> dict[str, int]:
@@ -232,18 +194,17 @@ def pipelines(session: Session, principal: Principal) -> list[str]:
     return list(session.scalars(query.distinct().order_by(_table.c.pipeline)))
 
 
-def emit(session: Session, principal: Principal, action: str, works: Iterable[Any]) -> None:
-    """Write an event for each of the works."""
-    for work in works:
-        events.emit(
-            session,
-            "work",
-            action,
-            work["id"],
-            organization_id=principal.organization_id,
-            user_id=principal.user_id,
-            data={"pipeline": work["pipeline"], "status": work["status"]},
-        )
+def _change(session: Session, principal: Principal, action: str, change: Update | Delete) -> int:
+    """Change works, record it, and return how many there were."""
+    journal = QUEUE.storage.journal
+    kept = (_table.c.id, _table.c.organization_id, _table.c.pipeline, _table.c.status)
+    change = change.returning(*kept, literal(action, String()).label("action"))
+    statement = journal.entered(dialect_of(session), change)
+    return len(journal.enter(session, statement, {}, user_id=principal.user_id))
+
+
+def _are(principal: Principal, ids: Sequence[str]) -> ColumnElement[bool]:
+    return and_(_table.c.organization_id == principal.organization_id, _table.c.id.in_(ids))
 
 
 def _queued(given: Document, *, keep_ids: bool) -> Document:
@@ -262,8 +223,7 @@ def _refuse_taken(session: Session, principal: Principal, ids: list[str]) -> Non
     if len(set(ids)) < len(ids):
         raise Conflict("An id is given twice.")
     for part in _parts(ids):
-        query = select(_table.c.id).where(_table.c.organization_id == principal.organization_id, _table.c.id.in_(part))
-        if taken := session.scalar(query.limit(1)):
+        if taken := session.scalar(select(_table.c.id).where(_are(principal, part)).limit(1)):
             raise Conflict(f"id {taken} already exists in the queue")
 
 
@@ -277,11 +237,34 @@ def _digest(principal: Principal, given: Sequence[Document]) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _repeated(session: Session, digest: str) -> list[str] | None:
-    advisory_lock(session, "work_deposit", digest)
+def _first_ids(session: Session, digest: str, ids: list[str]) -> list[str]:
+    """Return the ids of the deposit of this digest: those given, unless there was one in the last minute."""
+    module = postgresql if dialect_of(session) == "postgresql" else sqlite
+    instant = time.time()
+    new = module.insert(Deposit).values(digest=digest, ids=documents.dumps(ids), at=instant)
+    lapsed = Deposit.at < instant - REPEAT_SECONDS
+    values = {name: case((lapsed, new.excluded[name]), else_=getattr(Deposit, name)) for name in ("ids", "at")}
+    # It waits for whoever is making the same deposit.
+    statement = new.on_conflict_do_update(index_elements=["digest"], set_=values).returning(Deposit.ids)
+    found: list[str] = documents.loads(session.connection().execute(statement).scalar_one())
+    return found
+
+
+def forget_deposits(session: Session) -> None:
+    """Drop what is kept of deposits that can no longer be repeated."""
     session.execute(delete(Deposit).where(Deposit.at < time.time() - REPEAT_SECONDS))
-    ids = session.scalar(select(Deposit.ids).where(Deposit.digest == digest))
-    return None if ids is None else documents.loads(ids)
+
+
+def _rounds(new: Sequence[Document]) -> Iterable[list[Document]]:
+    """Split works so that none stands twice in a part, in their order."""
+    part: dict[str, Document] = {}
+    for one in new:
+        if one["id"] in part:
+            yield list(part.values())
+            part = {}
+        part[one["id"]] = one
+    if part:
+        yield list(part.values())
 
 
 def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -1,22 +1,33 @@
 """Withdrawing: the most urgent queued works that a worker can do, claimed atomically."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, RowMapping, Select, Text, and_, func, literal, select, true
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Executable,
+    RowMapping,
+    Select,
+    String,
+    Text,
+    and_,
+    func,
+    literal,
+    select,
+    true,
+)
 from sqlalchemy.orm import Session
 
-from entrepot.db.claim import claim
+from entrepot.db.claim import claiming
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.works import document as documents
-from entrepot.works.collection import QUEUE, Order, dialect_of, make_ready
+from entrepot.works.collection import LONGEST_REMEMBERED, QUEUE, Order, dialect_of, make_ready
 from entrepot.works.document import Document
-from entrepot.works.moves import moved
-from entrepot.works.queue import emit
+from entrepot.works.moves import taken, taken_at
 
 MAX_WORKS = 1000
 
@@ -24,7 +35,6 @@ _table = QUEUE.table
 _URGENCY = Order((("priority", False), ("creation", True), ("id", True)))
 #: Works that are offered to a claim beside those wanted: as many as others may be taking at the same moment.
 _SPARE = 16
-_LONGEST_REMEMBERED = 4096
 
 
 def withdraw(
@@ -52,48 +62,45 @@ def withdraw(
     principal.require("write")
     if not 1 <= limit <= MAX_WORKS:
         raise InvalidInput.field("limit", f"must be from 1 to {MAX_WORKS}")
-    claimed = _Withdrawal(session, principal.organization_id, query, lease_seconds).take(limit)
+    claimed = _Withdrawal(session, principal, query, lease_seconds).take(limit)
     claimed.sort(key=lambda row: (-row["priority"], row["creation"], row["id"]))
-    emit(session, principal, "withdrawn", claimed)
-    return [_document(row) for row in claimed]
+    return [QUEUE.overlaid(row["text"], row) for row in claimed]
 
 
 class _Withdrawal:
-    def __init__(self, session: Session, organization_id: str, query: Any, lease_seconds: float | None) -> None:
+    def __init__(self, session: Session, principal: Principal, query: Any, lease_seconds: float | None) -> None:
         self._session = session
-        self._organization_id = organization_id
+        self._principal = principal
         self._query = query
         self._dialect = dialect_of(session)
-        instant = time.time()
-        lease_until = None if lease_seconds is None else instant + lease_seconds
-        self._values = moved(
-            self._dialect, "running", start=instant, attempt=_table.c.attempt + 1, lease_until=lease_until
-        )
+        self._parameters = taken_at(time.time(), lease_seconds)
 
     def take(self, limit: int) -> list[RowMapping]:
         make_ready(self._session)
-        text = documents.dumps(self._query)
-        compiled = _compiled if len(text) <= _LONGEST_REMEMBERED else _compiled.__wrapped__
-        candidates = compiled(self._dialect, self._organization_id, text, limit)
-        if candidates is None:
+        text = documents.query_text(self._query)
+        compiled = _compiled if len(text) <= LONGEST_REMEMBERED else _compiled.__wrapped__
+        claims = compiled(self._dialect, self._principal.organization_id, text, limit)
+        if claims is None:
             return self._take_tested(limit)
-        if candidates.heads is not None:
-            claimed = list(self._claim(candidates.heads, limit))
-            if claimed or self._dialect == "sqlite" or self._session.scalar(candidates.heads.limit(1)) is None:
+        if claims.of_heads is not None and claims.heads is not None:
+            claimed = self._enter(claims.of_heads)
+            if claimed or self._dialect == "sqlite" or self._session.scalar(claims.heads.limit(1)) is None:
                 return claimed
             # There are some, and others are taking all that were offered.
-        return list(self._claim(candidates.every, limit))
+        return self._enter(claims.of_every)
 
-    def _claim(self, candidates: Select[Any], limit: int) -> Sequence[RowMapping]:
-        return claim(self._session, _table, candidates, self._values, limit=limit)
+    def _enter(self, claim: Executable) -> list[RowMapping]:
+        journal, user_id = QUEUE.storage.journal, self._principal.user_id
+        return list(journal.enter(self._session, claim, self._parameters, user_id=user_id))
 
     def _take_tested(self, limit: int) -> list[RowMapping]:
         """Withdraw by a query of which the database cannot say all."""
         claimed: list[RowMapping] = []
+        organization_id = self._principal.organization_id
         while len(claimed) < limit:
             found = QUEUE.find(
                 self._session,
-                self._organization_id,
+                organization_id,
                 self._query,
                 _table.c.status == "queued",
                 limit=limit - len(claimed) + _SPARE,
@@ -102,10 +109,8 @@ class _Withdrawal:
             numbers = [row.number for row in found]
             if not numbers:
                 break
-            offered = select(_table.c.number).where(
-                _queued(_table, self._organization_id), _table.c.number.in_(numbers)
-            )
-            taken = self._claim(_ordered(offered), limit - len(claimed))
+            offered = select(_table.c.number).where(_queued(_table, organization_id), _table.c.number.in_(numbers))
+            taken = self._enter(_claim(self._dialect, _ordered(offered), limit - len(claimed)))
             claimed += taken
             if not taken:
                 break
@@ -113,25 +118,38 @@ class _Withdrawal:
 
 
 @dataclass(frozen=True)
-class _Candidates:
-    """Statements that select works in order of urgency: all of them, and, of several pipelines, the first of each."""
+class _Claims:
+    """Statements that claim works in order of urgency: of all, and, of several pipelines, of the first of each."""
 
     every: Select[Any]
-    heads: Select[Any] | None
+    of_every: Executable
+    heads: Select[Any] | None = None
+    of_heads: Executable | None = None
 
 
 # Workers ask for the same again and again, and a statement costs more to build than to run.
 @lru_cache(maxsize=256)
-def _compiled(dialect: str, organization_id: str, text: str, limit: int) -> _Candidates | None:
-    """Return the candidates for a query, None where the database cannot say all of it."""
+def _compiled(dialect: str, organization_id: str, text: str, limit: int) -> _Claims | None:
+    """Return the claims for a query, None where the database cannot say all of it."""
     query = documents.loads(text)
     plan = QUEUE.plan_for(dialect, query, _table)
     if plan.residual is not None:
         return None
     every = _ordered(select(_table.c.number).where(_queued(_table, organization_id), plan.where))
+    claims = _Claims(every, _claim(dialect, every, limit))
     pipelines = _pipelines_of(query) or []
-    heads = _heads(dialect, organization_id, query, pipelines, limit) if len(pipelines) > 1 else None
-    return _Candidates(every, heads)
+    if len(pipelines) < 2:
+        return claims
+    heads = _heads(dialect, organization_id, query, pipelines, limit)
+    return replace(claims, heads=heads, of_heads=_claim(dialect, heads, limit))
+
+
+def _claim(dialect: str, candidates: Select[Any], limit: int) -> Executable:
+    """Return the statement that claims works, with their events where that can be one."""
+    kept = [_table.c[name] for name in ("id", "organization_id", "pipeline", "priority", "creation", *QUEUE.live)]
+    claim = claiming(_table, candidates, taken(dialect), limit=limit)
+    claim = claim.returning(*kept, QUEUE.text_column(dialect), literal("withdrawn", String()).label("action"))
+    return QUEUE.storage.journal.entered(dialect, claim)
 
 
 def _heads(dialect: str, organization_id: str, query: Any, pipelines: list[str], limit: int) -> Select[Any]:
@@ -178,10 +196,6 @@ def _queued(table: Any, organization_id: str) -> ColumnElement[bool]:
 
 def _ordered(candidates: Select[Any]) -> Select[Any]:
     return candidates.order_by(*_URGENCY.of(_table))
-
-
-def _document(row: RowMapping) -> Document:
-    return QUEUE.overlaid(row["document"] or row["body"], row)
 
 
 def _pipelines_of(query: Any) -> list[str] | None:

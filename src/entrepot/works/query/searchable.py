@@ -32,10 +32,13 @@ class Searchable:
     opaque
         The database cannot hold the document (NUL characters, lone surrogates): `text` is ``{}``, and the flag must be
         stored in a column that `compile_query` is given as `opaque`, so that such documents are matched in Python.
+    document
+        JSON from which the very same document is read, and which every database can hold.
     """
 
     text: str
     opaque: bool
+    document: str
 
 
 def searchable(document: dict[str, Any], dialect: Dialect) -> Searchable:
@@ -54,11 +57,13 @@ def searchable(document: dict[str, Any], dialect: Dialect) -> Searchable:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         raise InvalidInput("The document holds a number that JSON has not.") from None
-    if "\\u0000" in text or not _is_unicode(text):
-        return Searchable("{}", opaque=True)
+    if not _is_unicode(text):
+        return Searchable("{}", opaque=True, document=json.dumps(document, separators=(",", ":")))
+    if "\\u0000" in text:
+        return Searchable("{}", opaque=True, document=text)
     if dialect == "postgresql" and _POSITIVE_EXPONENT.search(text):
-        text = exact_json(document)
-    return Searchable(text, opaque=False)
+        return Searchable(exact_json(document), opaque=False, document=text)
+    return Searchable(text, opaque=False, document=text)
 
 
 def exact_json(value: Any) -> str:
