@@ -21,11 +21,8 @@ _LONGEST_EXPIRY = 366 * 86_400.0
 
 def own_storage(session: Session, settings: Settings, organization_id: str) -> StorageConfig:
     """Return the organization's part of the server's own storage, made when it is missing."""
-    query = select(StorageConfig).where(StorageConfig.organization_id == organization_id, StorageConfig.own)
-    if found := session.scalar(query):
-        return found
     advisory_lock(session, "own storage", organization_id)
-    if found := session.scalar(query):
+    if found := _own(session, organization_id):
         return found
     root = settings.files_dir.absolute() / organization_id
     config = StorageConfig(
@@ -145,9 +142,11 @@ def get_config(session: Session, principal: Principal, config_id: str, right: Ri
 
 
 def choose_config(
-    session: Session, principal: Principal, settings: Settings, organization_id: str, config_id: str | None
-) -> StorageConfig:
+    session: Session, principal: Principal, organization_id: str, config_id: str | None
+) -> StorageConfig | None:
     """Return where a file is to be stored: as named, else as the caller's key says, else as the organization says.
+
+    Otherwise it is the server's own storage; None as long as that has to be made (:func:`own_storage`).
 
     Raises
     ------
@@ -158,10 +157,9 @@ def choose_config(
         key = session.get(ApiKey, principal.key_id)
         config_id = key.config.get("storage_config") if key else None
     if config_id is None:
-        defaults = session.get(FileDefaults, organization_id)
-        config_id = defaults.storage_config_id if defaults else None
+        config_id = default_of(session, organization_id)
     if config_id is None:
-        return own_storage(session, settings, organization_id)
+        return _own(session, organization_id)
     query = select(StorageConfig).where(StorageConfig.id == config_id, StorageConfig.organization_id == organization_id)
     config = session.scalar(query)
     if config is None:
@@ -171,6 +169,11 @@ def choose_config(
     return config
 
 
+def _own(session: Session, organization_id: str) -> StorageConfig | None:
+    query = select(StorageConfig).where(StorageConfig.organization_id == organization_id, StorageConfig.own)
+    return session.scalar(query)
+
+
 def defaults_of(session: Session, organization_id: str) -> FileDefaults:
     """Return what an organization uses where nothing else is said; to change it, change the record."""
     found = session.get(FileDefaults, organization_id)
@@ -178,6 +181,12 @@ def defaults_of(session: Session, organization_id: str) -> FileDefaults:
         found = FileDefaults(organization_id=organization_id, storage_config_id=None)
         session.add(found)
     return found
+
+
+def default_of(session: Session, organization_id: str) -> str | None:
+    """Return the id of the storage config that an organization prefers; None is the server's own storage."""
+    defaults = session.get(FileDefaults, organization_id)
+    return defaults.storage_config_id if defaults else None
 
 
 def check_expiry(seconds: float | None) -> float | None:

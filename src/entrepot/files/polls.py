@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from entrepot.db import now
+from entrepot.db import new_id, now
 from entrepot.errors import NotFound
 from entrepot.events import emit
 from entrepot.files.models import Poll, Task
@@ -62,6 +62,32 @@ def create_task(
     return task
 
 
+def create_answered(
+    session: Session, organization_id: str, poll: Poll | None, *, key_id: str | None = None
+) -> tuple[Poll, Task]:
+    """Create what stands for a file that nobody waited for: a task that succeeded, and its poll where none is given.
+
+    That they are done is to be told once the file is (:func:`tell_answered`).
+    """
+    instant = now()
+    done = {"organization_id": organization_id, "key_id": key_id, "started": instant, "completed": instant}
+    if poll is None:
+        poll = Poll(id=new_id(), state="completed", **done)
+        session.add(poll)
+        emit(session, "poll", "created", poll.id, organization_id=organization_id, data={"key": key_id})
+    task = Task(id=new_id(), type="poll.fetch", poll_id=poll.id, state="succeeded", **done)
+    session.add(task)
+    _emit(session, task, "created")
+    return poll, task
+
+
+def tell_answered(session: Session, poll: Poll, task: Task) -> None:
+    """Tell that a task succeeded, and that its poll is complete where it was made with it."""
+    _emit(session, task, "succeeded")
+    if poll.completed == task.completed:
+        _tell_completed(session, poll)
+
+
 def start_task(session: Session, task: Task) -> None:
     """Say that a task is being done; nothing happens when it ended."""
     if task.state != "pending":
@@ -89,7 +115,7 @@ def end_task(session: Session, task: Task, error: str | None = None) -> None:
     if session.scalar(query) is None:
         poll.state, poll.started, poll.completed = "completed", poll.started or instant, instant
         session.flush()
-        emit(session, "poll", "completed", poll.id, organization_id=poll.organization_id, data={"key": poll.key_id})
+        _tell_completed(session, poll)
 
 
 def get_poll(session: Session, principal: Principal, poll_id: str, right: Right = "read") -> Poll:
@@ -121,6 +147,10 @@ def _poll_of(session: Session, task: Task) -> Poll | None:
         return None
     # Two tasks that end at once must not each see the other as open.
     return session.scalar(select(Poll).where(Poll.id == task.poll_id).with_for_update())
+
+
+def _tell_completed(session: Session, poll: Poll) -> None:
+    emit(session, "poll", "completed", poll.id, organization_id=poll.organization_id, data={"key": poll.key_id})
 
 
 def _emit(session: Session, task: Task, action: str) -> None:

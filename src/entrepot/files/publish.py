@@ -1,6 +1,7 @@
 """Publishing: from bytes that came in to a file that its consumers are told of, all or nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +15,8 @@ from entrepot.db import Database, new_id, now
 from entrepot.errors import EntrepotError, InvalidInput, NotFound
 from entrepot.events import emit
 from entrepot.files import polls
-from entrepot.files.configs import choose_config, open_config
-from entrepot.files.folder import Folder
+from entrepot.files.configs import choose_config, open_config, own_storage
+from entrepot.files.folder import BLOCK, Folder
 from entrepot.files.models import Poll, PublishedFile, StorageConfig, Task, Upload
 from entrepot.files.signing import end_of
 from entrepot.files.spool import Digest, Spool
@@ -73,6 +74,71 @@ class Description:
         given = {name: value for name, value in fields.items() if value}
         return cls(**given | {"name": safe_name(given.get("name", ""))})
 
+    def check(self, session: Session, principal: Principal) -> str | None:
+        """Make sure that a caller may publish this in its organization, and return the project's id.
+
+        Raises
+        ------
+        InvalidInput
+            Names what it refers to and is not there.
+        """
+        project_id = _project_id(session, principal, self)
+        _request(session, principal.organization_id, self)
+        choose_config(session, principal, principal.organization_id, self.storage_config)
+        return project_id
+
+
+@dataclass
+class Stored:
+    """A file whose bytes are in their place, and which nobody knows yet.
+
+    Attributes
+    ----------
+    file
+        As it will be known; its poll and task come with :meth:`record`.
+    config
+        Where it is stored.
+    """
+
+    file: PublishedFile
+    config: StorageConfig
+    principal: Principal
+    description: Description
+    recorded: bool = False
+
+    def record(self, session: Session, run_id: str | None = None) -> PublishedFile:
+        """Make the file known: it is published if and only if the unit of work commits.
+
+        Parameters
+        ----------
+        run_id
+            The run that made the file, where one did; otherwise an upload is recorded.
+        """
+        file, user_id = self.file, self.principal.user_id or None
+        poll, task = _request(session, file.organization_id, self.description)
+        asked_for = task is not None
+        if task is None:
+            poll, task = polls.create_answered(session, file.organization_id, poll, key_id=self.principal.key_id)
+        assert poll is not None, "tasks of polls only"
+        file.poll_id, file.task_id = poll.id, task.id
+        session.add(file)
+        session.execute(delete(Upload).where(Upload.id == file.id))
+        _record_lineage(session, file, user_id, run_id)
+        emit(
+            session,
+            "file",
+            "published",
+            file.id,
+            organization_id=file.organization_id,
+            project_id=file.project_id,
+            user_id=user_id,
+            data=summary(file) | {"key": poll.key_id},
+        )
+        if not asked_for:
+            polls.tell_answered(session, poll, task)
+        self.recorded = True
+        return file
+
 
 class Publisher:
     """Publishes what was received.
@@ -89,82 +155,103 @@ class Publisher:
         self._vault = vault
 
     def publish(
-        self,
-        principal: Principal,
-        spool: Spool,
-        digest: Digest,
-        description: Description,
-        *,
-        run_id: str | None = None,
-        keep: bool = False,
-    ) -> PublishedFile:
+        self, principal: Principal, spool: Spool, digest: Digest, description: Description, *, keep: bool = False
+    ) -> Stored:
         """Store the received bytes and make them known; whatever fails, nothing is left.
 
         Parameters
         ----------
         keep
             Whether the bytes that came in are kept when it fails, to try again.
-        run_id
-            The run that made the file, where one did; otherwise an upload is recorded.
 
         Returns
         -------
-        PublishedFile
-            The file, whose id is the spool's.
+        Stored
+            The file, whose id is the spool's, with its storage config.
         """
-        try:
-            with self._database.write() as session:
-                project_id = _project_id(session, principal, description)
-                _request(session, spool.organization_id, description)
-                config = choose_config(
-                    session, principal, self._settings, spool.organization_id, description.storage_config
-                )
-            path = f"{spool.id[:2]}/{spool.id}"
-            self._place(principal, spool, config, path)
-            file = PublishedFile(
-                id=spool.id,
-                organization_id=spool.organization_id,
-                project_id=project_id,
-                storage_config_id=config.id,
-                user_id=principal.user_id or None,
-                identifier=description.identifier or description.name or spool.id,
-                name=description.name or "file",
-                path=path,
-                type=description.type or digest.type,
-                size=digest.size,
-                md5=digest.md5,
-                sha256=digest.sha256,
-                signed_until=_signed_until(config),
-            )
-            try:
-                with self._database.write() as session:
-                    self._record(session, principal, file, description, run_id)
-            except BaseException:
-                # Without its row the file does not exist.
-                open_config(self._settings, self._vault, config).delete(path)
-                raise
-        except BaseException:
-            if not keep:
-                self._forget(spool)
-            raise
-        spool.remove()
-        return file
+        with (
+            self.storing(principal, spool, digest, description, keep=keep) as stored,
+            self._database.write() as session,
+        ):
+            stored.record(session)
+        return stored
 
-    def publish_path(
-        self, principal: Principal, path: Path, description: Description, *, run_id: str | None = None
-    ) -> PublishedFile:
-        """Publish a file of this machine, which stays as it is: what an export or an analysis made."""
+    @contextmanager
+    def storing_path(self, principal: Principal, path: Path, description: Description) -> Iterator[Stored]:
+        """Store a file of this machine, which stays as it is, and give what is to be recorded (:meth:`storing`).
+
+        So a run publishes what it made in the very transaction in which it ends::
+
+            with publisher.storing_path(principal, path, description) as stored, context.unit() as session:
+                stored.record(session, run_id=context.job.id)
+                context.finish(session)
+        """
         spool = Spool(self._settings, principal.organization_id)
         receiver = spool.receive()
         try:
             with path.open("rb") as file:
-                while block := file.read(1 << 20):
+                while block := file.read(BLOCK):
                     receiver.write([block])
             digest = receiver.finish()
         except BaseException:
             receiver.abandon()
             raise
-        return self.publish(principal, spool, digest, description, run_id=run_id)
+        with self.storing(principal, spool, digest, description) as stored:
+            yield stored
+
+    @contextmanager
+    def storing(
+        self, principal: Principal, spool: Spool, digest: Digest, description: Description, *, keep: bool = False
+    ) -> Iterator[Stored]:
+        """Store the received bytes; unless they are recorded within the context, they are removed at its end.
+
+        Parameters
+        ----------
+        keep
+            Whether the bytes that came in are kept then, to try again.
+        """
+        stored: Stored | None = None
+        known: bool | None = None
+        try:
+            stored = self._stored(principal, spool, digest, description)
+            yield stored
+            known = stored.recorded
+        except BaseException:
+            # Of a lost connection it is not known whether its transaction was committed. When nobody can tell,
+            # everything stays as it is, for the sweep.
+            known = self._is_known(spool)
+            raise
+        finally:
+            if known:
+                spool.remove()
+            elif known is not None:
+                self._undo(spool, stored, keep=keep)
+
+    def _stored(self, principal: Principal, spool: Spool, digest: Digest, description: Description) -> Stored:
+        with self._database.read() as session:
+            project_id = description.check(session, principal)
+            config = choose_config(session, principal, spool.organization_id, description.storage_config)
+        if config is None:
+            with self._database.write() as session:
+                config = own_storage(session, self._settings, spool.organization_id)
+        path = f"{spool.id[:2]}/{spool.id}"
+        self._place(principal, spool, config, path)
+        file = PublishedFile(
+            id=spool.id,
+            organization_id=spool.organization_id,
+            project_id=project_id,
+            storage_config_id=config.id,
+            user_id=principal.user_id or None,
+            identifier=description.identifier or description.name or spool.id,
+            name=description.name or "file",
+            path=path,
+            type=description.type or digest.type,
+            size=digest.size,
+            md5=digest.md5,
+            sha256=digest.sha256,
+            signed_until=_signed_until(config),
+        )
+        return Stored(file, config, principal, description)
 
     def _place(self, principal: Principal, spool: Spool, config: StorageConfig, path: str) -> None:
         if config.own:
@@ -184,38 +271,17 @@ class Publisher:
             storage.delete(path)
             raise
 
-    def _record(
-        self, session: Session, principal: Principal, file: PublishedFile, description: Description, run_id: str | None
-    ) -> None:
-        organization_id = file.organization_id
-        poll, task = _request(session, organization_id, description)
-        made_for_it = task is None
-        if poll is None:
-            poll = polls.create_poll(session, organization_id, key_id=principal.key_id)
-        if task is None:
-            task = polls.create_task(session, organization_id, "poll.fetch", poll=poll, key_id=principal.key_id)
-        file.poll_id, file.task_id = poll.id, task.id
-        session.add(file)
-        session.execute(delete(Upload).where(Upload.id == file.id))
-        session.flush()
-        _record_lineage(session, principal, file, run_id)
-        emit(
-            session,
-            "file",
-            "published",
-            file.id,
-            organization_id=organization_id,
-            project_id=file.project_id,
-            user_id=principal.user_id or None,
-            data=summary(file) | {"key": poll.key_id},
-        )
-        if made_for_it:
-            polls.end_task(session, task)
+    def _is_known(self, spool: Spool) -> bool:
+        with self._database.read() as session:
+            return session.scalar(select(PublishedFile.number).where(PublishedFile.id == spool.id)) is not None
 
-    def _forget(self, spool: Spool) -> None:
-        with self._database.write() as session:
-            session.execute(delete(Upload).where(Upload.id == spool.id))
-        spool.remove()
+    def _undo(self, spool: Spool, stored: Stored | None, *, keep: bool) -> None:
+        if stored is not None:
+            open_config(self._settings, self._vault, stored.config).delete(stored.file.path)
+        if not keep:
+            with self._database.write() as session:
+                session.execute(delete(Upload).where(Upload.id == spool.id))
+            spool.remove()
 
 
 def summary(file: PublishedFile) -> dict[str, Any]:
@@ -277,17 +343,20 @@ def _signed_until(config: StorageConfig) -> datetime | None:
     return end_of(config.signed_urls_expiry)
 
 
-def _record_lineage(session: Session, principal: Principal, file: PublishedFile, run_id: str | None) -> None:
-    if run_id is None:
-        run_id = new_id()
-        lineage.begin_run(
-            session,
-            run_id,
-            "upload",
-            _DIRECT,
-            organization_id=file.organization_id,
-            project_id=file.project_id,
-            user_id=principal.user_id or None,
-        )
-        lineage.end_run(session, run_id, "finished", {})
-    lineage.made(session, run_id, "file", file.id, sha256=file.sha256)
+def _record_lineage(session: Session, file: PublishedFile, user_id: str | None, run_id: str | None) -> None:
+    if run_id is not None:
+        lineage.made(session, run_id, "file", file.id, sha256=file.sha256)
+        return
+    run = lineage.Run(
+        id=new_id(),
+        organization_id=file.organization_id,
+        project_id=file.project_id,
+        generator_kind="upload",
+        generator_id=_DIRECT,
+        user_id=user_id,
+        ended=now(),
+        status="finished",
+    )
+    detail = {"sha256": file.sha256}
+    link = lineage.Link(run_id=run.id, direction="out", kind="file", result_id=file.id, detail=detail)
+    lineage.record_ended(session, [run], [link])

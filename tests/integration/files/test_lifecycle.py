@@ -37,7 +37,9 @@ def publish(database: Database, settings: Settings, vault: Vault, admin: Princip
     def act(content: bytes = b"{}", **fields: Any) -> PublishedFile:
         source = tmp_path / "made"
         source.write_bytes(content)
-        return Publisher(database, settings, vault).publish_path(admin, source, Description.of(fields))
+        publisher = Publisher(database, settings, vault)
+        with publisher.storing_path(admin, source, Description.of(fields)) as stored, database.write() as session:
+            return stored.record(session)
 
     return act
 
@@ -96,7 +98,7 @@ def test_all_or_nothing(
     def broken(*_arguments: Any, **_options: Any) -> None:
         raise EntrepotError("no")
 
-    for target in ("entrepot.files.publish.emit", "entrepot.files.polls.end_task"):
+    for target in ("entrepot.files.publish.emit", "entrepot.files.polls.tell_answered"):
         with monkeypatch.context() as patched:
             patched.setattr(target, broken)
             with pytest.raises(EntrepotError):

@@ -97,7 +97,7 @@ def renew(call: Call) -> dict[str, Any]:
     seconds = call.fields.get("seconds")
     if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
         raise InvalidInput.field("seconds", "A number.")
-    signing.renew(file, _config(call.session, file), seconds)
+    signing.renew(file, config_of(call.session, file), seconds)
     call.session.flush()
     return _record(call, file)
 
@@ -120,7 +120,7 @@ def signed_download(call: Call) -> Response:
 def content(call: Call, file: PublishedFile) -> Response:
     """Return a file's bytes as an answer that resumes (Range, If-Range) and that browsers save, never show."""
     lifecycle.require_bytes(file)
-    services, config = call.services, _config(call.session, file)
+    services, config = call.services, config_of(call.session, file)
     headers = {
         "content-disposition": f"attachment; filename*=utf-8''{quote(file.name, safe='')}",
         "x-content-type-options": "nosniff",
@@ -212,10 +212,11 @@ def ids_of(fields: Mapping[str, Any]) -> list[str]:
 
 
 def _record(call: Call, file: PublishedFile) -> dict[str, Any]:
-    return record(call.services, file, _config(call.session, file), base_url(call))
+    return record(call.services, file, config_of(call.session, file), base_url(call))
 
 
-def _config(session: Session, file: PublishedFile) -> StorageConfig:
+def config_of(session: Session, file: PublishedFile) -> StorageConfig:
+    """Return where a file is stored."""
     return session.scalars(select(StorageConfig).where(StorageConfig.id == file.storage_config_id)).one()
 
 

@@ -11,11 +11,11 @@ from starlette.responses import Response
 from entrepot.db import now
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.files import lifecycle
-from entrepot.files.models import PublishedFile, Upload
+from entrepot.files.models import PublishedFile, StorageConfig, Upload
 from entrepot.files.publish import Description, Publisher
 from entrepot.files.spool import Spool
 from entrepot.identity import Principal
-from entrepot.server.api.files import records
+from entrepot.server.api.files import config_of, record
 from entrepot.server.endpoint import Call, Endpoint, Json, read_body
 from entrepot.server.services import Services
 from entrepot.server.streaming import Form, StreamEndpoint, pour
@@ -36,10 +36,8 @@ async def publish(request: Request, principal: Principal) -> Response:
         receiver.abandon()
         raise
 
-    def finish() -> PublishedFile:
-        return publisher(services).publish(principal, spool, digest, description)
-
-    return await _created(request, services, await run_sync(finish))
+    stored = await run_sync(publisher(services).publish, principal, spool, digest, description)
+    return _created(request, services, stored.file, stored.config)
 
 
 def begin(call: Call) -> dict[str, Any]:
@@ -103,10 +101,11 @@ async def finish(request: Request, principal: Principal) -> Response:
     upload_id = request.path_params["upload_id"]
     await read_body(request, services.settings.max_body_bytes)
 
-    def done() -> PublishedFile:
+    def done() -> tuple[PublishedFile, StorageConfig]:
         with services.database.read() as session:
             if session.scalar(select(PublishedFile.id).where(PublishedFile.id == upload_id)):
-                return lifecycle.get_file(session, principal, upload_id, "write")
+                file = lifecycle.get_file(session, principal, upload_id, "write")
+                return file, config_of(session, file)
             upload = _upload(session, principal, upload_id)
         spool = Spool(services.settings, upload.organization_id, upload.id)
         with spool.alone():
@@ -114,9 +113,10 @@ async def finish(request: Request, principal: Principal) -> Response:
             if upload.size is not None and digest.size != upload.size:
                 raise Conflict(f"Of {upload.size} bytes, {digest.size} came so far.")
             description = Description.of(upload.description)
-            return publisher(services).publish(principal, spool, digest, description, keep=True)
+            stored = publisher(services).publish(principal, spool, digest, description, keep=True)
+            return stored.file, stored.config
 
-    return await _created(request, services, await run_sync(done))
+    return _created(request, services, *await run_sync(done))
 
 
 def abandon(call: Call) -> Response:
@@ -132,15 +132,9 @@ def publisher(services: Services) -> Publisher:
     return Publisher(services.database, services.settings, services.vault)
 
 
-async def _created(request: Request, services: Services, file: PublishedFile) -> Response:
+def _created(request: Request, services: Services, file: PublishedFile, config: StorageConfig) -> Response:
     url = services.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
-
-    def told() -> list[dict[str, Any]]:
-        with services.database.read() as session:
-            return records(session, services, [file], url)
-
-    (record,) = await run_sync(told)
-    return Json(record, 201, headers={"location": f"/api/v1/files/{file.id}"})
+    return Json(record(services, file, config, url), 201, headers={"location": f"/api/v1/files/{file.id}"})
 
 
 def _upload(session: Session, principal: Principal, upload_id: str) -> Upload:
