@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from entrepot.pipeline import analysis_rows, dirty
 from entrepot.pipeline.generators import clock_of, enqueue_run, series_by_name, series_changed
 from entrepot.pipeline.intervals import Interval, merge_intervals, subtract_intervals
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Unitcleaner
+from entrepot.pipeline.publication import Publishing
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
     RUN_FAILED,
@@ -58,6 +60,7 @@ class Plan:
     spec: AnalysisSpec
     columns: list[Column]
     outputs: list[str]
+    publishing: Publishing | None
     pending: dirty.Pending
     bounds: Bounds | None
     todo: list[Interval]
@@ -107,29 +110,32 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
                 raise jobs.Refused(plan)
             return {"skipped": plan}
     report: dict[str, Any] = {"intervals": [_iso(interval) for interval in plan.todo], "series": {}}
-    try:
-        blocks = list(_compute(context, plan, report))
-        rows = None if plan.rows is None else analysis_rows.compute(context, plan.script, plan.rows)
-        with retried_when_series_vanish(), context.unit() as session:
-            analysis = _analysis(session, analysis_id)
-            if _configuration(analysis) != plan.configuration:
-                enqueue_run(session, analysis)
-                report = {"skipped": "The configuration changed while it ran; it runs again."}
-            else:
-                if rows is not None:
-                    report["rows"] = analysis_rows.store_rows(context, session, analysis, rows)
-                _write(context, session, analysis, plan, blocks, report)
-            lineage.end_run(session, context.job.id, "finished", report)
-            context.finish(session, report)
-    except ScriptError as error:
-        context.check()
-        with context.unit() as session:
-            failure = record_failure(context, session, _analysis(session, analysis_id), error.message, error, report)
-        raise failure from error
-    except jobs.Failed as error:
-        with context.unit() as session:
-            failure = record_failure(context, session, _analysis(session, analysis_id), error.message, None, report)
-        raise failure from error
+    with ExitStack() as files:
+        try:
+            blocks = list(_compute(context, plan, report))
+            rows = None if plan.rows is None else analysis_rows.compute(context, plan.script, plan.rows)
+            made = [block.columns for block in blocks if any(times.size for times, _ in block.columns.values())]
+            stored = files.enter_context(plan.publishing.storing(context, made)) if plan.publishing and made else None
+            with retried_when_series_vanish(), context.unit() as session:
+                analysis = _analysis(session, analysis_id)
+                if _configuration(analysis) != plan.configuration:
+                    enqueue_run(session, analysis)
+                    report = {"skipped": "The configuration changed while it ran; it runs again."}
+                else:
+                    if rows is not None:
+                        report["rows"] = analysis_rows.store_rows(context, session, analysis, rows)
+                    _write(context, session, analysis, plan, blocks, report)
+                    if stored is not None:
+                        report["file"] = stored.record(session, run_id=context.job.id).id
+                lineage.end_run(session, context.job.id, "finished", report)
+                context.finish(session, report)
+        except (ScriptError, jobs.Failed) as error:
+            context.check()
+            script_error = error if isinstance(error, ScriptError) else None
+            with context.unit() as session:
+                analysis = _analysis(session, analysis_id)
+                failure = record_failure(context, session, analysis, error.message, script_error, report)
+            raise failure from error
     return report
 
 
@@ -159,9 +165,9 @@ def _plan(session: Session, analysis_id: str) -> Plan | str:
     bounds = analysis_intervals(inputs, spec, round(time.time() * 1_000_000))
     since, until = analysis.computed_start, analysis.computed_stop
     computed = [(since, until)] if since is not None and until is not None else []
-    plan = Plan(
-        configuration, spec, columns, [output.name for output in analysis.outputs], pending, bounds, todo=[], gone=[]
-    )
+    outputs = [output.name for output in analysis.outputs]
+    publishing = Publishing.of(analysis)
+    plan = Plan(configuration, spec, columns, outputs, publishing, pending, bounds, todo=[], gone=[])
     if bounds is None:
         return plan
     if analysis.rows_analysis_id is not None:

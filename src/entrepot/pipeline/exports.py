@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from entrepot import jobs
+from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
-from entrepot.pipeline import catalog, folders
+from entrepot.pipeline import catalog, folders, publication
 from entrepot.series.export import ExportRequest, export
 from entrepot.series.models import Series
 
@@ -31,7 +31,9 @@ def make_home(home: Path) -> Path:
     return home
 
 
-def start(session: Session, principal: Principal, series: list[Series], options: Mapping[str, Any]) -> jobs.Job:
+def start(
+    session: Session, principal: Principal, series: list[Series], options: Mapping[str, Any], publish: Any = None
+) -> jobs.Job:
     """Have series exported for the caller and return the job that does it.
 
     Parameters
@@ -40,6 +42,8 @@ def start(session: Session, principal: Principal, series: list[Series], options:
         The series, whose rights were checked.
     options
         Those of :class:`~entrepot.series.export.ExportRequest` that differ from its defaults.
+    publish
+        What is said of the archive as a published file (:func:`.publication.check_request`); None: it is none.
 
     Raises
     ------
@@ -51,12 +55,23 @@ def start(session: Session, principal: Principal, series: list[Series], options:
     ExportRequest(**options)
     written = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in options.items()}
     projects = {one.project_id for one in series}
+    project_id = projects.pop() if len(projects) == 1 else None
+    organization_id = series[0].organization_id
+    if publish is not None:
+        if any(one.organization_id != organization_id for one in series):
+            raise InvalidInput.field("publish", "The series belong to several organizations.")
+        publish = publication.check_request(session, principal, organization_id, project_id, publish)
     return jobs.enqueue(
         session,
         "series.export",
-        {"series": [one.pk for one in series], "options": written},
-        organization_id=series[0].organization_id,
-        project_id=projects.pop() if len(projects) == 1 else None,
+        {
+            "series": [one.pk for one in series],
+            "options": written,
+            "publish": publish,
+            "key": principal.key_id,
+        },
+        organization_id=organization_id,
+        project_id=project_id,
         user_id=principal.user_id,
         # A user's exports take turns: clients take the newest archive for the one that they asked for last.
         key=f"export:{principal.user_id}",
@@ -88,4 +103,28 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             files = export(session, sources, request, Path(file.name), progress)
     for old in sorted(folder.glob("*.zip"), reverse=True)[KEPT:]:
         old.unlink(missing_ok=True)
-    return {"path": f"{FOLDER}/{path.name}", "files": files}
+    result = {"path": f"{FOLDER}/{path.name}", "files": files}
+    if payload.get("publish") is not None:
+        _publish(context, series, path, result)
+    return result
+
+
+def _publish(context: jobs.JobContext, series: list[Series], path: Path, result: dict[str, Any]) -> None:
+    payload: Any = context.job.payload
+    fields = {"name": path.name, "identifier": "series.export", "type": "zip", **payload["publish"]}
+    with publication.storing(context, path, fields, payload["key"]) as stored, context.unit() as session:
+        run_id, organization_id = context.job.id, stored.file.organization_id
+        lineage.begin_run(
+            session,
+            run_id,
+            "export",
+            "direct",
+            organization_id=organization_id,
+            project_id=context.job.project_id,
+            user_id=context.job.user_id,
+        )
+        for one in series:
+            lineage.read(session, run_id, "series", one.id)
+        result["file"] = stored.record(session, run_id).id
+        lineage.end_run(session, run_id, "finished", result)
+        context.finish(session, result)

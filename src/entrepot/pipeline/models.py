@@ -160,6 +160,8 @@ class Analysis(Generator, Base):
     computed_stop: Mapped[int | None] = mapped_column(BigInteger)
     #: The rows' analysis under which the rows of its script are kept, if it makes any.
     rows_analysis_id: Mapped[int | None] = mapped_column(Integer)
+    #: How its runs publish what they made (see :mod:`.publication`); null: they do not.
+    publishing: Mapped[dict[str, Any] | None] = mapped_column(Json)
     config: Mapped["AnalysisConfig | None"] = relationship(back_populates="analysis", passive_deletes=True)
     inputs: Mapped[list["AnalysisInput"]] = relationship(order_by="AnalysisInput.pk", passive_deletes=True)
     outputs: Mapped[list["AnalysisOutput"]] = relationship(order_by="AnalysisOutput.pk", passive_deletes=True)

@@ -102,7 +102,8 @@ def _latest_start(selected: Iterable[Selected]) -> int | None:
 def _export(call: Call) -> Record:
     fields = {name: value for name, value in parse.created(call.fields, specs.EXPORT).items() if value is not None}
     series = catalog.find_series(call.session, call.principal, ids=fields.pop("series"))
-    return render.task(exports.start(call.session, call.principal, series, fields))
+    publish = fields.pop("publish", None)
+    return render.task(exports.start(call.session, call.principal, series, fields, publish))
 
 
 RESOURCES = (

@@ -142,4 +142,5 @@ EXPORT: Final[Spec] = {
     "with_tags": Field(boolean, null=True),
     "in_start_mode": Field(one_of("left", "right"), null=True),
     "in_end_mode": Field(one_of("left", "right"), null=True),
+    "publish": Field(anything, null=True),
 }
