@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     file_max_bytes: int = Field(2**40, gt=0, description="Largest published file.")
     file_consumed_days: float = Field(30.0, gt=0, description="Days after which acknowledged files expire.")
     file_kept_days: float = Field(90.0, gt=0, description="Days after which files expire that nobody acknowledged.")
+    event_retention_days: float = Field(90.0, gt=0, description="How long events and their deliveries are kept.")
     webhook_allowed_networks: list[IPv4Network | IPv6Network] = Field(
         default_factory=list, description="Private networks that webhooks and feeders may reach all the same."
     )

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from entrepot.db import Database
 from entrepot.errors import InvalidInput
 from entrepot.events.models import Event
+from entrepot.events.retention import require_kept
 from entrepot.events.webhooks import dispatch
 
 
@@ -33,6 +34,8 @@ def read(
     ------
     InvalidInput
         The cursor is none.
+    Gone
+        Events after it are no longer kept.
     """
     with database.read() as session:
         waiting = session.scalar(select(exists().where(Event.sequence.is_(None))))
@@ -41,11 +44,14 @@ def read(
             waiting = dispatch(session) > 0
     with database.read() as session:
         position = _cursor(session, organization_ids, after)
+        require_kept(session, position)
         query = select(Event).where(Event.organization_id.in_(organization_ids), Event.sequence > position)
         if types:
             query = query.where(or_(*(_is_of(name) for name in types)))
         found = list(session.scalars(query.order_by(Event.sequence).limit(limit)))
-    return found, (found[-1].sequence or 0) if found else position
+        # Where nothing happened the cursor moves on all the same, so that it does not come to lie in what is deleted.
+        last = found[-1].sequence if found else session.scalar(select(func.max(Event.sequence)))
+    return found, max(position, last or 0)
 
 
 def _is_of(name: str) -> Any:
@@ -63,5 +69,5 @@ def _cursor(session: Session, organization_ids: Sequence[str], after: str | None
     query = select(Event.sequence).where(Event.id == after, Event.organization_id.in_(organization_ids))
     sequence = session.scalar(query) if "\0" not in after else None
     if sequence is None:
-        raise InvalidInput.field("after", "A sequence, the id of an event, or latest.")
+        raise InvalidInput.field("after", "A sequence, the id of an event that is still kept, or latest.")
     return sequence

@@ -12,6 +12,7 @@ from entrepot.db import now
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.events import log
 from entrepot.events.models import Delivery, Event, Webhook
+from entrepot.events.retention import require_kept
 from entrepot.events.styles import STYLES
 from entrepot.identity import ApiKey, Principal, Right, Vault
 from entrepot.settings import Settings
@@ -111,6 +112,7 @@ def run_dispatch(context: jobs.JobContext) -> dict[str, int]:
 def replay(session: Session, principal: Principal, webhook: Webhook, after: int, limit: int = 100_000) -> int:
     """Deliver, once more, the events after a sequence, and return how many there are."""
     principal.require("admin", webhook.organization_id, "Webhook")
+    require_kept(session, after)
     directed = _directions(session, {webhook.organization_id})
     query = select(Webhook).where(Webhook.organization_id == webhook.organization_id, Webhook.state.in_(log.ACTIVE))
     others = list(session.scalars(query))

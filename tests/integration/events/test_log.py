@@ -2,14 +2,18 @@
 
 import random
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
-from entrepot.db import Database, new_id
+from entrepot.db import Database, new_id, now
 from entrepot.errors import InvalidInput
-from entrepot.events import emit
+from entrepot.events import emit, retention
+from entrepot.events.models import Delivery, Event
 from entrepot.events.reading import read
+from entrepot.events.retention import Gone
 
 
 def _emit(database: Database, organization_id: str, object_id: str, action: str = "made") -> None:
@@ -96,3 +100,39 @@ def test_what_was_rolled_back_never_was(database: Database) -> None:
         session.flush()
         session.rollback()
     assert read(database, [organization], None)[0] == []
+
+
+def test_old_events_go_and_readers_are_told(database: Database) -> None:
+    mine, quiet = new_id(), new_id()
+    _emit(database, quiet, "once")
+    for number in range(6):
+        _emit(database, mine, str(number))
+    events, _ = read(database, [mine], None)
+    sequences = [event.sequence or 0 for event in events]
+    _, idle = read(database, [quiet], str(sequences[0]))
+    assert idle == sequences[-1], "who waits for nothing moves on with the log"
+    with database.write() as session:
+        old = now() - timedelta(days=100)
+        session.execute(update(Event).where(Event.sequence <= sequences[3]).values(created=old))
+        session.add(Delivery(webhook_id=new_id(), event_position=events[0].position, object_key="x"))
+    with database.write() as session:
+        assert retention.prune(session, now() - timedelta(days=90), limit=3) == 3
+        assert retention.prune(session, now() - timedelta(days=90), limit=3) == 2
+        assert retention.prune(session, now() - timedelta(days=90), limit=3) == 0
+    with database.read() as session:
+        assert session.scalars(select(Delivery)).all() == []
+    assert [event.object_id for event in read(database, [mine], None)[0]] == ["4", "5"]
+    assert [event.object_id for event in read(database, [mine], str(sequences[3]))[0]] == ["4", "5"]
+    assert read(database, [quiet], str(idle)) == ([], idle)
+    with pytest.raises(Gone) as raised:
+        read(database, [mine], str(sequences[1]))
+    assert str(sequences[3]) in raised.value.fields["after"][0]
+    with pytest.raises(InvalidInput):
+        read(database, [mine], events[0].id)
+    with database.write() as session:
+        session.execute(update(Event).values(created=old))
+    with database.write() as session:
+        assert retention.prune(session, now()) == 1
+    _emit(database, mine, "next")
+    (event,), _ = read(database, [mine], str(sequences[-1]))
+    assert event.object_id == "next", "sequences are counted on"
