@@ -15,6 +15,7 @@ from entrepot.cli import (
     series,
     servers,
     setup,
+    storage,
     tokens,
     users,
     work,
@@ -44,6 +45,7 @@ app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")
 app.add_typer(organizations.app, name="org")
 app.add_typer(series.app, name="series")
+app.add_typer(storage.app, name="storage")
 app.add_typer(gate.app, name="gate")
 app.add_typer(works.app, name="works")
 app.add_typer(rows.app, name="rows")

@@ -1,21 +1,29 @@
-"""`entrepot publish`: files to a server."""
+"""`entrepot publish` and `entrepot publish-runs`: files to a server, and what its analyses publish themselves."""
 
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-Url = Annotated[str, typer.Option("--url", envvar="ENTREPOT_URL", help="Address of the server.")]
-Token = Annotated[str, typer.Option("--token", envvar="ENTREPOT_TOKEN", help="An API key's token.")]
-_PART_BYTES = 16 * 2**20
-_BLOCK = 1 << 20
-_TRIES = 8
+from entrepot.cli.common import AsJson, show
+from entrepot.cli.platform import ProjectName, project_of
+from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.errors import EntrepotError, InvalidInput
+
+
+class Format(StrEnum):
+    """What runs publish."""
+
+    parquet = "parquet"
+    csv = "csv"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command(help=_HELP)(publish)
+    app.command("publish-runs")(publish_runs)
 
 
 _HELP = """Publish files, and those in folders, with a progress bar; what breaks goes on where it was.
@@ -27,21 +35,21 @@ Example: `entrepot publish report.pdf results/ --identifier weekly --url https:/
 def publish(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", exists=True, help="Files and folders.")],
     token: Token,
-    url: Url = "http://127.0.0.1:8000",
+    url: Url = DEFAULT_URL,
     identifier: Annotated[str | None, typer.Option(help="What is in them; by default their names.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Their type; by default what they show.")] = None,
     poll: Annotated[str | None, typer.Option(help="The poll that they answer.")] = None,
     task: Annotated[str | None, typer.Option(help="The task that they answer.")] = None,
     storage_config: Annotated[str | None, typer.Option(help="Where they are stored.")] = None,
     project: Annotated[str | None, typer.Option(help="The project that they belong to.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Publish files."""
     import httpx
     from tqdm import tqdm
 
-    from entrepot.cli.common import show, show_json
-    from entrepot.errors import InvalidInput, Unavailable
+    from entrepot.cli.works import answering, connect
+    from entrepot.client.files import Files
 
     described = {
         "identifier": identifier,
@@ -51,30 +59,22 @@ def publish(
         "storage_config": storage_config,
         "project": project,
     }
+    fields = {name: value for name, value in described.items() if value is not None}
     found = list(_files(paths))
     if not found:
         raise InvalidInput("There is no file in what was given.")
     total = sum(path.stat().st_size for path in found)
-    headers = {"authorization": f"Token {token}"}
+    files = Files(connect(url, token))
     records = []
-    with (
-        httpx.Client(base_url=f"{url.rstrip('/')}/api/v1", headers=headers, timeout=300) as client,
-        tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar,
-    ):
+    with answering(), tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:
         for path in found:
             bar.set_description(path.name[:40])
-            fields = {name: value for name, value in described.items() if value is not None}
             try:
-                records.append(_publish(client, path, {"name": path.name} | fields, bar.update))
-            except httpx.HTTPStatusError as error:
-                raise InvalidInput(f"{path}: {_said(error.response)}") from None
-            except httpx.TransportError as error:
-                raise Unavailable(f"{path}: the server does not answer: {error}") from None
-    if json:
-        show_json(records)
-        return
+                records.append(files.publish(path, moved=bar.update, **fields))
+            except httpx.HTTPError as error:
+                raise EntrepotError(f"{path}: {error or type(error).__name__}") from None
     names = ("id", "name", "type", "size", "sha256")
-    show([{name: record[name] for name in names} for record in records], as_json=False)
+    show(records if json else [{name: record[name] for name in names} for record in records], json)
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -85,46 +85,29 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             yield path
 
 
-def _publish(client: Any, path: Path, fields: dict[str, str], moved: Any) -> Any:
-    """Upload a file in parts and publish it; a part that breaks is taken up where the server has it."""
-    import httpx
+def publish_runs(
+    analysis: Annotated[str, typer.Argument(help="Its name.")],
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    format_: Annotated[Format, typer.Option("--format", help="What is written.")] = Format.parquet,
+    identifier: Annotated[str | None, typer.Option(help="What is in them; by default the analysis' name.")] = None,
+    storage_config: Annotated[str | None, typer.Option(help="Where they are stored.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="No more.")] = False,
+) -> None:
+    """Have each run of an analysis publish what it computed, as a file.
 
-    size = path.stat().st_size
-    upload = _checked(client.post("/uploads", json=fields | {"size": size}))
-    address, offset, failures = f"/uploads/{upload['id']}", 0, 0
-    with path.open("rb") as file:
-        while offset < size:
-            try:
-                headers = {"upload-offset": str(offset)}
-                answer = client.patch(address, content=_blocks(file, offset), headers=headers)
-                came = int(_checked(answer)["offset"])
-                failures = 0
-            except (httpx.TransportError, httpx.HTTPStatusError) as error:
-                failures += 1
-                gone = isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in (409, 502, 503)
-                if gone or failures >= _TRIES:
-                    raise
-                came = int(_checked(client.get(address))["offset"])
-            moved(came - offset)
-            offset = came
-    return _checked(client.post(f"{address}/publish"))
+    Example: `entrepot publish-runs availability --project "Wind farm" --format csv`
+    """
+    from entrepot.cli.works import answering, connect
+    from entrepot.client.native import Client
 
-
-def _blocks(file: Any, offset: int) -> Iterator[bytes]:
-    file.seek(offset)
-    left = _PART_BYTES
-    while left and (block := file.read(min(_BLOCK, left))):
-        left -= len(block)
-        yield block
-
-
-def _checked(answer: Any) -> Any:
-    answer.raise_for_status()
-    return answer.json()
-
-
-def _said(answer: Any) -> str:
-    try:
-        return str(answer.json()["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"the server answered {answer.status_code}"
+    with project_of(url, token, project) as found:
+        analysis_id = found.get_analysis(analysis).id
+    client = Client(connect(url, token))
+    options = {"format": format_.value, "identifier": identifier, "storage_config": storage_config}
+    with answering():
+        if off:
+            client.publish_runs_no_more(analysis_id)
+        else:
+            client.publish_runs(analysis_id, **{name: value for name, value in options.items() if value is not None})

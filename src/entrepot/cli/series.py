@@ -153,12 +153,21 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="An existing folder.", file_okay=False, exists=True)
     ] = Path(),
+    publish: Annotated[
+        str | None, typer.Option(help="Publish the archive under this identifier instead of fetching it.")
+    ] = None,
 ) -> None:
     """Export any amount of values as CSV files, made by the server.
 
     Example: `entrepot series export 'wind*' --project "Wind farm" --resample 1h --frame -o exports`
     """
     with project_of(url, token, project) as found:
+        if publish is not None:
+            ids = [one.id for one, _ in _picked(found, names, of)]
+            mode = "dataframe" if frame else "series"
+            options = {"start": start, "end": end, "out_freq": resample, "clock": clock, "out_mode": mode}
+            typer.echo(_published(url, token, ids, publish, options))
+            return
         before = set(output.iterdir())
         found.client.series.export_download_and_parse_data(
             [one for one, _ in _picked(found, names, of)],
@@ -173,6 +182,16 @@ def export(
     for folder in sorted(set(output.iterdir()) - before):
         for file in sorted(folder.iterdir()):
             typer.echo(file)
+
+
+def _published(url: str, token: str, ids: list[str], identifier: str, options: dict[str, str | None]) -> str:
+    """Have the server publish an export, and return the file's id."""
+    from entrepot.cli.works import connect
+    from entrepot.client.native import Client
+
+    given = {name: value for name, value in options.items() if value is not None}
+    made = Client(connect(url, token)).export(ids, publish={"identifier": identifier}, **given)
+    return str(made["file"])
 
 
 def _picked(project: "Project", names: Sequence[str], of: str | None) -> "list[tuple[Series, str]]":

@@ -1,7 +1,8 @@
 """What the client surfaces share over HTTP: one connection with its address, credentials and patience."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -58,18 +59,28 @@ class Connection:
         path: str,
         *,
         params: Any = None,
-        content: bytes | None = None,
+        content: bytes | Iterator[bytes] | None = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> httpx.Response:
         """Return the answer to a request whose body is sent as it is; raises as :meth:`request` does."""
-        headers = {} if content is None else {"content-type": content_type}
+        headers = {**(headers or {}), **({} if content is None else {"content-type": content_type})}
         patience: Any = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
         url = f"{self.base_url}{path}"
         response = self._client.request(method, url, params=params, content=content, headers=headers, timeout=patience)
         if response.is_error:
             raise httpx.HTTPStatusError(_message(response), request=response.request, response=response)
         return response
+
+    @contextmanager
+    def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
+        """Give the answer to a GET before its body has come; raises as :meth:`request` does."""
+        with self._client.stream("GET", f"{self.base_url}{path}", headers=headers, follow_redirects=True) as response:
+            if response.is_error:
+                response.read()
+                raise httpx.HTTPStatusError(_message(response), request=response.request, response=response)
+            yield response
 
     def json(self, method: str, path: str, **options: Any) -> Any:
         """Return the JSON value with which a request is answered."""

@@ -2,6 +2,8 @@
 
 import io
 import os
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,8 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from entrepot.client._http import Connection
+from entrepot.client.files import Files, StorageConfigs
 
 _ARROW = "application/vnd.apache.arrow.stream"
+_POLL_SECONDS = 0.3
 Instant = datetime | pd.Timestamp | str
 
 
@@ -91,6 +95,66 @@ class Client:
         if len(rows) != 1:
             raise KeyError(f"{len(rows)} projects are named {name!r}")
         return self._project(rows[0])
+
+    @property
+    def files(self) -> Files:
+        """Published files."""
+        return Files(self.connection)
+
+    @property
+    def storage_configs(self) -> StorageConfigs:
+        """Where files are stored."""
+        return StorageConfigs(self.connection)
+
+    def export(
+        self, series: "Sequence[Series | str]", *, publish: Mapping[str, str] | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Have the server write series into an archive of CSV files, and return what came of it.
+
+        Parameters
+        ----------
+        series
+            Series, or their ids.
+        publish
+            What is said of the archive as a published file, such as ``{"identifier": "weekly"}``; None: it is none,
+            and only in the caller's own folder.
+        options
+            Any of ``start``, ``end``, ``out_freq``, ``clock``, ``timezone``, ``out_mode`` (``series`` or
+            ``dataframe``), ``sep``, ``decimal``, ``time_grouper``, ``in_start_mode`` and ``in_end_mode``.
+
+        Returns
+        -------
+        ``path``, the number of ``files`` in the archive, and ``file``, the id of the published file.
+
+        Raises
+        ------
+        RuntimeError
+            The export failed.
+        """
+        body = {"series": [one if isinstance(one, str) else one.id for one in series], "publish": publish, **options}
+        job = self.connection.json("POST", "/api/v1/exports", body=body)
+        while job["status"] in ("pending", "running"):
+            time.sleep(_POLL_SECONDS)
+            job = self.connection.json("GET", f"/api/v1/jobs/{job['id']}")
+        if job["status"] != "finished":
+            raise RuntimeError(f"the export {job['status']}: {job['error']}")
+        result: dict[str, Any] = job["result"]
+        return result
+
+    def publish_runs(self, analysis_id: str, **options: str) -> None:
+        """Have each run of an analysis publish what it computed as a file.
+
+        Parameters
+        ----------
+        options
+            Any of ``format`` (``parquet``, the default, or ``csv``), ``identifier`` (by default the analysis' name) and
+            ``storage_config``.
+        """
+        self.connection.request("PUT", f"/api/v1/analyses/{analysis_id}/publishing", body=options)
+
+    def publish_runs_no_more(self, analysis_id: str) -> None:
+        """Have runs of an analysis publish nothing; what is published stays."""
+        self.connection.request("DELETE", f"/api/v1/analyses/{analysis_id}/publishing")
 
     def _project(self, row: dict[str, Any]) -> "Project":
         return Project(self.connection, row["id"], row["name"])

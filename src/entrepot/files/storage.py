@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -196,8 +196,14 @@ def open_storage(settings: Settings, url: str, credentials: Mapping[str, Any] | 
         raise InvalidInput.field("credentials", _first_line(error)) from None
 
 
-def test(storage: Storage) -> dict[str, str | None]:
-    """Try a storage out with a small file, and return what went wrong in each step (null: nothing)."""
+def try_out(storage: Storage, allowed: Sequence[net.Network] = ()) -> dict[str, str | None]:
+    """Try a storage out with a small file, and return what went wrong in each step (None: nothing).
+
+    Parameters
+    ----------
+    allowed
+        Private networks that signed URLs may lead to.
+    """
     content = secrets.token_bytes(4096)
     path = f"entrepot-test/{secrets.token_hex(8)}"
     steps: dict[str, str | None] = dict.fromkeys(("write", "read", "range", "sign", "delete"), "not tried")
@@ -218,7 +224,11 @@ def test(storage: Storage) -> dict[str, str | None]:
             raise Unavailable("A range is not the part that was asked for.")
 
     def sign() -> None:
-        storage.sign(path, 60)
+        if (url := storage.sign(path, 60)) is not None:
+            with net.client(allowed) as client:
+                answer = client.get(url)
+            if answer.content != content:
+                raise Unavailable(f"The signed URL does not give the file: the answer was {answer.status_code}.")
 
     for name, step in (("write", write), ("read", read), ("range", range_), ("sign", sign), ("delete", None)):
         try:

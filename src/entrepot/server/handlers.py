@@ -3,8 +3,10 @@
 #: What a worker imports before it starts.
 HANDLERS = (
     "entrepot.events.delivery",
+    "entrepot.events.retention",
     "entrepot.events.webhooks",
     "entrepot.files.lifecycle",
+    "entrepot.files.trial",
     "entrepot.jobs.housekeeping",
     "entrepot.pipeline.analysis_run",
     "entrepot.pipeline.clean_run",
@@ -21,6 +23,7 @@ HANDLERS = (
 
 #: Modules with a function ``schedule(session)``, called when a scheduler starts.
 SCHEDULES = (
+    "entrepot.events.retention",
     "entrepot.files.lifecycle",
     "entrepot.works.audit",
 )

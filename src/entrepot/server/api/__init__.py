@@ -2,14 +2,28 @@
 
 from fastapi import FastAPI
 
-from entrepot.server.api import account, events, files, lineage, points, projects, rows, runs, series, uploads, works
+from entrepot.server.api import (
+    account,
+    events,
+    exports,
+    files,
+    lineage,
+    points,
+    projects,
+    rows,
+    runs,
+    series,
+    storage_configs,
+    uploads,
+    works,
+)
 from entrepot.server.endpoint import native_error
 
 
 def include(app: FastAPI) -> None:
     """Add the native API to the application."""
-    for module in (account, projects, series, runs, lineage):
+    for module in (account, projects, series, exports, runs, lineage, storage_configs):
         app.router.routes.extend(module.router.routes)
-    for module in (points, works, uploads, files, events, rows):
+    for module in (points, works, uploads, files, storage_configs, events, rows):
         for endpoint in module.ENDPOINTS:
             app.router.routes.extend(endpoint.routes(native_error))

@@ -15,8 +15,8 @@ from entrepot.db import now
 from entrepot.events import delivery, emit
 from entrepot.events.models import Delivery, Webhook
 from entrepot.events.webhooks import get_webhook
-from entrepot.files import polls, storage
-from entrepot.files.configs import get_config, open_config
+from entrepot.files import polls, trial
+from entrepot.files.configs import get_config
 from entrepot.files.models import StorageConfig, Task
 from entrepot.identity import Principal, Vault
 from entrepot.server.dialects.ricloud import events, render
@@ -24,49 +24,20 @@ from entrepot.server.endpoint import Json, read_body
 from entrepot.server.services import Services
 from entrepot.server.streaming import StreamEndpoint
 
-STORAGE, WEBHOOK = "storage_config.test", "webhook_config.test"
+STORAGE, WEBHOOK = trial.KIND, "webhook_config.test"
 _LONGEST_WAIT = 10.0
 _POLL_SECONDS = 0.05
 
 
 def begin(session: Session, type_: str, config: StorageConfig | Webhook, key_id: str | None) -> Task:
     """Have a configuration tested."""
-    task = polls.create_task(session, config.organization_id, type_, config_id=config.id, key_id=key_id)
-    jobs.enqueue(
-        session,
-        type_,
-        {"task": task.id},
-        organization_id=config.organization_id,
-        key=f"test:{config.id}",
-    )
-    return task
-
-
-@jobs.task(STORAGE)
-def test_storage(context: jobs.JobContext) -> None:
-    """Try a storage config out: write, read back, a range, sign, delete."""
-    task, config = _subject(context, StorageConfig)
-    if task is None or config is None:
-        return
-    vault: Vault = context.services["vault"]
-    try:
-        steps = storage.test(open_config(context.settings, vault, config))
-    except Exception as error:  # noqa: BLE001 - whatever keeps it from being opened is the answer
-        steps = {"open": str(error)[:300]}
-    failed = "; ".join(f"{name}: {problem}" for name, problem in steps.items() if problem)
-    with context.unit() as session:
-        current = session.scalars(select(StorageConfig).where(StorageConfig.id == config.id)).one()
-        current.tested = steps
-        # Changed or taken out of use since: what was tested is no longer what is there.
-        if current.url == config.url and current.state != "deactivated" and not current.own:
-            current.state = "invalid" if failed else "valid"
-        _end(session, task, failed or None)
+    return trial.enqueue(session, type_, config.organization_id, config.id, key_id)
 
 
 @jobs.task(WEBHOOK)
 def test_webhook(context: jobs.JobContext) -> None:
     """Try a webhook config out: post a test event, once."""
-    task, webhook = _subject(context, Webhook)
+    task, webhook = _subject(context)
     if task is None or webhook is None:
         return
     vault: Vault = context.services["vault"]
@@ -93,17 +64,17 @@ def test_webhook(context: jobs.JobContext) -> None:
         _end(session, task, outcome.error)
 
 
-def _subject(context: jobs.JobContext, model: Any) -> tuple[Task | None, Any]:
-    """Begin a task, and return it with the configuration; None and nothing when either is gone."""
+def _subject(context: jobs.JobContext) -> tuple[Task | None, Webhook | None]:
+    """Begin a task, and return it with the webhook; None and nothing when either is gone."""
     payload: dict[str, str] = context.job.payload or {}
     with context.unit() as session:
         task = session.scalar(select(Task).where(Task.id == payload["task"]))
-        config = session.scalar(select(model).where(model.id == task.config_id)) if task else None
+        webhook = session.scalar(select(Webhook).where(Webhook.id == task.config_id)) if task else None
         if task is not None:
             polls.start_task(session, task)
-            if config is None:
+            if webhook is None:
                 polls.end_task(session, task, "The configuration was deleted.")
-        return task, config
+        return task, webhook
 
 
 def _end(session: Session, task: Task, error: str | None) -> None:

@@ -1,0 +1,187 @@
+"""Files of Entrepot's own interface: published, found, fetched, acknowledged; and where they are stored."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx
+
+from entrepot.client._http import Connection
+
+Record = dict[str, Any]
+
+_PART_BYTES = 64 * 2**20
+_BLOCK = 1 << 20
+_TRIES = 8
+_AGAIN = (409, 502, 503, 504)
+
+
+class ChecksumError(Exception):
+    """What was downloaded is not what was published."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Published files."""
+
+    connection: Connection = field(repr=False)
+
+    def publish(
+        self, path: str | Path, *, moved: Callable[[int], object] = lambda _count: None, **described: str
+    ) -> Record:
+        """Publish a file of any size; what breaks goes on where it was.
+
+        Parameters
+        ----------
+        moved
+            Called with how many more bytes the server has, for progress bars.
+        described
+            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage_config`` and ``project``.
+
+        Returns
+        -------
+        The file's record.
+        """
+        path = Path(path)
+        size = path.stat().st_size
+        upload = self.connection.json("POST", "/api/v1/uploads", body={"name": path.name, **described, "size": size})
+        address, offset, failures = f"/api/v1/uploads/{upload['id']}", 0, 0
+        with path.open("rb") as file:
+            while offset < size:
+                try:
+                    headers = {"upload-offset": str(offset)}
+                    answer = self.connection.send("PATCH", address, content=_part(file, offset), headers=headers)
+                    came, failures = int(answer.json()["offset"]), 0
+                except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                    failures += 1
+                    final = isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _AGAIN
+                    if final or failures >= _TRIES:
+                        raise
+                    came = int(self.connection.json("GET", address)["offset"])
+                moved(came - offset)
+                offset = came
+        record: Record = self.connection.json("POST", f"{address}/publish", timeout=3600.0)
+        return record
+
+    def find(self, **filters: Any) -> Iterator[Record]:
+        """Yield the records of files, newest first; available ones unless `state` says otherwise.
+
+        Parameters
+        ----------
+        filters
+            Any of ``identifier``, ``project``, ``poll``, ``task``, ``checksum``, ``sha256``, ``type``, ``state``; a
+            list means any of its values.
+        """
+        params = {"limit": 1000, **filters}
+        while page := self.connection.json("GET", "/api/v1/files", params=params):
+            yield from page
+            params["after"] = page[-1]["id"]
+
+    def get(self, file_id: str) -> Record:
+        """Return a file's record."""
+        record: Record = self.connection.json("GET", f"/api/v1/files/{file_id}")
+        return record
+
+    def download(self, file_id: str, target: str | Path) -> Path:
+        """Fetch a file, going on where a connection broke, and check its SHA-256; it appears once it is whole.
+
+        Raises
+        ------
+        ChecksumError
+            What came is not what was published.
+        """
+        record, target = self.get(file_id), Path(target)
+        part, digest, came, failures = target.with_name(f"{target.name}.part"), hashlib.sha256(), 0, 0
+        try:
+            with part.open("wb") as file:
+                while came < record["size"]:
+                    headers = {"range": f"bytes={came}-", "if-range": f'"{record["sha256"]}"'}
+                    try:
+                        with self.connection.stream(f"/api/v1/files/{file_id}/download", headers=headers) as answer:
+                            for block in answer.iter_raw(_BLOCK):
+                                file.write(block)
+                                digest.update(block)
+                                came += len(block)
+                                failures = 0
+                    except httpx.TransportError:
+                        failures += 1
+                        if failures >= _TRIES:
+                            raise
+            if came != record["size"] or digest.hexdigest() != record["sha256"]:
+                raise ChecksumError(f"{file_id}: {came} of {record['size']} bytes, SHA-256 {digest.hexdigest()}")
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+    def acknowledge(self, file_id: str, sha256: str | None = None) -> Record:
+        """Tell that a file was consumed.
+
+        Parameters
+        ----------
+        sha256
+            What was received; when that is not what was published, it is noted, and the file stays available.
+        """
+        body = {} if sha256 is None else {"sha256": sha256}
+        record: Record = self.connection.json("POST", f"/api/v1/files/{file_id}/ack", body=body)
+        return record
+
+    def acknowledge_many(self, ids: Iterable[str]) -> list[Record]:
+        """Tell that files were consumed, and return their records; unknown and repeated ids do no harm."""
+        records: list[Record] = self.connection.json("POST", "/api/v1/files/ack", body={"ids": [*ids]})
+        return records
+
+
+@dataclass(frozen=True)
+class StorageConfigs:
+    """Where files are stored, besides the server's own storage."""
+
+    connection: Connection = field(repr=False)
+    path = "/api/v1/storage-configs"
+
+    def all(self) -> list[Record]:
+        """Return the storage configs in use, newest first; none has its credentials."""
+        records: list[Record] = self.connection.json("GET", self.path)
+        return records
+
+    def get(self, config_id: str) -> Record:
+        """Return a storage config."""
+        return self._one("GET", f"/{config_id}")
+
+    def create(self, url: str, credentials: Mapping[str, Any] | None = None, **options: Any) -> Record:
+        """Create a storage config.
+
+        Parameters
+        ----------
+        url
+            ``s3://bucket/path``, ``gs://bucket/path``, ``az://container/path`` or ``local:///folder``.
+        options
+            Any of ``signed_urls_enabled``, ``signed_urls_expiry`` (seconds) and ``is_default``.
+        """
+        return self._one("POST", "", {"url": url, "credentials": credentials, **options})
+
+    def update(self, config_id: str, **changes: Any) -> Record:
+        """Change a storage config: what :meth:`create` takes, and ``state``."""
+        return self._one("PATCH", f"/{config_id}", changes)
+
+    def delete(self, config_id: str) -> Record:
+        """Take a storage config out of use."""
+        return self._one("DELETE", f"/{config_id}")
+
+    def test(self, config_id: str) -> Record:
+        """Try a storage config out; ``tested`` has, for each step, what went wrong, or None."""
+        return self._one("POST", f"/{config_id}/test?wait=50", timeout=90.0)
+
+    def _one(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> Record:
+        record: Record = self.connection.json(method, self.path + path, body=body, timeout=timeout)
+        return record
+
+
+def _part(file: BinaryIO, offset: int) -> Iterator[bytes]:
+    file.seek(offset)
+    left = _PART_BYTES
+    while left and (block := file.read(min(_BLOCK, left))):
+        left -= len(block)
+        yield block

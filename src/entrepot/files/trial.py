@@ -1,0 +1,52 @@
+"""Tests of storage configs: a task, done by a job, whose end says whether the config is valid and which step failed."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from entrepot import jobs
+from entrepot.files import polls, storage
+from entrepot.files.configs import open_config
+from entrepot.files.models import StorageConfig, Task
+
+KIND = "storage_config.test"
+
+
+def begin(session: Session, config: StorageConfig, key_id: str | None = None) -> Task:
+    """Have a storage config tested, and return the task that is done then."""
+    return enqueue(session, KIND, config.organization_id, config.id, key_id)
+
+
+def enqueue(session: Session, kind: str, organization_id: str, config_id: str, key_id: str | None) -> Task:
+    """Have a configuration tested by a kind of job, which gets the task's id."""
+    task = polls.create_task(session, organization_id, kind, config_id=config_id, key_id=key_id)
+    jobs.enqueue(session, kind, {"task": task.id}, organization_id=organization_id, key=f"test:{config_id}")
+    return task
+
+
+@jobs.task(KIND)
+def run(context: jobs.JobContext) -> None:
+    """Try a storage config out: write, read back, a range, sign, delete."""
+    payload: dict[str, str] = context.job.payload or {}
+    with context.unit() as session:
+        task = session.scalar(select(Task).where(Task.id == payload["task"]))
+        if task is None:
+            return
+        polls.start_task(session, task)
+        config = session.scalar(select(StorageConfig).where(StorageConfig.id == task.config_id))
+        if config is None:
+            polls.end_task(session, task, "The configuration was deleted.")
+            return
+    settings = context.settings
+    try:
+        opened = open_config(settings, context.services["vault"], config)
+        steps = storage.try_out(opened, settings.webhook_allowed_networks)
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from being opened is the answer
+        steps = {"open": str(error)[:300]}
+    failed = "; ".join(f"{name}: {problem}" for name, problem in steps.items() if problem)
+    with context.unit() as session:
+        current = session.scalars(select(StorageConfig).where(StorageConfig.id == config.id)).one()
+        current.tested = steps
+        # Changed or taken out of use since: what was tested is no longer what is there.
+        if current.url == config.url and current.state != "deactivated" and not current.own:
+            current.state = "invalid" if failed else "valid"
+        polls.end_task(session, session.scalars(select(Task).where(Task.id == task.id)).one(), failed or None)
