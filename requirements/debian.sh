@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install the Debian packages of which the tests use programs: a database server, the sandbox of users' scripts, a browser.
+# Install the Debian packages of which the tests use programs: a database server, the sandbox of users' scripts, a browser,
+# the web server in front.
 set -eu
 
 missing=
@@ -10,6 +11,7 @@ need "/usr/lib/postgresql/*/bin/initdb" postgresql
 need bwrap bubblewrap
 need chromium chromium
 need chromedriver chromium-driver
+need /usr/sbin/nginx nginx
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

@@ -1,0 +1,90 @@
+"""Downloads that nginx sends, set up as docs/files.md says."""
+
+import os
+import random
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from entrepot.client._http import Connection
+from entrepot.client.files import Files
+from tests.support.deadline import eventually
+from tests.support.server import ServerProcess
+
+PAGE = Path(__file__).parents[3] / "docs" / "files.md"
+PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+AROUND = """
+{user} daemon off; pid {folder}/pid; error_log {folder}/error.log;
+events {{}}
+http {{
+  access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen unix:{folder}/socket; {documented} }}
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    data = tmp_path_factory.mktemp("accelerated") / "data"
+    with ServerProcess(data, environment={"ENTREPOT_FILE_ACCELERATED": "true"}, options=("--no-ftp",)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def nginx(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.HTTPTransport]:
+    """What leads through nginx to the server."""
+    assert PROGRAM is not None, "requirements/debian.sh installs nginx"
+    folder = tmp_path_factory.mktemp("nginx")
+    (documented,) = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    documented = documented.replace("127.0.0.1:8000", f"{server.host}:{server.http_port}")
+    documented = documented.replace("/srv/entrepot/files", str(server.data_dir / "files"))
+    config = folder / "nginx.conf"
+    user = "user root;" if os.getuid() == 0 else ""
+    config.write_text(AROUND.format(folder=folder, documented=documented, user=user))
+    process = subprocess.Popen([PROGRAM, "-c", config, "-e", folder / "early.log"])
+    try:
+        eventually((folder / "socket").exists, 30)
+        yield httpx.HTTPTransport(uds=str(folder / "socket"))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_nginx_sends_what_the_server_allows(server: ServerProcess, nginx: httpx.HTTPTransport, tmp_path: Path) -> None:
+    content = random.Random(9).randbytes(3_000_000)
+    headers = {"authorization": f"Token {server.token}"}
+    with httpx.Client(base_url="http://front.example", headers=headers, transport=nginx) as client:
+        record = client.post("/api/v1/files", files={"file": ("a.html", content)}).raise_for_status().json()
+        path = f"/api/v1/files/{record['id']}/download"
+        whole = client.get(path)
+        assert whole.content == content
+        assert whole.headers["server"].startswith("nginx")
+        assert whole.headers["etag"] == f'"{record["sha256"]}"'
+        assert whole.headers["content-disposition"].startswith("attachment")
+        assert whole.headers["x-content-type-options"] == "nosniff"
+        assert whole.headers["content-security-policy"].startswith("sandbox")
+        assert "repr-digest" in whole.headers
+        assert int(client.head(path).headers["content-length"]) == len(content)
+        part = client.get(path, headers={"range": "bytes=1000000-", "if-range": whole.headers["etag"]})
+        assert (part.status_code, part.content) == (206, content[1_000_000:])
+        stale = client.get(path, headers={"range": "bytes=1000000-", "if-range": '"other"'})
+        assert (stale.status_code, stale.content) == (200, content)
+        signed = record["signed_url"]["url"]
+        assert signed.startswith("http://front.example/")
+        inside = f"/entrepot-files/{record['organization_id']}/{record['id'][:2]}/{record['id']}"
+        assert client.get(inside).status_code == 404, "only by the server's leave"
+    with httpx.Client(transport=nginx) as stranger:
+        assert stranger.get(signed).content == content
+        assert stranger.get(signed[:-1] + ("0" if signed[-1] != "0" else "1")).status_code == 403
+        assert stranger.get(f"http://front.example{path}").status_code == 401
+    with server.http(auth=None, headers=headers) as bare:
+        assert bare.get(path).content == b"", "the server itself sends nothing"
+    files = Files(Connection("http://front.example", headers=headers, transport=nginx))
+    assert files.download(record["id"], tmp_path / "a").read_bytes() == content
+    files.connection.close()
