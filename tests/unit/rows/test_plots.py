@@ -41,6 +41,12 @@ def test_a_comparison_shows_labels_and_a_line_a_row() -> None:
     assert plot.y_title == "FA1 (Hz)"
 
 
+def test_rows_of_several_analyses_are_told_apart() -> None:
+    rows = [row("BBA01", analysis=46), row("BBA01", analysis=47)]
+    assert [trace.name for trace in plot_rows(pd.DataFrame(rows)).traces] == ["BBA01 · 46", "BBA01 · 47"]
+    assert plot_rows(pd.DataFrame(rows[:1])).traces[0].name == "BBA01"
+
+
 def test_units_convert_on_request_or_are_refused() -> None:
     plot = plot_rows(pd.DataFrame([row("a")]), unit="mHz")
     assert plot.traces[0].y == pytest.approx([340.0, 350.0])

@@ -171,8 +171,10 @@ class ResultsAPI:
         answer = self._call("GET", "/locations/assetlocations")
         return pd.DataFrame(answer.json(), columns=columns)
 
-    def send(self, method: str, path: str, payload: Any) -> httpx.Response:
-        """Send JSON to a path below the server's address, such as ``/locations/projectsites/``."""
+    def send(self, method: str, path: str, payload: Any = None) -> httpx.Response:
+        """Send a request, with JSON if any, to a path below the server's address: ``/locations/projectsites/``."""
+        if payload is None:
+            return self._call(method, path)
         # JSON has no NaN: better to fail here than to send null in its place.
         content = json.dumps(payload, allow_nan=False, default=_plain).encode()
         return self._call(method, path, content=content)

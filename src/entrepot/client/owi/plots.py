@@ -69,7 +69,13 @@ class Plot:
             figure.update_yaxes(scaleanchor="x", scaleratio=self._aspect)
         if self.kind == "histogram":
             figure.update_layout(barmode="overlay")
-        page = figure.to_html(include_plotlyjs=True, full_html=True)
+        page = figure.to_html(
+            include_plotlyjs=True,
+            full_html=True,
+            default_height="96vh",
+            # That button would take the data elsewhere.
+            config={"displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"], "responsive": True},
+        )
         return str(page)
 
     def png(self, width: int = 1200, height: int = 700) -> bytes:
@@ -175,6 +181,7 @@ def plot_rows(
     unit = first["units_col2"] if unit is None else unit
     values = [convert(_numbers(row["value_col2"]), row["units_col2"], unit) for row in records]
     name = _common([row["name_col2"] for row in records])
+    several = len({row.get("analysis") for row in records}) > 1
     if kind == "map":
         return _map(records, values, locations, title or f"{name} by location", _axis(name, unit))
     labels = kind == "comparison" and all(_additional(row).get("reference_labels") for row in records)
@@ -196,7 +203,8 @@ def plot_rows(
                 raise InvalidParameterError(
                     f"{row['short_description']}: as many reference labels as values are needed."
                 )
-        traces.append(Trace(str(row["short_description"]), x, y.tolist(), width))
+        shown = f"{row['short_description']} · {row['analysis']}" if several else str(row["short_description"])
+        traces.append(Trace(shown, x, y.tolist(), width))
     x_name = _common([row["name_col1"] for row in records])
     x_title = {"time_series": "time (UTC)"}.get(kind, "" if labels else _axis(x_name, x_unit))
     return Plot(kind, title or name, x_title, _axis(name, unit), traces)

@@ -70,4 +70,5 @@ def _readable(stored: dict[str, Any]) -> dict[str, Any]:
     vectors = {name: unpack(value).tolist() for name, value in stored.items() if isinstance(value, bytes)}
     additional = stored["additional_data"]
     decoded = None if additional is None else ROWS.fields["additional_data"].decode(additional)  # type: ignore[misc]
-    return stored | vectors | {"additional_data": decoded, "location": stored["location_id"]}
+    ids = {"analysis": stored["analysis_id"], "location": stored["location_id"]}
+    return stored | vectors | ids | {"additional_data": decoded}
