@@ -156,6 +156,13 @@ class Client:
         """Have runs of an analysis publish nothing; what is published stays."""
         self.connection.request("DELETE", f"/api/v1/analyses/{analysis_id}/publishing")
 
+    def keep_rows(self, analysis_id: str, rows_analysis: int | None) -> None:
+        """Have the rows that an analysis' script returns (``rows(df)``) kept under a rows' analysis; None: no more.
+
+        They are made anew by each of its runs, and matched by ``short_description``.
+        """
+        self.connection.request("PUT", f"/api/v1/analyses/{analysis_id}/rows", body={"analysis": rows_analysis})
+
     def _project(self, row: dict[str, Any]) -> "Project":
         return Project(self.connection, row["id"], row["name"])
 
