@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +20,13 @@ from obstore.store import AzureStore, GCSStore, S3Store
 from entrepot import net
 from entrepot.errors import InvalidInput, NotFound, Unavailable
 from entrepot.files.folder import BLOCK, Folder
+from entrepot.files.gateway import proxy_url
 from entrepot.settings import Settings
 
 TYPES = ("local", "s3", "gs", "az")
 _PART = 8 * 2**20
 _MOST_PARTS = 9000  # S3 takes 10,000
+_NAME = re.compile(r"[A-Za-z0-9-]{1,63}")
 _LONGEST_SIGNATURE = 7 * 86_400.0
 
 
@@ -172,10 +175,12 @@ def open_storage(settings: Settings, url: str, credentials: Mapping[str, Any] | 
     if type_ == "local":
         return LocalStorage(_allowed_root(settings, Path(path), own=own))
     given = _texts(credentials)
-    _check_endpoint(settings, given)
     prefix = path or None
-    http = {"timeout": timedelta(hours=6), "connect_timeout": timedelta(seconds=10), "user_agent": "entrepot"}
-    options: Any = http | {"allow_http": given.get("endpoint", "").startswith("http://")}
+    options: Any = {
+        "timeout": timedelta(hours=6),
+        "connect_timeout": timedelta(seconds=10),
+        "user_agent": "entrepot",
+    } | _endpoint_options(settings, given)
     retries: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
     try:
         match type_:
@@ -261,7 +266,15 @@ def _require(given: Mapping[str, str], *names: str) -> None:
         raise InvalidInput.field("credentials", f"Needed: {', '.join(missing)}.")
 
 
+def _plain(given: Mapping[str, str], *names: str) -> None:
+    """Refuse what would lead to another host than that of the store, of whose name these become a part."""
+    for name in names:
+        if not _NAME.fullmatch(given.get(name, "x")):
+            raise InvalidInput.field("credentials", f"{name}: letters, digits and hyphens.")
+
+
 def _s3(given: Mapping[str, str]) -> Any:
+    _plain(given, "region")
     _require(given, "access_key_id", "secret_access_key")
     names = ("access_key_id", "secret_access_key", "session_token", "endpoint", "region")
     config = {name: given[name] for name in names if given.get(name)}
@@ -283,15 +296,21 @@ def _gcs(given: Mapping[str, str]) -> Any:
 
 def _azure(given: Mapping[str, str]) -> Any:
     _require(given, "account_name")
+    _plain(given, "account_name", "tenant_id")
     if not (given.get("account_key") or given.get("sas_key") or given.get("client_secret")):
         _require(given, "account_key")
     names = ("account_name", "account_key", "sas_key", "client_id", "client_secret", "tenant_id", "endpoint")
     return {name: given[name] for name in names if given.get(name)}
 
 
-def _check_endpoint(settings: Settings, given: Mapping[str, str]) -> None:
-    if endpoint := given.get("endpoint"):
-        net.check_url(endpoint, settings.webhook_allowed_networks, field="credentials")
+def _endpoint_options(settings: Settings, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return how an address that a user named is reached, checked."""
+    endpoint = given.get("endpoint")
+    if not endpoint:
+        return {}
+    allowed = settings.webhook_allowed_networks
+    net.check_url(endpoint, allowed, field="credentials")
+    return {"allow_http": endpoint.startswith("http://"), "proxy_url": proxy_url(allowed)}
 
 
 @contextmanager

@@ -2,16 +2,24 @@
 
 import hashlib
 import os
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from entrepot import net
 from entrepot.errors import InvalidInput, NotFound, Unavailable
+from entrepot.files import gateway
 from entrepot.files import storage as storages
 from entrepot.files.storage import LocalStorage, Storage, open_storage, parse_url
 from entrepot.settings import Settings
+from tests.integration.files.conftest import CREDENTIALS
 
 
 def _put(storage: Storage, tmp_path: Path, path: str, content: bytes) -> None:
@@ -146,6 +154,64 @@ def test_endpoints_do_not_lead_inside(settings: Settings, endpoint: str) -> None
     credentials = {"access_key_id": "a", "secret_access_key": "b", "endpoint": endpoint}
     with pytest.raises(InvalidInput):
         open_storage(settings, "s3://bucket/x", credentials, own=False)
+
+
+class _Redirecting(BaseHTTPRequestHandler):
+    """A store that leads those who read elsewhere."""
+
+    def do_GET(self) -> None:
+        self.send_response(307)
+        self.send_header("location", "http://127.0.0.2:1/latest/meta-data")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+def test_stores_do_not_redirect_inside(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    connect = net.connect
+
+    def noted(host: str, port: int, allowed: Any, **options: Any) -> Any:
+        asked.append(f"{host}:{port}")
+        return connect(host, port, allowed, **options)
+
+    monkeypatch.setattr(net, "connect", noted)
+    settings = settings.model_copy(update={"webhook_allowed_networks": [ip_network("127.0.0.1/32")]})
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        credentials = CREDENTIALS | {"endpoint": f"http://127.0.0.1:{server.server_port}"}
+        storage = open_storage(settings, "s3://bucket/x", credentials, own=False)
+        with pytest.raises(Unavailable):
+            b"".join(storage.read("a/b"))
+        server.shutdown()
+    assert asked == [f"127.0.0.1:{server.server_port}", "127.0.0.2:1"], "it followed, and was stopped"
+
+
+def test_tunnels_lead_where_they_may(settings: Settings) -> None:
+    proxy = urlsplit(gateway.proxy_url(settings.webhook_allowed_networks))
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for target, status in [(f"127.0.0.1:{server.server_port}", 200), ("10.0.0.1:80", 403), ("nonsense", 403)]:
+            with socket.create_connection((proxy.hostname, proxy.port), 10) as tunnel:
+                tunnel.sendall(f"CONNECT {target} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+                assert tunnel.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
+                if status == 200:
+                    tunnel.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                    assert tunnel.recv(100).startswith(b"HTTP/1.0 307")
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("url", "name"), [("s3://b/x", "region"), ("az://b/x", "account_name"), ("az://b/x", "tenant_id")]
+)
+@pytest.mark.parametrize("value", ["evil.example/", "a@evil.example", "..", "a b", "a#"])
+def test_credentials_do_not_name_other_hosts(settings: Settings, url: str, name: str, value: str) -> None:
+    given = CREDENTIALS | {"account_name": "a", "account_key": "b", "client_secret": "c", name: value}
+    with pytest.raises(InvalidInput) as raised:
+        open_storage(settings, url, given, own=False)
+    assert name in raised.value.fields["credentials"][0]
 
 
 def test_a_bucket_that_is_not_there(settings: Settings, s3_endpoint: str, tmp_path: Path) -> None:
