@@ -15,7 +15,8 @@ from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.conformance
 
-COMMANDS = ("config", "webhook-config", "storage-config", "icloud")
+#: So many commands does the client have that do not wait for others.
+COMMANDS = 21
 API = "https://ricloud-api.reincubate.com"
 TOKEN = "-H 'Authorization: Token <your key_token>'"
 IDS = '{ "ids": ["<result ID>", "<result ID>"] }'
@@ -73,6 +74,7 @@ def test_every_call_of_the_library(server: ServerProcess, tmp_path: Path) -> Non
     assert (notes["task"], notes["tasks"], notes["subscription"]) == ("pending", 1, "active")
     assert notes["completed"] == ["completed", first["id"], "Result"]
     assert notes["events"] == [3, "task", True]
+    assert all(notes["the rest"].values()), notes["the rest"]
     assert notes["session end"] == "expired"
 
 
@@ -88,10 +90,16 @@ def test_its_receiver_accepts_webhooks(server: ServerProcess, tmp_path: Path) ->
 
 def test_the_commands(server: ServerProcess, tmp_path: Path) -> None:
     notes = _run(server, "ricloud_commands", tmp_path)
-    failed = {name: said for name, said in notes.items() if name.split(" ")[0] in COMMANDS and said[0] != 0}
+    failed = {name: said for name, said in notes["commands"].items() if said[0] != 0}
     assert not failed, failed
-    assert notes["content"], notes
-    assert any("ios_messages.messages" in path for path in notes["files"])
+    assert notes["init again"] == 1, "it refuses to overwrite what it wrote"
+    assert f"url = {server.url}/ricloud/" in notes["commands"]["config view"][1]
+    assert len(notes["commands"]) == COMMANDS
+    assert notes["poll"] in notes["commands"]["icloud poll latest"][1]
+    assert notes["content"].pop("ios_messages.messages").startswith('{"data"')
+    assert notes["content"] == {f"f{number}": f"bytes of f{number}" for number in (1, 2, 4)}, "what a cascade brings"
+    assert "Test event received!" in notes["listened"]
+    assert "verification failed" not in notes["listened"]
 
 
 @pytest.mark.parametrize(

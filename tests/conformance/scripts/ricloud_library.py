@@ -86,6 +86,34 @@ notes["completed"] = [done.state, done.results[0].id, type(done.results[0]).__na
 events = ricloud.Event.list(type="task", limit=3)
 notes["events"] = [len(events), events[0].type, ricloud.Event.retrieve(events[0].id).id == events[0].id]
 notes["repr"] = all(repr(one) for one in (result, listed, poll, session, events, webhook, storage, key))
+rest = notes["the rest"] = {}
+rest["task"] = ricloud.Task.create(poll=poll).poll == poll.id
+rest["organisation"] = ricloud.Organisation.retrieve().id == result.organisation
+default = ricloud.Organisation.retrieve()
+default.update(webhook_config=webhook)
+rest["organisation update"] = ricloud.Organisation.retrieve().webhook_config == webhook.id
+default.update(webhook_config=None)
+rest["users"] = user.id in [one.id for one in ricloud.User.list(identifier="ricloud-py")]
+rest["user update"] = ricloud.User.update_with_id(user.id, identifier="renamed").identifier == "renamed"
+rest["user"] = ricloud.User.retrieve(user.id).identifier == "renamed"
+source = ricloud.Source.create(user=user, type="mocks.mock", identifier="other")
+rest["source"] = ricloud.Source.retrieve(source.id).identifier == "other"
+rest["source update"] = ricloud.Source.update_with_id(source.id, identifier="other").id == source.id
+rest["sessions"] = ricloud.Session.list(source=session.source, state="active", limit=1)[0].id == session.id
+rest["key"] = ricloud.Key.retrieve(made.id).id == made.id
+granted = ricloud.Permissions.create(key=made.id, scopes=["files:read"])
+rest["permissions"] = ricloud.Permissions.retrieve(granted.id).scopes == ["files:read"]
+changed = ricloud.Permissions.update_with_id(granted.id, scopes=["files:write"])
+rest["permissions update"] = changed.scopes == ["files:write"]
+rest["subscriptions"] = len(ricloud.Subscription.list(session=session, state="deleted")) == 1
+rest["subscription"] = ricloud.Subscription.retrieve(subscription.id).state == "deleted"
+rest["storages"] = storage.id in [one.id for one in ricloud.StorageConfig.list(state="deactivated")]
+rest["storage"] = ricloud.StorageConfig.retrieve(storage.id).credentials is None
+rest["webhooks"] = webhook.id in [one.id for one in ricloud.WebhookConfig.list()]
+rest["webhook"] = ricloud.WebhookConfig.retrieve(webhook.id).secret is None
+rest["webhook update"] = ricloud.WebhookConfig.update_with_id(webhook.id, state="deactivated").state == "deactivated"
+rest["webhook test"] = webhook.test()["attrs"].type == "webhook_config.test"
+rest["webhook delete"] = ricloud.WebhookConfig.delete_with_id(webhook.id).state == "deactivated"
 ricloud.Session.delete_with_id(session.id)
 notes["session end"] = ricloud.Session.retrieve(session.id).state
 finish(notes)

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from entrepot.db import advisory_lock, now
+from entrepot.db import advisory_lock, new_id, now
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.events import emit
 from entrepot.files.models import RemoteSession, RemoteSource, RemoteUser
@@ -98,7 +98,9 @@ def _source(call: Call, given: dict[str, Any]) -> tuple[RemoteSource, bool]:
     call.principal.require("write")
     user = named(call, RemoteUser, "user", given.get("user"))
     type_ = parse.text("type", given.get("type"), 100)
-    identifier = parse.text("identifier", given.get("identifier"), 300)
+    # Devices are paired by a code, and are called nothing yet.
+    identifier = given.get("identifier") or new_id()
+    parse.text("identifier", identifier, 300)
     advisory_lock(call.session, "remote source", user.id, type_, identifier)
     query = select(RemoteSource).where(
         RemoteSource.organization_id == user.organization_id,
@@ -115,7 +117,7 @@ def _source(call: Call, given: dict[str, Any]) -> tuple[RemoteSource, bool]:
 
 
 def _create_source(call: Call) -> Any:
-    source, made = _source(call, parse.fields(call, required=("user", "type", "identifier")))
+    source, made = _source(call, parse.fields(call, "identifier", required=("user", "type")))
     return render.source(source) if made else Json(render.source(source))
 
 
