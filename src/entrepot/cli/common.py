@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from entrepot.settings import Settings
 
 _ENVIRONMENT = "ENTREPOT_DATA_DIR"
+_WIDEST = 10_000
 
 DataDir = Annotated[Path, typer.Option("--data-dir", envvar=_ENVIRONMENT, help="The server's data folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -151,8 +152,12 @@ def show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     console = Console(soft_wrap=True)
-    # What is piped into another program is not folded to a width.
-    console.print(table, width=None if console.is_terminal else console.measure(table).maximum)
+    if console.is_terminal:
+        console.print(table)
+    else:
+        # What is piped into another program is not folded, nor cut, to a width.
+        wide = Console(width=_WIDEST)
+        wide.print(table, width=wide.measure(table).maximum)
 
 
 def show_one(record: dict[str, Any], as_json: bool) -> None:

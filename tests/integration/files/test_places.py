@@ -1,0 +1,167 @@
+"""Storage configs over HTTP, the SDK and the command: files go in, come back and are told of, wherever they are."""
+
+import hashlib
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pandas as pd
+import pytest
+
+from entrepot import Client, connect
+from tests.integration.files.conftest import CREDENTIALS
+from tests.support.postgres import Cluster
+from tests.support.server import ENTREPOT, ServerProcess
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server whose operator allows a folder, and stores on this machine."""
+    folder, url = tmp_path_factory.mktemp("places"), None
+    if request.param == "postgresql":
+        cluster: Cluster = request.getfixturevalue("postgres")
+        url = cluster.url(cluster.create())
+    (folder / "exports").mkdir()
+    environment = {
+        "ENTREPOT_WEBHOOK_ALLOWED_NETWORKS": '["127.0.0.0/8"]',
+        "ENTREPOT_FILE_LOCAL_ROOTS": orjson.dumps([str(folder / "exports")]).decode(),
+    }
+    with ServerProcess(folder / "data", url, environment=environment, options=("--no-ftp",)) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[Client]:
+    made = connect(server.url, server.token)
+    yield made
+    made.connection.close()
+
+
+@pytest.fixture(params=["own", "local", "s3"])
+def place(request: pytest.FixtureRequest, server: ServerProcess, client: Client) -> dict[str, Any]:
+    """A storage config of each kind, tested."""
+    if request.param == "own":
+        return {"id": None}
+    if request.param == "local":
+        made = client.storage_configs.create(f"local://{server.data_dir.parent}/exports/x")
+    else:
+        endpoint = request.getfixturevalue("s3_endpoint")
+        given = CREDENTIALS | {"endpoint": endpoint}
+        url = f"s3://results/{server.data_dir.parent.name}"
+        made = client.storage_configs.create(url, given, signed_urls_enabled=True, signed_urls_expiry=600)
+    assert made["state"] == "new"
+    tested = client.storage_configs.test(made["id"])
+    assert tested["tested"] == dict.fromkeys(("write", "read", "range", "sign", "delete"))
+    assert tested["state"] == "valid"
+    return tested
+
+
+def test_a_file_and_its_life(client: Client, place: dict[str, Any], tmp_path: Path, server: ServerProcess) -> None:
+    content = random.Random(1).randbytes(9_000_000)
+    source = tmp_path / "source.bin"
+    source.write_bytes(content)
+    described = {"identifier": tmp_path.name} | ({"storage_config": place["id"]} if place["id"] else {})
+    connection = client.connection
+    upload = connection.json("POST", "/api/v1/uploads", body={"name": "x", **described})
+    address = f"/api/v1/uploads/{upload['id']}"
+    for start in range(0, len(content), 4_000_000):
+        part = content[start : start + 4_000_000]
+        connection.send("PATCH", address, content=part, headers={"upload-offset": str(start)})
+    parts = connection.json("POST", f"{address}/publish")
+    whole = client.files.publish(source, **described)
+    assert [one["id"] for one in client.files.find(identifier=tmp_path.name)] == [whole["id"], parts["id"]]
+    for record in (parts, whole):
+        assert record["sha256"] == hashlib.sha256(content).hexdigest()
+        assert client.files.download(record["id"], tmp_path / "back").read_bytes() == content
+        headers = {"range": "bytes=8999990-", "if-range": f'"{record["sha256"]}"'}
+        with connection.stream(f"/api/v1/files/{record['id']}/download", headers=headers) as answer:
+            assert (answer.status_code, answer.read()) == (206, content[-10:])
+        if signed := record["signed_url"]:
+            assert httpx.get(signed["url"], trust_env=False).content == content
+    assert [one["state"] for one in client.files.acknowledge_many([parts["id"], "x"])] == ["consumed"]
+    assert client.files.acknowledge(whole["id"], "0" * 64)["state"] == "available"
+    assert [one["id"] for one in client.files.find(identifier=tmp_path.name)] == [whole["id"]]
+
+
+def test_what_a_test_says_failed(client: Client, s3_endpoint: str) -> None:
+    given = CREDENTIALS | {"endpoint": s3_endpoint}
+    made = client.storage_configs.create("s3://nothing/x", given)
+    tested = client.storage_configs.test(made["id"])
+    assert tested["state"] == "invalid"
+    assert tested["tested"]["write"]
+    assert tested["tested"]["delete"] == "not tried"
+    with pytest.raises(httpx.HTTPStatusError, match="invalid"):
+        client.files.publish(__file__, storage_config=made["id"])
+    assert CREDENTIALS["secret_access_key"] not in {*map(str, made.values())}
+    for answer in (client.storage_configs.all(), client.storage_configs.get(made["id"]), tested):
+        assert "credentials" not in orjson.dumps(answer).decode()
+    changed = client.storage_configs.update(made["id"], url="s3://results/other", credentials=given, is_default=True)
+    assert (changed["state"], changed["tested"], changed["is_default"]) == ("new", None, True)
+    assert client.storage_configs.delete(made["id"])["state"] == "deactivated"
+    client.storage_configs.update(made["id"], is_default=False)
+    assert made["id"] not in [one["id"] for one in client.storage_configs.all()]
+    for url in ("local:///etc", "ftp://x/y", "s3://b/../c"):
+        with pytest.raises(httpx.HTTPStatusError, match="400"):
+            client.storage_configs.create(url, given)
+
+
+def test_the_commands(server: ServerProcess, client: Client, tmp_path: Path) -> None:
+    environment = os.environ | {"ENTREPOT_URL": server.url, "ENTREPOT_TOKEN": server.token}
+
+    def run(*arguments: Any, code: int = 0) -> str:
+        done = subprocess.run([ENTREPOT, *arguments], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    added = run("storage", "add", f"local://{server.data_dir.parent}/exports/y", "--signed-urls", "60")
+    config_id = added.split()[0]
+    assert "range   ok" in added
+    assert "write   ok" in run("storage", "test", config_id)
+    assert (
+        orjson.loads(run("storage", "set", config_id, "--signed-urls", "0", "--json"))["signed_urls_enabled"] is False
+    )
+    assert "valid" in run("storage", "show", config_id)
+    assert config_id in run("storage", "ls")
+    run("storage", "rm", config_id)
+    assert config_id not in run("storage", "ls")
+    credentials = tmp_path / "key.csv"
+    credentials.write_text("User name,Access key ID,Secret access key\nu,AKIA,hidden-secret\n")
+    failed = run("storage", "add", "s3://nothing/x", "--credentials", credentials, code=1)
+    assert "write" in failed
+    assert "hidden-secret" not in failed
+
+
+def test_exports_and_runs(server: ServerProcess, client: Client, tmp_path: Path) -> None:
+    project = client.project("farm", create=True)
+    series = project.create_series("wind")
+    series.append(pd.Series([1.0, 2.0], pd.date_range("2024-01-01", periods=2, freq="h")))
+    made = client.export([series], publish={"identifier": "weekly"}, out_mode="dataframe")
+    record = client.files.get(made["file"])
+    assert (record["identifier"], record["type"], record["project"]) == ("weekly", "zip", project.id)
+    (run,) = client.connection.json("GET", f"/api/v1/lineage/file/{record['id']}")
+    assert [one["id"] for one in run["inputs"]] == [series.id]
+    assert "file" not in client.export([series.id])
+    for wrong in ({"poll": "nothing"}, {"nothing": "x"}):
+        with pytest.raises(httpx.HTTPStatusError, match="400"):
+            client.export([series], publish=wrong)
+    environment = os.environ | {"ENTREPOT_URL": server.url, "ENTREPOT_TOKEN": server.token}
+    command = [ENTREPOT, "series", "export", "wind", "--project", "farm", "--publish", "nightly"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert client.files.get(done.stdout.strip())["identifier"] == "nightly"
+    with server.http(headers={"authorization": f"Token {server.token}"}, auth=None) as http:
+        body = {"project": project.id, "name": "availability"}
+        analysis = http.post("/ovbp/api/v2/odata/analyses/", json=body).raise_for_status().json()["id"]
+        client.publish_runs(analysis, format="csv")
+        assert http.get(f"/api/v1/analyses/{analysis}/publishing").json()["format"] == "csv"
+        command = [ENTREPOT, "publish-runs", "availability", "--project", "farm", "--identifier", "daily"]
+        subprocess.run(command, env=environment, check=True)
+        assert http.get(f"/api/v1/analyses/{analysis}/publishing").json()["identifier"] == "daily"
+        subprocess.run([*command, "--off"], env=environment, check=True)
+        assert http.get(f"/api/v1/analyses/{analysis}/publishing").json() is None
+        with pytest.raises(httpx.HTTPStatusError, match="404"):
+            client.publish_runs("nothing")
