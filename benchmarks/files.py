@@ -1,14 +1,18 @@
-"""Files through HTTP: one large, many small, lists and acknowledgements; nginx beside it, where it is installed."""
+"""Files through HTTP: one large, many small, lists and acknowledgements; nginx beside it, and in front of it.
+
+A second server of ours is set up as docs/files.md says: nginx asks it who may fetch what, and sends the bytes.
+"""
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import common
@@ -19,20 +23,22 @@ from sqlalchemy import insert
 from entrepot.db import Database, new_id
 from entrepot.files.models import PublishedFile
 
-OURS, NGINX = "Entrepot", "nginx"
+OURS, FRONT, NGINX = "Entrepot", "Entrepot behind nginx", "nginx"
 ENTREPOT = Path(sys.executable).parent / "entrepot"
 ROUNDS, CONNECTIONS = 3, 4
 SMALL_BYTES = 16 * 1024
 
+_PAGE = Path(__file__).parents[1] / "docs" / "files.md"
 _NGINX = """
-worker_processes 2; daemon off; error_log {folder}/error.log; pid {folder}/pid;
+{user} worker_processes 2; daemon off; error_log {folder}/error.log; pid {folder}/pid;
 events {{ worker_connections 1024; }}
 http {{
-  access_log off; sendfile on; client_max_body_size 0; client_body_temp_path {folder}/body;
+  access_log off; sendfile on; client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{ listen {host}:{port}; root {folder}/www; location / {{ dav_methods PUT; create_full_put_path on; }} }}
+  server {{ listen {host}:{port}; {served} }}
 }}
 """
+_ALONE = "client_max_body_size 0; root {www}; location / {{ dav_methods PUT; create_full_put_path on; }}"
 
 
 class Entrepot:
@@ -82,30 +88,54 @@ def _curl(*arguments: str) -> bytes:
 
 
 @contextmanager
-def entrepot(folder: Path) -> Iterator[Entrepot]:
+def entrepot(folder: Path, *, accelerated: bool = False) -> Iterator[Entrepot]:
     """Start Entrepot, as an operator would."""
     port, data = common.free_port(), folder / "data"
+    environment = {"ENTREPOT_FILE_ACCELERATED": str(accelerated).lower()}
     command = [ENTREPOT, "init", "--data-dir", data, "--organization", "Lab", "--admin", "admin", "--json"]
     made = orjson.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     serve = [ENTREPOT, "serve", "--data-dir", str(data), "--port", str(port), "--no-ftp"]
-    with common.daemon(serve, folder / "entrepot.log", lambda: common.answers(port, "/health")):
+    log = folder / "entrepot.log"
+    with common.daemon(serve, log, lambda: common.answers(port, "/health"), environment=environment):
         yield Entrepot(port, made["token"], data)
 
 
+def program() -> str | None:
+    """Return nginx, where it is installed."""
+    return shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
 @contextmanager
-def nginx(folder: Path) -> Iterator[Nginx | None]:
-    """Start nginx, where it is installed."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        yield None
-        return
+def nginx(folder: Path, served: str, probe: str) -> Iterator[int]:
+    """Start nginx on a port of its own, and give that once a path is answered."""
     port = common.free_port()
+    config = folder / "nginx.conf"
+    user = "user root;" if os.getuid() == 0 else ""
+    config.write_text(_NGINX.format(folder=folder, host=HOST, port=port, user=user, served=served))
+    command = [str(program()), "-c", str(config), "-e", str(folder / "early.log")]
+    with common.daemon(command, folder / "nginx.log", lambda: common.answers(port, probe)):
+        yield port
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[Nginx]:
+    """Start nginx that serves and receives files."""
     (folder / "www").mkdir(parents=True)
     (folder / "www" / "up").write_text("up")
-    config = folder / "nginx.conf"
-    config.write_text(_NGINX.format(folder=folder, host=HOST, port=port))
-    with common.daemon([program, "-c", config], folder / "nginx.log", lambda: common.answers(port, "/up")):
+    with nginx(folder, _ALONE.format(www=folder / "www"), "/up") as port:
         yield Nginx(port)
+
+
+@contextmanager
+def in_front(folder: Path) -> Iterator[Entrepot]:
+    """Start Entrepot behind nginx, as its documentation says."""
+    folder.mkdir(parents=True)
+    with entrepot(folder, accelerated=True) as inner:
+        (documented,) = re.findall(r"```nginx\n(.*?)```", _PAGE.read_text(), re.DOTALL)
+        documented = documented.replace("127.0.0.1:8000", inner.base.removeprefix("http://"))
+        documented = documented.replace("/srv/entrepot/files", str(inner.folder / "files"))
+        with nginx(folder, documented, "/health") as port:
+            yield Entrepot(port, inner.token, inner.folder)
 
 
 def large(systems: dict[str, Entrepot | Nginx], folder: Path, size: int) -> list[Line]:
@@ -199,15 +229,18 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        with entrepot(folder) as ours, nginx(folder / "nginx") as peer:
-            systems: dict[str, Entrepot | Nginx] = {OURS: ours} | ({NGINX: peer} if peer else {})
-            found = [
-                *large(systems, folder, arguments.large_bytes),
-                *small(systems, arguments.small),
-                *lists(ours, arguments.records),
-            ]
+        ours = stack.enter_context(entrepot(folder))
+        systems: dict[str, Entrepot | Nginx] = {OURS: ours}
+        if program() is not None:
+            systems[FRONT] = stack.enter_context(in_front(folder / "front"))
+            systems[NGINX] = stack.enter_context(alone(folder / "nginx"))
+        found = [
+            *large(systems, folder, arguments.large_bytes),
+            *small(systems, arguments.small),
+            *lists(ours, arguments.records),
+        ]
     print(common.table(found, list(systems), OURS))
     if arguments.json:
         arguments.json.write_bytes(orjson.dumps([vars(line) for line in found], option=orjson.OPT_INDENT_2))
