@@ -32,11 +32,11 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres: Cluster) -> str:
-    """Name of a PostgreSQL database with every table and no row."""
+def postgres_tables(postgres: Cluster) -> tuple[str, set[str]]:
+    """Name of a PostgreSQL database with every table and no row, to be emptied after use; and its tables."""
     name = postgres.create()
     _make_tables(postgres.url(name))
-    return name
+    return name, postgres.tables(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -55,11 +55,11 @@ def database(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path)
         database.close()
         return
     cluster: Cluster = request.getfixturevalue("postgres")
-    name = cluster.create(request.getfixturevalue("postgres_template"))
+    name, tables = request.getfixturevalue("postgres_tables")
     database = Database(cluster.url(name))
     yield database
     database.close()
-    cluster.drop(name)
+    cluster.empty(name, tables)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Collection
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from psycopg import sql
 
 from tests.support.deadline import eventually
 
-# Small, because each pytest-xdist worker has a cluster of its own. Synchronous commits and fsync stay on: what the
-# tests see acknowledged is what users would.
+# Small, because each pytest-xdist worker has a cluster of its own. Commits stay synchronous; without fsync they survive
+# whatever is killed all the same, if not the machine's own end.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
+    "fsync": "off",
     "max_connections": "150",
     "shared_buffers": "64MB",
     "max_wal_size": "256MB",
@@ -65,6 +67,30 @@ class Cluster:
         with self._connect() as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def empty(self, name: str, tables: Collection[str]) -> None:
+        """Bring a database back to these tables, without rows; whoever is still connected to it is sent away."""
+        with self._connect(name) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+                [name],
+            )
+            there = self.tables(name)
+            for extra in there - set(tables):
+                connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(extra)))
+            look = [
+                sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(sql.Literal(table), sql.Identifier(table))
+                for table in there.intersection(tables)
+            ]
+            if filled := [row[0] for row in connection.execute(sql.SQL(" UNION ALL ").join(look))]:
+                names = sql.SQL(", ").join(map(sql.Identifier, filled))
+                connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
+
+    def tables(self, name: str) -> set[str]:
+        """Return the names of a database's tables, but for that of the migrations."""
+        with self._connect(name) as connection:
+            found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            return {row[0] for row in found} - {"alembic_version"}
+
     def stop(self) -> None:
         """Stop the cluster at once and remove its folder."""
         self._process.send_signal(signal.SIGQUIT)
@@ -86,8 +112,8 @@ class Cluster:
             command, cwd=self.folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **self._account
         )
 
-    def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(host="127.0.0.1", port=self.port, user="entrepot", dbname="postgres", autocommit=True)
+    def _connect(self, name: str = "postgres") -> psycopg.Connection:
+        return psycopg.connect(host="127.0.0.1", port=self.port, user="entrepot", dbname=name, autocommit=True)
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, "PostgreSQL ended at once: see above"
