@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
-from entrepot.lineage import Link, Run, record_ended
+from entrepot.lineage import record_ended
 from entrepot.works.document import Document
 from entrepot.works.query.searchable import is_storable
 
@@ -42,17 +42,17 @@ def record(session: Session, principal: Principal, finished: Sequence[Document])
         key = f"{principal.organization_id}\0{document['pipeline']}\0{document['id']}"
         run_id = str(uuid.uuid5(_NAMESPACE, key))
         runs.append(
-            Run(
-                id=run_id,
-                organization_id=principal.organization_id,
-                generator_kind="work",
-                generator_id=document["pipeline"],
-                user_id=principal.user_id,
-                started=_instant(document["start"] or document["creation"]),
-                ended=_instant(document["stop"]) if document["stop"] else None,
-                status=document["status"],
-                report={name: document[name] for name in ("site", "user", "attempt")},
-            )
+            {
+                "id": run_id,
+                "organization_id": principal.organization_id,
+                "generator_kind": "work",
+                "generator_id": document["pipeline"],
+                "user_id": principal.user_id,
+                "started": _instant(document["start"] or document["creation"]),
+                "ended": _instant(document["stop"]) if document["stop"] else None,
+                "status": document["status"],
+                "report": {name: document[name] for name in ("site", "user", "attempt")},
+            }
         )
         for one in document.get("inputs") or ():
             detail = {name: value for name, value in one.items() if name not in ("kind", "id") and _can_be_kept(value)}
@@ -66,8 +66,8 @@ def record(session: Session, principal: Principal, finished: Sequence[Document])
     record_ended(session, runs, links)
 
 
-def _link(run_id: str, direction: str, kind: str, result_id: str, detail: dict[str, Any]) -> Link:
-    return Link(run_id=run_id, direction=direction, kind=kind, result_id=result_id, detail=detail)
+def _link(run_id: str, direction: str, kind: str, result_id: str, detail: dict[str, Any]) -> dict[str, Any]:
+    return {"run_id": run_id, "direction": direction, "kind": kind, "result_id": result_id, "detail": detail}
 
 
 def _can_be_kept(value: Any) -> bool:

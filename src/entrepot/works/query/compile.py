@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, not_, or_
+from sqlalchemy import ColumnElement, and_, case, false, not_, or_, true
 
 from entrepot.works.query import body, postgresql, sqlite
 from entrepot.works.query.columns import (
@@ -138,6 +138,10 @@ class _Compiler:
 
     def _in_body(self, query: Field, room: int) -> Tri:
         condition = body.field_condition(self._place, query, room)
+        if self.dialect == "postgresql":
+            # PostgreSQL knows nothing of what bodies hold, and takes a bare condition for one that hardly any meets: to
+            # find a page of them it would read all. Half of them is the estimate that costs the least when it is wrong.
+            condition = condition.map(lambda bound: case((bound, true()), else_=false()))
         if self.opaque is None:
             return condition
         return Tri(or_(self.opaque, condition.may), and_(not_(self.opaque), condition.must))

@@ -52,11 +52,15 @@ def searchable(document: dict[str, Any], dialect: Dialect) -> Searchable:
     InvalidInput
         When the document is nested deeper than 100 levels or holds a number that JSON has not.
     """
-    _check_depth(document)
     try:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         raise InvalidInput("The document holds a number that JSON has not.") from None
+    except RecursionError:
+        text = "[" * (MAX_DEPTH + 1)
+    # Where there are no more brackets than levels, which is quickly told, it cannot be nested too deeply.
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_depth(document)
     if not _is_unicode(text):
         return Searchable("{}", opaque=True, document=json.dumps(document, separators=(",", ":")))
     if "\\u0000" in text:
