@@ -4,7 +4,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 CONFIG_FILE = "entrepot.toml"
@@ -44,8 +44,29 @@ class Settings(BaseSettings):
     ftp_public_host: str | None = Field(None, description="Host name told to FTP users; unset: `ftp_host`.")
     ftp_passive_ports: tuple[int, int] | None = Field(None, description="First and last port for passive transfers.")
     ftp_certificate: Path | None = Field(None, description="PEM certificate and key: offers FTPS when set.")
+    ftp_require_tls: bool = Field(False, description="Refuse FTP logins and transfers that are not encrypted.")
     ftp_max_failed_logins: int = Field(10, ge=1, description="Failed logins from an address before it is banned.")
     ftp_ban_seconds: float = Field(600.0, description="How long such an address is banned.")
+
+    smtp_host: str | None = Field(
+        None, description="SMTP server that takes the mails of notices; unset: none are sent."
+    )
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the SMTP server.")
+    smtp_tls: Literal["starttls", "tls", "off"] = Field(
+        "starttls", description="How the SMTP server is spoken to: STARTTLS, TLS from the first byte, or in clear."
+    )
+    smtp_ca: Path | None = Field(
+        None, description="PEM certificates that vouch for the SMTP server; unset: those of the system."
+    )
+    smtp_user: str | None = Field(None, description="User of the SMTP server; unset: no login.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password of the SMTP server's user.")
+    smtp_from: str | None = Field(None, description="Address that mails come from; unset: `entrepot@` and the host.")
+    mail_delay_seconds: float = Field(
+        300.0, ge=0, description="How long a mail waits for more notices, so that they come together."
+    )
+    mail_pause_seconds: float = Field(
+        21_600.0, ge=0, description="Least time between two mails of a project on one gate or analysis."
+    )
 
     job_lease_seconds: float = Field(60.0, gt=0, description="A worker silent for so long has lost its job.")
     job_retention_days: float = Field(30.0, gt=0, description="How long ended jobs are kept.")

@@ -10,6 +10,7 @@ from entrepot.cli import (
     gate,
     maintenance,
     organizations,
+    notices,
     rows,
     run,
     series,
@@ -48,6 +49,8 @@ app.add_typer(series.app, name="series")
 app.add_typer(storage.app, name="storage")
 app.add_typer(gate.app, name="gate")
 app.add_typer(works.app, name="works")
+app.add_typer(feeder.app, name="feeder")
+app.add_typer(notices.app, name="notices")
 app.add_typer(rows.app, name="rows")
 
 __all__ = ["app"]

@@ -1,19 +1,82 @@
-"""`entrepot gate`: files into a gate."""
+"""`entrepot gate`: files into gates, what gates take, what was refused, and who is banned."""
 
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entrepot.cli.platform import ProjectName, project_of
+from entrepot.cli.common import AsJson, DataDir, open_services, show, show_one
+from entrepot.cli.platform import ProjectName, api_of
 from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from entrepot.cli.platform import ProjectApi
 
 app = typer.Typer(no_args_is_help=True, help="Gates, where files come in.")
+quarantine = typer.Typer(no_args_is_help=True, help="Files that a script refused.")
+app.add_typer(quarantine, name="quarantine")
+
+GateName = Annotated[str, typer.Option("--gate", "-g", help="Name of the gate.")]
+Paths = Annotated[list[str] | None, typer.Argument(help="Paths that `ls` shows; by default, with --all, every file.")]
+All = Annotated[bool, typer.Option("--all", help="Every file.")]
+_BLOCK = 1 << 20
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
-@app.callback()
-def _gate() -> None:
-    """Keep `put` a command of its own."""
+class AfterImport(StrEnum):
+    """What becomes of imported files."""
+
+    keep = "keep"
+    move = "move"
+    delete = "delete"
+
+
+@app.command("ls")
+def ls(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
+    """List a project's gates: their settings, and what lies on them.
+
+    Example: `entrepot gate ls --project "Wind farm"`
+    """
+    with api_of(url, token, project) as api:
+        gates = api.get("/gates", project_id=api.project_id)
+    names = (
+        "name", "used_files", "quota_files", "used_bytes", "quota_bytes", "quarantine", "in_quarantine", "after_import"
+    )  # fmt: skip
+    show(gates if json else [{name.replace("_", " "): gate[name] for name in names} for gate in gates], json)
+
+
+@app.command("set")
+def set_(
+    token: Token,
+    project: ProjectName,
+    gate: GateName,
+    url: Url = DEFAULT_URL,
+    quota_bytes: Annotated[str | None, typer.Option(help="Most bytes on it, as `500M` or `2G`; `none`.")] = None,
+    quota_files: Annotated[str | None, typer.Option(help="Most files on it; `none`.")] = None,
+    quarantine: Annotated[
+        bool | None,
+        typer.Option("--quarantine/--no-quarantine", help="Set files aside that a script refuses, and go on."),
+    ] = None,
+    after_import: Annotated[
+        AfterImport | None, typer.Option(help="What becomes of files that every importer has read.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Say what a gate takes, and what becomes of its files.
+
+    Example: `entrepot gate set --project "Wind farm" --gate scada --quota-bytes 2G --quarantine --after-import move`
+    """
+    fields: dict[str, Any] = {"quarantine": quarantine, "after_import": after_import and str(after_import)}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    for name, text in (("quota_bytes", quota_bytes), ("quota_files", quota_files)):
+        if text is not None:
+            fields[name] = None if text == "none" else _number(name, text)
+    with api_of(url, token, project) as api:
+        changed = api.call("PATCH", f"/gates/{_gate(api, gate)}", fields)
+    show_one({name: value for name, value in changed.items() if json or name != "id"}, json)
 
 
 @app.command("put")
@@ -21,7 +84,7 @@ def put(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="What to send.")],
     token: Token,
     project: ProjectName,
-    gate: Annotated[str, typer.Option("--gate", "-g", help="Name of the gate.")],
+    gate: GateName,
     url: Url = DEFAULT_URL,
     to: Annotated[str, typer.Option("--to", help="Folder on the gate; made where it is missing.")] = "/",
 ) -> None:
@@ -29,19 +92,120 @@ def put(
 
     Example: `entrepot gate put march/*.csv --project "Wind farm" --gate scada`
     """
-    from ftputil.error import FTPError
     from tqdm import tqdm
 
-    from entrepot.errors import EntrepotError
-
-    with project_of(url, token, project) as found:
-        try:
-            with found.get_gate(gate).get_ftputil_client() as ftp:
-                ftp.makedirs(to, exist_ok=True)
-                for file in files:
-                    size = file.stat().st_size
-                    with tqdm(desc=file.name, total=size, unit="B", unit_scale=True, disable=None) as bar:
-                        ftp.upload(str(file), ftp.path.join(to, file.name), lambda sent: bar.update(len(sent)))
-        except FTPError as error:
-            raise EntrepotError(f"The gate refuses: {error.strerror or error}") from error
+    with api_of(url, token, project) as api:
+        gate_id = _gate(api, gate)
+        for file in files:
+            size = file.stat().st_size
+            path = "/".join([*(part for part in to.split("/") if part), file.name])
+            with tqdm(desc=file.name, total=size, unit="B", unit_scale=True, disable=None) as bar:
+                api.upload(f"/gates/{gate_id}/files/{path}", _blocks(file, bar), size)
     typer.echo(f"{len(files)} sent")
+
+
+@quarantine.command("ls")
+def quarantine_ls(
+    token: Token, project: ProjectName, gate: GateName, url: Url = DEFAULT_URL, json: AsJson = False
+) -> None:
+    """List the files that a gate's importers refused, and why.
+
+    Example: `entrepot gate quarantine ls --project "Wind farm" --gate scada`
+    """
+    with api_of(url, token, project) as api:
+        found = api.get(f"/gates/{_gate(api, gate)}/quarantine")
+    names = ("path", "size", "created", "stored", "reason")
+    show(found if json else [{name: one[name] for name in names} for one in found], json)
+
+
+@quarantine.command("retry")
+def retry(
+    token: Token, project: ProjectName, gate: GateName, paths: Paths = None, url: Url = DEFAULT_URL, every: All = False
+) -> None:
+    """Have refused files read again, once the script or the file is mended.
+
+    Example: `entrepot gate quarantine retry 2014/03.csv --project "Wind farm" --gate scada`
+    """
+    typer.echo(f"{_do('retry', url, token, project, gate, paths, every=every)} to be read again")
+
+
+@quarantine.command("rm")
+def rm(
+    token: Token, project: ProjectName, gate: GateName, paths: Paths = None, url: Url = DEFAULT_URL, every: All = False
+) -> None:
+    """Delete refused files for good.
+
+    Example: `entrepot gate quarantine rm --all --project "Wind farm" --gate scada`
+    """
+    typer.echo(f"{_do('remove', url, token, project, gate, paths, every=every)} removed")
+
+
+@app.command("bans")
+def bans(data_dir: DataDir, json: AsJson = False) -> None:
+    """List the addresses that the FTP server does not hear, because they guessed passwords.
+
+    Example: `entrepot gate bans --data-dir /srv/entrepot`
+    """
+    from entrepot.identity import bans
+
+    with open_services(data_dir) as services, services.database.read() as session:
+        rows = [
+            {"address": ban.address, "login": ban.login, "since": ban.created, "until": ban.until}
+            for ban in bans.list_bans(session)
+        ]
+    show(rows, json)
+
+
+@app.command("unban")
+def unban(
+    data_dir: DataDir,
+    address: Annotated[str | None, typer.Argument(help="As `bans` shows it.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every address.")] = False,
+) -> None:
+    """Hear an address again, at once.
+
+    Example: `entrepot gate unban 192.0.2.7 --data-dir /srv/entrepot`
+    """
+    from entrepot.identity import bans
+
+    if (address is None) != every:
+        raise InvalidInput.field("address", "Give an address, or --all.")
+    with open_services(data_dir) as services, services.database.write() as session:
+        lifted = bans.lift(session, address)
+    typer.echo(f"{lifted} lifted")
+
+
+def _do(what: str, url: str, token: str, project: str, gate: str, paths: list[str] | None, *, every: bool) -> int:
+    if bool(paths) == every:
+        raise InvalidInput.field("paths", "Give paths, or --all.")
+    with api_of(url, token, project) as api:
+        address = f"/gates/{_gate(api, gate)}/quarantine"
+        ids: list[str] | None = None
+        if not every:
+            found = {name: one["id"] for one in api.get(address) for name in (one["path"], one["stored"])}
+            if missing := [path for path in paths or () if path not in found]:
+                raise InvalidInput.field("paths", f"There is no {missing[0]} in quarantine.")
+            ids = list(dict.fromkeys(found[path] for path in paths or ()))
+        return len(api.call("POST", f"{address}/{what}", {"ids": ids}))
+
+
+def _gate(api: "ProjectApi", name: str) -> str:
+    found = api.get("/gates", project_id=api.project_id, name=name)
+    if not found:
+        raise InvalidInput.field("gate", f"There is no gate {name!r} in this project.")
+    return str(found[0]["id"])
+
+
+def _blocks(file: Path, bar: Any) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while block := opened.read(_BLOCK):
+            yield block
+            bar.update(len(block))
+
+
+def _number(name: str, text: str) -> int:
+    digits = text.rstrip("KMGTB")
+    unit = text[len(digits) :].removesuffix("B")
+    if not digits.isascii() or not digits.isdigit() or unit not in _UNITS:
+        raise InvalidInput.field(name, f"{text!r} is not a number such as 1000, 500M or 2G.")
+    return int(digits) * _UNITS[unit]

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from entrepot.errors import EntrepotError, NotFound, Unavailable
 
 if TYPE_CHECKING:
+    from entrepot.client._http import Connection
     from entrepot.client.ovbp.models.oteams import Project
 
 ProjectName = Annotated[str, typer.Option("--project", "-p", envvar="ENTREPOT_PROJECT", help="Name of the project.")]
@@ -42,3 +43,61 @@ def project_of(url: str, token: str, name: str) -> Iterator["Project"]:
         raise EntrepotError(f"{error.code}: {' '.join(error.message.split())[:300]}") from error
     except httpx.HTTPError as error:
         raise Unavailable(f"{url}: {error or type(error).__name__}") from error
+
+
+class ProjectApi:
+    """The native interface, as commands on one project use it."""
+
+    def __init__(self, connection: "Connection", project_id: str) -> None:
+        self._connection = connection
+        self.project_id = project_id
+
+    def get(self, path: str, **params: Any) -> Any:
+        """Return what is at a path."""
+        return self._connection.json("GET", f"/api/v1{path}", params=params)
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the answer to a request; None where there is nothing to say."""
+        answer = self._connection.request(method, f"/api/v1{path}", body=body)
+        return answer.json() if answer.content else None
+
+    def upload(self, path: str, blocks: Iterator[bytes], size: int) -> None:
+        """Send the bytes of a file."""
+        from urllib.parse import quote
+
+        headers = {"content-length": str(size)}
+        kind = "application/octet-stream"
+        self._connection.send("PUT", f"/api/v1{quote(path)}", content=blocks, content_type=kind, headers=headers)
+
+    def send_mails(self, *, value: bool) -> None:
+        """Have the project send its notices by mail, or not."""
+        path = f"{_DIALECT}/odata/projects/{self.project_id}/"
+        self._connection.request("PATCH", path, body={"mail_alerts_activated": value})
+
+    def generators(self, kind: str, **params: Any) -> list[dict[str, Any]]:
+        """Return the project's importers, cleaners or analyses."""
+        path = f"{_DIALECT}/odata/{_COLLECTIONS[kind]}/"
+        found: list[dict[str, Any]] = self._connection.json("GET", path, params={"project": self.project_id, **params})[
+            "data"
+        ]
+        return found
+
+
+_DIALECT = "/ovbp/api/v2"
+_COLLECTIONS = {"importer": "importers", "cleaner": "cleaners", "analysis": "analyses"}
+
+
+@contextmanager
+def api_of(url: str, token: str, name: str) -> Iterator[ProjectApi]:
+    """Give the native interface to the project of this name; turn what the server refuses into one line."""
+    from entrepot.cli.works import answering, connect
+
+    with answering():
+        connection = connect(url, token)
+        try:
+            projects = connection.json("GET", "/api/v1/projects", params={"name": name})
+            if len(projects) != 1:
+                raise NotFound(f"There are {len(projects)} projects named {name!r}.")
+            yield ProjectApi(connection, projects[0]["id"])
+        finally:
+            connection.close()

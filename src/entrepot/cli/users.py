@@ -99,6 +99,27 @@ def password(login: str, data_dir: DataDir, password_file: PasswordFile = None, 
 
 
 @app.command()
+def mail(
+    login: str,
+    data_dir: DataDir,
+    address: Annotated[str | None, typer.Option(help="Where notices are sent to.")] = None,
+    wanted: Annotated[bool | None, typer.Option("--on/--off", help="Whether notices are wanted by mail.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Change where a user's notices are mailed to, and whether they are.
+
+    Example: `entrepot user mail --data-dir /srv/entrepot grace --address grace@example.org --on`
+    """
+    from entrepot.identity import users
+
+    with open_services(data_dir) as services, services.database.write() as session:
+        user = users.find_user(session, login)
+        users.set_mail(session, user, address, wanted=wanted)
+        made = {"login": user.login, "email": user.email, "mail_notices": user.mail_notices}
+    show_one(made, json)
+
+
+@app.command()
 def role(
     login: str,
     role: RoleName,

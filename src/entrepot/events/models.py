@@ -1,4 +1,4 @@
-"""Tables of events, webhooks and their deliveries, and notifications."""
+"""Tables of events, webhooks and their deliveries, notifications, and the mails that tell of them."""
 
 from datetime import datetime
 from typing import Any
@@ -111,6 +111,42 @@ class Notification(Base):
     #: What kind of thing it is, in words: ``Analysis obsolete``, ``Run failed`` ...
     name: Mapped[str] = mapped_column(String(100))
     message: Mapped[str] = mapped_column(default="")
+    #: What of its generator it is about, where that is not all of it: the name of a series.
+    subject: Mapped[str | None] = mapped_column(String(300))
+    #: Where the trouble comes from, in words (``gate logger``): notices of one origin are mailed together.
+    origin: Mapped[str] = mapped_column(String(400), default="")
     resolved: Mapped[bool] = mapped_column(default=False)
     read: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(Instant, default=now)
+    resolved_at: Mapped[datetime | None] = mapped_column(Instant)
+    #: When a mail that tells of it was written.
+    mailed_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Mail(Base):
+    """A mail on its way to one person; ``state`` is ``pending``, ``sent`` or ``failed``."""
+
+    __tablename__ = "mail"
+    __table_args__ = (
+        Index(
+            "ix_mail_pending",
+            "next_at",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
+    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    project_id: Mapped[str] = mapped_column(String(36))
+    recipient: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(10), default="pending")
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime] = mapped_column(Instant, default=now)
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    sent_at: Mapped[datetime | None] = mapped_column(Instant)
+    #: Why the last attempt failed.
+    error: Mapped[str | None] = mapped_column(Text)

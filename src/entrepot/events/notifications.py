@@ -1,11 +1,17 @@
 """Notifications: raised once, listed until resolved."""
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
+from entrepot import jobs
+from entrepot.db import advisory_lock, now
 from entrepot.errors import NotFound
+from entrepot.events.log import emit
 from entrepot.events.models import Notification
-from entrepot.identity import Principal, Right
+from entrepot.identity import Principal, Project, Right
+
+#: The kind of job that mails what a project's members are to know (:mod:`entrepot.events.mail`).
+MAIL = "notices.mail"
 
 
 def notify(
@@ -17,27 +23,65 @@ def notify(
     project_id: str,
     generator_kind: str | None = None,
     generator_id: str | None = None,
+    subject: str | None = None,
+    origin: str = "",
 ) -> Notification:
-    """Raise a notification; one of the same name that its generator still has open is refreshed instead."""
+    """Raise a notification; one of the same name and subject that its generator still has open is refreshed instead.
+
+    Parameters
+    ----------
+    name
+        What kind of thing it is, in words.
+    message
+        What is wrong, in a sentence.
+    subject
+        What of the generator it is about, where that is not all of it.
+    origin
+        Where the trouble comes from, in words: what has one origin is mailed together.
+    """
+    advisory_lock(session, "notification", project_id, generator_id or "", name, subject or "")
     query = select(Notification).where(
         Notification.project_id == project_id,
         Notification.generator_id == generator_id,
         Notification.name == name,
+        Notification.subject == subject,
         Notification.resolved.is_(False),
     )
     notification = session.scalars(query.limit(1)).first()
-    if notification is None:
-        notification = Notification(
-            name=name,
-            organization_id=organization_id,
-            project_id=project_id,
-            generator_kind=generator_kind,
-            generator_id=generator_id,
-        )
-        session.add(notification)
-    notification.message = message
+    if notification is not None:
+        notification.message = message
+        session.flush()
+        return notification
+    notification = Notification(
+        name=name,
+        message=message,
+        organization_id=organization_id,
+        project_id=project_id,
+        generator_kind=generator_kind,
+        generator_id=generator_id,
+        subject=subject,
+        origin=origin,
+    )
+    session.add(notification)
     session.flush()
+    _emit(session, notification, "raised")
+    mail_later(session, project_id)
     return notification
+
+
+def mail_later(session: Session, project_id: str) -> None:
+    """Have a project's open notifications mailed, if it sends mails, when it is time."""
+    project = session.get(Project, project_id)
+    if project is not None and project.mail_alerts_activated:
+        jobs.enqueue(
+            session,
+            MAIL,
+            {"project": project.id},
+            organization_id=project.organization_id,
+            project_id=project.id,
+            key=f"{MAIL}:{project.id}",
+            coalesce=f"{MAIL}:{project.id}",
+        )
 
 
 def get_notification(
@@ -58,6 +102,7 @@ def list_notifications(
     project_id: str | None = None,
     generator_id: str | None = None,
     resolved: bool | None = None,
+    read: bool | None = None,
     offset: int = 0,
     limit: int = 200,
 ) -> list[Notification]:
@@ -69,6 +114,8 @@ def list_notifications(
         query = query.where(Notification.generator_id == generator_id)
     if resolved is not None:
         query = query.where(Notification.resolved.is_(resolved))
+    if read is not None:
+        query = query.where(Notification.read.is_(read))
     return list(session.scalars(query.order_by(Notification.pk.desc()).offset(offset).limit(limit)))
 
 
@@ -78,12 +125,72 @@ def count_unresolved(session: Session, generator_id: str) -> int:
     return session.scalar(query) or 0
 
 
-def resolve(session: Session, generator_id: str, name: str) -> None:
+def resolve(session: Session, generator_id: str, name: str, *, subject: str | None = None) -> None:
     """Resolve what a generator has open under this name, because its cause is gone."""
-    session.execute(
-        update(Notification)
-        .where(Notification.generator_id == generator_id, Notification.name == name)
-        .values(resolved=True)
+    same = Notification.name == name, Notification.subject == subject
+    _resolve(session, Notification.generator_id == generator_id, *same)
+
+
+def resolve_all(session: Session, generator_id: str) -> None:
+    """Resolve all that a generator has open, because it is deleted."""
+    _resolve(session, Notification.generator_id == generator_id)
+
+
+def change(
+    session: Session,
+    principal: Principal,
+    notification_id: str,
+    *,
+    resolved: bool | None = None,
+    read: bool | None = None,
+) -> Notification:
+    """Say that a notification is resolved or has been read, or is not."""
+    notification = get_notification(session, principal, notification_id, "write")
+    if resolved is not None and resolved != notification.resolved:
+        _mark_resolved(session, notification, resolved=resolved, user_id=principal.user_id)
+    if read is not None and read != notification.read:
+        notification.read = read
+        if read:
+            _emit(session, notification, "read", principal.user_id)
+    session.flush()
+    return notification
+
+
+def open_ones(session: Session, name: str) -> list[Notification]:
+    """Return all open notifications of a name, whosesoever they are."""
+    return list(
+        session.scalars(select(Notification).where(Notification.name == name, Notification.resolved.is_(False)))
+    )
+
+
+def _resolve(session: Session, *conditions: ColumnElement[bool]) -> None:
+    for notification in session.scalars(select(Notification).where(*conditions, Notification.resolved.is_(False))):
+        _mark_resolved(session, notification, resolved=True)
+
+
+def _mark_resolved(session: Session, notification: Notification, *, resolved: bool, user_id: str | None = None) -> None:
+    notification.resolved, notification.resolved_at = resolved, now() if resolved else None
+    session.flush()
+    _emit(session, notification, "resolved" if resolved else "raised", user_id)
+
+
+def _emit(session: Session, notification: Notification, action: str, user_id: str | None = None) -> None:
+    data = {
+        "name": notification.name,
+        "message": notification.message,
+        "generator": notification.generator_id,
+        "subject": notification.subject,
+        "origin": notification.origin,
+    }
+    emit(
+        session,
+        "notification",
+        action,
+        notification.id,
+        organization_id=notification.organization_id,
+        project_id=notification.project_id,
+        data=data,
+        user_id=user_id or None,
     )
 
 

@@ -1,12 +1,13 @@
 """Organizations, projects, users, API keys, and what each caller may do."""
 
-from entrepot.identity.models import ApiKey, FtpAccount, Membership, Organization, Project, Role, User
+from entrepot.identity.models import ApiKey, Ban, FtpAccount, Membership, Organization, Project, Role, User
 from entrepot.identity.principal import AREAS, Principal, Right
 from entrepot.identity.vault import Vault
 
 __all__ = [
     "AREAS",
     "ApiKey",
+    "Ban",
     "FtpAccount",
     "Membership",
     "Organization",

@@ -56,6 +56,8 @@ class User(Base):
     login: Mapped[str] = mapped_column(String(300), unique=True)
     password_hash: Mapped[str]
     email: Mapped[str] = mapped_column(default="")
+    #: Whether notices of projects that send mails are to be sent to this address.
+    mail_notices: Mapped[bool] = mapped_column(default=True)
     disabled: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(Instant, default=now)
 
@@ -109,3 +111,16 @@ class FtpAccount(Base):
     organization_id: Mapped[str] = mapped_column(String(36), index=True)
     login: Mapped[str] = mapped_column(String(100), unique=True)
     password_encrypted: Mapped[str]
+
+
+class Ban(Base):
+    """An address that guessed passwords, and until when it is refused."""
+
+    __tablename__ = "ban"
+
+    #: An IPv4 address, or the first 64 bits of an IPv6 one, as a network.
+    address: Mapped[str] = mapped_column(String(50), primary_key=True)
+    #: The login that was tried last.
+    login: Mapped[str] = mapped_column(String(300))
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    until: Mapped[datetime] = mapped_column(Instant)

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
+from email.utils import parseaddr
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -88,6 +89,24 @@ def set_password(session: Session, user: User, password: str | None = None) -> s
     user.password_hash = hash_password(password)
     session.flush()
     return password
+
+
+def set_mail(session: Session, user: User, address: str | None = None, *, wanted: bool | None = None) -> None:
+    """Change where a user's notices are mailed to, or whether they are wanted at all.
+
+    Raises
+    ------
+    InvalidInput
+        This is not one address.
+    """
+    if address is not None:
+        parsed = parseaddr(address)[1]
+        if address and (parsed != address or "@" not in address[1:-1] or any(ord(c) <= 32 for c in address)):
+            raise InvalidInput.field("email", "This is not an address such as ada@example.org.")
+        user.email = address
+    if wanted is not None:
+        user.mail_notices = wanted
+    session.flush()
 
 
 def hash_password(password: str) -> str:

@@ -10,11 +10,12 @@ from entrepot import jobs
 from entrepot.errors import NotFound
 from entrepot.events import notifications
 from entrepot.jobs import schedules
-from entrepot.pipeline import dirty
+from entrepot.pipeline import dirty, notices
 from entrepot.pipeline.generators import (
     AnyGenerator,
     consumers_of,
     drop_series,
+    forget_generator,
     enqueue_run,
     job_key,
     series_by_name,
@@ -23,24 +24,33 @@ from entrepot.pipeline.models import Analysis, BaseFeeder, Cleaner, Importer, Un
 from entrepot.series import store
 from entrepot.series.models import Series
 
-OBSOLETE = "Analysis obsolete"
 #: Changes to these fields make an importer's series say something else.
 _PARSING_FIELDS = {"gate", "parse_script", "root_dir_path"}
 
 
 def start(
-    session: Session, generator: AnyGenerator, action: str, *, instant_us: int | None = None, user_id: str | None = None
+    session: Session,
+    generator: AnyGenerator,
+    action: str,
+    *,
+    instant_us: int | None = None,
+    utc: bool = False,
+    user_id: str | None = None,
 ) -> jobs.Job:
     """Have a generator ``run``, ``clear`` or ``reset`` (clear, then run) and return the job that does it.
 
     Parameters
     ----------
     instant_us
+    utc
+        The instant is one in UTC instead.
         Clear only from here on: microseconds of the clock in which the generator's series are presented.
     """
     if action == "run":
         return enqueue_run(session, generator, user_id=user_id, requested=True)
-    return enqueue_clear(session, generator, instant_us=instant_us, then_run=action == "reset", user_id=user_id)
+    return enqueue_clear(
+        session, generator, instant_us=instant_us, utc=utc, then_run=action == "reset", user_id=user_id
+    )
 
 
 def set_active(session: Session, generator: Importer | Analysis, value: bool) -> None:
@@ -106,6 +116,7 @@ def unitcleaner_deleted(session: Session, unitcleaner: Unitcleaner) -> None:
     dirty.forget(session, unitcleaner.id)
 
 
+        forget_generator(session, generator.id)
 def importer_changed(session: Session, importer: Importer, changed: Collection[str]) -> None:
     """Follow a change of an importer: its schedule, and what it made by an older script."""
     schedule(session, importer)
@@ -122,12 +133,16 @@ def importer_deleted(session: Session, importer: Importer) -> None:
     for generator in (importer.cleaner, importer):
         mark_obsolete(session, generator, drop_series(session, generator))
 
+    forget_generator(session, analysis.id)
 
 def analysis_changed(session: Session, analysis: Analysis) -> None:
     """Follow a change of an analysis' configuration, inputs or outputs: what it made is obsolete."""
     if series_by_name(session, analysis.id):
         _obsolete(session, analysis, "Its configuration changed after it had computed.")
     else:
+    for model in (Importer, Cleaner, Analysis):
+        for generator_id in session.scalars(select(model.id).where(model.project_id == project_id)).all():
+            forget_generator(session, generator_id)
         forget_progress(session, analysis)
         if analysis.active:
             enqueue_run(session, analysis)
@@ -169,18 +184,12 @@ def forget_progress(session: Session, analysis: Analysis) -> None:
     """Make the next run of an analysis compute everything."""
     analysis.computed_start = analysis.computed_stop = None
     session.flush()
+    utc: bool = False,
 
 
 def _obsolete(session: Session, analysis: Analysis, reason: str) -> None:
-    notifications.notify(
-        session,
-        OBSOLETE,
-        f"Results of analysis {analysis.name} are obsolete. {reason}",
-        organization_id=analysis.organization_id,
-        project_id=analysis.project_id,
-        generator_kind=analysis.kind,
-        generator_id=analysis.id,
-    )
+    message = f"Results of analysis {analysis.name} are obsolete. {reason}"
+    notices.tell(session, analysis, notices.OBSOLETE, message)
     analysis.is_obsolete = True
     if analysis.active:
         enqueue_clear(session, analysis, then_run=True)
@@ -198,10 +207,10 @@ def enqueue_clear(
     return jobs.enqueue(
         session,
         f"{generator.kind}.clear",
-        {"id": generator.id, "instant": instant_us, "run": then_run},
+        {"id": generator.id, "instant": instant_us, "utc": utc, "run": then_run},
         organization_id=generator.organization_id,
         project_id=generator.project_id,
         user_id=user_id,
         key=job_key(generator.id),
-        coalesce=f"{generator.kind}.clear:{generator.id}:{instant_us}:{then_run}",
+        coalesce=f"{generator.kind}.clear:{generator.id}:{instant_us}:{utc}:{then_run}",
     )

@@ -195,6 +195,8 @@ def _check_input(session: Session, principal: Principal, analysis: Analysis, fie
     generator = get_generator(session, principal, fields["input_series_generator"])
     if generator.project_id != analysis.project_id:
         raise InvalidInput.field("input_series_generator", "This generator is of another project.")
+    # Two changes at once, each of which is fine alone, could close a circle together.
+    advisory_lock(session, "analysis inputs", analysis.project_id)
     if analysis.id in _upstream(session, generator.id):
         raise InvalidInput.field("input_series_generator", "The analysis would wait for what it makes itself.")
 

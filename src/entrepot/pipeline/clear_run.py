@@ -18,13 +18,14 @@ from entrepot.pipeline.generators import (
     enqueue_run,
     find_generator,
     raw_changed,
+    raw_clocks,
     series_by_name,
     series_changed,
 )
 from entrepot.pipeline.models import Cleaner, ImportedFile, Importer, Unitcleaner
 from entrepot.pipeline.reports import MOST_ATTEMPTS, payload_of
 from entrepot.series import store
-from entrepot.series.clocks import Clock, to_utc
+from entrepot.series.clocks import Clock, to_naive, to_utc
 
 
 @jobs.task("importer.clear", max_attempts=MOST_ATTEMPTS)
@@ -38,7 +39,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
         if generator is None:
             raise jobs.Refused(f"The {context.job.kind.partition('.')[0]} was deleted.")
         report = (
-            _clear_from(session, generator, payload["instant"])
+            _clear_from(session, generator, payload["instant"], utc=payload.get("utc", False))
             if payload["instant"] is not None
             else _clear(session, generator)
         )
@@ -76,11 +77,16 @@ def _clear(session: Session, generator: AnyGenerator) -> dict[str, Any]:
     return {"series": names}
 
 
-def _clear_from(session: Session, generator: AnyGenerator, instant_us: int) -> dict[str, Any]:
-    """Delete points from an instant on, given in the clock in which the generator's series are presented."""
+def _clear_from(session: Session, generator: AnyGenerator, instant_us: int, *, utc: bool) -> dict[str, Any]:
+    """Delete points from an instant on, in UTC or in the clock in which the generator's series are presented."""
     changed, deleted = {}, 0
+    delivered = raw_clocks(session, generator.id) if utc else {}
     for name, series in series_by_name(session, generator.id).items():
-        written = store.delete_after(session, series.pk, _in_utc(instant_us, clock_of(series.clock, series.timezone)))
+        clock = clock_of(series.clock, series.timezone)
+        start = _in_utc(instant_us, clock) if not utc else instant_us
+        if utc and clock.kind is None and name in delivered:
+            start = int(to_naive(np.array([instant_us], dtype=np.int64), delivered[name])[0])
+        written = store.delete_after(session, series.pk, start)
         changed[name] = written.changed
         deleted += written.deleted
     if isinstance(generator, Importer):
@@ -92,11 +98,9 @@ def _clear_from(session: Session, generator: AnyGenerator, instant_us: int) -> d
             # One day earlier than the instant, whatever the clock of the raw series: what is equal stays as it is.
             dirty.mark(session, unitcleaner.id, "", [(instant_us - dirty.DAY, dirty.ALWAYS[1])])
     else:
-        start = (
-            _in_utc(instant_us, clock_of(generator.config.clock, generator.config.output_timezone))
-            if generator.config
-            else 0
-        )
+        start = instant_us if utc else 0
+        if generator.config and not utc:
+            start = _in_utc(instant_us, clock_of(generator.config.clock, generator.config.output_timezone))
         if generator.computed_stop is not None and generator.computed_stop > start:
             generator.computed_stop = max(start, generator.computed_start or start)
     series_changed(session, generator, changed)

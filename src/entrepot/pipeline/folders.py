@@ -121,7 +121,7 @@ def write_atomically(path: Path, chunks: Iterable[bytes]) -> int:
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes its place at `path` once the block ends well."""
-    _remove_stale(path.parent)
+    remove_stale(path.parent)
     hidden = path.with_name(f"{HIDDEN_PREFIX}{uuid.uuid4().hex}")
     try:
         with hidden.open("xb") as file:
@@ -162,7 +162,7 @@ def _scan(root: Path, folder: Path) -> Iterator[Entry]:
             yield Entry(path, 0, status.st_mtime, "directory")
 
 
-def _remove_stale(folder: Path) -> None:
+def remove_stale(folder: Path) -> None:
     """Remove what writers that were killed left in a folder."""
     for path in folder.glob(f"{HIDDEN_PREFIX}*"):
         with suppress(FileNotFoundError):

@@ -1,15 +1,18 @@
-"""Configuring gates, and deleting what projects hold."""
+"""Configuring gates."""
 
 import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
+from entrepot.errors import InvalidInput
 from entrepot.identity import Principal, Vault, ftp
 from entrepot.identity.projects import get_project
-from entrepot.pipeline.configuration import assign, get, new_name, remove
+from entrepot.pipeline import disposal, gate_files
+from entrepot.pipeline.configuration import assign, check_choices, get, new_name, remove
 from entrepot.pipeline.models import Gate
 
 
@@ -36,10 +39,32 @@ def create_gate(
     return gate
 
 
+def quota_of(gate: Gate) -> gate_files.Quota:
+    """Return the most that a gate takes."""
+    return gate_files.Quota(gate.quota_bytes, gate.quota_files)
+
+
+def quota_of_home(session: Session, home: str) -> gate_files.Quota:
+    """Return the most that the gate of this folder takes."""
+    gate = session.scalar(select(Gate).where(Gate.id == home.removeprefix(gate_home(""))))
+    return quota_of(gate) if gate is not None else gate_files.NO_QUOTA
+
+
 def update_gate(session: Session, principal: Principal, gate_id: str, fields: Mapping[str, Any]) -> Gate:
-    """Change a gate's ``name`` or ``comment``."""
+    """Change a gate.
+
+    Parameters
+    ----------
+    fields
+        Any of ``name``, ``comment``, ``quota_bytes`` and ``quota_files`` (None: any number), ``quarantine``,
+        ``after_import`` (``keep``, ``move`` or ``delete``).
+    """
     gate = get(session, principal, Gate, gate_id, "write")
     values = dict(fields)
+    check_choices(values, {"after_import": disposal.CHOICES})
+    for name in ("quota_bytes", "quota_files"):
+        if not 0 <= (values.get(name) or 0) < 2**31 * (2**31 if name == "quota_bytes" else 1):
+            raise InvalidInput.field(name, "This is out of range.")
     if "name" in values:
         values["name"] = new_name(session, Gate, values["name"], gate.name, project_id=gate.project_id)
     assign(gate, values)
@@ -64,4 +89,6 @@ def remove_home(session: Session, gate: Gate) -> None:
 def remove_files(context: jobs.JobContext) -> None:
     """Remove the files of a gate that was deleted."""
     payload: Any = context.job.payload
-    shutil.rmtree(context.settings.data_dir / gate_home(payload["id"]), ignore_errors=True)
+    home = context.settings.data_dir / gate_home(payload["id"])
+    shutil.rmtree(home, ignore_errors=True)
+    gate_files.lock_of(home).unlink(missing_ok=True)

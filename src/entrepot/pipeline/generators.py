@@ -7,14 +7,15 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.errors import NotFound
+from entrepot.events import notifications
 from entrepot.identity import Principal, Right
 from entrepot.pipeline import dirty
-from entrepot.pipeline.models import Analysis, AnalysisInput, Cleaner, Importer, Unitcleaner
+from entrepot.pipeline.models import Analysis, AnalysisInput, Cleaner, Importer, SilenceWatch, Unitcleaner
 from entrepot.series import store
 from entrepot.series.clocks import Clock, Kind
 from entrepot.series.models import Series
@@ -44,6 +45,13 @@ def get_generator(session: Session, principal: Principal, generator_id: str, rig
 def clock_of(kind: str | None, timezone: str | None) -> Clock:
     """Return the clock that stored fields name; they were checked before they were stored."""
     return Clock(cast("Kind | None", kind), timezone)
+
+
+def raw_clocks(session: Session, importer_id: str) -> dict[str, Clock]:
+    """Return the clocks of an importer's series, by name, as its unit cleaners know them; others are not known."""
+    query = select(Unitcleaner).join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
+    found = session.scalars(query.where(Cleaner.importer_id == importer_id))
+    return {one.external_name: clock_of(one.clock, one.timezone) for one in found}
 
 
 def series_by_name(session: Session, generator_id: str) -> dict[str, Series]:
@@ -81,6 +89,15 @@ def enqueue_run(
 def job_key(generator_id: str) -> str:
     """Return the key under which a generator's jobs take turns."""
     return f"generator:{generator_id}"
+
+
+def forget_generator(session: Session, generator_id: str) -> None:
+    """Follow the end of a generator: cancel its jobs, resolve its notices, watch its series no more."""
+    while found := jobs.list_(session, key=job_key(generator_id), statuses=["pending"], limit=100):
+        for job in found:
+            jobs.cancel(session, job.id)
+    notifications.resolve_all(session, generator_id)
+    session.execute(delete(SilenceWatch).where(SilenceWatch.generator_id == generator_id))
 
 
 def consumers_of_raw(session: Session, cleaner: Cleaner, name: str) -> list[Unitcleaner]:

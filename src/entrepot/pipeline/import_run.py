@@ -2,10 +2,11 @@
 
 import hashlib
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,13 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
 from entrepot.db import now
-from entrepot.events import emit, notifications
-from entrepot.pipeline import folders
+from entrepot.events import emit
+from entrepot.pipeline import disposal, folders, gate_files, notices, quarantine
+from entrepot.pipeline.gates import gate_home
 from entrepot.pipeline.generators import enqueue_run, raw_changed, series_by_name
-from entrepot.pipeline.models import ImportedFile, Importer, ImporterSeries
+from entrepot.pipeline.models import Gate, ImportedFile, Importer, ImporterSeries
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
-    RUN_FAILED,
     payload_of,
     record_failure,
     retried_when_series_vanish,
@@ -31,7 +32,6 @@ from entrepot.scripts import ScriptError
 from entrepot.series import store
 from entrepot.series.catalog import LONGEST_NAME
 
-MISSING_FILES = "Missing files"
 #: Parsed files are written together for at most so long, so that many small files do not cost a commit each.
 _BATCH_SECONDS = 1.0
 _BATCH_POINTS = 2_000_000
@@ -67,8 +67,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             if not payload_of(context).get("requested"):
                 return {"skipped": "The importer has no gate or no script."}
             raise jobs.Refused("The importer has no gate." if importer.gate is None else "The importer has no script.")
-        home = f"gates/{importer.gate.id}"
-        script, root_dir_path = importer.parse_script, importer.root_dir_path
+        gate, script = importer.gate, importer.parse_script
         lineage.begin_run(
             session,
             context.job.id,
@@ -83,47 +82,44 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             row.path: row
             for row in session.scalars(select(ImportedFile).where(ImportedFile.importer_id == importer.id))
         }
-    root = folders.resolve(context.settings.data_dir / home, root_dir_path)
-    files = folders.list_files(root)
-    todo = _choose(importer, files, imported)
-    report: dict[str, Any] = {
-        "files": [],
-        "read": 0,
-        "skipped": 0,
-        "rows": 0,
-        "added": 0,
-        "replaced": 0,
-        "unchanged": 0,
-    }
-    batch: list[ParsedFile] = []
-    began, points = time.monotonic(), 0
+        aside = quarantine.of_importer(session, importer)
+    home = context.settings.data_dir / gate_home(gate.id)
+    prefix = gate_files.prefix_of(importer.root_dir_path)
+    root = folders.resolve(home, importer.root_dir_path)
+    if wrong := quarantine.settle(home, aside):
+        with context.unit() as session:
+            quarantine.amend(session, importer, wrong)
+    files = _remaining(context, home, gate, importer)
+    refused = {record.path.removeprefix(prefix) for record in aside}
+    todo = _choose(importer, files, imported, refused)
+    batch = _Batch(context, importer.id, refused)
     for done, (entry, again) in enumerate(todo):
         context.check()
         context.progress(done, len(todo), entry.path)
         try:
-            parsed = _parse(context, script, root, entry, again=again)
+            batch.add(_parse(context, script, root, entry, again=again))
         except ScriptError as error:
             context.check()
-            with retried_when_series_vanish(), context.unit() as session:
-                importer = _write(context, session, importer.id, batch, report)
-                failure = record_failure(context, session, importer, f"{entry.path}: {error.message}", error, report)
-            raise failure from error
-        batch.append(parsed)
-        points += sum(times.size for times, _ in parsed.columns.values())
-        if time.monotonic() - began > _BATCH_SECONDS or points > _BATCH_POINTS:
-            with retried_when_series_vanish(), context.unit() as session:
-                _write(context, session, importer.id, batch, report)
-            batch, began, points = [], time.monotonic(), 0
+            # A script that does not compile says nothing about the file.
+            if not gate.quarantine or error.kind == "syntax":
+                batch.fail(f"{entry.path}: {error.message}", error)
+            batch.set_aside(home, entry, error, again=again)
+        if batch.is_full:
+            batch.commit()
+    if gate.after_import != disposal.KEEP and todo:
+        batch.commit()
+        _dispose(context, home, gate.id, prefix, [entry for entry, _ in todo])
+    report = batch.report
     with retried_when_series_vanish(), context.unit() as session:
-        importer = _write(context, session, importer.id, batch, report)
+        importer = batch.write(session)
         importer.last_run = now()
-        _watch_for_missing_files(
-            session, importer, found=bool(todo), scheduled=bool(payload_of(context).get("scheduled"))
-        )
-        notifications.resolve(session, importer.id, RUN_FAILED)
+        scheduled = bool(payload_of(context).get("scheduled"))
+        notices.scheduled_run(session, importer, found=bool(todo), scheduled=scheduled)
+        notices.clear(session, importer, notices.RUN_FAILED)
         if payload_of(context).get("requested") or todo:
             enqueue_run(session, importer.cleaner)
         lineage.end_run(session, context.job.id, "finished", report)
+        data = {"run": context.job.id, **{name: report[name] for name in ("read", "added", "replaced")}}
         emit(
             session,
             "importer",
@@ -131,34 +127,109 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             importer.id,
             organization_id=importer.organization_id,
             project_id=importer.project_id,
-            data={
-                "run": context.job.id,
-                "read": report["read"],
-                "added": report["added"],
-                "replaced": report["replaced"],
-            },
+            data=data,
         )
         context.finish(session, report)
     return report
 
 
+class _Batch:
+    """Parsed files that wait to be written together, and the report of all that were.
+
+    Parameters
+    ----------
+    refused
+        Paths of files that were refused before.
+    """
+
+    def __init__(self, context: jobs.JobContext, importer_id: str, refused: Collection[str]) -> None:
+        self._context, self._importer_id, self._refused = context, importer_id, refused
+        self._files: list[ParsedFile] = []
+        self._began, self._points = time.monotonic(), 0
+        counts = ("read", "skipped", "rows", "added", "replaced", "unchanged")
+        self.report: dict[str, Any] = {"files": [], "quarantined": [], **dict.fromkeys(counts, 0)}
+
+    def add(self, parsed: ParsedFile) -> None:
+        """Have a file written with the next commit."""
+        self._files.append(parsed)
+        self._points += sum(times.size for times, _ in parsed.columns.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to commit."""
+        return time.monotonic() - self._began > _BATCH_SECONDS or self._points > _BATCH_POINTS
+
+    def write(self, session: Session) -> Importer:
+        """Write what waits into an open unit of work, and return the importer."""
+        importer = _write(self._context, session, self._importer_id, self._files, self.report)
+        if read := [parsed.path for parsed in self._files if parsed.path in self._refused]:
+            quarantine.imported(session, importer, read)
+        self._files, self._began, self._points = [], time.monotonic(), 0
+        return importer
+
+    def commit(self) -> None:
+        """Write what waits."""
+        if self._files:
+            with retried_when_series_vanish(), self._context.unit() as session:
+                self.write(session)
+
+    def fail(self, message: str, error: ScriptError) -> NoReturn:
+        """Write what waits, and end the run as failed."""
+        with retried_when_series_vanish(), self._context.unit() as session:
+            importer = self.write(session)
+            failure = record_failure(self._context, session, importer, message, error, self.report)
+        raise failure from error
+
+    def set_aside(self, home: Path, entry: folders.Entry, error: ScriptError, *, again: bool) -> None:
+        """Write what waits, and put a file into quarantine that the script refuses."""
+        with retried_when_series_vanish(), self._context.unit() as session:
+            importer = self.write(session)
+            if not again:
+                importer.last_imported_path = entry.path
+            record = quarantine.set_aside(session, home, importer, entry, error, self._context.job.id)
+        quarantine.settle(home, [record])
+        if len(self.report["quarantined"]) < _MOST_FILES_IN_REPORT:
+            self.report["quarantined"].append({"path": entry.path, "stored": record.stored, "reason": error.message})
+
+
+def _remaining(context: jobs.JobContext, home: Path, gate: Gate, importer: Importer) -> list[folders.Entry]:
+    """Return the files to choose from, once those have left that a run before this one imported and was cut."""
+    files = gate_files.importable(home, importer.root_dir_path)
+    if gate.after_import != disposal.KEEP:
+        _dispose(context, home, gate.id, gate_files.prefix_of(importer.root_dir_path), files)
+        files = gate_files.importable(home, importer.root_dir_path)
+    return files
+
+
+def _dispose(context: jobs.JobContext, home: Path, gate_id: str, prefix: str, files: list[folders.Entry]) -> None:
+    with context.database.read() as session:
+        gate = session.scalar(select(Gate).where(Gate.id == gate_id))
+        if gate is None or gate.after_import == disposal.KEEP:
+            return
+        found = disposal.imported_everywhere(session, gate, {prefix + entry.path: entry for entry in files})
+    disposal.dispose(home, gate.after_import, found)
+
+
 def _choose(
-    importer: Importer, files: list[folders.Entry], imported: dict[str, ImportedFile]
+    importer: Importer, files: list[folders.Entry], imported: dict[str, ImportedFile], refused: Collection[str]
 ) -> list[tuple[folders.Entry, bool]]:
     """Return the files to read, in the order of their paths, each with whether it was passed before."""
     cursor = importer.last_imported_path
     if cursor is None:
         return [(entry, False) for entry in files]
     passed = [entry for entry in files if entry.path <= cursor]
-    again: list[folders.Entry] = []
-    if importer.max_ante_scanned_files_nb:
-        # Late or rewritten: never read, or not as it is now.
-        again = [
-            entry
-            for entry in passed[-importer.max_ante_scanned_files_nb :]
-            if (known := imported.get(entry.path)) is None
-            or (known.size, known.modified) != (entry.size, _modified(entry))
-        ]
+    most = importer.max_ante_scanned_files_nb
+    scanned = {entry.path for entry in passed[-most:]} if most else set()
+    # Late or rewritten, or refused before: never read, or not as it is now.
+    again = [
+        entry
+        for entry in passed
+        if (entry.path in refused or entry.path in scanned)
+        and (
+            (known := imported.get(entry.path)) is None
+            or (known.size, known.modified) != (entry.size, gate_files.instant(entry.modified))
+        )
+    ]
     if importer.re_run_last_file and passed and passed[-1].path == cursor and passed[-1] not in again:
         again.append(passed[-1])
     return [(entry, True) for entry in again] + [(entry, False) for entry in files if entry.path > cursor]
@@ -166,7 +237,9 @@ def _choose(
 
 def _parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entry, *, again: bool) -> ParsedFile:
     content = (root / entry.path).read_bytes()
-    parsed = ParsedFile(entry.path, len(content), _modified(entry), hashlib.sha256(content).hexdigest(), again=again)
+    parsed = ParsedFile(
+        entry.path, len(content), gate_files.instant(entry.modified), hashlib.sha256(content).hexdigest(), again=again
+    )
     frame = (
         context.services["scripts"]
         .parse(script, content, entry.path, script_limits(context.settings), cancelled=context.cancelled)
@@ -256,25 +329,3 @@ def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: 
         importer.latest_imported_mdate = parsed.modified
     if not parsed.again:
         importer.last_imported_path = parsed.path
-
-
-def _watch_for_missing_files(session: Session, importer: Importer, *, found: bool, scheduled: bool) -> None:
-    if found:
-        importer.runs_without_file = 0
-        notifications.resolve(session, importer.id, MISSING_FILES)
-    elif scheduled:
-        importer.runs_without_file += 1
-        if 0 < importer.notify_missing_files_nb <= importer.runs_without_file:
-            notifications.notify(
-                session,
-                MISSING_FILES,
-                f"Importer {importer.name} found no new file in {importer.runs_without_file} scheduled runs.",
-                organization_id=importer.organization_id,
-                project_id=importer.project_id,
-                generator_kind=importer.kind,
-                generator_id=importer.id,
-            )
-
-
-def _modified(entry: folders.Entry) -> datetime:
-    return datetime.fromtimestamp(entry.modified, UTC)

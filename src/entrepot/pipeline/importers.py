@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.identity.projects import get_project
-from entrepot.pipeline import actions
+from entrepot.pipeline import actions, gate_files
 from entrepot.pipeline.configuration import assign, check_crontab, get, new_name, remove
 from entrepot.pipeline.models import Cleaner, Gate, Importer
 
@@ -78,6 +78,8 @@ def _checked(session: Session, principal: Principal, project_id: str, fields: Ma
     check_crontab(values)
     if ".." in values.get("root_dir_path", "").split("/"):
         raise InvalidInput.field("root_dir_path", "This may not lead out of the gate.")
+    if gate_files.is_reserved(values.get("root_dir_path", "")):
+        raise InvalidInput.field("root_dir_path", "This folder is the server's: it holds files that were read.")
     if "gate" in values:
         gate_id = values["gate_id"] = values.pop("gate")
         if gate_id is not None and get(session, principal, Gate, gate_id).project_id != project_id:

@@ -41,6 +41,13 @@ class Gate(Owned, Base):
 
     __tablename__ = "gate"
 
+    #: Most bytes and files that it takes; null: any number.
+    quota_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    quota_files: Mapped[int | None]
+    #: Whether files that a script refuses are set aside, so that the run goes on with the next one.
+    quarantine: Mapped[bool] = mapped_column(default=False)
+    #: What becomes of files that every importer has read: ``keep``, ``move`` (into ``imported/``) or ``delete``.
+    after_import: Mapped[str] = mapped_column(String(10), default="keep")
     feeder: Mapped["BaseFeeder | None"] = relationship(back_populates="gate", passive_deletes=True)
 
 
@@ -247,3 +254,39 @@ class Dirty(Base):
     source: Mapped[str]
     start: Mapped[int] = mapped_column(BigInteger)
     stop: Mapped[int] = mapped_column(BigInteger)
+class QuarantinedFile(Record, Base):
+    """A file that an importer's script refused, or that the importer is to read again, though it has passed it."""
+
+    __tablename__ = "quarantined_file"
+
+    gate_id: Mapped[str] = mapped_column(ForeignKey("gate.id", ondelete="CASCADE"), index=True)
+    importer_id: Mapped[str] = mapped_column(ForeignKey("importer.id", ondelete="CASCADE"), index=True)
+    #: Where it was on the gate, and will be again when it is retried.
+    path: Mapped[str]
+    #: Where it lies meanwhile; null when it never left its place.
+    stored: Mapped[str | None]
+    size: Mapped[int] = mapped_column(BigInteger)
+    modified: Mapped[datetime] = mapped_column(Instant)
+    reason: Mapped[str] = mapped_column(default="")
+    #: The script's own lines that raised, and what it printed.
+    details: Mapped[str] = mapped_column(default="")
+    run_id: Mapped[str] = mapped_column(String(36))
+    #: Whether the next run is to read it again.
+    retried: Mapped[bool] = mapped_column(default=False)
+
+
+class SilenceWatch(Record, Base):
+    """How old the last point of a series may be before somebody is told."""
+
+    __tablename__ = "silence_watch"
+    __table_args__ = (UniqueConstraint("generator_id", "series_name"),)
+
+    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    generator_id: Mapped[str] = mapped_column(String(36))
+    #: Empty: every series of the generator that has no watch of its own.
+    series_name: Mapped[str] = mapped_column(default="")
+    #: As it was written (``6H``); null: this series may be silent.
+    grace: Mapped[str | None] = mapped_column(String(32))
+
+

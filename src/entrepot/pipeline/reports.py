@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import NotFound, Unavailable
-from entrepot.events import emit, notifications
-from entrepot.pipeline import dirty
+from entrepot.events import emit
+from entrepot.pipeline import dirty, notices
 from entrepot.pipeline.generators import AnyGenerator
 from entrepot.scripts import Limits, ScriptError
 from entrepot.settings import Settings
 
-RUN_FAILED = "Run failed"
+RUN_FAILED = notices.RUN_FAILED
 #: A run goes on where its last commit ended, so that losing its worker many times does no harm.
 MOST_ATTEMPTS = 50
 
@@ -63,15 +63,7 @@ def record_failure(
     else:
         report = {**report, "error": message}
     generator.last_run = now()
-    notifications.notify(
-        session,
-        RUN_FAILED,
-        f"Run of {generator.kind} {generator.name} failed. {message}",
-        organization_id=generator.organization_id,
-        project_id=generator.project_id,
-        generator_kind=generator.kind,
-        generator_id=generator.id,
-    )
+    notices.tell(session, generator, RUN_FAILED, f"Run of {generator.kind} {generator.name} failed. {message}")
     lineage.end_run(session, context.job.id, "failed", report)
     emit(
         session,

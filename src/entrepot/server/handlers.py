@@ -3,6 +3,7 @@
 #: What a worker imports before it starts.
 HANDLERS = (
     "entrepot.events.delivery",
+    "entrepot.events.mail",
     "entrepot.events.retention",
     "entrepot.events.webhooks",
     "entrepot.files.lifecycle",
@@ -15,6 +16,7 @@ HANDLERS = (
     "entrepot.pipeline.feeders",
     "entrepot.pipeline.gates",
     "entrepot.pipeline.import_run",
+    "entrepot.pipeline.silence",
     "entrepot.series.folding",
     "entrepot.server.dialects.ricloud.fulfil",
     "entrepot.server.dialects.ricloud.trial",
@@ -23,6 +25,7 @@ HANDLERS = (
 
 #: Modules with a function ``schedule(session)``, called when a scheduler starts.
 SCHEDULES = (
+    "entrepot.events.mail",
     "entrepot.events.retention",
     "entrepot.files.lifecycle",
     "entrepot.works.audit",

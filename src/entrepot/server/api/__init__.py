@@ -7,7 +7,9 @@ from entrepot.server.api import (
     events,
     exports,
     files,
+    gates,
     lineage,
+    notices,
     points,
     projects,
     rows,
@@ -22,8 +24,8 @@ from entrepot.server.endpoint import native_error
 
 def include(app: FastAPI) -> None:
     """Add the native API to the application."""
-    for module in (account, projects, series, exports, runs, lineage, storage_configs):
+    for module in (account, projects, series, exports, runs, lineage, gates, notices, storage_configs):
         app.router.routes.extend(module.router.routes)
-    for module in (points, works, uploads, files, storage_configs, events, rows):
+    for module in (points, works, uploads, files, storage_configs, events, rows, gates):
         for endpoint in module.ENDPOINTS:
             app.router.routes.extend(endpoint.routes(native_error))

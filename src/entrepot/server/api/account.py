@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from entrepot.identity import ApiKey, Organization, keys
+from entrepot.identity import ApiKey, Organization, User, keys, users
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["account"])
@@ -23,9 +23,20 @@ class Me(BaseModel):
 
     id: str
     login: str
+    email: str
+    mail_notices: bool
     organization_id: str
     organizations: list[OrganizationRole]
     scopes: list[str] | None
+
+
+class MeRequest(BaseModel):
+    """What the caller changes of itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str | None = None
+    mail_notices: bool | None = None
 
 
 class Key(BaseModel):
@@ -60,11 +71,26 @@ class KeyRequest(BaseModel):
 @router.serve("GET", "/me", area="identity", right="read", access="own")
 def me(unit: Unit) -> Me:
     """Return who the caller is and which organizations it belongs to."""
+    return _me(unit)
+
+
+@router.serve("PATCH", "/me", area="identity", right="write", access="own")
+def update_me(unit: Unit, request_: MeRequest) -> Me:
+    """Change where the caller's notices are mailed to, and whether they are."""
+    user = unit.session.get_one(User, unit.principal.user_id)
+    users.set_mail(unit.session, user, request_.email, wanted=request_.mail_notices)
+    return _me(unit)
+
+
+def _me(unit: Unit) -> Me:
     principal = unit.principal
+    user = unit.session.get_one(User, principal.user_id)
     found = [unit.session.get_one(Organization, id_) for id_ in principal.roles]
     return Me(
         id=principal.user_id,
         login=principal.login,
+        email=user.email,
+        mail_notices=user.mail_notices,
         organization_id=principal.organization_id,
         organizations=[OrganizationRole(id=o.id, name=o.name, role=principal.roles[o.id]) for o in found],
         scopes=sorted(principal.scopes) if principal.scopes is not None else None,

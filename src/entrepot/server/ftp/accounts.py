@@ -1,9 +1,6 @@
 """Who may sign in to FTP, and to do what."""
 
 import hmac
-import threading
-import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +10,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from entrepot.identity import FtpAccount, User, ftp, users
+from entrepot.server.ftp.bans import Bans
 from entrepot.server.services import Services
 
 log = structlog.get_logger("entrepot.ftp")
 
 EXPORTS = "series_exports"
 _READ, _DELETE, _WRITE = "elr", "d", "afmw"  # pyftpdlib's letters
-_MOST_ADDRESSES = 10_000
-
-
-class Bans:
-    """Addresses that failed to sign in too often of late.
-
-    Parameters
-    ----------
-    most
-        Failures within `seconds` before an address is banned, for as long after the last one.
-    """
-
-    def __init__(self, most: int, seconds: float) -> None:
-        self._most, self._seconds = most, seconds
-        self._failures: dict[str, deque[float]] = {}
-        self._lock = threading.Lock()
-
-    def add(self, address: str) -> None:
-        """Note a failure."""
-        with self._lock:
-            failures = self._failures.pop(address, None) or deque(maxlen=self._most)
-            failures.append(time.monotonic())
-            self._failures[address] = failures  # at the end: the first is the one that failed longest ago
-            if len(self._failures) > _MOST_ADDRESSES:
-                del self._failures[next(iter(self._failures))]
-
-    def banned(self, address: str) -> bool:
-        """Tell whether an address is banned."""
-        with self._lock:
-            failures = self._failures.get(address)
-            if failures is None or len(failures) < self._most:
-                return False
-            return failures[-1] - failures[0] <= self._seconds and time.monotonic() - failures[-1] < self._seconds
 
 
 class Account:
@@ -90,7 +55,7 @@ class Account:
             log.exception("cannot look up an account")
             raise AuthenticationFailed("Cannot be checked now; try again later.") from None
         if account is None:
-            self._bans.add(address)
+            self._bans.add(address, login)
             log.warning("login failed", login=login, address=address)
             raise AuthenticationFailed("Authentication failed.")
         self.home = account.home

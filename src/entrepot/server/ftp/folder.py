@@ -8,6 +8,7 @@ from pyftpdlib.exceptions import FilesystemError
 from pyftpdlib.filesystems import AbstractedFS
 
 from entrepot.pipeline.folders import HIDDEN_PREFIX, is_text, put_in_place
+from entrepot.pipeline.gate_files import RESERVED, alone, is_reserved
 from entrepot.server.ftp.uploads import Upload
 
 
@@ -23,7 +24,9 @@ class Folder(AbstractedFS):  # type: ignore[misc]
     def open(self, filename: str, mode: str) -> Any:
         """Open a file to send it, or an upload that will become it."""
         if mode != "rb":
-            return Upload(Path(filename), self.cmd_channel.staging, mode)
+            self._require_free(filename)
+            session = self.cmd_channel
+            return Upload(Path(self.root), Path(filename), session.staging, mode, session.quota())
         if Path(filename).exists() and not Path(filename).is_file():
             raise FilesystemError("Not a plain file")
         return super().open(filename, mode)
@@ -42,9 +45,21 @@ class Folder(AbstractedFS):  # type: ignore[misc]
                 if is_text(entry.name) and not entry.name.startswith(HIDDEN_PREFIX) and not entry.is_symlink()
             ]
 
+    def mkdir(self, path: str) -> None:
+        """Make a folder."""
+        self._require_free(path)
+        super().mkdir(path)
+
     def rename(self, src: str, dst: str) -> None:
         """Rename a file or folder, for good."""
-        put_in_place(Path(src), Path(dst))
+        for path in (src, dst):
+            self._require_free(path)
+        with alone(Path(self.root)):
+            put_in_place(Path(src), Path(dst))
+
+    def _require_free(self, path: str) -> None:
+        if is_reserved(self.fs2ftp(path)):
+            raise FilesystemError(f"{' and '.join(f'/{name}' for name in RESERVED)} are the server's own")
 
     def get_user_by_uid(self, _uid: int) -> str:
         """Return the owner that listings show: which users the machine has is nobody's business."""

@@ -13,7 +13,7 @@ from pyftpdlib.servers import ThreadedFTPServer
 
 from entrepot.server.child import Ready
 from entrepot.server.ftp import uploads
-from entrepot.server.ftp.accounts import Bans
+from entrepot.server.ftp.bans import Bans
 from entrepot.server.ftp.session import Session
 from entrepot.server.services import Services
 from entrepot.settings import Settings
@@ -40,7 +40,8 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
     def __init__(self, services: Services, listening: socket.socket) -> None:
         self._exit = threading.Event()  # pyftpdlib's own is shared by all servers of a process
         self.on_upload = on_upload
-        self._bans = Bans(services.settings.ftp_max_failed_logins, services.settings.ftp_ban_seconds)
+        settings = services.settings
+        self._bans = Bans(services.database, settings.ftp_max_failed_logins, settings.ftp_ban_seconds)
         super().__init__(listening, _session_class(services, self._bans))
 
     def handle_accepted(self, sock: socket.socket, addr: tuple[str, int]) -> None:
@@ -79,7 +80,11 @@ def _session_class(services: Services, bans: Bans) -> type[Session]:
         return type("Session", (Session,), attributes)
     from entrepot.server.ftp import secure
 
-    attributes["ssl_context"] = secure.context(str(settings.ftp_certificate))
+    attributes |= {
+        "ssl_context": secure.context(settings.ftp_certificate),
+        "tls_control_required": settings.ftp_require_tls,
+        "tls_data_required": settings.ftp_require_tls,
+    }
     return type("Session", (secure.SecureSession,), attributes)
 
 

@@ -12,8 +12,12 @@ from pyftpdlib.exceptions import _FileReadWriteError
 from pyftpdlib.handlers import DTPHandler, FTPHandler
 from pyftpdlib.log import logger
 
+from entrepot.errors import TooLarge
 from entrepot.pipeline.folders import is_text
-from entrepot.server.ftp.accounts import Account, Bans
+from entrepot.pipeline.gate_files import Quota
+from entrepot.pipeline.gates import quota_of_home
+from entrepot.server.ftp.accounts import Account
+from entrepot.server.ftp.bans import Bans
 from entrepot.server.ftp.folder import Folder
 from entrepot.server.ftp.uploads import Upload
 from entrepot.server.services import Services
@@ -46,7 +50,7 @@ class Transfer(DTPHandler):  # type: ignore[misc]
         if not self._closed and self.transfer_finished and isinstance(self.file_obj, Upload) and not self.file_obj.kept:
             try:
                 self._keep(self.file_obj)
-            except OSError as error:
+            except (OSError, TooLarge) as error:
                 self.transfer_finished = False
                 self._refuse(error)
         super().close()
@@ -54,8 +58,9 @@ class Transfer(DTPHandler):  # type: ignore[misc]
     def handle_error(self) -> None:
         """End after an error; say so where the disk is full."""
         error = sys.exc_info()[1]
-        if isinstance(error, _FileReadWriteError) and isinstance(error.__cause__, OSError):
-            self._refuse(error.__cause__)
+        cause = error.__cause__ if isinstance(error, _FileReadWriteError) else error
+        if isinstance(cause, TooLarge) or (cause is not error and isinstance(cause, OSError)):
+            self._refuse(cause)
             self.close()
         else:
             super().handle_error()
@@ -69,8 +74,11 @@ class Transfer(DTPHandler):  # type: ignore[misc]
             raise ConnectionAbortedError(errno.ECONNABORTED, "Client gone")
         upload.keep()
 
-    def _refuse(self, error: OSError) -> None:
-        text = _NO_SPACE.get(error.errno or 0) or f"426 {error.strerror}"
+    def _refuse(self, error: OSError | TooLarge) -> None:
+        if isinstance(error, TooLarge):
+            text = f"552 {error.message.rstrip('.')}"
+        else:
+            text = _NO_SPACE.get(error.errno or 0) or f"426 {error.strerror}"
         self._resp = (f"{text}; transfer aborted.", logger.warning)
 
 
@@ -116,7 +124,16 @@ class Session(FTPHandler):  # type: ignore[misc]
     def ftp_STOR(self, file: str, mode: str = "w") -> Any:  # noqa: N802 - found by its name
         """Store a file."""
         self._drop_queued()
-        return super().ftp_STOR(file, mode)
+        try:
+            return super().ftp_STOR(file, mode)
+        except TooLarge as error:
+            self.respond(f"552 {error.message}")
+            return None
+
+    def quota(self) -> Quota:
+        """Return the most that the session's gate takes."""
+        with self.services.database.read() as session:
+            return quota_of_home(session, self.authorizer.home)
 
     def flush_account(self) -> None:
         """Forget the account, and an upload whose data has not begun to come."""

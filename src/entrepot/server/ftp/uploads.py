@@ -7,41 +7,65 @@ import shutil
 import uuid
 from pathlib import Path
 
-from entrepot.pipeline.folders import put_in_place
+from entrepot.pipeline.gate_files import NO_QUOTA, Quota, place, require_room, room
 
 STAGING = "uploads"
 
 
 class Upload:
-    """What pyftpdlib takes for the file that it writes; one that is closed without :meth:`keep` leaves nothing.
+    """A file that comes in: pyftpdlib takes it for the one that it writes. What is not kept leaves nothing.
 
     Parameters
     ----------
+    home
+        The folder of the gate.
     path
         Where the file will appear, in place of an older one.
     staging
         A folder on the same file system that nobody sees.
     mode
         ``wb``; ``ab`` and ``r+b`` start from the older file's bytes.
+    quota
+        The most that the gate takes.
+    makes_folders
+        Whether folders that are missing are made with the file.
 
     Raises
     ------
     OSError
         There can be no such file.
+    TooLarge
+        There is no room for another file; :meth:`write` and :meth:`keep` raise it once there is none for more bytes.
     """
 
-    def __init__(self, path: Path, staging: Path, mode: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        path: Path,
+        staging: Path,
+        mode: str = "wb",
+        quota: Quota = NO_QUOTA,
+        *,
+        makes_folders: bool = False,
+    ) -> None:
         self.name = str(path)
-        self._path = path
+        self._home, self._path, self._quota = home, path, quota
         self.kept = False
         self._staged = staging / uuid.uuid4().hex
-        _require_possible(path)
+        _require_possible(path, makes_folders=makes_folders)
+        self._room = room(home, quota, path)
         if mode != "wb" and (mode == "r+b" or path.exists()):
             shutil.copyfile(path, self._staged)
         self._file = self._staged.open(mode)
+        self._file.seek(0, os.SEEK_END)
+        self._end = self._file.tell()
+        if mode == "r+b":
+            self._file.seek(0)
 
     def write(self, data: bytes) -> int:
         """Add bytes."""
+        self._end = max(self._end, self._file.tell() + len(data))
+        require_room(self._room, self._end, self._quota)
         return self._file.write(data)
 
     def seek(self, position: int) -> int:
@@ -56,7 +80,7 @@ class Upload:
 
     def keep(self) -> None:
         """Let the file appear."""
-        put_in_place(self._staged, self._path)
+        place(self._home, self._staged, self._path, self._quota)
         self.kept = True
 
     def close(self) -> None:
@@ -73,18 +97,20 @@ class Upload:
 
 def clean(staging: Path) -> None:
     """Make the staging folder, and remove what a server that was killed left in it."""
-    staging.mkdir(exist_ok=True)
+    staging.mkdir(parents=True, exist_ok=True)
     for path in staging.iterdir():
-        path.unlink()
+        if path.is_file():
+            path.unlink()
 
 
-def _require_possible(path: Path) -> None:
+def _require_possible(path: Path, *, makes_folders: bool) -> None:
     """Raise now what giving the file its name would raise once all its bytes have come."""
     try:
         is_folder = path.is_dir()
         path.lstat()
     except FileNotFoundError:
-        path.parent.stat()
+        if not makes_folders:
+            path.parent.stat()
     else:
         if is_folder:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

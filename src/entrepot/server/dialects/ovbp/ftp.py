@@ -12,15 +12,19 @@ from entrepot.server.dialects.ovbp.teams import user_account
 from entrepot.server.endpoint import Call
 
 
-def address(call: Call) -> tuple[str, int]:
-    """Return host and port of the FTP server as clients reach it; no host when it does not run."""
+def address(call: Call) -> tuple[str, str, int]:
+    """Return protocol, host and port of the FTP server as clients reach it; no host when it does not run.
+
+    The protocol is ``ftps`` only where there is no other: published clients take the word for plain FTP all the same.
+    """
     settings = call.services.settings
+    protocol = "ftps" if settings.ftp_require_tls else "ftp"
     if not settings.ftp:
-        return "", settings.ftp_port
+        return protocol, "", settings.ftp_port
     host = settings.ftp_public_host or settings.ftp_host or settings.host
     if host in ("0.0.0.0", "::"):  # noqa: S104 - every address: that of this request is one of them
         host = call.request.url.hostname or host
-    return host, settings.ftp_port or state.ftp_port(settings.data_dir)
+    return protocol, host, settings.ftp_port or state.ftp_port(settings.data_dir)
 
 
 def gate_accounts(call: Call, records: list[Gate]) -> dict[str, Record]:

@@ -31,6 +31,7 @@ def generator_actions(model: type[Importer] | type[Cleaner] | type[Analysis]) ->
             generator,
             fields["name"],
             instant_us=None if since is None else parse.microseconds(since),
+            utc=since is not None and since.tzinfo is not None,
             user_id=call.principal.user_id,
         )
         return render.task(job)

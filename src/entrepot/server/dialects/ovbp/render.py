@@ -99,10 +99,10 @@ def odata_project(record: Project, principal: Principal | None = None) -> Record
     }
 
 
-def ftp_account(record: FtpAccount, address: tuple[str, int]) -> Record:
-    """Render an FTP account; its password is asked for apart."""
-    host, port = address
-    return {"id": record.id, "rights": None, "protocol": "ftp", "host": host, "port": port, "login": record.login}
+def ftp_account(record: FtpAccount, address: tuple[str, str, int]) -> Record:
+    """Render an FTP account, at a protocol, host and port; its password is asked for apart."""
+    protocol, host, port = address
+    return {"id": record.id, "rights": None, "protocol": protocol, "host": host, "port": port, "login": record.login}
 
 
 def gate(record: Gate, account: Record | None, principal: Principal | None = None) -> Record:

@@ -116,7 +116,7 @@ ANALYSIS_OUTPUT: Final[Spec] = {
     "unit": _TEXT,
     "numerical_filter": Field(anything, null=True),
 }
-NOTIFICATION: Final[Spec] = {"resolved": _BOOLEAN}
+NOTIFICATION: Final[Spec] = {"resolved": _BOOLEAN, "read": _BOOLEAN}
 #: Bodies of actions.
 ACTIVE: Final[Spec] = {"value": Field(boolean, required=True)}
 ACTION: Final[Spec] = {

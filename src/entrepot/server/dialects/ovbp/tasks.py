@@ -57,9 +57,8 @@ def _notification(call: Call) -> Record:
 
 
 def _update_notification(call: Call) -> Record:
-    record = notifications.get_notification(call.session, call.principal, call.path["id"], "write")
-    record.resolved = parse.changed(call.fields, specs.NOTIFICATION).get("resolved", record.resolved)
-    return render.notification(record)
+    fields = parse.changed(call.fields, specs.NOTIFICATION)
+    return render.notification(notifications.change(call.session, call.principal, call.path["id"], **fields))
 
 
 RESOURCES = (

@@ -1,6 +1,7 @@
 """Organizations, projects and users."""
 
 from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.events import mail
 from entrepot.identity import FtpAccount, Project, User, ftp, projects
 from entrepot.pipeline.exports import user_home
 from entrepot.pipeline.projects import delete_project
@@ -57,6 +58,8 @@ def _update_project(call: Call, spec: parse.Spec) -> Project:
 
 
 def _changed(call: Call, project: Project, fields: Record) -> Project:
+    if "mail_alerts_activated" in fields:
+        mail.activate(call.session, project, value=fields.pop("mail_alerts_activated"))
     for name, value in fields.items():
         setattr(project, name, value)
     call.session.flush()

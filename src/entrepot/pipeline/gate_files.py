@@ -1,0 +1,187 @@
+"""A gate's files: what importers read of them, how many may come in, and how they move without being lost."""
+
+import fcntl
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path, PurePosixPath
+
+from entrepot.errors import InvalidInput, TooLarge
+from entrepot.pipeline.folders import Entry, list_files, put_in_place, resolve
+
+QUARANTINE, IMPORTED = "quarantine", "imported"
+#: Folders of a gate in which the server puts files; nobody else does, and importers do not look there.
+RESERVED = (QUARANTINE, IMPORTED)
+#: Names that clients give to files that they rename once these are complete.
+TEMPORARY = (".part", ".partial", ".filepart", ".tmp")
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The most that a gate takes.
+
+    Attributes
+    ----------
+    bytes, files
+        None: any number.
+    """
+
+    bytes: int | None = None
+    files: int | None = None
+
+
+NO_QUOTA = Quota()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What lies on a gate."""
+
+    bytes: int
+    files: int
+
+
+def is_reserved(path: str) -> bool:
+    """Tell whether a path of a gate lies where only the server puts files."""
+    return next((part for part in path.split("/") if part not in ("", ".")), "") in RESERVED
+
+
+def require_free_path(path: str) -> None:
+    """Raise InvalidInput where only the server puts files."""
+    if is_reserved(path):
+        raise InvalidInput.field(
+            "path", f"What lies in {' and '.join(f'{name}/' for name in RESERVED)} is the server's."
+        )
+
+
+def importable(home: Path, root_dir_path: str) -> list[Entry]:
+    """Return the files that an importer reads, by path, which starts at the folder that it reads.
+
+    Files whose names say that they are still coming in are left out, until they are renamed.
+    """
+    root = resolve(home, root_dir_path)
+    prefix = prefix_of(root_dir_path)
+    return [
+        entry
+        for entry in list_files(root)
+        if not is_reserved(prefix + entry.path) and not entry.path.lower().endswith(TEMPORARY)
+    ]
+
+
+def prefix_of(root_dir_path: str) -> str:
+    """Return what stands before the paths of an importer where they start at the gate."""
+    parts = [part for part in root_dir_path.split("/") if part not in ("", ".")]
+    return "/".join([*parts, ""])
+
+
+def usage(home: Path) -> Usage:
+    """Return what lies on a gate, folders of the server included."""
+    files = list_files(home)
+    return Usage(sum(entry.size for entry in files), len(files))
+
+
+def room(home: Path, quota: Quota, path: Path) -> int | None:
+    """Return how many bytes a file at `path`, in place of an older one, may have; None: any number.
+
+    Raises
+    ------
+    TooLarge
+        There may not be another file.
+    """
+    if quota == NO_QUOTA:
+        return None
+    used = usage(home)
+    old = path.lstat().st_size if path.exists() else None
+    if quota.files is not None and old is None and used.files >= quota.files:
+        raise TooLarge(f"The gate's quota of {quota.files} files is used up.")
+    return None if quota.bytes is None else max(quota.bytes - used.bytes + (old or 0), 0)
+
+
+def require_room(left: int | None, size: int, quota: Quota) -> None:
+    """Raise TooLarge when a file is larger than what :func:`room` left."""
+    if left is not None and size > left:
+        raise TooLarge(f"The gate's quota of {quota.bytes} bytes is used up: there is room for {left}.")
+
+
+def place(home: Path, complete: Path, path: Path, quota: Quota) -> None:
+    """Let a complete file appear on a gate, if there is room for it; others who do the same take turns.
+
+    Raises
+    ------
+    TooLarge
+        The gate's quota is used up.
+    """
+    with alone(home):
+        require_room(room(home, quota, path), complete.stat().st_size, quota)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put_in_place(complete, path)
+
+
+def lock_of(home: Path) -> Path:
+    """Return the file, beside a gate's folder, by which those who change its files take turns."""
+    return home.with_name(f".{home.name}.lock")
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Be the only one, of all processes, who puts or moves files on a gate."""
+    descriptor = os.open(lock_of(home), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def instant(modified: float) -> datetime:
+    """Return a file's time, seconds since 1970, as it is kept."""
+    return datetime.fromtimestamp(modified, UTC)
+
+
+def is_same(path: Path, size: int, modified: datetime) -> bool:
+    """Tell whether the file at a path still is the one of this size and time."""
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return (status.st_size, instant(status.st_mtime)) == (size, modified)
+
+
+def free_name(home: Path, folder: str, path: str, taken: Collection[str | None] = ()) -> str:
+    """Return a path in a folder of the server for a file of the gate: its own, or numbered where there is one."""
+    wanted = PurePosixPath(folder, path)
+    for number in count(2):
+        name = wanted.as_posix()
+        if name not in taken and not (home / name).exists() and not (home / reason_of(name)).exists():
+            return name
+        wanted = PurePosixPath(folder, path)
+        wanted = wanted.with_name(f"{wanted.stem}~{number}{wanted.suffix}")
+    raise AssertionError
+
+
+def reason_of(stored: str) -> str:
+    """Return the path of the file that says why another one is in quarantine."""
+    return f"{stored}.reason.txt"
+
+
+def move(home: Path, source: str, target: str) -> None:
+    """Move a file of a gate, whose lock is held, and remove the folder of the server that it leaves empty."""
+    destination = home / target
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    put_in_place(home / source, destination)
+    tidy(home, source)
+
+
+def tidy(home: Path, path: str) -> None:
+    """Remove the folders of the server that are empty now that the file at `path` has gone."""
+    if not is_reserved(path):
+        return
+    for folder in PurePosixPath(path).parents:
+        if folder.name:
+            try:
+                (home / folder).rmdir()
+            except OSError:
+                return
