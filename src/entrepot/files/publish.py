@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,8 @@ class Description:
         given = {name: value for name, value in fields.items() if value}
         return cls(**given | {"name": safe_name(given.get("name", ""))})
 
-    def check(self, session: Session, principal: Principal) -> str | None:
-        """Make sure that a caller may publish this in its organization, and return the project's id.
+    def check(self, session: Session, principal: Principal) -> tuple[str | None, StorageConfig | None]:
+        """Make sure that a caller may publish this in its organization, and return the project's id and the place.
 
         Raises
         ------
@@ -84,8 +84,7 @@ class Description:
         """
         project_id = _project_id(session, principal, self)
         _request(session, principal.organization_id, self)
-        choose_config(session, principal, principal.organization_id, self.storage_config)
-        return project_id
+        return project_id, choose_config(session, principal, principal.organization_id, self.storage_config)
 
 
 @dataclass
@@ -229,8 +228,8 @@ class Publisher:
 
     def _stored(self, principal: Principal, spool: Spool, digest: Digest, description: Description) -> Stored:
         with self._database.read() as session:
-            project_id = description.check(session, principal)
-            config = choose_config(session, principal, spool.organization_id, description.storage_config)
+            acting = replace(principal, organization_id=spool.organization_id)
+            project_id, config = description.check(session, acting)
         if config is None:
             with self._database.write() as session:
                 config = own_storage(session, self._settings, spool.organization_id)

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,34 @@ class Digest:
     md5: str
     sha256: str
     type: str | None
+
+
+class Hashes:
+    """What is known of a file as far as it came."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._head = b""
+        self._hashes = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+
+    def update(self, block: bytes) -> None:
+        """Take the next bytes into account."""
+        self.size += len(block)
+        if len(self._head) < HEAD_BYTES:
+            self._head += block[: HEAD_BYTES - len(self._head)]
+        for one in self._hashes:
+            one.update(block)
+
+    def digest(self) -> Digest:
+        """Return what the file is, now that it is whole."""
+        md5, sha256 = (one.hexdigest() for one in self._hashes)
+        return Digest(self.size, md5, sha256, recognise(self._head, self.size))
+
+
+#: Of uploads in parts that this process takes, by id: so none need be read again at its end, unless another process, or
+#: an earlier one, took a part of it.
+_running: OrderedDict[str, Hashes] = OrderedDict()
+_MOST_RUNNING = 200
 
 
 class Spool:
@@ -73,7 +102,18 @@ class Spool:
                 raise TooLarge(f"A file may have at most {self._most} bytes.")
             file.writelines(blocks)
             file.flush()
+            self._count_in(offset, blocks)
             return file.tell()
+
+    def _count_in(self, offset: int, blocks: list[bytes]) -> None:
+        hashes = _running.pop(self.id, None) or Hashes()
+        if hashes.size != offset:
+            return
+        for block in blocks:
+            hashes.update(block)
+        _running[self.id] = hashes
+        while len(_running) > _MOST_RUNNING:
+            _running.popitem(last=False)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -99,20 +139,19 @@ class Spool:
             raise NotFound("The upload was published or given up.") from None
 
     def digest(self) -> Digest:
-        """Read what came, make sure that it is on disk, and return what it is."""
-        hashes = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        head, size = b"", 0
+        """Make sure that what came is on disk, and return what it is."""
+        hashes = _running.get(self.id)
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
-            while block := file.read(BLOCK):
-                head = head or block[:HEAD_BYTES]
-                size += len(block)
-                for one in hashes:
-                    one.update(block)
-        return Digest(size, hashes[0].hexdigest(), hashes[1].hexdigest(), recognise(head, size))
+            if hashes is None or hashes.size != os.fstat(file.fileno()).st_size:
+                hashes = Hashes()
+                while block := file.read(BLOCK):
+                    hashes.update(block)
+        return hashes.digest()
 
     def remove(self) -> None:
         """Forget the bytes."""
+        _running.pop(self.id, None)
         with suppress(FileNotFoundError):
             self.path.unlink()
 
@@ -124,29 +163,22 @@ class Receiver:
         self._path = path
         self._most = most
         self._file = path.open("xb")
-        self._hashes = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        self._head = b""
-        self._size = 0
+        self._hashes = Hashes()
 
     def write(self, blocks: list[bytes]) -> None:
         """Write the next bytes."""
+        if self._hashes.size + sum(map(len, blocks)) > self._most:
+            raise TooLarge(f"A file may have at most {self._most} bytes.")
         for block in blocks:
-            self._size += len(block)
-            if self._size > self._most:
-                raise TooLarge(f"A file may have at most {self._most} bytes.")
-            if len(self._head) < HEAD_BYTES:
-                self._head += block[: HEAD_BYTES - len(self._head)]
             self._file.write(block)
-            for one in self._hashes:
-                one.update(block)
+            self._hashes.update(block)
 
     def finish(self) -> Digest:
         """Return what came, once it is on disk."""
         with self._file as file:
             file.flush()
             os.fsync(file.fileno())
-        md5, sha256 = (one.hexdigest() for one in self._hashes)
-        return Digest(self._size, md5, sha256, recognise(self._head, self._size))
+        return self._hashes.digest()
 
     def abandon(self) -> None:
         """Forget what came."""
