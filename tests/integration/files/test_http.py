@@ -1,9 +1,11 @@
 """Files over HTTP: in, out, acknowledged, and what must not work."""
 
 import hashlib
+import io
 import os
 import random
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -254,11 +256,47 @@ def test_a_large_file_up_and_down_in_bounded_memory(client: httpx.Client, shared
     assert max(peak.values()) < 200 * 2**20, peak
 
 
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "..",
+        "../..",
+        "%2e%2e",
+        "..%2f..%2fentrepot.db",
+        "%2e%2e%2fsecret.key",
+        "%252e%252e%252fsecret.key",
+        "..%5c..%5csecret.key",
+        "%c0%ae%c0%ae%c0%afsecret.key",
+        "x%00",
+        "%0d%0aX-Evil:%201",
+        "file:%2f%2f%2fetc%2fpasswd",
+    ],
+)
+def test_ids_are_no_paths(client: httpx.Client, id_: str) -> None:
+    for method, path in [
+        ("GET", f"files/{id_}"),
+        ("GET", f"files/{id_}/download"),
+        ("GET", f"files/{id_}/content?expires=9999999999&signature=x"),
+        ("POST", f"files/{id_}/ack"),
+        ("PATCH", f"uploads/{id_}"),
+        ("POST", f"uploads/{id_}/publish"),
+        ("DELETE", f"uploads/{id_}"),
+        ("GET", f"storage-configs/{id_}"),
+    ]:
+        url = client.base_url.copy_with(raw_path=f"/api/v1/{path}".encode())
+        answer = client.request(method, url, headers={"upload-offset": "0"})
+        assert answer.status_code in (400, 403, 404, 405), (method, path, answer.status_code)
+        assert "x-evil" not in answer.headers
+
+
 def test_others_see_nothing(client: httpx.Client, shared_server: ServerProcess) -> None:
     record = _publish(client)
     organization = f"Other {record['id'][:8]}"
     shared_server.command("org", "create", organization, "--json")
-    made = shared_server.command("user", "add", f"{record['id'][:8]}@o", "--organization", organization, "--json")
+    made = shared_server.command(
+        "user", "add", f"{record['id'][:8]}@o", "--organization", organization, "--role", "admin", "--json"
+    )
+    webhook = client.post("/api/v1/webhooks", json={"url": "http://receiver.example/"}).json()["id"]
     with shared_server.http(auth=(made["login"], made["password"])) as stranger:
         upload = client.post("/api/v1/uploads", json={}).json()
         for method, path in [
@@ -270,8 +308,77 @@ def test_others_see_nothing(client: httpx.Client, shared_server: ServerProcess) 
             ("PATCH", f"uploads/{upload['id']}"),
             ("POST", f"uploads/{upload['id']}/publish"),
             ("DELETE", f"uploads/{upload['id']}"),
+            ("GET", f"storage-configs/{record['storage_config']}"),
+            ("PATCH", f"storage-configs/{record['storage_config']}"),
+            ("DELETE", f"storage-configs/{record['storage_config']}"),
+            ("POST", f"storage-configs/{record['storage_config']}/test"),
+            ("GET", f"webhooks/{webhook}"),
+            ("PATCH", f"webhooks/{webhook}"),
+            ("DELETE", f"webhooks/{webhook}"),
+            ("POST", f"webhooks/{webhook}/replay"),
+            ("GET", f"webhooks/{webhook}/deliveries"),
         ]:
-            answer = stranger.request(method, f"/api/v1/{path}", headers={"upload-offset": "0"})
+            body = {} if method in ("PATCH", "POST") and "uploads" not in path else None
+            answer = stranger.request(method, f"/api/v1/{path}", headers={"upload-offset": "0"}, json=body)
             assert answer.status_code in (403, 404), (method, path, answer.status_code)
         assert record["id"] not in stranger.get("/api/v1/files").text
+        assert stranger.post("/api/v1/files/ack", json={"ids": [record["id"]]}).json() == []
+        assert record["sha256"] not in stranger.get(f"/api/v1/lineage/file/{record['id']}").text
+        for field in ("poll", "task", "storage_config"):
+            answer = stranger.post("/api/v1/files", files={"file": b"x"}, data={field: record[field]})
+            assert (answer.status_code, [*answer.json()["fields"]]) == (400, [field]), answer.text
+        assert record["id"] not in stranger.get("/api/v1/events", params={"after": 0, "limit": 1000}).text
+        event = client.get("/api/v1/events", params={"type": "file"}).json()["events"][0]["id"]
+        assert stranger.get("/api/v1/events", params={"after": event}).status_code == 400
+        for path in ("results", "polls", "tasks", "events", "configs/storage", "configs/webhook"):
+            assert record["id"] not in stranger.get(f"/ricloud/{path}").text, path
+        for path in (f"results/{record['id']}", f"polls/{record['poll']}", f"tasks/{record['task']}"):
+            assert stranger.get(f"/ricloud/{path}").status_code == 404, path
     assert client.get(f"/api/v1/files/{record['id']}").json()["state"] == "available"
+    client.delete(f"/api/v1/webhooks/{webhook}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/x",
+        "http://localhost:8000/",
+        "http://[::1]/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://0x7f000001/",
+        "http://127.1/",
+        "http://user@example.org/",
+        "gopher://example.org/",
+        "http://example.org\r\nHost: inside/",
+    ],
+)
+def test_receivers_inside_are_refused(client: httpx.Client, url: str) -> None:
+    for path in ("/api/v1/webhooks", "/ricloud/configs/webhook"):
+        answer = client.post(path, json={"url": url})
+        assert answer.status_code == 400, (path, answer.text)
+    credentials = {"access_key_id": "a", "secret_access_key": "b", "endpoint": url}
+    answer = client.post("/api/v1/storage-configs", json={"url": "s3://bucket/x", "credentials": credentials})
+    assert answer.status_code == 400, answer.text
+
+
+def test_archives_are_data(client: httpx.Client, shared_server: ServerProcess) -> None:
+    """Nothing of a zip is unpacked or believed: neither its paths nor its sizes."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../../../tmp/entrepot-evil", "x")
+        archive.writestr("bomb", b"\0" * 20_000_000)
+    record = _publish(client, sink.getvalue(), "../evil.zip")
+    assert (record["type"], record["name"], record["size"]) == ("zip", "evil.zip", len(sink.getvalue()))
+    assert client.get(f"/api/v1/files/{record['id']}/download").content == sink.getvalue()
+    assert not Path("/tmp/entrepot-evil").exists()
+    assert not list(shared_server.data_dir.rglob("bomb"))
+
+
+def test_links_in_the_servers_own_storage_lead_nowhere(client: httpx.Client, shared_server: ServerProcess) -> None:
+    record = _publish(client, b"mine")
+    path = shared_server.data_dir / "files" / record["organization_id"] / record["id"][:2] / record["id"]
+    path.unlink()
+    path.symlink_to(shared_server.data_dir / "secret.key")
+    answer = client.get(f"/api/v1/files/{record['id']}/download")
+    assert answer.status_code == 404
+    assert (shared_server.data_dir / "secret.key").read_bytes() not in answer.content
