@@ -43,16 +43,23 @@ class Receiver:
                 pass
 
         self.count = 0
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hooks"
-        self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self._thread.start()
+        self._handler, self._port = Handler, 0
+        self.open()
+        self.url = f"http://127.0.0.1:{self._port}/hooks"
+
+    def open(self) -> None:
+        """Listen, on the port of before."""
+        self.stalled.clear()
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler)
+        self._server.daemon_threads = True
+        self._port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
+        """Be gone."""
         self.stalled.set()
-        self.server.shutdown()
-        self.server.server_close()
+        self._server.shutdown()
+        self._server.server_close()
 
 
 @pytest.fixture
