@@ -14,6 +14,7 @@ from entrepot.client._http import Connection
 WORKSPACE = Path.home() / ".config" / "workflow" / "workspace.yml"
 _TOKENS = ("WORKFLOW_HTTP_TOKEN", "WORKFLOW_TOKEN", "GITHUB_TOKEN", "GITHUB_PAT")
 _REACH_SECONDS = 5.0
+_IDS_AT_ONCE = 1000
 
 
 class Backend:
@@ -104,6 +105,11 @@ def baseurls(said: dict[str, Any]) -> dict[str, Any]:
     server = os.environ.get("ENTREPOT_URL", "").rstrip("/")
     ours = {name: f"{server}/workflow/{name}" for name in ("buckets", "results")} if server else {}
     return {**ours, **((said.get("http") or {}).get("baseurls") or {})}
+
+
+def in_parts(ids: list[str]) -> list[list[str]]:
+    """Split ids that stand in an address: httpx takes addresses of 64 KiB."""
+    return [ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE)]
 
 
 def confirmed(message: str) -> bool:

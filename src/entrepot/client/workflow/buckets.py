@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from entrepot.client.workflow.backend import Backend, confirmed
+from entrepot.client.workflow.backend import Backend, confirmed, in_parts
 
 _Document = dict[str, Any]
 T = TypeVar("T")
@@ -58,8 +58,9 @@ class Buckets(Backend):
 
     def delete_ids(self, ids: list[str]) -> bool:
         """Delete works, and return whether there were any."""
-        result: bool = self._connection.json("DELETE", "/work", params=[("ids", one) for one in ids])
-        return result
+        parts = [[("ids", one) for one in part] for part in in_parts(ids)]
+        deleted = [self._connection.json("DELETE", "/work", params=part) for part in parts]
+        return any(deleted)
 
     def delete_many(
         self,
@@ -78,9 +79,7 @@ class Buckets(Backend):
         ids = [work["id"] for work in self.view(query, {"id": True}, limit=limit)]
         if not ids or not (force or confirmed(f"Are you sure you want to delete {len(ids)} works of {pipeline}?")):
             return False
-        # In parts: addresses are bounded.
-        deleted = [self.delete_ids(ids[start : start + 1000]) for start in range(0, len(ids), 1000)]
-        return any(deleted)
+        return self.delete_ids(ids)
 
     def status(self, pipeline: str | None = None) -> dict[str, Any]:
         """Return how many works there are in all and by status, of a pipeline or of all."""

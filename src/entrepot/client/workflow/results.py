@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from entrepot.client.workflow.backend import Backend, confirmed
+from entrepot.client.workflow.backend import Backend, confirmed, in_parts
 
 _Document = dict[str, Any]
 
@@ -42,9 +42,14 @@ class Results(Backend):
         return result
 
     def delete_ids(self, pipeline: str, ids: list[str]) -> bool:
-        """Delete works of a pipeline, and return, by pipeline, whether they were deleted."""
-        result: bool = self._connection.json("DELETE", "/results", params=[(pipeline, one) for one in ids])
-        return result
+        """Delete works of a pipeline, and return, by pipeline, whether they were deleted.
+
+        A locked work keeps all from being deleted that are sent with it, 1000 at a time.
+        """
+        parts = [[(pipeline, one) for one in part] for part in in_parts(ids)]
+        done = [self._connection.json("DELETE", "/results", params=part)[pipeline] for part in parts]
+        result: Any = {pipeline: all(done)} if done else {}
+        return result  # type: ignore[no-any-return]  # as documented, though it is a dictionary
 
     def count(self, pipeline: str, query: _Document) -> int:
         """Return how many works of a pipeline match a MongoDB query."""

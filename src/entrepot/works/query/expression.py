@@ -112,7 +112,7 @@ def _double(value: float) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _arithmetic(function: Callable[[Any, Any], Any], neutral: int = 0) -> Callable[[list[Any]], Any]:

@@ -32,6 +32,8 @@ EXAMPLES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     ({"$expr": {"$gte": ["$attempt", "$retries"]}}, {"attempt": 0, "retries": None}, True),
     ({"$expr": {"$gte": ["$attempt", "$retries"]}}, {"retries": 0}, False),
     ({"$expr": {"$lt": ["$x", 0]}}, {}, True),
+    ({"$expr": {"$gt": [{"$add": ["$x", 0.5]}, 0]}}, {"x": 10**320}, True),
+    ({"$expr": {"$gt": [{"$multiply": ["$x", 0.5]}, 0]}}, {"x": -(10**320)}, False),
     # equality
     ({"a": 1}, {"a": 1.0}, True),
     ({"a": 1}, {"a": True}, False),
