@@ -1,6 +1,4 @@
-"""The other kinds of results, made of what the pipeline gave: works, rows and a published file."""
-
-from typing import Any
+"""Other kinds of results, made of what the pipeline gave: works and a published file."""
 
 import pandas as pd
 from rich.console import Console
@@ -9,12 +7,11 @@ from rich.table import Table
 from entrepot.cli.demo.server import Server
 
 BUCKETS, RESULTS = "/workflow/buckets", "/workflow/results"
-OWI = "/owi/api/v1"
 PIPELINE = "monthly-report"
 
 
 def show(server: Server, console: Console, factors: pd.DataFrame, archive: bytes) -> None:
-    """Deposit and archive works, upload rows, publish a file, and print what each became.
+    """Deposit and archive works, publish a file, and print what each became.
 
     Parameters
     ----------
@@ -24,7 +21,6 @@ def show(server: Server, console: Console, factors: pd.DataFrame, archive: bytes
         The export, to be published.
     """
     _works(server, console, factors)
-    _rows(server, console, factors)
     _file(server, console, archive)
 
 
@@ -52,32 +48,6 @@ def _works(server: Server, console: Console, factors: pd.DataFrame) -> None:
         results = each["results"]
         table.add_row(each["parameters"]["turbine"], results["best_day"], f"{results['factor']:.1%}")
     console.print(table)
-
-
-def _rows(server: Server, console: Console, factors: pd.DataFrame) -> None:
-    site = server.post(f"{OWI}/locations/projectsites/", {"title": "La Haute Borne"})["id"]
-    model = server.post(f"{OWI}/geometry/routes/modeldefinitions/", {"title": "as-built", "project": site})["id"]
-    analysis = server.post(
-        f"{OWI}/results/routes/analysis/", {"name": "CapacityFactor", "model_definition": model, "source_type": "json"}
-    )["id"]
-    days = [float(day.day) for day in pd.DatetimeIndex(factors.index)]
-    rows = [
-        {
-            "analysis": analysis,
-            "site": site,
-            "name_col1": "day",
-            "units_col1": "d",
-            "value_col1": days,
-            "name_col2": "capacity factor",
-            "units_col2": "1",
-            "value_col2": factors[turbine].tolist(),
-            "short_description": turbine,
-        }
-        for turbine in factors.columns
-    ]
-    server.post(f"{OWI}/results/routes/result/bulk/", rows)
-    kept: list[dict[str, Any]] = server.get(f"{OWI}/results/routes/result", analysis__name="CapacityFactor")
-    console.print(f"Rows: {len(kept)} of two vectors with {len(days)} values each, in one request\n")
 
 
 def _file(server: Server, console: Console, archive: bytes) -> None:

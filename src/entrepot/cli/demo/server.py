@@ -40,6 +40,10 @@ class Server:
         """Post a body and return the answer."""
         return self._answer(self._http.post(path, json=body, params=parameters))
 
+    def put(self, path: str, body: Any) -> Any:
+        """Put a body and return the answer."""
+        return self._answer(self._http.put(path, json=body))
+
     def publish(self, name: str, content: bytes) -> Any:
         """Publish a file and return what is known of it."""
         return self._answer(self._http.post("/api/v1/files", files={"file": (name, content)}))

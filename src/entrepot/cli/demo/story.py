@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from entrepot.cli.demo import kinds
+from entrepot.cli.demo import kinds, rows
 from entrepot.cli.demo.server import Server, running
 from entrepot.errors import Unavailable
 
@@ -36,6 +36,7 @@ def tell(port: int, ftp_port: int, *, leave: bool) -> None:
         _main_job(server)
         _console.rule(f"[bold]Done in {time.monotonic() - began:.0f} s")
         _console.print(f"Server:   {server.url}  (API: {server.url}/docs)")
+        _console.print(f"Console:  {server.url}/console")
         _console.print(f"Login:    {server.login}   Password: {server.password}")
         if not leave:
             _console.print("\nThe server stays up; Ctrl-C ends it and removes its data.")
@@ -50,6 +51,7 @@ def _main_job(server: Server) -> None:
     analysis, factors = _analyse(server, project["odata"], cleaner)
     archive = _export(server, project["odata"])
     kinds.show(server, _console, factors, archive)
+    rows.show(server, _console, project["odata"], cleaner)
     _explain(server, analysis)
 
 
@@ -73,22 +75,24 @@ def _import(server: Server, project: str) -> str:
 
 
 def _clean(server: Server, cleaner: str) -> None:
-    names = [f"{turbine} P_avg" for turbine in TURBINES]
-    for name in names:
+    cleaned = [
+        (turbine, *each) for turbine in TURBINES for each in (("P_avg", "power", "kW"), ("Ws_avg", "wind", "m/s"))
+    ]
+    for turbine, raw, name, unit in cleaned:
         fields = {
             "cleaner": cleaner,
-            "external_name": name,
-            "name": f"{name.split()[0]} power",
+            "external_name": f"{turbine} {raw}",
+            "name": f"{turbine} {name}",
             "freq": "1H",
             "input_unit_type": "mean",
             "unit_type": "mean",
             "clock": "gmt",
             "timezone": "Europe/Paris",
-            "unit": "kW",
+            "unit": unit,
             "interpolate_limit": 2,
         }
         server.post(f"{OVBP}/odata/unitcleaners/", fields)
-    series = _eventually(lambda: _all(server, cleaner, len(names)))
+    series = _eventually(lambda: _all(server, cleaner, len(cleaned)))
     made: dict[str, Any] = {}
     for run in reversed(server.get("/api/v1/runs", generator_id=cleaner)):
         made |= {name: counts for name, counts in run["report"].get("series", {}).items() if counts.get("kept")}
