@@ -1,8 +1,7 @@
 """Vectors as they are stored: packed little-endian doubles, exact to the bit."""
 
 import math
-import sys
-from array import array
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,17 +23,22 @@ def pack(values: Sequence[Any]) -> bytes:
         index = next(index for index, value in enumerate(values) if type(value) not in _NUMBERS)
         raise ValueError(f"Item {index}: a valid number is required.")
     try:
-        packed = array("d", values)
-    except OverflowError:
+        packed = struct.pack(f"<{len(values)}d", *values)
+    except (OverflowError, struct.error):
         raise ValueError("A number is too large.") from None
     # A sum is finite only if each of its terms is, and is cheap; one that overflows says nothing.
-    if not math.isfinite(sum(packed)):
-        for index, value in enumerate(packed):
+    if not _is_finite(values):
+        for index, value in enumerate(unpack(packed)):
             if not math.isfinite(value):
                 raise ValueError(f"Item {index}: the number must be finite.")
-    if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()
+    return packed
+
+
+def _is_finite(values: Sequence[Any]) -> bool:
+    try:
+        return math.isfinite(sum(values))
+    except OverflowError:  # of whole numbers beside others
+        return False
 
 
 def unpack(stored: bytes) -> npt.NDArray[np.float64]:
