@@ -1,11 +1,12 @@
 """Rows through HTTP: Entrepot's OWI door beside a Django REST framework service of the same model, and MLflow.
 
-    .venv/bin/python benchmarks/rows.py                       # some minutes
-    .venv/bin/python benchmarks/rows.py --listed 10000 --rounds 1
+    .venv/bin/python benchmarks/rows.py            # a round, and a list of 10,000 rows
+    .venv/bin/python benchmarks/rows.py --full     # three rounds, and a list of 100,000: ten minutes at most
 
 Each keeps its rows in SQLite, in a temporary folder on this machine, and answers on 127.0.0.1. A row has three vectors
 of 50 numbers. Times end when the last byte of the answer is there; what is answered is compared once with what was
-sent. MLflow writes to its store directly, without HTTP, a run a row; it logs fewer rows, and its time is per row.
+sent. MLflow writes to its store directly, without HTTP, a run a row; as it would take many minutes for 5,000 rows, all
+three make 100 rows for a line of their own. Lists are complete: nobody pages.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from series_systems import Entrepot
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".envs" / "benchmark-rows"
-POINTS, PER_REQUEST, MLFLOW_ROWS = 50, 5000, 100
+POINTS, PER_REQUEST, FEW = 50, 5000, 100
 
 
 class Service:
@@ -117,13 +118,14 @@ def python() -> Path:
     return PEERS / "bin" / "python"
 
 
-def measure(services: list[Service], rounds: int, listed: int) -> list[Line]:
-    """Return the lines of the report."""
-    json = {service.name: "JSON" for service in services}
+def measure(services: list[Service], rounds: int, listed: int, folder: Path) -> list[Line]:
+    """Return the lines of the report; `folder` is MLflow's."""
+    json = {service.name: "JSON" for service in services} | {"MLflow": "in process"}
     lines = []
 
     def add(work: str, figures: dict[str, float]) -> None:
-        lines.append(Line(work, "ms", {name: seconds * 1000 for name, seconds in figures.items()}, json))
+        formats = {name: json[name] for name in figures}
+        lines.append(Line(work, "ms", {name: seconds * 1000 for name, seconds in figures.items()}, formats))
         print(f"  {work}: " + ", ".join(f"{name} {s * 1000:.0f} ms" for name, s in figures.items()), flush=True)
 
     created: dict[str, list[float]] = {service.name: [] for service in services}
@@ -143,6 +145,13 @@ def measure(services: list[Service], rounds: int, listed: int) -> list[Line]:
             updated[service.name].append(timed(service.upsert, orjson.dumps(mixed)))
     add(f"bulk create of {PER_REQUEST} rows", {name: median(times) for name, times in created.items()})
     add(f"create-or-update of {PER_REQUEST} rows, half exist", {name: median(times) for name, times in updated.items()})
+    few: dict[str, list[float]] = {name: [] for name in (*created, "MLflow")}
+    for round_ in range(rounds):
+        for service in services:
+            body = orjson.dumps(payload(service.analyses[2], round_ * FEW, FEW))
+            few[service.name].append(timed(service.create, body))
+        few["MLflow"].append(mlflow(folder, f"round {round_}"))
+    add(f"create of {FEW} rows", {name: median(times) for name, times in few.items()})
     for service in services:
         for first in range(0, listed, PER_REQUEST):
             rows = payload(service.analyses[1], first, min(PER_REQUEST, listed - first))
@@ -167,32 +176,33 @@ def check(service: Service, listed: int) -> None:
             raise AssertionError(f"{service.name} answers something else for {sent['short_description']}")
 
 
-def mlflow(folder: Path) -> float:
-    """Return the seconds that MLflow takes for as many rows as a request of the others has."""
-    run = subprocess.run(
-        [python(), HERE / "rows_mlflow.py", folder, str(MLFLOW_ROWS)], capture_output=True, text=True, check=True
-    )
-    return float(run.stdout.split()[-1]) / MLFLOW_ROWS * PER_REQUEST
+def mlflow(folder: Path, experiment: str) -> float:
+    """Return the seconds that MLflow takes for a few rows."""
+    command = [python(), HERE / "rows_mlflow.py", folder, experiment, str(FEW)]
+    run = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    return float(run.stdout.split()[-1])
 
 
 def main() -> None:
     """Run, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--listed", type=int, default=100_000, help="rows of the list (default: 100000)")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--full", action="store_true", help="three rounds, and a list of 100,000 rows")
+    parser.add_argument("--listed", type=int, help="rows of the list (default: 10000)")
+    parser.add_argument("--rounds", type=int)
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
+    rounds = arguments.rounds or (3 if arguments.full else 1)
+    listed = arguments.listed or (100_000 if arguments.full else 10_000)
     load = os.getloadavg()
     with contextlib.ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entrepot-bench-")))
         for name in ("entrepot", "django", "mlflow"):
             (root / name).mkdir()
         services = [stack.enter_context(entrepot(root / "entrepot")), stack.enter_context(django(root / "django"))]
-        lines = measure(services, arguments.rounds, arguments.listed)
-        lines[0].figures["MLflow"] = mlflow(root / "mlflow") * 1000
+        lines = measure(services, rounds, listed, root / "mlflow")
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, load {load[0]:.1f} before"
     machine += f" and {os.getloadavg()[0]:.1f} after"
-    print(f"\n{datetime.now(UTC):%Y-%m-%d}, {machine}; medians of {arguments.rounds} rounds\n")
+    print(f"\n{datetime.now(UTC):%Y-%m-%d}, {machine}; medians of {rounds} rounds\n")
     print(table(lines, ["Entrepot", "Django REST", "MLflow"], "Entrepot"))
     if arguments.json:
         content = {"machine": machine, "lines": [vars(line) for line in lines]}
