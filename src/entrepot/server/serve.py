@@ -123,6 +123,12 @@ def _require_safe(settings: Settings) -> None:
             raise InvalidInput.field(name, f"There is no file {file}.")
     if settings.ftp_certificate is not None and find_spec("OpenSSL") is None:
         raise InvalidInput.field("ftp_certificate", "FTPS needs the package pyOpenSSL: pip install pyopenssl.")
+    if settings.ftp_certificate is not None:
+        from entrepot.server.ftp import secure
+
+        secure.context(settings.ftp_certificate)
+    elif settings.ftp_require_tls:
+        raise InvalidInput.field("ftp_require_tls", "This needs a certificate: set ftp_certificate.")
     if settings.tls_certificate is None and not settings.insecure and not _is_loopback(settings.host):
         raise InvalidInput.field(
             "host",

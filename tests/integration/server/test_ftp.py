@@ -10,24 +10,23 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from entrepot.db import Database
-from entrepot.identity import Role, Vault, ftp, users
+from entrepot.errors import InvalidInput
+from entrepot.identity import Project, Role, Vault, bans, ftp, users
 from entrepot.pipeline import folders
 from entrepot.pipeline.gate_files import lock_of
+from entrepot.pipeline.models import Gate
 from entrepot.server.ftp import Server
+from entrepot.server.ftp.bans import Bans
 from entrepot.server.ftp.uploads import Upload
 from entrepot.server.services import Services
 from entrepot.settings import Settings
+from tests.support.certificates import self_signed
 from tests.support.deadline import eventually
 
 
@@ -229,9 +228,7 @@ def test_an_address_that_fails_too_often_is_banned(tmp_path: Path, sqlite_templa
     site = Site(tmp_path / "data", sqlite_template, ftp_max_failed_logins=2, ftp_ban_seconds=2.0)
     login, password = site.accounts["gates"]
     try:
-        for _ in range(2):
-            with site.connect() as client, pytest.raises(ftplib.error_perm, match="530"):
-                client.login(login, "wrong")
+        _fail(site, 2)
         with pytest.raises(ftplib.error_temp, match="421"):
             site.connect()
 
@@ -243,6 +240,42 @@ def test_an_address_that_fails_too_often_is_banned(tmp_path: Path, sqlite_templa
         assert eventually(admitted, 20)
     finally:
         site.close()
+
+
+def test_a_ban_outlives_the_server_and_is_lifted_by_the_operator(tmp_path: Path, sqlite_template: Path) -> None:
+    site = Site(tmp_path / "data", sqlite_template, ftp_max_failed_logins=2, ftp_ban_seconds=3600.0)
+    try:
+        _fail(site, 2)
+        again = Bans(site.services.database, 2, 3600.0)
+        assert again.banned("127.0.0.1")
+        assert again.banned("::ffff:127.0.0.1")
+        assert not again.banned("127.0.0.2")
+        with site.services.database.read() as session:
+            assert [(ban.address, ban.login) for ban in bans.list_bans(session)] == [
+                ("127.0.0.1", site.accounts["gates"][0])
+            ]
+        with site.services.database.write() as session:
+            assert bans.lift(session, "127.0.0.1") == 1
+
+        def admitted() -> bool:
+            with contextlib.suppress(ftplib.error_temp), site.connect():
+                return True
+            return False
+
+        assert eventually(admitted, 20)
+        # Of IPv6, whoever has one address has all of its network.
+        for last in ("1", "2"):
+            again.add(f"2001:db8::{last}", "x")
+        assert again.banned("2001:db8::ffff")
+        assert not again.banned("2001:db8:0:1::1")
+    finally:
+        site.close()
+
+
+def _fail(site: Site, times: int) -> None:
+    for _ in range(times):
+        with site.connect() as client, pytest.raises(ftplib.error_perm, match="530"):
+            client.login(site.accounts["gates"][0], "wrong")
 
 
 # Complete or not there
@@ -506,23 +539,111 @@ def test_ftps(tmp_path: Path, sqlite_template: Path) -> None:
         site.close()
 
 
-def self_signed(file: Path) -> Path:
-    """Make a PEM file of a key and a certificate that it signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(key_pem + certificate.public_bytes(Encoding.PEM))
-    return file
+def test_ftps_may_be_required(tmp_path: Path, sqlite_template: Path) -> None:
+    certificate = self_signed(tmp_path / "ftp.pem")
+    site = Site(tmp_path / "data", sqlite_template, ftp_certificate=certificate, ftp_require_tls=True)
+    login, password = site.accounts["gates"]
+    try:
+        with site.connect() as client, pytest.raises(ftplib.error_perm, match="TLS required"):
+            client.login(login, password)
+        context = ssl.create_default_context(cafile=certificate)
+        with ftplib.FTP_TLS(timeout=20, context=context) as client:
+            client.connect("127.0.0.1", site.port)
+            client.host = "localhost"  # the name in the certificate
+            client.login(login, password)
+            with pytest.raises(ftplib.error_perm, match="TLS required"):
+                put(client, "a.csv", b"in clear")
+            client.prot_p()
+            put(client, "a.csv", b"encrypted")
+            assert get(client, "a.csv") == b"encrypted"
+    finally:
+        site.close()
+
+
+def test_a_certificate_that_cannot_be_used_is_said_so(tmp_path: Path) -> None:
+    from entrepot.server.ftp import secure
+
+    good, other = (self_signed(tmp_path / name) for name in ("good.pem", "other.pem"))
+    key, certificate = good.read_text().split("-----BEGIN CERTIFICATE-----")
+    certificate = f"-----BEGIN CERTIFICATE-----{certificate}"
+    other_key = other.read_text().split("-----BEGIN CERTIFICATE-----")[0]
+    for content, problem in {
+        "nonsense": "does not begin with a certificate", key: "does not begin with a certificate",
+        certificate: "has no key", other_key + certificate: "has no key that fits",
+    }.items():  # fmt: skip
+        file = tmp_path / "ftp.pem"
+        file.write_text(content)
+        with pytest.raises(InvalidInput, match=problem):
+            secure.context(file)
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        secure.context(tmp_path)
+    assert secure.context(good)
+
+
+# Quotas and the server's own folders
+
+
+@pytest.fixture
+def small(site: Site) -> Site:
+    """A gate that takes 1000 bytes in two files."""
+    with site.services.database.write() as session:
+        account = ftp.find_account(session, login=site.accounts["gates"][0])
+        assert account is not None
+        project = Project(organization_id=account.organization_id, name="P")
+        session.add(project)
+        session.flush()
+        session.add(
+            Gate(id="one", name="g", project_id=project.id, organization_id=account.organization_id,
+                 quota_bytes=1000, quota_files=2)
+        )  # fmt: skip
+    return site
+
+
+def test_what_is_beyond_the_quota_is_refused_and_leaves_nothing(small: Site) -> None:
+    with small.session() as client:
+        put(client, "a", b"1" * 600)
+        with pytest.raises(ftplib.error_perm, match=r"552 .*1000 bytes.*room for 400"):
+            put(client, "b", b"1" * 200_000)
+        with pytest.raises(ftplib.error_perm, match="552"):
+            client.storbinary("APPE a", io.BytesIO(b"1" * 401))
+        assert client.nlst() == ["a"]
+        client.storbinary("APPE a", io.BytesIO(b"1" * 400))
+        put(client, "a", b"1" * 900)  # in place of the old one
+        put(client, "b", b"")
+        with pytest.raises(ftplib.error_perm, match=r"552 .*2 files"):
+            put(client, "c", b"")
+        put(client, "b", b"1" * 100)
+        client.delete("a")
+        put(client, "c", b"1" * 900)
+        assert sorted(client.nlst()) == ["b", "c"]
+        assert list(small.staging.iterdir()) == []
+
+
+def test_uploads_at_once_do_not_exceed_the_quota_together(small: Site) -> None:
+    with small.session() as first, small.session() as second:
+        uploads = [(client, start_upload(client, f"STOR {n}", b"1" * 600)) for n, client in enumerate((first, second))]
+        answers = []
+        for client, data in uploads:
+            data.close()
+            with contextlib.suppress(ftplib.error_perm):
+                answers.append(client.voidresp()[:3])
+        assert answers == ["226"]
+        assert len(first.nlst()) == 1
+
+
+def test_folders_of_the_server_are_read_and_emptied_but_not_filled(site: Site) -> None:
+    (site.gate / "quarantine").mkdir(parents=True)
+    (site.gate / "quarantine" / "bad.csv").write_bytes(b"bad")
+    with site.session() as client:
+        put(client, "a", b"1")
+        for attempt in (
+            lambda: put(client, "quarantine/new", b"1"), lambda: client.mkd("imported"),
+            lambda: client.rename("a", "imported"), lambda: client.rename("quarantine/bad.csv", "b"),
+        ):  # fmt: skip
+            with pytest.raises(ftplib.error_perm, match="server's own"):
+                attempt()
+        assert get(client, "quarantine/bad.csv") == b"bad"
+        client.delete("quarantine/bad.csv")
 
 
 def test_passive_ports_and_public_host(tmp_path: Path, sqlite_template: Path) -> None:
