@@ -9,6 +9,7 @@ need() { # PROGRAM-OR-PATTERN PACKAGE
 }
 need "/usr/lib/postgresql/*/bin/initdb" postgresql
 need bwrap bubblewrap
+need /usr/sbin/sshd openssh-server
 need chromium chromium
 need chromedriver chromium-driver
 need /usr/sbin/nginx nginx

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     script_sandbox: Literal["auto", "required", "off"] = Field(
         "auto", description="bubblewrap around users' scripts: when present, always, or never."
     )
+    script_network: bool = Field(
+        False, description="Let scripts of feeders use the network, inside and outside; others never do."
+    )
 
     file_local_roots: list[Path] = Field(
         default_factory=list, description="Folders in which users may place local storage configs."

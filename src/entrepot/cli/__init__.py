@@ -6,11 +6,12 @@ from entrepot.cli import (
     database,
     demo,
     events,
+    feeder,
     files,
     gate,
     maintenance,
-    organizations,
     notices,
+    organizations,
     rows,
     run,
     series,
@@ -48,9 +49,9 @@ app.add_typer(organizations.app, name="org")
 app.add_typer(series.app, name="series")
 app.add_typer(storage.app, name="storage")
 app.add_typer(gate.app, name="gate")
-app.add_typer(works.app, name="works")
 app.add_typer(feeder.app, name="feeder")
 app.add_typer(notices.app, name="notices")
+app.add_typer(works.app, name="works")
 app.add_typer(rows.app, name="rows")
 
 __all__ = ["app"]

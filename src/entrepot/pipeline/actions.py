@@ -20,7 +20,7 @@ from entrepot.pipeline.generators import (
     job_key,
     series_by_name,
 )
-from entrepot.pipeline.models import Analysis, BaseFeeder, Cleaner, Importer, Unitcleaner
+from entrepot.pipeline.models import Analysis, Cleaner, Importer, Unitcleaner
 from entrepot.series import store
 from entrepot.series.models import Series
 
@@ -81,20 +81,6 @@ def schedule(session: Session, importer: Importer) -> None:
         )
     else:
         schedules.remove(session, name)
-
-
-def feed(session: Session, feeder: BaseFeeder, user_id: str | None = None) -> jobs.Job:
-    """Have a feeder fetch into its gate."""
-    return jobs.enqueue(
-        session,
-        "feeder.feed",
-        {"id": feeder.id},
-        organization_id=feeder.gate.organization_id,
-        project_id=feeder.gate.project_id,
-        user_id=user_id,
-        key=f"feeder:{feeder.id}",
-        coalesce=f"feeder.feed:{feeder.id}",
-    )
 
 
 def unitcleaner_created(session: Session, unitcleaner: Unitcleaner) -> None:

@@ -66,6 +66,37 @@ class BaseFeeder(Record, Base):
     child_id: Mapped[str | None] = mapped_column(String(36), unique=True)
     #: The settings of how it fetches, for instance ``{"script": ...}``.
     child: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    #: What it shows to its source, encrypted, and the names of what that is.
+    credentials: Mapped[str | None]
+    credential_names: Mapped[list[str]] = mapped_column(Json, default=list)
+    #: Fingerprint of the SSH server that was met first.
+    known_host_key: Mapped[str | None]
+    #: What its script gave to its next call.
+    state: Mapped[Any | None] = mapped_column(Json)
+    last_run: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class FedFile(Base):
+    """What a feeder last fetched, or saw, at a path of its source."""
+
+    __tablename__ = "fed_file"
+
+    feeder_id: Mapped[str] = mapped_column(ForeignKey("base_feeder.id", ondelete="CASCADE"), primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    #: Text that changes when the file does, as it was when its content was looked at.
+    version: Mapped[str | None]
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    #: Of the content that came last; null: none has.
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    #: Where it went on the gate.
+    target: Mapped[str | None]
+    #: The name of the complete file on its way to the gate; null: it has arrived.
+    staged: Mapped[str | None]
+    run_id: Mapped[str | None] = mapped_column(String(36))
+    fetched: Mapped[datetime | None] = mapped_column(Instant)
+    #: A version that may still grow, and since when it has been seen.
+    seen: Mapped[str | None]
+    seen_since: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Generator(Owned):
@@ -240,20 +271,6 @@ class ImportedFile(Base):
     run_id: Mapped[str] = mapped_column(String(36))
 
 
-class Dirty(Base):
-    """An interval of a source that changed after its consumer last looked: ``[start, stop]`` in microseconds, UTC.
-
-    ``consumer_id`` is a unit cleaner or an analysis; ``source`` the raw series' name, or the analysis' column, whose
-    points changed.
-    """
-
-    __tablename__ = "dirty"
-
-    pk: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    consumer_id: Mapped[str] = mapped_column(String(36), index=True)
-    source: Mapped[str]
-    start: Mapped[int] = mapped_column(BigInteger)
-    stop: Mapped[int] = mapped_column(BigInteger)
 class QuarantinedFile(Record, Base):
     """A file that an importer's script refused, or that the importer is to read again, though it has passed it."""
 
@@ -290,3 +307,17 @@ class SilenceWatch(Record, Base):
     grace: Mapped[str | None] = mapped_column(String(32))
 
 
+class Dirty(Base):
+    """An interval of a source that changed after its consumer last looked: ``[start, stop]`` in microseconds, UTC.
+
+    ``consumer_id`` is a unit cleaner or an analysis; ``source`` the raw series' name, or the analysis' column, whose
+    points changed.
+    """
+
+    __tablename__ = "dirty"
+
+    pk: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    consumer_id: Mapped[str] = mapped_column(String(36), index=True)
+    source: Mapped[str]
+    start: Mapped[int] = mapped_column(BigInteger)
+    stop: Mapped[int] = mapped_column(BigInteger)

@@ -13,7 +13,7 @@ HANDLERS = (
     "entrepot.pipeline.clean_run",
     "entrepot.pipeline.clear_run",
     "entrepot.pipeline.exports",
-    "entrepot.pipeline.feeders",
+    "entrepot.pipeline.feeders.feed_run",
     "entrepot.pipeline.gates",
     "entrepot.pipeline.import_run",
     "entrepot.pipeline.silence",

@@ -168,10 +168,25 @@ def test_feeders_store_list_activate_and_answer(door: Door) -> None:
     assert door.get(f"{path}/")["active"] is True
     task = door.post(f"{path}/feed/")
     door.work()
-    assert door.get(f"odata/base_feeder_tasks/{task['id']}/")["base"]["status"] == "refused"
+    assert door.get(f"odata/base_feeder_tasks/{task['id']}/")["base"]["status"] == "failed"  # it has no feed()
     assert door.call("POST", "odata/base_feeders/", {"gate": gate["id"]}).json().keys() == {"gate"}
     door.delete(f"odata/generic_basic_feeders/{child['id']}/")
-    service = door.post("odata/static_webservice_feeder/", {"base_feeder": feeder["id"], "url": "https://x.org"})
+    service = door.post(
+        "odata/static_webservice_feeder/",
+        {
+            "base_feeder": feeder["id"],
+            "url": "https://x.org",
+            "parameters": {"include": ["*.csv"]},
+            "credentials": {"login": "x", "password": "never returned"},
+        },
+    )
+    assert service["parameters"] == {"include": ["*.csv"]}
+    assert service["credentials"] == ["login", "password"]
+    changed = door.patch(f"odata/static_webservice_feeder/{service['id']}/", {"credentials": {"token": "nor this"}})
+    assert changed["credentials"] == ["token"]
+    inside = {"url": "http://169.254.169.254/latest"}
+    refused = door.call("PATCH", f"odata/static_webservice_feeder/{service['id']}/", inside)
+    assert (refused.status_code, list(refused.json())) == (400, ["url"])
     assert door.get(f"{path}/")["child_model"] == "staticwebservicefeeder"
     assert door.get(f"odata/static_webservice_feeder/{service['id']}/")["url"] == "https://x.org"
     door.delete(f"{path}/")

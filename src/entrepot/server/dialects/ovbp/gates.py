@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from entrepot.pipeline import actions, feeders, gates
+from entrepot.pipeline import feeders, gates
 from entrepot.pipeline.models import BaseFeeder, Gate
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.ftp import gate_accounts
@@ -62,7 +62,7 @@ def _activate_feeder(call: Call) -> Json:
 
 def _feed(call: Call) -> Record:
     feeder = one(call, BaseFeeder, "write")
-    return render.task(actions.feed(call.session, feeder, call.principal.user_id))
+    return render.task(feeders.start(call.session, feeder, call.principal.user_id))
 
 
 def _children(call: Call, model: str) -> list[Record]:
@@ -81,12 +81,20 @@ def _child(call: Call, model: str) -> Record:
 def _create_child(call: Call, model: str) -> Record:
     fields = parse.created(call.fields, _SPECS[model])
     feeder_id = fields.pop("base_feeder")
-    return render.feeder_child(feeders.set_child(call.session, call.principal, feeder_id, model, fields))
+    services = call.services
+    feeder = feeders.set_child(
+        call.session, call.principal, services.vault, services.settings, feeder_id, model, fields
+    )
+    return render.feeder_child(feeder)
 
 
 def _update_child(call: Call, model: str) -> Record:
     fields = parse.changed(call.fields, _SPECS[model])
-    return render.feeder_child(feeders.update_child(call.session, call.principal, model, call.path["id"], fields))
+    services = call.services
+    feeder = feeders.update_child(
+        call.session, call.principal, services.vault, services.settings, model, call.path["id"], fields
+    )
+    return render.feeder_child(feeder)
 
 
 def _child_resource(path: str, model: str) -> Resource:

@@ -134,12 +134,13 @@ def base_feeder(record: BaseFeeder, principal: Principal | None = None) -> Recor
 
 
 def feeder_child(record: BaseFeeder, principal: Principal | None = None) -> Record:
-    """Render the settings of how a feeder fetches."""
+    """Render the settings of how a feeder fetches; of its credentials, which there are."""
     return {
         "id": record.child_id,
         "rights": rights(principal, record.gate.organization_id),
         "base_feeder": record.id,
         **record.child,
+        "credentials": record.credential_names,
     }
 
 

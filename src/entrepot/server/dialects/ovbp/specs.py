@@ -39,8 +39,9 @@ PROJECT: Final[Spec] = {
 ODATA_PROJECT: Final[Spec] = {"name": _TEXT, "comment": _TEXT, "mail_alerts_activated": _BOOLEAN}
 GATE: Final[Spec] = {"project": _part_of(), "name": _NAME, "comment": _TEXT}
 BASE_FEEDER: Final[Spec] = {"gate": _part_of(), "timezone": _TEXT, "crontab": _TEXT, "active": _BOOLEAN}
-GENERIC_FEEDER: Final[Spec] = {"base_feeder": _part_of(), "script": Field(text, required=True)}
-WEBSERVICE_FEEDER: Final[Spec] = {"base_feeder": _part_of(), "url": _TEXT, "parameters": Field(anything)}
+_FEEDER_OPTIONS: Final[Spec] = {"parameters": Field(anything), "credentials": Field(anything, null=True)}
+GENERIC_FEEDER: Final[Spec] = {"base_feeder": _part_of(), "script": Field(text, required=True), **_FEEDER_OPTIONS}
+WEBSERVICE_FEEDER: Final[Spec] = {"base_feeder": _part_of(), "url": _TEXT, **_FEEDER_OPTIONS}
 IMPORTER: Final[Spec] = {
     "project": _part_of(),
     "name": _NAME,

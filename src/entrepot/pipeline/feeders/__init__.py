@@ -1,0 +1,34 @@
+"""Feeders: what fetches files into gates, from addresses or by scripts, on a schedule.
+
+:mod:`.configuration` holds the verbs on feeders, :mod:`.options` what they are told, :mod:`.feed_run` the run, with
+:mod:`.choice` (which files), :mod:`.arrivals` (how they get onto the gate), :mod:`.plan` and :mod:`.reporting` (what is
+written down), :mod:`.scripted` (scripts) and :mod:`.sources` (everything else).
+"""
+
+from entrepot.pipeline.feeders.configuration import (
+    GENERIC,
+    STATIC_WEBSERVICE,
+    create_feeder,
+    delete_feeder,
+    get_child,
+    remove_child,
+    set_child,
+    start,
+    start_test,
+    update_child,
+    update_feeder,
+)
+
+__all__ = [
+    "GENERIC",
+    "STATIC_WEBSERVICE",
+    "create_feeder",
+    "delete_feeder",
+    "get_child",
+    "remove_child",
+    "set_child",
+    "start",
+    "start_test",
+    "update_child",
+    "update_feeder",
+]

@@ -1,0 +1,108 @@
+"""S3, and what speaks like it: the objects below a prefix of a bucket. They appear whole."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import S3Store
+
+from entrepot import net
+from entrepot.pipeline.feeders.sources.base import BLOCK, Access, Denied, Remote, Unreachable, Unreadable, Vanished
+from entrepot.pipeline.feeders.sources.guard import Guard
+
+
+class S3Source:
+    """A prefix of a bucket."""
+
+    host_key: str | None = None
+
+    def __init__(self, access: Access) -> None:
+        self.problems: list[tuple[str, str]] = []
+        self._recursive = access.options.recursive
+        self._prefix = access.address.path.strip("/")
+        self._etag: str | None = None
+        self._guard = Guard(access.allowed, access.options.stall_seconds)
+        given = access.credentials.model_dump(
+            include={"access_key_id", "secret_access_key", "session_token"}, exclude_none=True
+        )
+        endpoint = access.options.endpoint
+        config: Any = {
+            **given,
+            "region": access.options.region or "us-east-1",
+            "virtual_hosted_style_request": "false" if endpoint else "true",
+            # Without credentials, the library would ask the machine that it runs on for its own.
+            "skip_signature": "false" if given else "true",
+            **({"endpoint": endpoint} if endpoint else {}),
+        }
+        options: Any = {
+            "proxy_url": self._guard.url,
+            "timeout": timedelta(seconds=access.seconds),
+            "connect_timeout": timedelta(seconds=access.options.stall_seconds),
+            "allow_http": (endpoint or "").startswith("http://"),
+            "user_agent": "entrepot",
+        }
+        retries: Any = {"max_retries": 0}
+        try:
+            self._store = S3Store(access.address.host, config=config, client_options=options, retry_config=retries)
+        except BaseError as error:
+            self._guard.close()
+            raise Denied(_first_line(error)) from error
+
+    def files(self) -> Iterator[Remote]:
+        """Yield the objects below the prefix."""
+        with self._translated(listing=True):
+            for part in obstore.list(self._store, self._prefix or None, chunk_size=1000):
+                for found in part:
+                    path = found["path"].removeprefix(self._prefix).lstrip("/")
+                    if path and (self._recursive or "/" not in path):
+                        etag = found.get("e_tag") or f"{found['size']} {found['last_modified']}"
+                        yield Remote(path, found["size"], etag, found["last_modified"], whole=True)
+
+    def read(self, remote: Remote) -> Iterator[bytes]:
+        """Yield an object's bytes."""
+        with self._translated():
+            path = f"{self._prefix}/{remote.path}" if self._prefix else remote.path
+            got = obstore.get(self._store, path)
+            self._etag = got.meta.get("e_tag")
+            for block in got.stream(min_chunk_size=BLOCK):
+                yield bytes(block)
+
+    def unchanged(self, remote: Remote) -> bool:
+        """Tell whether what was read is what was listed."""
+        return self._etag is None or self._etag == remote.version
+
+    def abort(self) -> None:
+        """Break off what goes on in another thread."""
+        self._guard.abort()
+
+    def close(self) -> None:
+        """End the connections."""
+        self._guard.close()
+
+    @contextlib.contextmanager
+    def _translated(self, *, listing: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except (NotFoundError, FileNotFoundError) as error:
+            raise (Denied if listing else Vanished)(f"The store says: {_first_line(error)}") from error
+        except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
+            raise (Denied if listing else Unreadable)(f"The store says: {_first_line(error)}") from error
+        except (BaseError, OSError) as error:
+            if self._guard.refused is not None:
+                raise net.Refused(self._guard.refused) from error
+            if listing and ("NoSuchBucket" in str(error) or "InvalidAccessKeyId" in str(error)):
+                raise Denied(f"The store says: {_first_line(error)}") from error
+            raise Unreachable(f"The store does not answer as it should: {_first_line(error)}") from error
+
+
+def open_source(access: Access) -> S3Source:
+    """Return the source; it is connected to with each request."""
+    return S3Source(access)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
