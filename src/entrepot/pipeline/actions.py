@@ -8,15 +8,14 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.errors import NotFound
-from entrepot.events import notifications
 from entrepot.jobs import schedules
 from entrepot.pipeline import dirty, notices
 from entrepot.pipeline.generators import (
     AnyGenerator,
     consumers_of,
     drop_series,
-    forget_generator,
     enqueue_run,
+    forget_generator,
     job_key,
     series_by_name,
 )
@@ -42,9 +41,9 @@ def start(
     Parameters
     ----------
     instant_us
+        Clear only from here on: microseconds of the clock in which the generator's series are presented.
     utc
         The instant is one in UTC instead.
-        Clear only from here on: microseconds of the clock in which the generator's series are presented.
     """
     if action == "run":
         return enqueue_run(session, generator, user_id=user_id, requested=True)
@@ -102,7 +101,6 @@ def unitcleaner_deleted(session: Session, unitcleaner: Unitcleaner) -> None:
     dirty.forget(session, unitcleaner.id)
 
 
-        forget_generator(session, generator.id)
 def importer_changed(session: Session, importer: Importer, changed: Collection[str]) -> None:
     """Follow a change of an importer: its schedule, and what it made by an older script."""
     schedule(session, importer)
@@ -118,17 +116,14 @@ def importer_deleted(session: Session, importer: Importer) -> None:
         dirty.forget(session, unitcleaner.id)
     for generator in (importer.cleaner, importer):
         mark_obsolete(session, generator, drop_series(session, generator))
+        forget_generator(session, generator.id)
 
-    forget_generator(session, analysis.id)
 
 def analysis_changed(session: Session, analysis: Analysis) -> None:
     """Follow a change of an analysis' configuration, inputs or outputs: what it made is obsolete."""
     if series_by_name(session, analysis.id):
         _obsolete(session, analysis, "Its configuration changed after it had computed.")
     else:
-    for model in (Importer, Cleaner, Analysis):
-        for generator_id in session.scalars(select(model.id).where(model.project_id == project_id)).all():
-            forget_generator(session, generator_id)
         forget_progress(session, analysis)
         if analysis.active:
             enqueue_run(session, analysis)
@@ -138,12 +133,16 @@ def analysis_deleted(session: Session, analysis: Analysis) -> None:
     """Delete what the analysis made; the caller deletes the record itself."""
     dirty.forget(session, analysis.id)
     mark_obsolete(session, analysis, drop_series(session, analysis))
+    forget_generator(session, analysis.id)
 
 
 def project_deleted(session: Session, project_id: str) -> None:
     """Delete all series of a project and end its schedules; its records go with the project itself."""
     for importer in session.scalars(select(Importer).where(Importer.project_id == project_id)):
         schedules.remove(session, f"importer:{importer.id}")
+    for model in (Importer, Cleaner, Analysis):
+        for generator_id in session.scalars(select(model.id).where(model.project_id == project_id)).all():
+            forget_generator(session, generator_id)
     unitcleaners = select(Unitcleaner.id).join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
     consumers = unitcleaners.where(Cleaner.project_id == project_id).union_all(
         select(Analysis.id).where(Analysis.project_id == project_id)
@@ -170,7 +169,6 @@ def forget_progress(session: Session, analysis: Analysis) -> None:
     """Make the next run of an analysis compute everything."""
     analysis.computed_start = analysis.computed_stop = None
     session.flush()
-    utc: bool = False,
 
 
 def _obsolete(session: Session, analysis: Analysis, reason: str) -> None:
@@ -186,6 +184,7 @@ def enqueue_clear(
     generator: AnyGenerator,
     *,
     instant_us: int | None = None,
+    utc: bool = False,
     then_run: bool,
     user_id: str | None = None,
 ) -> jobs.Job:
