@@ -75,6 +75,11 @@ def _index(name: str, *columns: Any, where: str | None = None) -> Index:
     return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
 
 
+def _few(name: str, flag: str, *columns: str) -> Index:
+    """Index the few rows that have a flag; SQLite, which does not see that a query asks for these alone, has it all."""
+    return Index(name, flag, *columns, postgresql_where=text(flag))
+
+
 class Work(_Document, Base):
     """A work in the queue.
 
@@ -100,7 +105,8 @@ class Work(_Document, Base):
         Index("ix_work_creation", "organization_id", "creation"),
         Index("ix_work_site", "organization_id", "site"),
         Index("ix_work_user", "organization_id", "user"),
-        _index("ix_work_opaque", "organization_id", where="opaque"),
+        _index("ix_work_parent", "organization_id", "parent", where="parent IS NOT NULL"),
+        _few("ix_work_opaque", "opaque", "organization_id"),
         {"sqlite_autoincrement": True},  # numbers tell the order of deposits: none may come back
     )  # fmt: skip
 
@@ -124,8 +130,8 @@ class Archived(_Document, Base):
         Index("ix_archived_work_site", "organization_id", "site"),
         Index("ix_archived_work_user", "organization_id", "user"),
         _index("ix_archived_work_parent", "organization_id", "parent", where="parent IS NOT NULL"),
-        _index("ix_archived_work_locked", "organization_id", "pipeline", "id", where="locked"),
-        _index("ix_archived_work_opaque", "organization_id", where="opaque"),
+        _few("ix_archived_work_locked", "locked", "organization_id", "pipeline", "id"),
+        _few("ix_archived_work_opaque", "opaque", "organization_id"),
         {"sqlite_autoincrement": True},
     )
 

@@ -120,8 +120,11 @@ def archive_update(call: Call) -> Response:
 def archive_view(call: Call) -> Response:
     """Return archived works that match, the newest id first unless ``sort`` says otherwise."""
     fields = _fields(call)
-    found = archive.view(call.session, call.principal, _query(fields), fields.get("projection"), **_page(fields))
-    return _answer(found)
+    query, page = _query(fields), _page(fields)
+    if fields.get("projection") in (None, {}):
+        texts = archive.view_texts(call.session, call.principal, query, **page)
+        return Response(f"[{','.join(texts)}]", media_type="application/json")
+    return _answer(archive.view(call.session, call.principal, query, fields["projection"], **page))
 
 
 def archive_count(call: Call) -> dict[str, int]:

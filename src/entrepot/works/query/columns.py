@@ -100,7 +100,7 @@ class MultikeySpec:
 def column_condition(spec: ColumnSpec, test: Test, dialect: str) -> Tri | None:
     """Return the condition of a test where the column is not NULL or says all; None if the column cannot help."""
     if spec.kind == "flag":
-        return exactly(_same(spec.column, literal(True, Boolean()))) if _is_true(test) else None
+        return exactly(spec.column) if _is_true(test) else None
     column = _Column(spec, dialect)
     match test:
         case Equal(operand):

@@ -15,9 +15,20 @@ _SIDES = {"tag": _WORD, "event": sa.Double()}
 
 def upgrade() -> None:
     op.create_index("ix_archived_work_created", "archived_work", ["organization_id", "creation"])
+    has_parent = sa.text("parent IS NOT NULL")
+    op.create_index(
+        "ix_work_parent",
+        "work",
+        ["organization_id", "parent"],
+        sqlite_where=has_parent,
+        postgresql_where=has_parent,
+    )
+    op.drop_index("ix_archived_work_locked", "archived_work")
+    locked = ["locked", "organization_id", "pipeline", "id"]
+    op.create_index("ix_archived_work_locked", "archived_work", locked, postgresql_where=sa.text("locked"))
     for table in _TABLES:
-        where = sa.text("opaque")
-        op.create_index(f"ix_{table}_opaque", table, ["organization_id"], sqlite_where=where, postgresql_where=where)
+        opaque = ["opaque", "organization_id"]
+        op.create_index(f"ix_{table}_opaque", table, opaque, postgresql_where=sa.text("opaque"))
         for side, kind in _SIDES.items():
             _make_again(table, f"{table}_{side}", kind, ["value", "number"])
     _store("lz4", "MAIN")
@@ -29,6 +40,10 @@ def downgrade() -> None:
         for side, kind in _SIDES.items():
             _make_again(table, f"{table}_{side}", kind, ["number", "value"])
         op.drop_index(f"ix_{table}_opaque", table)
+    op.drop_index("ix_archived_work_locked", "archived_work")
+    locked, where = ["organization_id", "pipeline", "id"], sa.text("locked")
+    op.create_index("ix_archived_work_locked", "archived_work", locked, sqlite_where=where, postgresql_where=where)
+    op.drop_index("ix_work_parent", "work")
     op.drop_index("ix_archived_work_created", "archived_work")
 
 
