@@ -13,7 +13,7 @@ from multiprocessing.context import ForkProcess
 
 import structlog
 
-from entrepot.server.process import run_part
+from entrepot.server.process import preload, run_part
 from entrepot.settings import Settings
 
 log = structlog.get_logger("entrepot.supervisor")
@@ -100,6 +100,7 @@ class Supervisor:
         int
             0 after a clean end, 1 when a part cannot start or had to be killed.
         """
+        preload()
         with self._signals():
             self._tell()
             while not self._stopping:
