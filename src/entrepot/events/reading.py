@@ -43,7 +43,7 @@ def read(
         with database.write() as session:
             waiting = dispatch(session) > 0
     with database.read() as session:
-        position = _cursor(session, organization_ids, after)
+        position = position_of(session, organization_ids, after)
         require_kept(session, position)
         query = select(Event).where(Event.organization_id.in_(organization_ids), Event.sequence > position)
         if types:
@@ -59,7 +59,14 @@ def _is_of(name: str) -> Any:
     return (Event.type == type_) & (Event.action == action) if dot else Event.type == type_
 
 
-def _cursor(session: Session, organization_ids: Sequence[str], after: str | None) -> int:
+def position_of(session: Session, organization_ids: Sequence[str], after: str | None) -> int:
+    """Return the sequence that a cursor stands for.
+
+    Raises
+    ------
+    InvalidInput
+        It is neither a sequence nor ``latest`` nor the id of an event of these organizations that is still kept.
+    """
     if after is None:
         return 0
     if after == "latest":

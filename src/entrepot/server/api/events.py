@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from entrepot.errors import InvalidInput
 from entrepot.events import webhooks
 from entrepot.events.models import Delivery, Event, Webhook
-from entrepot.events.reading import read
+from entrepot.events.reading import position_of, read
 from entrepot.events.styles import STANDARD, describe
 from entrepot.identity import Principal
 from entrepot.server.endpoint import Call, Endpoint, Json
@@ -142,11 +142,13 @@ def delete_webhook(call: Call) -> Response:
 
 
 def replay(call: Call) -> dict[str, int]:
-    """Send the events after a sequence (``after``) once more."""
+    """Send the events after one (``after``: its id, or a sequence) once more."""
     webhook = webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"], "admin")
     after = _fields(call, "after").get("after")
+    if isinstance(after, str):
+        after = position_of(call.session, [webhook.organization_id], after)
     if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**63:
-        raise InvalidInput.field("after", "The sequence of an event.")
+        raise InvalidInput.field("after", "The id of an event, or a sequence.")
     return {"events": webhooks.replay(call.session, call.principal, webhook, after)}
 
 
