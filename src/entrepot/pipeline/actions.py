@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from entrepot import jobs
 from entrepot.errors import NotFound
 from entrepot.jobs import schedules
-from entrepot.pipeline import dirty, notices
+from entrepot.pipeline import dirty, disposal, notices
 from entrepot.pipeline.generators import (
     AnyGenerator,
     consumers_of,
@@ -104,7 +104,9 @@ def unitcleaner_deleted(session: Session, unitcleaner: Unitcleaner) -> None:
 def importer_changed(session: Session, importer: Importer, changed: Collection[str]) -> None:
     """Follow a change of an importer: its schedule, and what it made by an older script."""
     schedule(session, importer)
-    if _PARSING_FIELDS & set(changed) and series_by_name(session, importer.id):
+    # What was read of files that are deleted then cannot be read again.
+    unique = importer.gate is not None and importer.gate.after_import == disposal.DELETE
+    if _PARSING_FIELDS & set(changed) and not unique and series_by_name(session, importer.id):
         enqueue_clear(session, importer, then_run=importer.active)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from entrepot import jobs
 from entrepot.db import now
 from entrepot.events import emit
-from entrepot.pipeline import dirty
+from entrepot.pipeline import dirty, disposal
 from entrepot.pipeline.actions import enqueue_clear, forget_progress, mark_obsolete
 from entrepot.pipeline.generators import (
     AnyGenerator,
@@ -17,6 +17,7 @@ from entrepot.pipeline.generators import (
     drop_series,
     enqueue_run,
     find_generator,
+    job_key,
     raw_changed,
     raw_clocks,
     series_by_name,
@@ -65,6 +66,7 @@ def _clear(session: Session, generator: AnyGenerator) -> dict[str, Any]:
         generator.last_imported_path = generator.latest_imported_mdate = None
         session.execute(delete(ImportedFile).where(ImportedFile.importer_id == generator.id))
         enqueue_clear(session, generator.cleaner, then_run=False)
+        disposal.restore_later(session, generator, job_key(generator.id))
     elif isinstance(generator, Cleaner):
         for unitcleaner in _unitcleaners(session, generator):
             dirty.forget(session, unitcleaner.id)

@@ -177,6 +177,20 @@ def test_imported_files_are_moved_and_none_replaces_another(world: World) -> Non
     assert list(world.series(world.importer)["p"]) == [2.0, 2.0, 2.0]
 
 
+def test_moved_files_come_back_for_a_reset_and_series_of_deleted_ones_outlive_a_new_script(world: World) -> None:
+    gate(world, after_import="move")
+    for name in ("in/a.csv", "b.csv"):
+        world.put(name, hours("2024-01-01", 3, p=1))
+    world.act(world.importer)
+    world.act(world.importer, "reset")
+    assert world.report(world.importer)["read"] == 2
+    assert lies(world) == {"imported/in/a.csv", "imported/b.csv"}
+    gate(world, after_import="delete")
+    world.configure(parse_script=f"{CSV_SCRIPT}\n# new\n")
+    world.work()
+    assert len(world.series(world.importer)["p"]) == 3
+
+
 def test_a_file_goes_when_all_who_read_it_have(world: World) -> None:
     gate(world, after_import="delete")
     with world.database.write() as session:

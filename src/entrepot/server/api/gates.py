@@ -63,7 +63,7 @@ class Quarantined(BaseModel):
     id: str
     importer_id: str
     path: str
-    stored: str
+    stored: str | None
     size: int
     modified: datetime
     created: datetime
