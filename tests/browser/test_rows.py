@@ -90,7 +90,7 @@ def test_log_in_plot_and_be_refused_a_unit(browser: Chrome, server: ServerProces
     browser.find_element(By.NAME, "login").send_keys(server.login)
     browser.find_element(By.NAME, "password").send_keys(server.password)
     submit(browser, ".login button")
-    assert urlsplit(browser.current_url).path == "/console/rows"
+    assert urlsplit(browser.current_url).path == "/console/rows"  # where it was asked to
 
     chosen = Select(browser.find_element(By.NAME, "analysis"))
     assert len(chosen.options) == 2
@@ -124,6 +124,12 @@ def test_log_in_plot_and_be_refused_a_unit(browser: Chrome, server: ServerProces
     assert browser.find_elements(By.TAG_NAME, "iframe") == []
     assert browser.find_element(By.NAME, "unit").get_attribute("value") == "metre"
     shot(browser, "refused")
+
+    browser.find_element(By.LINK_TEXT, "Home").click()
+    shot(browser, "home")
+    browser.find_element(By.LINK_TEXT, "Events").click()
+    assert len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) > 10
+    shot(browser, "events")
 
     submit(browser, "header button")
     browser.get(f"{server.url}/console/rows")

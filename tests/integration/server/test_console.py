@@ -2,18 +2,22 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from entrepot import jobs
 from entrepot.db import Database
-from entrepot.identity import Role, User, Vault, users
+from entrepot.identity import Role, User, Vault, projects, users
 from entrepot.rows import analyses, places, results
 from entrepot.rows.places import MODEL_DEFINITION, SITE
+from entrepot.series import store
 from entrepot.server.app import create_app
 from entrepot.server.auth import principal_of
 from entrepot.server.services import Services
 from entrepot.settings import Settings
+from entrepot.works import queue
 
 PASSWORD = "correct horse"
 ROW = {"name_col1": "hour", "units_col1": "h", "value_col1": [0.0, 1.0], "name_col2": "load", "units_col2": "kW",
@@ -91,7 +95,7 @@ def test_a_session_is_for_who_knows_the_password_and_ends_with_it(app: FastAPI, 
 )
 def test_nobody_is_sent_elsewhere_after_logging_in(app: FastAPI, wanted: str) -> None:
     response = client(app).post("/console/login", data={"login": "ada", "password": PASSWORD, "next": wanted})
-    assert response.headers["location"] == "/console/rows"
+    assert response.headers["location"] == "/console"
 
 
 def test_forms_of_other_sites_are_refused(app: FastAPI) -> None:
@@ -137,3 +141,48 @@ def test_what_is_of_others_or_makes_no_sense_is_refused(app: FastAPI) -> None:
     assert "does not convert" in refused
     assert "iframe" not in refused
     assert "iframe" in ada.get("/console/rows", params={"analysis": 1, "unit": "MW"}).text
+
+
+def test_every_page_shows_what_is_the_callers_own(app: FastAPI, database: Database) -> None:
+    with database.write() as session:
+        ada = principal_of(session, session.query(User).filter_by(login="ada").one())
+        project = projects.create_project(session, ada, ada.organization_id, "zanzibar")
+        owned = {"organization_id": ada.organization_id, "project_id": project.id}
+        series = store.create_series(session, generator_kind="direct", generator_id=None, name="zanzibar power",
+                                     unit="kW", **owned)  # fmt: skip
+        store.append(session, series.pk, np.arange(50_000) * 1_000_000, np.arange(50_000.0))
+        job = jobs.enqueue(session, "series.export", {"series": []}, **owned)
+        for number in range(60):
+            queue.deposit(session, ada, [{"pipeline": "zanzibar", "site": "s", "user": "u", "tags": [f"n{number}"]}])
+        series_id, job_id = series.id, job.id
+    ada, eve = client(app, "ada"), client(app, "eve")
+    shown = {
+        "/console": "works in the queue",
+        "/console/series": "zanzibar power",
+        f"/console/series/{series_id}": "50,000 points in kW",
+        f"/console/series/{series_id}/plot": "means of 3 points",
+        "/console/works": "zanzibar",
+        "/console/works?where=archive": "There are none",
+        "/console/files": "There are none",
+        "/console/jobs": "series.export",
+        f"/console/jobs/{job_id}": "pending",
+        "/console/events?type=row.created": "Other load",
+    }
+    for path, text in shown.items():
+        page = ada.get(path)
+        assert (page.status_code, text in page.text) == (200, True), path
+        others = eve.get(path)
+        assert others.status_code == (404 if path.count("/") > 2 else 200), path
+        assert "zanzibar" not in others.text, path
+        assert client(app).get(path).status_code == 401, path
+    first, second = ada.get("/console/works").text, ada.get("/console/works?page=2").text
+    assert (first.count("<tr>"), second.count("<tr>")) == (51, 11)
+    assert "page=2" in first
+    assert "page=1" in second
+    narrowed = ada.get("/console/works", params={"query": '{"tags": "n7"}'})
+    assert narrowed.text.count("<tr>") == 2
+    for wrong in ("{", '{"$where": "1"}', "[]"):
+        refused = ada.get("/console/works", params={"query": wrong})
+        assert (refused.status_code, 'role="alert"' in refused.text) == (400, True), wrong
+    for path in ("/console/jobs?page=0", "/console/jobs?page=x", "/console/works?where=x", "/console/series?project=x"):
+        assert ada.get(path).status_code in (400, 404), path

@@ -72,7 +72,7 @@ class Plot:
         page = figure.to_html(
             include_plotlyjs=True,
             full_html=True,
-            default_height="96vh",
+            default_height="93vh",
             # That button would take the data elsewhere.
             config={"displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"], "responsive": True},
         )

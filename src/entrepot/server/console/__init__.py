@@ -5,9 +5,11 @@ A page is a module with ``PAGES``; what the bar at the top names is in :mod:`~en
 
 from starlette.routing import BaseRoute
 
-from entrepot.server.console import errors, login, rows
+from entrepot.server.console import errors, events, files, home, jobs, login, rows, series, works
+
+_MODULES = (login, home, series, rows, works, files, jobs, events)
 
 
 def routes() -> list[BaseRoute]:
     """Return the routes of all pages."""
-    return [route for module in (login, rows) for page in module.PAGES for route in page.routes(errors.render)]
+    return [route for module in _MODULES for page in module.PAGES for route in page.routes(errors.render)]

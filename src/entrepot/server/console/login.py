@@ -14,12 +14,8 @@ from entrepot.server.console import sessions
 from entrepot.server.console.page import Page, form, page
 from entrepot.server.endpoint import Call
 
-FIRST = "/console/rows"
+FIRST = "/console"
 _STYLE = (files("entrepot.server.console") / "static" / "console.css").read_bytes()
-
-
-def _home(_: Call) -> Response:
-    return RedirectResponse(FIRST, 303)
 
 
 def _ask(call: Call) -> Response:
@@ -64,7 +60,6 @@ def _wanted(path: str) -> str:
 
 
 PAGES = (
-    Page("GET", "/console", _home, "identity", "read", access="own"),
     Page("GET", "/console/login", _ask, "identity", "read", access="open"),
     Page("POST", "/console/login", _log_in, "identity", "read", access="open", write=False),
     Page("POST", "/console/logout", _log_out, "identity", "read", access="own", parse=form),

@@ -17,7 +17,15 @@ from entrepot.server.endpoint import Call, Endpoint, admit
 from entrepot.server.services import Services
 
 #: The bar at the top: what is written, and where it leads.
-NAVIGATION = (("Rows", "/console/rows"),)
+NAVIGATION = (
+    ("Home", "/console"),
+    ("Series", "/console/series"),
+    ("Rows", "/console/rows"),
+    ("Works", "/console/works"),
+    ("Files", "/console/files"),
+    ("Jobs", "/console/jobs"),
+    ("Events", "/console/events"),
+)
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src 'self'; form-action 'self'; "

@@ -1,0 +1,79 @@
+"""Series: those of a project, and one as a plot."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from starlette.responses import Response
+
+from entrepot.client.owi.plots import Plot, Trace
+from entrepot.identity import projects
+from entrepot.series import store
+from entrepot.server.api import rows_plot
+from entrepot.server.api.series import find
+from entrepot.server.console.listing import Field, Link, Listing, instant, part
+from entrepot.server.console.page import Page, render
+from entrepot.server.endpoint import Call
+
+#: Of longer series, means of neighbouring points are drawn.
+_MOST_DRAWN = 20_000
+
+
+def _list(call: Call) -> Response:
+    known = projects.list_projects(call.session, call.principal)
+    chosen, name = call.query.get("project", known[0].id if known else ""), call.query.get("name", "").strip()
+    found: list[Any] = []
+    if chosen:
+        project = projects.get_project(call.session, call.principal, chosen)
+        offset, limit = part(call)
+        found = store.list_series(call.session, project_id=project.id, name=name or None, offset=offset, limit=limit)
+    rows = [
+        (
+            Link(each.name, f"/console/series/{each.id}"),
+            each.unit,
+            each.generator_kind,
+            each.freq or "",
+            f"{each.count:,}",
+            _at(each.first),
+            _at(each.last),
+            "" if each.last_value is None else f"{each.last_value:g}",
+        )
+        for each in found
+    ]
+    fields = (
+        Field("project", "Project", chosen, [(project.id, project.name) for project in known]),
+        Field("name", "Name", name),
+    )
+    columns = ("Name", "Unit", "Made by", "Step", "Points", "First", "Last", "Last value")
+    return Listing("Series", columns, rows, fields).shown(call)
+
+
+def _show(call: Call) -> Response:
+    return render(call, "series.html", series=find(call.session, call.principal, call.path["series_id"]))
+
+
+def _plot(call: Call) -> Response:
+    series = find(call.session, call.principal, call.path["series_id"])
+    points = store.read(call.session, series.pk)
+    each = max(1, -(-len(points.times) // _MOST_DRAWN))
+    starts = np.arange(0, len(points.times), each)
+    values = points.values
+    if each > 1:
+        values = np.add.reduceat(values, starts) / np.diff(starts, append=len(values))
+    name = f"{series.name} ({series.unit})" if series.unit else series.name
+    title = f"{series.name}, means of {each} points" if each > 1 else series.name
+    stamps = points.times[starts].astype("datetime64[us]").tolist()
+    trace = Trace(series.name, stamps, values.tolist())
+    clock = "time (UTC)" if series.clock is not None else "time, as delivered"
+    return rows_plot.written(Plot("time_series", title, clock, name, [trace]), call.query.get("format", "html"))
+
+
+def _at(microseconds: int | None) -> str:
+    return "" if microseconds is None else instant(datetime.fromtimestamp(microseconds / 1e6, UTC))
+
+
+PAGES = (
+    Page("GET", "/console/series", _list, "series", "read"),
+    Page("GET", "/console/series/{series_id}", _show, "series", "read"),
+    Page("GET", "/console/series/{series_id}/plot", _plot, "series", "read"),
+)
