@@ -32,6 +32,7 @@ with warnings.catch_warnings():
     from pyftpdlib.authorizers import DummyAuthorizer
     from pyftpdlib.filesystems import AbstractedFS
     from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
+    from pyftpdlib.ioloop import IOLoop
     from pyftpdlib.servers import ThreadedFTPServer
 
 LOGIN, PASSWORD = "logger", "a secret of the source"
@@ -95,10 +96,13 @@ class _Files(AbstractedFS):
 
 class _FtpServer(ThreadedFTPServer):
     max_cons_per_ip = 256
+    join_timeout = 0.1
+    poll_timeout = 0.1
 
     def __init__(self, handler: type) -> None:
-        self._exit = threading.Event()  # pyftpdlib's own is shared by all servers of a process
-        super().__init__(("127.0.0.1", 0), handler)
+        # pyftpdlib's own are shared by all servers of a process.
+        self._exit = threading.Event()
+        super().__init__(("127.0.0.1", 0), handler, ioloop=IOLoop())
 
 
 @contextlib.contextmanager

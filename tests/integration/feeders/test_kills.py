@@ -91,10 +91,7 @@ def test_every_version_of_every_file_arrives_once(
 
 def idle(database: Database) -> bool:
     with database.read() as session:
-        waiting = [
-            jobs.list_(session, kind=kind, statuses=["pending", "running"], limit=1)
-            for kind in KINDS
-        ]
+        waiting = [jobs.list_(session, kind=kind, statuses=["pending", "running"], limit=1) for kind in KINDS]
     return not any(waiting)
 
 

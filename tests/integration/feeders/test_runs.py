@@ -10,6 +10,7 @@ from entrepot.errors import InvalidInput
 from entrepot.events import Event, Notification
 from entrepot.jobs import Schedule, schedules
 from entrepot.pipeline import feeders, importers
+from entrepot.pipeline.feeders.arrivals import Arrivals, Ended, Staged
 from entrepot.pipeline.generators import series_by_name
 from tests.integration.feeders.conftest import OPTIONS, Servers, Site
 from tests.support.sources import Place
@@ -25,7 +26,9 @@ def notices(site: Site) -> list[tuple[str, bool]]:
 
 def actions(site: Site) -> list[str]:
     with site.world.database.read() as session:
-        return list(session.scalars(select(Event.action).where(Event.object_id == site.feeder).order_by(Event.position)))
+        return list(
+            session.scalars(select(Event.action).where(Event.object_id == site.feeder).order_by(Event.position))
+        )
 
 
 def test_from_a_source_to_series_with_lineage(any_site: Site, servers: Servers) -> None:
@@ -97,6 +100,25 @@ def test_the_schedule_of_a_feeder_that_went_with_its_gate_goes(any_site: Site, s
     world.work()
     with world.database.read() as session:
         assert session.get(Schedule, f"feeder:{any_site.feeder}") is None
+
+
+def test_a_feeder_that_is_deleted_while_it_fetches(
+    any_site: Site, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, place = any_site.world, servers.place("http json")
+    place.put("a.csv", b"one")
+    any_site.connect(place)
+    real = Arrivals.deliver
+
+    def deliver(self: Arrivals, batch: list[Staged]) -> list[Ended]:
+        with world.database.write() as session:
+            feeders.delete_feeder(session, world.principal, any_site.feeder)
+        return real(self, batch)
+
+    monkeypatch.setattr(Arrivals, "deliver", deliver)
+    assert any_site.feed("refused")["error"] == "The feeder was deleted."
+    assert any_site.files() == {}
+    assert not list((world.settings.data_dir / "feeds").iterdir())
 
 
 def test_one_address_by_name_and_time(any_site: Site, servers: Servers) -> None:

@@ -6,6 +6,9 @@ import time
 import pytest
 
 from entrepot.pipeline import feeders
+from entrepot.pipeline.feeders.arrivals import Staged
+from entrepot.pipeline.feeders.feed_run import Transfer
+from entrepot.pipeline.feeders.sources import Remote, Source
 from tests.integration.feeders.conftest import ON_DISK, Servers, Site
 from tests.support import sources
 from tests.support.sources import Place
@@ -137,6 +140,31 @@ def test_unreadable_files_fail_and_the_others_come(kind: str, site: Site, server
     assert report["error"].startswith("b.csv: ")
     (place.folder / "b.csv").chmod(0o644)
     assert site.feed()["fetched_files"] == 1
+
+
+def test_a_connection_that_breaks_is_opened_anew(site: Site, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        place.put(f"{number}.csv", b"x" * 300_000)
+    site.connect(place, retries=2)
+    real = Transfer._staged
+    breaks = ["within", "between"]
+
+    def staged(self: Transfer, remote: Remote, source: Source) -> Staged:
+        if remote.path == "1.csv" and "within" in breaks:
+            breaks.remove("within")
+            next(blocks := source.read(remote))
+            source.abort()
+            list(blocks)
+        done = real(self, remote, source)
+        if remote.path == "2.csv" and "between" in breaks:
+            breaks.remove("between")
+            source.abort()
+        return done
+
+    monkeypatch.setattr(Transfer, "_staged", staged)
+    report = site.feed()
+    assert (report["fetched_files"], breaks) == (4, [])
+    assert all(content == b"x" * 300_000 for content in site.files().values())
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "ftps", "sftp", "http", "s3"])

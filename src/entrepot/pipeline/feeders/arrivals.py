@@ -9,6 +9,7 @@ done: the file itself says so, by being gone.
 import contextlib
 import hashlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from entrepot.pipeline.models import BaseFeeder, FedFile, Importer
 
 #: Lineage keeps no longer name.
 LONGEST_PATH = 300
+
+
+class Deleted(jobs.Refused):
+    """The feeder was deleted."""
 
 
 class Changed(Conflict):
@@ -258,11 +263,16 @@ def staging_dir(data_dir: Path, feeder_id: str) -> Path:
     return data_dir / "feeds" / feeder_id
 
 
+def discard_all(data_dir: Path, feeder_id: str) -> None:
+    """Remove what a feeder that was deleted had under way."""
+    shutil.rmtree(staging_dir(data_dir, feeder_id), ignore_errors=True)
+
+
 def require_feeder(session: Session, feeder_id: str) -> BaseFeeder:
     """Return the feeder of a run; the run ends when it was deleted."""
     feeder = session.scalar(select(BaseFeeder).where(BaseFeeder.id == feeder_id))
     if feeder is None:
-        raise jobs.Refused("The feeder was deleted.")
+        raise Deleted
     return feeder
 
 

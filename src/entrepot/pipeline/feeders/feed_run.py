@@ -13,14 +13,14 @@ import structlog
 
 from entrepot import jobs, net
 from entrepot.db import now
-from entrepot.errors import EntrepotError, InvalidInput, TooLarge
-from entrepot.pipeline.feeders.arrivals import Arrivals, Changed, Staged
+from entrepot.errors import EntrepotError, InvalidInput, TooLarge, Unavailable
+from entrepot.pipeline.feeders.arrivals import Arrivals, Changed, Deleted, Staged, discard_all
 from entrepot.pipeline.feeders.choice import LEFT, Choice, choose, cut
 from entrepot.pipeline.feeders.plan import Plan, begin, fail, finish, known_files, plan_of
 from entrepot.pipeline.feeders.reporting import Report
 from entrepot.pipeline.feeders.scripted import run_script
 from entrepot.pipeline.feeders.sources import Denied, Remote, Source, Unreachable, Unreadable, Vanished, open_source
-from entrepot.pipeline.reports import MOST_ATTEMPTS
+from entrepot.pipeline.reports import MOST_ATTEMPTS, payload_of
 from entrepot.scripts import ScriptError
 
 T = TypeVar("T")
@@ -40,6 +40,14 @@ _log = structlog.get_logger(__name__)
 @jobs.task("feeder.feed", max_attempts=MOST_ATTEMPTS)
 def feed(context: jobs.JobContext) -> dict[str, Any]:
     """Fetch what is new, changed and complete at the feeder's source into its gate."""
+    try:
+        return _feed(context)
+    except Deleted:
+        discard_all(context.settings.data_dir, payload_of(context)["id"])
+        raise
+
+
+def _feed(context: jobs.JobContext) -> dict[str, Any]:
     plan = begin(context)
     if isinstance(plan, str):
         return {"skipped": plan}
@@ -62,6 +70,8 @@ def feed(context: jobs.JobContext) -> dict[str, Any]:
         if isinstance(problem, EntrepotError) and problem.status >= 500 and not isinstance(problem, Unreachable):
             raise  # no fault of the source's: the job is tried again
         error = problem
+    except OSError as problem:
+        error = Unavailable(f"The server cannot keep files now: {problem.strerror}.")
     if error is not None or report.failures:
         raise fail(context, plan, report, error, visit.host_key)
     arrivals.end()

@@ -15,7 +15,7 @@ from entrepot.events import emit, notifications
 from entrepot.jobs import schedules
 from entrepot.net import Network
 from entrepot.pipeline import gate_files
-from entrepot.pipeline.feeders.arrivals import require_feeder
+from entrepot.pipeline.feeders.arrivals import Deleted, require_feeder
 from entrepot.pipeline.feeders.configuration import GENERIC, schedule_name
 from entrepot.pipeline.feeders.options import Address, Credentials, Options
 from entrepot.pipeline.feeders.reporting import Report
@@ -81,12 +81,11 @@ def begin(context: jobs.JobContext) -> Plan | str:
         try:
             plan = plan_of(context, session)
         except jobs.Refused as error:
-            if scheduled:
-                feeder_id = payload_of(context)["id"]
-                if session.scalar(select(BaseFeeder.id).where(BaseFeeder.id == feeder_id)) is None:
-                    schedules.remove(session, schedule_name(feeder_id))
-                return error.message
-            raise
+            if not scheduled:
+                raise
+            if isinstance(error, Deleted):
+                schedules.remove(session, schedule_name(payload_of(context)["id"]))
+            return error.message
         gate = require_feeder(session, plan.feeder_id).gate
         lineage.begin_run(
             session,

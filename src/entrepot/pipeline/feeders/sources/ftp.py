@@ -181,11 +181,12 @@ class FtpSource:
                     found = found or (None if parser.ignores_line(line) else parser.parse_line(line))
             if found is None:
                 continue
+            name: str = found._st_name  # noqa: SLF001 - ftputil's own way to say it
             kind = {0o040000: "dir", 0o100000: "file"}.get(found.st_mode & 0o170000)
-            if kind is not None and self._is_name(folder, found._st_name):  # noqa: SLF001 - ftputil's own way to say it
-                # The time of a listing is without zone, and without minutes once it is old: it counts as text.
-                text = line.rpartition(found._st_name)[0]  # noqa: SLF001
-                yield kind, Remote(_join(folder, found._st_name), found.st_size, " ".join(text.split()[4:]))  # noqa: SLF001
+            if kind is not None and self._is_name(folder, name):
+                # Size and time as they are written: the time is without zone, and without minutes once it is old.
+                described = " ".join(line.rpartition(name)[0].split()[-4:])
+                yield kind, Remote(_join(folder, name), found.st_size, described)
 
     def _is_name(self, folder: str, name: str) -> bool:
         if name in ("", ".", ".."):

@@ -52,7 +52,7 @@ class SftpSource:
                 raise
         # An address names the whole path; /~/ is the account's folder.
         path = address.path.rstrip("/")
-        self._root = path[3:] or "." if path.startswith("/~") else path
+        self._root = (path[3:] or ".") if path == "/~" or path.startswith("/~/") else path
 
     def files(self) -> Iterator[Remote]:
         """Yield the files below the folder."""
@@ -60,7 +60,7 @@ class SftpSource:
         while folders:
             folder = folders.pop()
             try:
-                with _translated(of_file=True):
+                with self._answered():
                     entries = list(self._sftp.listdir_iter(self._path(folder)))
             except (Unreadable, Vanished) as error:
                 if not folder:
@@ -74,7 +74,7 @@ class SftpSource:
                 path = f"{folder}/{entry.filename}" if folder else entry.filename
                 mode, found = entry.st_mode or 0, entry
                 if stat.S_ISLNK(mode):
-                    with contextlib.suppress(Unreadable, Vanished), _translated(of_file=True):
+                    with contextlib.suppress(Unreadable, Vanished), self._answered():
                         found = self._sftp.stat(self._path(path))
                 if stat.S_ISREG(found.st_mode or 0):
                     yield _remote(path, found)
@@ -83,7 +83,7 @@ class SftpSource:
 
     def read(self, remote: Remote) -> Iterator[bytes]:
         """Yield a file's bytes."""
-        with _translated(of_file=True), self._sftp.open(self._path(remote.path), "rb") as file:
+        with self._answered(), self._sftp.open(self._path(remote.path), "rb") as file:
             if remote.size:
                 file.prefetch(remote.size, max_concurrent_requests=_REQUESTS_AHEAD)
             while block := file.read(BLOCK):
@@ -92,7 +92,7 @@ class SftpSource:
     def unchanged(self, remote: Remote) -> bool:
         """Tell whether the file has the size and the time that it was listed with."""
         try:
-            with _translated(of_file=True):
+            with self._answered():
                 return _remote(remote.path, self._sftp.stat(self._path(remote.path))).version == remote.version
         except (Unreadable, Vanished):
             return True
@@ -105,6 +105,22 @@ class SftpSource:
         """End the connection."""
         with contextlib.suppress(OSError, EOFError, AttributeError):
             self._transport.close()
+
+    @contextlib.contextmanager
+    def _answered(self) -> Iterator[None]:
+        """Say of a refusal that it is about a file or folder, not the source."""
+        with _translated():
+            try:
+                yield
+            except FileNotFoundError as error:
+                raise Vanished(f"The server says: {error.strerror}") from error
+            except PermissionError as error:
+                raise Unreadable(f"The server says: {error.strerror}") from error
+            except OSError as error:
+                # How SFTP says that something failed, and also how a connection that ended is told.
+                if type(error) is OSError and error.errno is None and self._transport.is_active():
+                    raise Unreadable(f"The server says: {error}") from error
+                raise
 
     def _path(self, below: str) -> str:
         return f"{self._root}/{below}" if below else self._root or "/"
@@ -149,18 +165,10 @@ def _remote(path: str, entry: Any) -> Remote:
 
 
 @contextlib.contextmanager
-def _translated(*, of_file: bool = False) -> Iterator[None]:
+def _translated() -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, PermissionError) as error:
-        if not of_file:
-            raise Unreachable(f"The server does not answer as it should: {error}") from error
-        kind = Vanished if isinstance(error, FileNotFoundError) else Unreadable
-        raise kind(f"The server says: {error.strerror}") from error
     except TimeoutError as error:
         raise Unreachable("The server has fallen silent.") from error
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        if of_file and type(error) is OSError and error.errno is None:
-            # How SFTP says that it failed at just this.
-            raise Unreadable(f"The server says: {error}") from error
+    except (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError) as error:
         raise Unreachable(f"The server does not answer as it should: {error or type(error).__name__}") from error
