@@ -32,15 +32,31 @@ class Folder:
         Parameters
         ----------
         move
-            Whether the source, which must be on disk already, may be given another name instead of being copied.
+            Whether the source may be given another name instead of being copied.
         """
         with self._parent(path, create=True) as (parent, name):
             if move:
-                # A link, not a rename: until the database knows the file, its source says that it is on its way.
-                os.link(source, name, dst_dir_fd=parent, follow_symlinks=False)
+                self._link(source, parent, name)
             else:
                 self._copy(source, parent, name)
-            os.fsync(parent)
+            try:
+                if move:
+                    # Now that it is linked, content and names reach the disk in one commit of the journal.
+                    with source.open("rb") as file:
+                        os.fsync(file.fileno())
+                os.fsync(parent)
+            except OSError:
+                os.unlink(name, dir_fd=parent)
+                raise
+
+    def _link(self, source: Path, parent: int, name: str) -> None:
+        # A link, not a rename: until the database knows the file, its source says that it is on its way.
+        try:
+            os.link(source, name, dst_dir_fd=parent, follow_symlinks=False)
+        except FileExistsError:
+            # Whoever was killed before may have come as far.
+            if not os.path.samestat(os.stat(name, dir_fd=parent, follow_symlinks=False), source.lstat()):
+                raise
 
     def _copy(self, source: Path, parent: int, name: str) -> None:
         part = f".{name}.part"

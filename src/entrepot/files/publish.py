@@ -265,6 +265,7 @@ class Publisher:
             upload.storage_config_id, upload.path, upload.touched = config.id, path, now()
         storage = open_config(self._settings, self._vault, config)
         try:
+            storage.delete(path)  # what an earlier attempt left, which was killed
             storage.put(path, spool.path)
         except EntrepotError:
             storage.delete(path)

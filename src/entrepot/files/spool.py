@@ -139,10 +139,9 @@ class Spool:
             raise NotFound("The upload was published or given up.") from None
 
     def digest(self) -> Digest:
-        """Make sure that what came is on disk, and return what it is."""
+        """Return what came."""
         hashes = _running.get(self.id)
-        with self.path.open("rb") as file:
-            os.fsync(file.fileno())
+        with self._existing() as file:
             if hashes is None or hashes.size != os.fstat(file.fileno()).st_size:
                 hashes = Hashes()
                 while block := file.read(BLOCK):
@@ -174,10 +173,8 @@ class Receiver:
             self._hashes.update(block)
 
     def finish(self) -> Digest:
-        """Return what came, once it is on disk."""
-        with self._file as file:
-            file.flush()
-            os.fsync(file.fileno())
+        """Return what came."""
+        self._file.close()
         return self._hashes.digest()
 
     def abandon(self) -> None:

@@ -81,6 +81,31 @@ def test_into_a_storage_of_the_users(
     assert stored.size(file.path) == len(content)
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_what_was_killed_is_published_again(
+    database: Database, settings: Settings, vault: Vault, admin: Principal, tmp_path: Path, own: bool
+) -> None:
+    fields, root = {}, settings.files_dir / admin.organization_id
+    if not own:
+        root = tmp_path / "exports"
+        with database.write() as session:
+            config = configs.create_config(session, admin, settings, vault, url=f"local://{root}")
+            fields["storage_config"] = config.id
+    spool = Spool(settings, admin.organization_id)
+    spool.create()
+    spool.append(0, [b"whole"])
+    place = root / spool.id[:2] / spool.id
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if own:
+        place.hardlink_to(spool.path)
+    else:
+        place.write_bytes(b"who")
+    stored = Publisher(database, settings, vault).publish(admin, spool, spool.digest(), Description.of(fields))
+    assert stored.file.id == spool.id
+    assert place.read_bytes() == b"whole"
+    assert _left(settings) == []
+
+
 def test_everything_that_publishing_tells(database: Database, publish: Publish) -> None:
     file = publish(name="x.json")
     poll, task = _one(database, Poll), _one(database, Task)
