@@ -263,3 +263,33 @@ def test_any_valid_row_round_trips_to_the_bit(farm: Farm, data: st.DataObject) -
         sent = fields.get(name)
         assert row[name] == (None if sent is None else struct.pack(f"<{length}d", *sent))
     assert (row["description"], row["units_col1"]) == (fields["description"], fields["units_col1"])
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(values=st.dictionaries(TEXT.filter(str.strip), st.lists(FINITE, min_size=1, max_size=4), max_size=6))
+def test_create_or_update_again_changes_nothing_whatever_the_rows(farm: Farm, values: dict[str, list[float]]) -> None:
+    rows = [farm.row(short, value_col1=vector, value_col2=vector[::-1]) for short, vector in values.items()]
+    with farm.write() as (session, principal):
+        first, _ = results.upsert_many(session, principal, rows)
+    with farm.read() as (session, _):
+        events = session.scalar(select(func.count()).select_from(Event))
+    with farm.write() as (session, principal):
+        again, summary = results.upsert_many(session, principal, rows)
+    assert again == first
+    assert {one["action"] for one in summary} <= {"updated"}
+    with farm.read() as (session, _):
+        assert session.scalar(select(func.count()).select_from(Event)) == events
+
+
+def test_a_bad_row_among_thousands_leaves_nothing_behind(farm: Farm) -> None:
+    rows = [farm.row(f"row {number}") for number in range(3000)]
+    rows[2345] = farm.row("bad", value_col2=[1.0])
+    for verb in (results.create_many, results.upsert_many):
+        with farm.write() as (session, principal), pytest.raises(InvalidRows) as caught:
+            verb(session, principal, rows)
+        assert list(caught.value.rows) == [2345]
+        with farm.read() as (session, _):
+            assert session.scalar(select(func.count()).select_from(Row)) == 0
+            assert not session.scalars(select(Event).where(Event.type == "row")).all()

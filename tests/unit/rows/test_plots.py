@@ -47,6 +47,15 @@ def test_rows_of_several_analyses_are_told_apart() -> None:
     assert plot_rows(pd.DataFrame(rows[:1])).traces[0].name == "BBA01"
 
 
+def test_bars_of_several_histograms_stand_side_by_side() -> None:
+    plot = plot_rows(pd.DataFrame([HISTOGRAM, HISTOGRAM | {"short_description": "WTG2"}]))
+    assert [plot._bars(trace) for trace in plot.traces] == [
+        ([0.25, 1.5], [0.5, 1.0]),
+        ([0.75, 2.5], [0.5, 1.0]),
+    ]
+    assert plot.png().startswith(b"\x89PNG")
+
+
 def test_units_convert_on_request_or_are_refused() -> None:
     plot = plot_rows(pd.DataFrame([row("a")]), unit="mHz")
     assert plot.traces[0].y == pytest.approx([340.0, 350.0])

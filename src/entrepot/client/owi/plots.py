@@ -120,9 +120,17 @@ class Plot:
         """How much longer a degree of latitude is than one of longitude, where the map is."""
         return float(1 / max(np.cos(np.radians(np.mean(self.traces[0].y))), 0.01))
 
+    def _bars(self, trace: Trace) -> tuple[list[float], list[float]]:
+        """Return the middles and widths of a trace's bars, which share each bin with those of the other traces."""
+        count = len(self.traces)
+        shift = (next(number for number, each in enumerate(self.traces) if each is trace) + 0.5) / count - 0.5
+        widths = list(trace.width or [])
+        return [x + width * shift for x, width in zip(trace.x, widths, strict=True)], [w / count for w in widths]
+
     def _plotly(self, trace: Trace, go: Any) -> Any:
         if self.kind == "histogram":
-            return go.Bar(name=trace.name, x=list(trace.x), y=list(trace.y), width=list(trace.width or []), opacity=0.7)
+            x, width = self._bars(trace)
+            return go.Bar(name=trace.name, x=x, y=list(trace.y), width=width)
         if self.kind == "map":
             marker = {"color": list(trace.color or []), "size": 14, "colorbar": {"title": self.color_title}}
             marker |= {"colorscale": "Viridis", "showscale": True}
@@ -136,7 +144,8 @@ class Plot:
 
     def _matplotlib(self, trace: Trace, axes: "matplotlib.axes.Axes") -> None:
         if self.kind == "histogram":
-            axes.bar(list(trace.x), list(trace.y), width=list(trace.width or []), label=trace.name, alpha=0.7)
+            x, width = self._bars(trace)
+            axes.bar(x, list(trace.y), width=width, label=trace.name)
         elif self.kind == "map":
             axes.scatter(list(trace.x), list(trace.y), c=list(trace.color or []), s=80, cmap="viridis")
             for x, y, label in zip(trace.x, trace.y, trace.labels or [], strict=True):
