@@ -126,6 +126,11 @@ class Settings(BaseSettings):
         return self.data_dir / "gates"
 
     @property
+    def feeds_dir(self) -> Path:
+        """Folder of files that feeders have under way, one folder a feeder."""
+        return self.data_dir / "feeds"
+
+    @property
     def users_dir(self) -> Path:
         """Folder that holds one FTP home a user."""
         return self.data_dir / "users"

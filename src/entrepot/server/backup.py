@@ -1,8 +1,8 @@
 """A backup of a whole server in one file, made while it runs, and the way back.
 
-The file is a gzipped tar: ``manifest.json``, the data folder's key, settings, gates, users' folders and files, and the
-database: SQLite as a file, PostgreSQL as one ``COPY`` a table. The database is taken first, in one snapshot: what it
-speaks of is in the folders. Files in other stores (S3, ...) are not in it.
+The file is a gzipped tar: ``manifest.json``, the data folder's key, settings, gates, what is on its way to them, users'
+folders and files, and the database: SQLite as a file, PostgreSQL as one ``COPY`` a table. The database is taken first,
+in one snapshot: what it speaks of is in the folders. Files in other stores (S3, ...) are not in it.
 """
 
 import json
@@ -52,7 +52,8 @@ def backup(services: Services, file: Path) -> int:
                 for path in (settings.secret_key_file, settings.data_dir / CONFIG_FILE):
                     if path.exists():
                         tar.add(path, path.name)
-                for part in (settings.gates_dir, settings.users_dir, settings.files_dir):
+                # What is on its way to a gate meanwhile is in one of the two.
+                for part in (settings.feeds_dir, settings.gates_dir, settings.users_dir, settings.files_dir):
                     _add_folder(tar, part, part.name)
     return file.stat().st_size
 

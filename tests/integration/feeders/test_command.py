@@ -1,6 +1,6 @@
 """Feeders through a live server: the command, the native API and the platform's own client."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -13,12 +13,14 @@ from tests.integration.feeders.conftest import Servers
 from tests.support.deadline import eventually
 from tests.support.server import ORGANIZATION, ServerProcess
 
+MakeServer = Callable[..., ServerProcess]
+
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server whose operator lets feeders reach this machine."""
     allowed = {"ENTREPOT_WEBHOOK_ALLOWED_NETWORKS": '["127.0.0.1/32"]'}
-    with ServerProcess(tmp_path_factory.mktemp("server") / "data", environment=allowed) as server:
+    with make_server("sqlite", tmp_path_factory.mktemp("server") / "data", environment=allowed) as server:
         with Client(token=server.token, url=f"{server.url}/ovbp/api/v2") as client:
             project = client.get_organization(ORGANIZATION).create_project("Farm")
             for name in ("logger", "meteo", "idle"):

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -26,6 +25,7 @@ from entrepot.pipeline import folders, gate_files
 from entrepot.pipeline.feeders.sources import Remote
 from entrepot.pipeline.generators import enqueue_run
 from entrepot.pipeline.models import BaseFeeder, FedFile, Importer
+from entrepot.settings import Settings
 
 #: Lineage keeps no longer name.
 LONGEST_PATH = 300
@@ -85,7 +85,8 @@ class Arrivals:
         self._context, self._feeder_id, self._gate_id, self._quota = context, feeder_id, gate_id, quota
         self._origin = origin
         self._home = context.settings.gates_dir / gate_id
-        self._staging = staging_dir(context.settings.data_dir, feeder_id)
+        # On the file system of the gates, so that renaming is all that is left to do.
+        self._staging = context.settings.feeds_dir / feeder_id
 
     def begin(self) -> list[Ended]:
         """Make the folders, and end what a run before this one, or this one's last attempt, left under way."""
@@ -258,14 +259,9 @@ class Arrivals:
         return None
 
 
-def staging_dir(data_dir: Path, feeder_id: str) -> Path:
-    """Return the folder of a feeder's files that are under way; it is on the file system of the gates."""
-    return data_dir / "feeds" / feeder_id
-
-
-def discard_all(data_dir: Path, feeder_id: str) -> None:
+def discard_all(settings: Settings, feeder_id: str) -> None:
     """Remove what a feeder that was deleted had under way."""
-    shutil.rmtree(staging_dir(data_dir, feeder_id), ignore_errors=True)
+    shutil.rmtree(settings.feeds_dir / feeder_id, ignore_errors=True)
 
 
 def require_feeder(session: Session, feeder_id: str) -> BaseFeeder:

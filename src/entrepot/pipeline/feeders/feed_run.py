@@ -43,7 +43,7 @@ def feed(context: jobs.JobContext) -> dict[str, Any]:
     try:
         return _feed(context)
     except Deleted:
-        discard_all(context.settings.data_dir, payload_of(context)["id"])
+        discard_all(context.settings, payload_of(context)["id"])
         raise
 
 
