@@ -1,8 +1,8 @@
 """Works: the queue beside Procrastinate, PgQueuer and Redis lists; the archive beside JSONB by hand and mongomock.
 
-    .venv/bin/python benchmarks/works.py                                  # 200,000 documents; half an hour
-    .venv/bin/python benchmarks/works.py --documents 10000 --works 500 --rounds 1 --json result.json
-    .venv/bin/python benchmarks/works.py --only snapshot --snapshot 60
+    .venv/bin/python benchmarks/works.py                            # small: some minutes, and rough figures
+    .venv/bin/python benchmarks/works.py --full --json result.json  # 200,000 documents; ten minutes or so
+    .venv/bin/python benchmarks/works.py --full --only snapshot     # or queue, or documents
 
 Everything runs on this machine, on 127.0.0.1, in a temporary folder that is removed at the end, PostgreSQL too: one
 private cluster for all, with synchronous commits. Every client is a process of its own with one connection. Queues
@@ -31,6 +31,10 @@ from works_data import Query, finished, queries
 from works_servers import OURS, Client, Machine, holding
 
 AT_ONCE, DOCUMENTS_AT_ONCE, WINDOWS = 100, 500, 6
+#: Of all documents, those whose deposit is measured: the last.
+MEASURED = 20_000
+SMALL = {"works": 200, "clients": 4, "documents": 10_000, "in_memory": 1000, "snapshot": 6, "rounds": 1}
+FULL = {"works": 1000, "clients": 8, "documents": 200_000, "in_memory": 5000, "snapshot": 60, "rounds": 3}
 QUEUES = {
     "Procrastinate": "fetch_job and finish_job, psycopg",
     "PgQueuer": "dequeue and log_jobs, asyncpg",
@@ -97,7 +101,9 @@ def measure_snapshot(machine: Machine, seconds: int, report: Report) -> None:
     systems, urls = machine.queues()
     clean, first, last = {}, {}, {}
     span = seconds / WINDOWS
-    for name, url in urls.items():  # Redis has no snapshots
+    for name, url in urls.items():  # Redis has no snapshots; SQLite cleans nothing up
+        if url.startswith("sqlite"):
+            continue
         client = machine.client(*systems[name])
         clean[name] = client.do("cycle", max(int(span), 1), 1)[0] / max(int(span), 1)
         with holding(url):
@@ -119,9 +125,18 @@ def measure_documents(machine: Machine, documents: int, in_memory: int, rounds: 
     asked = queries(documents)
     expected = [0] * len(asked)
     taken: dict[str, list[float]] = {name: [] for name in systems}
+    unmeasured = max(documents - MEASURED, 0) // DOCUMENTS_AT_ONCE * DOCUMENTS_AT_ONCE
+    fillers = [machine.client("InProcess", site.addresses()["InProcess"]) for site in machine.sites.values()]
+    for filler in fillers:
+        filler.ask("fill", unmeasured, DOCUMENTS_AT_ONCE)
     for number, start in enumerate(range(0, documents, DOCUMENTS_AT_ONCE)):
         batch = [finished(one) for one in range(start, min(start + DOCUMENTS_AT_ONCE, documents))]
         expected = [sum(map(q.matches, batch)) + before for q, before in zip(asked, expected, strict=True)]
+        if start < unmeasured:
+            by_hand.deposit(batch)
+            continue
+        while fillers:
+            fillers.pop().answer()
         # A site's two ways take turns: half of its documents come by each.
         ours = list(OURS)
         for name in (ours[number % 2], ours[2 + number % 2], "JSONB by hand"):
@@ -167,22 +182,26 @@ def _milliseconds(works: dict[str, tuple[Callable[[Query], Any], Query]], rounds
 def main() -> None:
     """Run, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--works", type=int, default=2000, help="of each line of the queues (default: 2000)")
-    parser.add_argument("--clients", type=int, default=8, help="of the lines with several (default: 8)")
-    parser.add_argument("--documents", type=int, default=200_000, help="in the archive (default: 200000)")
-    parser.add_argument("--in-memory", type=int, default=5000, help="of them in mongomock; its times are scaled up")
-    parser.add_argument("--snapshot", type=int, default=0, metavar="SECONDS", help="also with one held (say, 60)")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--full", action="store_true", help=f"the whole scale: {FULL}")
+    parser.add_argument("--works", type=int, help="of each line of the queues")
+    parser.add_argument("--clients", type=int, help="of the lines with several")
+    parser.add_argument("--documents", type=int, help="in the archive")
+    parser.add_argument("--in-memory", type=int, help="of them in mongomock; its times are scaled up")
+    parser.add_argument("--snapshot", type=int, metavar="SECONDS", help="for how long one is held")
+    parser.add_argument("--rounds", type=int)
     parser.add_argument("--only", choices=["queue", "snapshot", "documents"], help="one part")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
+    for name, value in (FULL if arguments.full else SMALL).items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
     in_memory = min(arguments.in_memory, arguments.documents)
     reports = {"queue": Report(QUEUES), "snapshot": Report(QUEUES), "documents": Report(ARCHIVES)}
     # Ended from outside, it still ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     load = os.getloadavg()
     for part, report in reports.items():
-        if arguments.only not in (None, part) or (part == "snapshot" and not arguments.snapshot):
+        if arguments.only not in (None, part):
             continue
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entrepot-bench-")))

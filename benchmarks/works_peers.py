@@ -66,6 +66,10 @@ class InProcess:
             self._archive.deposit(session, self.principal, _reports(taken))
             self._queue.delete_ids(session, self.principal, [one["id"] for one in taken])
 
+    async def fill(self, documents: list[dict[str, Any]]) -> None:
+        with self.database.write() as session:
+            self._archive.deposit(session, self.principal, documents)
+
 
 class OverHttp:
     """Entrepot's native API."""
@@ -215,6 +219,12 @@ class Commands:
     async def archive(self, count: int, at_once: int) -> int:
         """Withdraw so many works, archive them, and delete them from the queue."""
         return await self._work(count, at_once, self.queue.archive)
+
+    async def fill(self, count: int, at_once: int) -> int:
+        """Archive so many documents."""
+        for start in range(0, count, at_once):
+            await self.queue.fill([finished(number) for number in range(start, min(start + at_once, count))])
+        return count
 
     async def cycle(self, seconds: int, windows: int) -> list[int]:
         """Deposit, withdraw and finish one work after the other for some seconds; return how many in each window."""

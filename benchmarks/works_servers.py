@@ -24,8 +24,8 @@ from entrepot.identity.models import Organization, Role, User
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".envs" / "benchmark-works"
 COMMAND_SECONDS = 900
-# Unlike the tests' clusters: tidied as in production, and with memory for what is measured.
-SETTINGS = {"autovacuum": "on", "shared_buffers": "1GB", "max_wal_size": "4GB"}
+# Unlike the tests' clusters: durable and tidied as in production, and with memory for what is measured.
+SETTINGS = {"fsync": "on", "autovacuum": "on", "shared_buffers": "1GB", "max_wal_size": "4GB"}
 OURS = {
     "in process": "PostgreSQL",
     "HTTP": "PostgreSQL",

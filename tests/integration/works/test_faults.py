@@ -30,7 +30,7 @@ KILLS = 200 if DEEP else 6
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600 if DEEP else 600)
 def test_each_work_is_finished_exactly_once(
     database: Database,
     database_kind: str,
@@ -73,7 +73,7 @@ def test_each_work_is_finished_exactly_once(
         return done == WORKS
 
     try:
-        eventually(over, 1000 if DEEP else 200, every=0.05)
+        eventually(over, 3000 if DEEP else 200, every=0.05)
     finally:
         for process in processes:
             process.kill()
