@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from entrepot.client._http import Connection
+from entrepot.client.feeders import Feeders
 from entrepot.client.files import Files, StorageConfigs
 
 _ARROW = "application/vnd.apache.arrow.stream"
@@ -105,6 +106,11 @@ class Client:
     def storage_configs(self) -> StorageConfigs:
         """Where files are stored."""
         return StorageConfigs(self.connection)
+
+    @property
+    def feeders(self) -> Feeders:
+        """What fetches files into gates."""
+        return Feeders(self.connection)
 
     def export(
         self, series: "Sequence[Series | str]", *, publish: Mapping[str, str] | None = None, **options: Any

@@ -7,7 +7,9 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
+from entrepot import connect
 from entrepot.cli import app
+from entrepot.client.feeders import FeedError
 from entrepot.client.ovbp import Client
 from tests.integration.feeders.conftest import Servers
 from tests.support.deadline import eventually
@@ -95,3 +97,22 @@ def test_the_platforms_client_has_a_gate_fetch(server: ServerProcess) -> None:
         gate.deactivate()
         notices = client.notifications.list(filter_by={"project": project.id})
         assert not [notice for notice in notices if not notice.resolved and "scripted" in notice.message]
+
+
+def test_the_sdk_makes_tests_and_runs_a_feeder(server: ServerProcess, servers: Servers) -> None:
+    client = connect(server.url, server.token)
+    with Client(token=server.token, url=f"{server.url}/ovbp/api/v2") as platform:
+        gate = platform.get_organization(ORGANIZATION).get_project("Farm").create_gate("by the sdk")
+    place = servers.place("http json")
+    place.put("a.csv", b"one")
+    made = client.feeders.create(gate.id, place.url, parameters={"settle_seconds": 0}, crontab="0 0 0 1 1 *")
+    assert client.feeders.test(made["id"])["to_fetch"] == 1
+    assert client.feeders.run(made["id"])["fetched_files"] == 1
+    assert client.feeders.get(made["id"])["last_run"] is not None
+    assert [one["id"] for one in client.feeders.all(gate_id=gate.id)] == [made["id"]]
+    client.feeders.update(made["id"], url="http://127.0.0.1:1/", parameters={"retries": 0})
+    with pytest.raises(FeedError, match="failed: The server does not answer"):
+        client.feeders.run(made["id"])
+    client.feeders.delete(made["id"])
+    assert client.feeders.all(gate_id=gate.id) == []
+    client.connection.close()

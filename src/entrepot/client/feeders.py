@@ -1,0 +1,106 @@
+"""Feeders of Entrepot's own interface: what fetches files into gates."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from entrepot.client._http import Connection
+
+Record = dict[str, Any]
+
+_POLL_SECONDS = 0.3
+
+
+class FeedError(Exception):
+    """A feeder's run, or its test, ended other than well.
+
+    Attributes
+    ----------
+    job
+        The job, with ``status``, ``error`` and ``output``.
+    """
+
+    def __init__(self, job: Record) -> None:
+        super().__init__(f"The feeder's job {job['status']}: {job['error'] or 'the server does not say why'}")
+        self.job = job
+
+
+@dataclass(frozen=True)
+class Feeders:
+    """What fetches files into gates."""
+
+    connection: Connection = field(repr=False)
+    path = "/api/v1/feeders"
+
+    def all(self, **equal: str) -> list[Record]:
+        """Return feeders, newest first; those of a ``project_id`` or ``gate_id`` where it is given."""
+        records: list[Record] = self.connection.json("GET", self.path, params=equal)
+        return records
+
+    def get(self, feeder_id: str) -> Record:
+        """Return a feeder; of its credentials, only their names."""
+        return self._one("GET", f"/{feeder_id}")
+
+    def create(
+        self,
+        gate_id: str,
+        url: str | None = None,
+        *,
+        script: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        credentials: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Record:
+        """Give a gate a feeder.
+
+        Parameters
+        ----------
+        url, script
+            One of the two: an address to fetch from, or a script that defines ``feed(state, credentials, **tools)``.
+        parameters
+            What to take and how much, for instance ``{"include": ["*.csv"]}``.
+        credentials
+            What the source wants, for instance ``{"login": ..., "password": ...}``.
+        options
+            Any of ``crontab`` (six fields, seconds first), ``timezone`` and ``active``.
+        """
+        way = {name: value for name, value in (("url", url), ("script", script)) if value is not None}
+        body = {"gate_id": gate_id, "parameters": parameters or {}, "credentials": credentials, **way, **options}
+        return self._one("POST", "", body)
+
+    def update(self, feeder_id: str, **changes: Any) -> Record:
+        """Change a feeder: what :meth:`create` takes, but for the gate."""
+        return self._one("PATCH", f"/{feeder_id}", changes)
+
+    def delete(self, feeder_id: str) -> None:
+        """Delete a feeder; its gate and files stay."""
+        self.connection.request("DELETE", f"{self.path}/{feeder_id}")
+
+    def run(self, feeder_id: str) -> Record:
+        """Have a feeder fetch, wait until it has, and return the report.
+
+        Raises
+        ------
+        FeedError
+            It did not end well; what it could fetch is on the gate.
+        """
+        return self._done(feeder_id, "run")
+
+    def test(self, feeder_id: str) -> Record:
+        """Have a feeder connect and list its source, without fetching anything; raises as :meth:`run` does."""
+        return self._done(feeder_id, "test")
+
+    def _done(self, feeder_id: str, what: str) -> Record:
+        job = self._one("POST", f"/{feeder_id}/{what}")
+        while job["status"] in ("pending", "running"):
+            time.sleep(_POLL_SECONDS)
+            job = self.connection.json("GET", f"/api/v1/jobs/{job['id']}")
+        if job["status"] != "finished":
+            raise FeedError(job)
+        result: Record = job["result"]
+        return result
+
+    def _one(self, method: str, path: str, body: Any = None) -> Record:
+        record: Record = self.connection.json(method, self.path + path, body=body)
+        return record
