@@ -117,7 +117,7 @@ class Publishing:
         first = table.to_series()[0].strftime("%Y-%m-%dT%H-%M-%S")
         described = {
             "name": f"{self.name[:150]} {first}.{format_}",
-            "identifier": self.fields.get("identifier") or self.name,
+            "identifier": self.fields.get("identifier") or self.name[:500],
             "type": format_,
             "storage_config": self.fields.get("storage_config"),
             "project": self.project_id,

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from entrepot import jobs
 from entrepot.db import Database, new_id, now
 from entrepot.errors import InvalidInput
 from entrepot.events import emit, retention
 from entrepot.events.models import Delivery, Event
 from entrepot.events.reading import read
 from entrepot.events.retention import Gone
+from entrepot.jobs.testing import run_pending
+from entrepot.settings import Settings
 
 
 def _emit(database: Database, organization_id: str, object_id: str, action: str = "made") -> None:
@@ -136,3 +139,17 @@ def test_old_events_go_and_readers_are_told(database: Database) -> None:
     _emit(database, mine, "next")
     (event,), _ = read(database, [mine], str(sequences[-1]))
     assert event.object_id == "next", "sequences are counted on"
+
+
+def test_the_job_that_cuts_the_log(database: Database, settings: Settings) -> None:
+    organization = new_id()
+    for number in range(3):
+        _emit(database, organization, str(number))
+    read(database, [organization], None)
+    with database.write() as session:
+        session.execute(update(Event).values(created=now() - timedelta(days=91)))
+        jobs.enqueue(session, retention.PRUNE)
+    (job,) = run_pending(database, settings)
+    assert (job.status, job.result) == ("finished", {"deleted": 2})
+    with database.write() as session:
+        retention.schedule(session)
