@@ -167,17 +167,26 @@ def test_a_connection_that_breaks_is_opened_anew(site: Site, place: Place, monke
     assert all(content == b"x" * 300_000 for content in site.files().values())
 
 
+def test_a_server_that_stalls_amid_a_file_is_given_up(site: Site) -> None:
+    half = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\netag: x\r\n\r\n" + b"x" * 500
+    with sources.silent_server(half) as port:
+        place = Place("http", f"http://127.0.0.1:{port}/a.csv")
+        report = site.connect(place, stall_seconds=0.4, retries=1).feed("failed")
+    assert report["error"] == "a.csv: The server has fallen silent."
+    assert site.files() == {}
+
+
+@pytest.mark.parametrize("limit", ["stall_seconds", "seconds_per_run"])
 @pytest.mark.parametrize("scheme", ["ftp", "ftps", "sftp", "http", "s3"])
-def test_a_silent_server_is_given_up(scheme: str, site: Site) -> None:
+def test_a_silent_server_is_given_up(scheme: str, limit: str, site: Site) -> None:
     with sources.silent_server() as port:
         place = Place(scheme, f"{scheme}://127.0.0.1:{port}/x/")
         if scheme == "s3":
             place.url, place.parameters = "s3://bucket/x", {"endpoint": f"http://127.0.0.1:{port}"}
         began = time.monotonic()
-        report = site.connect(place, stall_seconds=0.4, retries=1).feed("failed")
+        site.connect(place, **{"stall_seconds": 60, "retries": 1, limit: 0.4}).feed("failed")
         assert time.monotonic() - began < 20
-    assert "Trying again" in site.job.output
-    assert report["error"]
+    assert ("Trying again" in site.job.output) == (limit == "stall_seconds")
 
 
 @pytest.fixture(scope="session")

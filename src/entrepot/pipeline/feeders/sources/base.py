@@ -79,6 +79,11 @@ class Access:
     seconds: float = 3600.0
     known_host_key: str | None = None
 
+    @property
+    def patience(self) -> float:
+        """How long the source may be silent, in seconds."""
+        return min(self.options.stall_seconds, self.seconds)
+
     def trust(self) -> ssl.SSLContext:
         """Return what checks the certificates of servers."""
         return ssl.create_default_context(cadata=self.options.certificate)

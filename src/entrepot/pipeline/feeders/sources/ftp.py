@@ -74,7 +74,7 @@ class FtpSource:
         else:
             self._ftp = _Ftp(encoding=options.encoding)
         with _translated():
-            sock = net.connect(address.host, address.port, access.allowed, seconds=options.stall_seconds)
+            sock = net.connect(address.host, address.port, access.allowed, seconds=access.patience)
             try:
                 self._begin(sock)
             except BaseException:
@@ -133,7 +133,7 @@ class FtpSource:
     def _begin(self, sock: socket) -> None:
         credentials, address = self._access.credentials, self._access.address
         try:
-            self._ftp.begin(sock, address.host, self._access.options.stall_seconds)
+            self._ftp.begin(sock, address.host, self._access.patience)
             self._ftp.secure()
             # That of FTP_TLS would encrypt once more.
             ftplib.FTP.login(self._ftp, credentials.login or "anonymous", credentials.password or "")  # noqa: S321

@@ -43,7 +43,7 @@ class HttpSource:
             access.allowed,
             seconds=access.seconds,
             trust=access.trust(),
-            timeout=access.options.stall_seconds,
+            timeout=access.patience,
             # Sizes are those of the file, not of what a server makes of it on the way.
             headers={"accept-encoding": "identity", "user-agent": "entrepot"},
         )

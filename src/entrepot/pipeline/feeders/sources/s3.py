@@ -24,7 +24,7 @@ class S3Source:
         self._recursive = access.options.recursive
         self._prefix = access.address.path.strip("/")
         self._etag: str | None = None
-        self._guard = Guard(access.allowed, access.options.stall_seconds)
+        self._guard = Guard(access.allowed, access.patience)
         given = access.credentials.model_dump(
             include={"access_key_id", "secret_access_key", "session_token"}, exclude_none=True
         )
@@ -40,7 +40,7 @@ class S3Source:
         options: Any = {
             "proxy_url": self._guard.url,
             "timeout": timedelta(seconds=access.seconds),
-            "connect_timeout": timedelta(seconds=access.options.stall_seconds),
+            "connect_timeout": timedelta(seconds=access.patience),
             "allow_http": (endpoint or "").startswith("http://"),
             "user_agent": "entrepot",
         }

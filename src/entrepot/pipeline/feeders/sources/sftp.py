@@ -33,7 +33,7 @@ class SftpSource:
     def __init__(self, access: Access) -> None:
         self.problems: list[tuple[str, str]] = []
         self._access = access
-        address, seconds = access.address, access.options.stall_seconds
+        address, seconds = access.address, access.patience
         with _translated():
             sock = net.connect(address.host, address.port, access.allowed, seconds=seconds)
             try:
