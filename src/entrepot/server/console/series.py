@@ -15,8 +15,8 @@ from entrepot.server.console.listing import Field, Link, Listing, instant, part
 from entrepot.server.console.page import Page, render
 from entrepot.server.endpoint import Call
 
-#: Of longer series, means of neighbouring points are drawn.
-_MOST_DRAWN = 20_000
+#: Of longer series, means of neighbouring points are drawn, and of very long ones the last part.
+_MOST_DRAWN, _MOST_READ = 20_000, 5_000_000
 
 
 def _list(call: Call) -> Response:
@@ -54,7 +54,7 @@ def _show(call: Call) -> Response:
 
 def _plot(call: Call) -> Response:
     series = find(call.session, call.principal, call.path["series_id"])
-    points = store.read(call.session, series.pk)
+    points = store.read(call.session, series.pk, limit=_MOST_READ, newest=True)
     each = max(1, -(-len(points.times) // _MOST_DRAWN))
     starts = np.arange(0, len(points.times), each)
     values = points.values
