@@ -27,7 +27,7 @@ def check_inputs(document: Document) -> None:
         isinstance(one, dict)
         and isinstance(one.get("kind"), str)
         and isinstance(one.get("id"), str)
-        and is_storable(one)
+        and is_storable(one["kind"] + one["id"])
         and len(one["kind"]) <= 20
         and len(one["id"]) <= 400
         for one in inputs
@@ -55,7 +55,9 @@ def record(session: Session, principal: Principal, finished: Sequence[Document])
             }
         )
         for one in document.get("inputs") or ():
-            detail = {name: value for name, value in one.items() if name not in ("kind", "id") and _can_be_kept(value)}
+            detail = {
+                name: value for name, value in one.items() if name not in ("kind", "id") and _can_be_kept({name: value})
+            }
             links.append(_link(run_id, "in", one["kind"], one["id"], detail))
         if parent := document["config"]["parent"]:
             links.append(_link(run_id, "in", "work", parent[:400], {}))

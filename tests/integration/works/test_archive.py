@@ -199,3 +199,39 @@ def test_documents_belong_to_an_organization(
             forbidden(session, reader, "p", ["a"])
     with pytest.raises(Forbidden):
         _put(database, reader, _done(make_work, "b"))
+
+
+def test_lineage_belongs_to_an_organization(
+    database: Database, writer: Principal, stranger: Principal, make_work: Make
+) -> None:
+    odd = {"nul": "\0", "lone": "\ud800", "big": 10**40, "sha256": "00"}
+    for who, site in ((writer, "here"), (stranger, "there")):
+        _put(database, who, _done(make_work, "a", site=site, inputs=[{"kind": "work", "id": "b", **odd}]))
+        _put(database, who, _done(make_work, "b", site=site, products=["\0"], plots=["/plot.png"]))
+    with database.read() as session:
+        for who, site in ((writer, "here"), (stranger, "there")):
+            (run,) = lineage.explain(session, "work", "a", organization_ids=[who.organization_id])
+            (read,) = run["inputs"]
+            assert (read["id"], read["sha256"], set(odd) & set(read)) == ("b", "00", {"sha256"})
+            assert len(read["made_by"]) == 1
+            (record,) = session.scalars(select(lineage.Run.report).where(lineage.Run.id == run["run"]))
+            assert record["site"] == site
+    with database.write() as session:
+        assert archive.delete_ids(session, stranger, "p", ["b"]) == 1
+        assert len(lineage.explain(session, "work", "b", organization_ids=[writer.organization_id])) == 1
+        assert lineage.explain(session, "work", "b", organization_ids=[stranger.organization_id]) == []
+
+
+def test_many_are_replaced_at_once(database: Database, writer: Principal, make_work: Make) -> None:
+    numbers = range(40)
+    _put(database, writer, *(_done(make_work, f"{n:02}", tags=["t", "u"], event=[n, 100]) for n in numbers))
+    new = [_done(make_work, f"{n:02}", tags=["t"] if n % 2 else ["t", "u"], event=[n], priority=n % 5) for n in numbers]
+    # One of them twice: the last counts.
+    _update(database, writer, *new, {**new[1], "user": "else"})
+    assert len(_see(database, writer, {"tags": "t"})) == 40
+    assert {one["id"] for one in _see(database, writer, {"tags": "u"})} == {f"{n:02}" for n in numbers if n % 2 == 0}
+    assert _see(database, writer, {"event": 100}) == []
+    assert [one["user"] for one in _see(database, writer, {"event": {"$in": [1, 2.0]}})] == ["me", "else"]
+    with database.read() as session:
+        counts = select(Event.action).where(Event.type == "archived work")
+        assert sorted(session.scalars(counts)) == ["archived"] * 40 + ["updated"] * 41
