@@ -9,15 +9,15 @@ from sqlalchemy.orm import Session
 from entrepot import jobs
 from entrepot.db import now
 from entrepot.events import emit
-from entrepot.pipeline import dirty, disposal
+from entrepot.pipeline import dirty, disposal, gate_files
 from entrepot.pipeline.actions import enqueue_clear, forget_progress, mark_obsolete
+from entrepot.pipeline.gates import gate_home
 from entrepot.pipeline.generators import (
     AnyGenerator,
     clock_of,
     drop_series,
     enqueue_run,
     find_generator,
-    job_key,
     raw_changed,
     raw_clocks,
     series_by_name,
@@ -35,6 +35,12 @@ from entrepot.series.clocks import Clock, to_naive, to_utc
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Clear a generator in one transaction; a reset then has it run."""
     payload = payload_of(context)
+    if payload["instant"] is None:
+        with context.database.read() as session:
+            generator = find_generator(session, payload["id"])
+            if isinstance(generator, Importer) and generator.gate is not None:
+                home = context.settings.data_dir / gate_home(generator.gate.id)
+                disposal.restore(home, gate_files.prefix_of(generator.root_dir_path))
     with context.unit() as session:
         generator = find_generator(session, payload["id"])
         if generator is None:
@@ -66,7 +72,6 @@ def _clear(session: Session, generator: AnyGenerator) -> dict[str, Any]:
         generator.last_imported_path = generator.latest_imported_mdate = None
         session.execute(delete(ImportedFile).where(ImportedFile.importer_id == generator.id))
         enqueue_clear(session, generator.cleaner, then_run=False)
-        disposal.restore_later(session, generator, job_key(generator.id))
     elif isinstance(generator, Cleaner):
         for unitcleaner in _unitcleaners(session, generator):
             dirty.forget(session, unitcleaner.id)

@@ -4,12 +4,10 @@ What was imported is known by its size and time, as it was committed; so this ma
 """
 
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from entrepot import jobs
 from entrepot.pipeline import gate_files
 from entrepot.pipeline.folders import Entry, list_files
 from entrepot.pipeline.models import Gate, ImportedFile, Importer
@@ -58,22 +56,13 @@ def dispose(home: Path, after_import: str, entries: list[Entry]) -> int:
     return done
 
 
-def restore_later(session: Session, importer: Importer, key: str) -> None:
-    """Have the files that an importer has read come back to their place, before its next run, to be read again."""
-    if importer.gate is not None and importer.gate.after_import == MOVE:
-        payload = {"gate": importer.gate.id, "prefix": gate_files.prefix_of(importer.root_dir_path)}
-        jobs.enqueue(session, "gate.restore", payload, organization_id=importer.organization_id, key=key)
+def restore(home: Path, prefix: str) -> None:
+    """Bring files that an importer had moved back to their place, but for those whose place a newer one has taken.
 
-
-@jobs.task("gate.restore")
-def restore(context: jobs.JobContext) -> dict[str, int]:
-    """Bring moved files back to their place, but for those whose place a newer one has taken."""
-    payload: Any = context.job.payload
-    home, restored = context.settings.gates_dir / payload["gate"], 0
-    for entry in list_files(home, f"{gate_files.IMPORTED}/{payload['prefix']}"):
+    Before the importer forgets that it has read them: should it not come to that, they are moved once more.
+    """
+    for entry in list_files(home, f"{gate_files.IMPORTED}/{prefix}"):
         own = entry.path.removeprefix(f"{gate_files.IMPORTED}/")
         with gate_files.alone(home):
             if (home / entry.path).exists() and not (home / own).exists():
                 gate_files.move(home, entry.path, own)
-                restored += 1
-    return {"restored": restored}
