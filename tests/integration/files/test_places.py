@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from entrepot import Client, connect
-from tests.integration.files.conftest import CREDENTIALS
+from tests.integration.files.conftest import CREDENTIALS, list_bucket
 from tests.support.postgres import Cluster
 from tests.support.server import ENTREPOT, ServerProcess
 
@@ -58,7 +58,7 @@ def place(request: pytest.FixtureRequest, server: ServerProcess, client: Client)
     tested = client.storage_configs.test(made["id"])
     assert tested["tested"] == dict.fromkeys(("write", "read", "range", "sign", "delete"))
     assert tested["state"] == "valid"
-    return tested
+    return tested | ({"endpoint": endpoint} if request.param == "s3" else {})
 
 
 def test_a_file_and_its_life(client: Client, place: dict[str, Any], tmp_path: Path, server: ServerProcess) -> None:
@@ -83,6 +83,9 @@ def test_a_file_and_its_life(client: Client, place: dict[str, Any], tmp_path: Pa
             assert (answer.status_code, answer.read()) == (206, content[-10:])
         if signed := record["signed_url"]:
             assert httpx.get(signed["url"], trust_env=False).content == content
+    if endpoint := place.get("endpoint"):
+        kept = {f"s3://results/{key}" for key in list_bucket(endpoint, server.data_dir.parent.name)}
+        assert kept == {parts["url"], whole["url"]}, "and nothing of the test"
     assert [one["state"] for one in client.files.acknowledge_many([parts["id"], "x"])] == ["consumed"]
     assert client.files.acknowledge(whole["id"], "0" * 64)["state"] == "available"
     assert [one["id"] for one in client.files.find(identifier=tmp_path.name)] == [whole["id"]]
