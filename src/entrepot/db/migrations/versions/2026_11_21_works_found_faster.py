@@ -1,5 +1,7 @@
 """works found faster."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -47,7 +49,7 @@ def downgrade() -> None:
     op.drop_index("ix_archived_work_created", "archived_work")
 
 
-def _make_again(owner: str, name: str, kind: sa.types.TypeEngine[object], key: list[str]) -> None:
+def _make_again(owner: str, name: str, kind: sa.types.TypeEngine[Any], key: list[str]) -> None:
     """Give a side table another primary key, which no database can alter where there are rows without a row id."""
     op.execute(f"CREATE TABLE {name}_before AS SELECT value, number FROM {name}")  # noqa: S608 - a name from here
     op.drop_table(name)
