@@ -59,6 +59,7 @@ class Client:
         """Wait for the answer to a command."""
         assert self._process.stdout
         watchdog = threading.Timer(COMMAND_SECONDS, self._process.kill)
+        watchdog.daemon = True
         watchdog.start()
         line = self._process.stdout.readline()
         watchdog.cancel()
