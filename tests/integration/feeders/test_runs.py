@@ -241,6 +241,7 @@ def test_wrong_settings_name_their_field(any_site: Site, servers: Servers) -> No
         ("parameters", {"host_key": "MD5:00"}),
         ("parameters", {"certificate": "no PEM"}),
         ("parameters", {"endpoint": "http://10.0.0.1/"}),
+        ("parameters", {"region": "x@elsewhere.org/"}),
         ("parameters", [1]),
         ("credentials", {"unknown": "x"}),
         ("credentials", "x"),

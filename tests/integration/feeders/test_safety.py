@@ -191,6 +191,31 @@ def test_credentials_are_encrypted_and_have_to_be_given_again_for_another_addres
     assert "'y'" not in str(caught.value.fields)
 
 
+def test_the_servers_own_credentials_and_addresses_stay_here(
+    site: Site, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {
+        "ACCESS_KEY_ID": "own",
+        "SECRET_ACCESS_KEY": "own",
+        "SESSION_TOKEN": "own",
+        "ENDPOINT_URL": "http://10.0.0.1",
+    }
+    for name, value in own.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    heard: list[bytes] = []
+    with ExitStack() as stack:
+        refuse = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        endpoint = f"http://127.0.0.1:{_http_server(stack, lambda _: refuse, heard)}"
+        keys = {"access_key_id": "theirs", "secret_access_key": "theirs too"}
+        site.connect(Place("s3", "s3://bucket/x", None, keys, {"endpoint": endpoint})).feed("failed")
+        site.change(credentials=None)
+        site.feed("failed")
+    signed, plain = heard
+    assert b"Credential=theirs/" in signed
+    assert b"authorization" not in plain.lower()
+    assert b"own" not in (signed + plain).lower()
+
+
 def test_secrets_are_taken_out_of_texts() -> None:
     credentials = Credentials(login="me", password="pass word", private_key="-----BEGIN\nabcdef\n-----END\n")
     assert credentials.redact("me: pass word, abcdef.") == "me: ***, ***."

@@ -121,7 +121,7 @@ class Options(_Model):
     host_key: Annotated[str, AfterValidator(_host_key)] | None = None
     certificate: Annotated[str, Field(max_length=100_000), AfterValidator(_certificate)] | None = None
     endpoint: str | None = None
-    region: str | None = None
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
     network: bool = True
 
     def wants(self, path: str) -> bool:

@@ -25,17 +25,20 @@ class S3Source:
         self._prefix = access.address.path.strip("/")
         self._etag: str | None = None
         self._guard = Guard(access.allowed, access.patience)
-        given = access.credentials.model_dump(
-            include={"access_key_id", "secret_access_key", "session_token"}, exclude_none=True
-        )
-        endpoint = access.options.endpoint
+        credentials, endpoint = access.credentials, access.options.endpoint
+        given = {
+            "access_key_id": credentials.access_key_id or "",
+            "secret_access_key": credentials.secret_access_key or "",
+            "token": credentials.session_token,
+            "expires_at": None,
+        }
+        bucket, region = access.address.host, access.options.region or "us-east-1"
         config: Any = {
-            **given,
-            "region": access.options.region or "us-east-1",
+            # All that the library would otherwise take from the server's own environment, or ask its machine for.
+            "region": region,
+            "endpoint": endpoint or f"https://{bucket}.s3.{region}.amazonaws.com",
             "virtual_hosted_style_request": "false" if endpoint else "true",
-            # Without credentials, the library would ask the machine that it runs on for its own.
-            "skip_signature": "false" if given else "true",
-            **({"endpoint": endpoint} if endpoint else {}),
+            "skip_signature": "false" if credentials.access_key_id else "true",
         }
         options: Any = {
             "proxy_url": self._guard.url,
@@ -46,7 +49,13 @@ class S3Source:
         }
         retries: Any = {"max_retries": 0}
         try:
-            self._store = S3Store(access.address.host, config=config, client_options=options, retry_config=retries)
+            self._store = S3Store(
+                bucket,
+                config=config,
+                client_options=options,
+                retry_config=retries,
+                credential_provider=lambda: given,  # type: ignore[arg-type, return-value, unused-ignore]
+            )
         except BaseError as error:
             self._guard.close()
             raise Denied(_first_line(error)) from error
