@@ -280,7 +280,8 @@ def _write(
     touched = False
     for parsed in batch:
         _remember(session, importer, parsed, context.job.id)
-        lineage.read(session, context.job.id, "gate file", f"{importer.gate_id}/{parsed.path}", sha256=parsed.sha256)
+        path = gate_files.prefix_of(importer.root_dir_path) + parsed.path
+        lineage.read(session, context.job.id, "gate file", f"{importer.gate_id}/{path}", sha256=parsed.sha256)
         sums = {"added": 0, "replaced": 0, "unchanged": 0}
         for label, (times, values) in parsed.columns.items():
             if label not in labels:

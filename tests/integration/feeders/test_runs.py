@@ -34,7 +34,7 @@ def actions(site: Site) -> list[str]:
 def test_from_a_source_to_series_with_lineage(any_site: Site, servers: Servers) -> None:
     world, place = any_site.world, servers.place("sftp")
     with world.database.write() as session:
-        importers.update_importer(session, world.principal, world.importer, {"active": True})
+        importers.update_importer(session, world.principal, world.importer, {"active": True, "root_dir_path": "/2024"})
     place.put("2024/01.csv", ROWS)
     any_site.connect(place).feed()
     with world.database.read() as session:
