@@ -122,7 +122,7 @@ def test_a_task_that_is_not_followed_is_named(terminal: Terminal, project: Proje
         ("series read wind --of cleaner=x", "no series 'wind' of cleaner=x"),
         ("series read wind --resample 1X", "400"),
         ("run analysis none", "no such record"),
-        ("gate put {file} --gate none", "no such record"),
+        ("gate put {file} --gate none", "There is no gate"),
         ("series ls --token wrong", "401"),
         ("series ls --url http://127.0.0.1:1", "http://127.0.0.1:1"),
     ],
