@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import signal
 import socket
 
@@ -21,6 +22,12 @@ def preload() -> None:
         importlib.import_module(module)
 
 
+def forget_clouds() -> None:
+    """Take the operator's own cloud settings out of the environment: stores of users would be reached with them."""
+    for name in [name for name in os.environ if name.upper().startswith(("AWS_", "AZURE_", "GOOGLE_"))]:
+        del os.environ[name]
+
+
 class ToStructlog(logging.Handler):
     """Writes what libraries log to the log of the server."""
 
@@ -38,11 +45,12 @@ def run_part(
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     end_with(parent, name)
+    forget_clouds()
     configure_logging(settings.log_level, settings.log_format)
     logging.basicConfig(handlers=[ToStructlog()], level=logging.WARNING, force=True)
     structlog.contextvars.bind_contextvars(part=name)
     ready = Ready(descriptor)
-    # What each kind needs is imported in its own process: pandas by workers alone, FastAPI by the web.
+    # What each kind needs is imported in its own process: pyftpdlib by the FTP server alone.
     match kind:
         case "web":
             from entrepot.server import web
