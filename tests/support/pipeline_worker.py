@@ -12,6 +12,7 @@ from entrepot.db import Database
 from entrepot.jobs.worker import Worker
 from entrepot.pipeline import analysis_run, clean_run, clear_run, import_run  # noqa: F401 - they register handlers
 from entrepot.scripts import FileContent, Outcome
+from entrepot.series import store
 from entrepot.settings import Settings
 
 
@@ -43,7 +44,12 @@ def work(url: str, data_dir: str, lease_seconds: float) -> None:
     Worker(database, settings, {"scripts": InPlaceScripts()}, concurrency=2).run(threading.Event())
 
 
-def idle(database: Database) -> bool:
-    """Tell whether no job waits or runs."""
+def statuses(database: Database) -> set[str]:
+    """Return how the jobs of the pipeline stand; those of the store, which fold tails, wait for a quiet minute."""
     with database.read() as session:
-        return not jobs.list_(session, statuses=["pending", "running"], limit=1)
+        return {job.status for job in jobs.list_(session, limit=1000) if job.kind != store.FOLD}
+
+
+def idle(database: Database) -> bool:
+    """Tell whether no job of the pipeline waits or runs."""
+    return statuses(database).isdisjoint({"pending", "running"})

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entrepot import jobs
 from entrepot.db import Database
 from entrepot.pipeline import actions
 from entrepot.pipeline.generators import find_generator
@@ -78,9 +77,7 @@ def test_the_pipeline_ends_in_the_same_state_as_without_kills(database: Database
         worker.kill()
         worker.join()
     calm.act(calm.importer)
-    with database.read() as session:
-        ended = {job.status for job in jobs.list_(session, limit=1000)}
-    assert ended == {"finished"}
+    assert pipeline_worker.statuses(database) == {"finished"}
     generators = ((calm.importer, stormy.importer), (calm.cleaner, stormy.cleaner), (calm_analysis, stormy_analysis))
     for wanted, got in generators:
         expected, found = calm.series(wanted), stormy.series(got)
