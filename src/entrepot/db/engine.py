@@ -13,7 +13,10 @@ from weakref import WeakKeyDictionary
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
+
+from entrepot.errors import InvalidInput
 
 BUSY_TIMEOUT_SECONDS = 60
 #: A connection that was silent for so long is asked whether it lives before it is used.
@@ -51,7 +54,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Open a unit of work: one transaction, committed at the end, rolled back when it raises."""
-        with self._lane, Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with _bad_values(), self._lane, Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
@@ -59,6 +62,7 @@ class Database:
         """Open one snapshot to read from; nothing may be written in it."""
         # It ends with a commit: at a rollback, the driver would forget the statements that it has prepared.
         with (
+            _bad_values(),
             self.engine.connect().execution_options(**_READ_OPTIONS[self.dialect]) as connection,
             connection.begin(),
             Session(
@@ -70,6 +74,15 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def _bad_values() -> Iterator[None]:
+    """Say in the product's words that a value cannot be, where no check of a field said so before."""
+    try:
+        yield
+    except DataError as error:  # on PostgreSQL, such as for the character NUL
+        raise InvalidInput("A text or a number is none that can be stored or looked up.") from error
 
 
 def advisory_lock(session: Session, *key: str | int) -> None:

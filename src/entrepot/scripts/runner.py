@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 Cancelled = Callable[[], bool]
 _DEFAULT = Limits()
+_TRIES = 3  # of a call that nobody began
 # How often a caller is asked whether it still wants the result, and how long the supervisor may take to end a script.
 _ASK_SECONDS = 0.1
 _GRACE_SECONDS = 15.0
@@ -269,10 +270,13 @@ class ScriptRunner:
             source, function, args, filename=filename, expects=expects, variable=variable, each=each,
             limit=limits.result,
         )  # fmt: skip
-        for _ in range(2):
-            with contextlib.suppress(TemplateGone):
-                return self._attempt(self._ready(network=network), request, expects, limits, take, cancelled)
-        raise Unavailable("users' scripts cannot be run: their template ended twice")
+        for _ in range(_TRIES):
+            template = self._ready(network=network)
+            try:
+                return self._attempt(template, request, expects, limits, take, cancelled)
+            except TemplateGone:
+                logger.warning("a call was not begun; the template %s", "runs" if template.alive() else "has ended")
+        raise Unavailable(f"users' scripts cannot be run: {_TRIES} calls were not begun")
 
     def _ready(self, *, network: bool = False) -> Template:
         network = network and self.sandboxed  # outside there is but one kind

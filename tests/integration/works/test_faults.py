@@ -19,6 +19,7 @@ from entrepot.db import Database
 from entrepot.events import Event
 from entrepot.identity import Principal
 from entrepot.works import archive, audit, queue
+from entrepot.works.withdraw import withdraw
 from tests.integration.works.finisher import PIPELINES
 from tests.support.deadline import eventually
 from tests.support.postgres import Cluster
@@ -52,6 +53,8 @@ def test_each_work_is_finished_exactly_once(
         program = [sys.executable, "-m", "tests.integration.works.finisher", given]
         return subprocess.Popen(program, cwd=Path(__file__).parents[3])
 
+    with database.write() as session:
+        withdraw(session, writer, {"pipeline": {"$in": PIPELINES}}, limit=3, lease_seconds=1.0)  # and never seen again
     processes = [start() for _ in range(PROCESSES)]
     killed, restarted = 0, database_kind != "postgresql"
 
