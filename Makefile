@@ -1,7 +1,7 @@
 # Every task of the project, the same for people and for CI. `make` lists them.
 
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 PYTEST_ARGS ?=
 
 BIN := .venv/bin

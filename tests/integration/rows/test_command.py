@@ -27,6 +27,10 @@ def rows(server: ServerProcess, *arguments: Any, ok: bool = True) -> Any:
     return json.loads(run.stdout) if "--json" in arguments else run.stdout + run.stderr
 
 
+# What commands send does not depend on the server's database.
+pytestmark = pytest.mark.parametrize("shared_server", ["sqlite"], indirect=True, scope="module")
+
+
 @pytest.fixture
 def api(shared_server: ServerProcess) -> Iterator[ResultsAPI]:
     api = ResultsAPI(api_root=f"{shared_server.url}/owi/api/v1", token=shared_server.token)

@@ -8,6 +8,8 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conftest import MakeServer
 from tests.support.deadline import eventually
 from tests.support.server import ServerProcess
 
@@ -76,11 +79,18 @@ class Client:
             self.post(f"/ovbp/api/v2/odata/importers/{self.importer}/action/", {"name": "run"})
 
 
+@pytest.fixture
+def server(database_kind: str, make_server: MakeServer, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server that soon takes over the jobs of its dead workers."""
+    with make_server(database_kind, tmp_path / "data", environment={"ENTREPOT_JOB_LEASE_SECONDS": "5"}) as server:
+        yield server
+
+
 @pytest.mark.slow
 # Connections that the server drops in mid-transfer are left by ftplib for the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_nothing_acknowledged_is_lost_and_nothing_doubled(live_server: ServerProcess) -> None:
-    client = Client(live_server)
+def test_nothing_acknowledged_is_lost_and_nothing_doubled(server: ServerProcess) -> None:
+    client = Client(server)
     done = threading.Event()
 
     def traffic() -> None:
@@ -99,7 +109,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_doubled(live_server: ServerPro
     try:
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.2, 1.0))  # the random moment, not a wait for something
-            processes = [pid for pid in live_server.processes() if pid != live_server._running().pid]
+            processes = [pid for pid in server.processes() if pid != server._running().pid]
             if processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(chance.choice(processes), signal.SIGKILL)
@@ -107,10 +117,10 @@ def test_nothing_acknowledged_is_lost_and_nothing_doubled(live_server: ServerPro
         eventually(lambda: len(client.pushed) > 20 and len(client.uploaded) > 3, 120)
         done.set()
         thread.join()
-    live_server.kill9()  # and all of it at once
-    live_server.start()
+    server.kill9()  # and all of it at once
+    server.start()
     client.http.close()
-    client.http = live_server.http()
+    client.http = server.http()
     points = client.get(f"/api/v1/series/{client.series}/points")
     kept = dict(zip(points["time"], points["value"], strict=True))
     assert {time_: kept.get(time_) for time_ in client.pushed} == client.pushed
