@@ -58,7 +58,7 @@ def ls(
     with project_of(url, token, project) as found:
         rows = [
             {"series": one.name, "of": maker, "unit": one.unit, "label": one.label, "id": one.id}
-            for one, maker in _picked(found, names or ["*"], of)
+            for one, maker in _picked(found, names or [], of)
         ]
     show(rows, json)
 
@@ -195,7 +195,7 @@ def _published(url: str, token: str, ids: list[str], identifier: str, options: d
 
 
 def _picked(project: "Project", names: Sequence[str], of: str | None) -> "list[tuple[Series, str]]":
-    """Return the series with these names or ids, and of what each is, in the order in which they were made."""
+    """Return the series with these names or ids (all, if none are given), and of what each is, the oldest first."""
     from fnmatch import fnmatchcase
 
     makers = {
@@ -205,6 +205,8 @@ def _picked(project: "Project", names: Sequence[str], of: str | None) -> "list[t
     }
     known = [(one, makers.get(one.generator, "")) for one in reversed(project.list_all_series())]
     among = [(one, maker) for one, maker in known if of is None or of in (maker, maker.partition("=")[2])]
+    if not names:
+        return among
     found: dict[str, tuple[Series, str]] = {}
     for name in names:
         matching = {one.id: (one, maker) for one, maker in among if one.id == name or fnmatchcase(one.name, name)}
