@@ -28,7 +28,7 @@ demo: install ## Run Entrepot with a month of a wind farm in it, until Ctrl-C (D
 	$(BIN)/entrepot demo
 
 test: install test-needs ## Install what the tests need and run them all
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-needs: install
 	@requirements/debian.sh

@@ -459,4 +459,4 @@ def test_what_a_database_cannot_keep_ends_the_job_all_the_same(
     handler("details", lambda context: {"text": "\0"}, max_attempts=1)
     enqueue(database, "details")
     (done,) = run_pending(database, settings)
-    assert done.status == ("server_error" if database.dialect == "postgresql" else "finished")
+    assert done.status == ("failed" if database.dialect == "postgresql" else "finished")
