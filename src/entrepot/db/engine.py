@@ -11,10 +11,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from entrepot.errors import InvalidInput
 
@@ -93,6 +93,14 @@ def advisory_lock(session: Session, *key: str | int) -> None:
     if session.get_bind().dialect.name == "postgresql":
         digest = hashlib.blake2b("\0".join(map(str, key)).encode(), digest_size=8).digest()
         session.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest, "big", signed=True))))
+
+
+def unindexed(column: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[str]:
+    """Return a text column as a condition beside a list of ids should name it: so that no index of it is used.
+
+    SQLite does not know how many rows an organization has, and would rather walk all of them than look up the ids.
+    """
+    return column.concat("")
 
 
 def _engine(url: str, synchronous: str, pool_size: int) -> Engine:

@@ -9,7 +9,7 @@ from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
-from entrepot.db import now
+from entrepot.db import now, unindexed
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.events.log import emit, emit_many
 from entrepot.files.configs import open_config
@@ -75,8 +75,8 @@ def acknowledge_many(session: Session, principal: Principal, ids: Sequence[str])
             update(PublishedFile)
             .where(
                 PublishedFile.id.in_(part),
-                PublishedFile.organization_id == principal.organization_id,
-                PublishedFile.state == "available",
+                unindexed(PublishedFile.organization_id) == principal.organization_id,
+                unindexed(PublishedFile.state) == "available",
             )
             .values(state="consumed", consumed=instant)
             .returning(PublishedFile)
@@ -96,7 +96,7 @@ def acknowledge_many(session: Session, principal: Principal, ids: Sequence[str])
     for start in range(0, len(wanted), _AT_ONCE):
         query = select(PublishedFile).where(
             PublishedFile.id.in_(wanted[start : start + _AT_ONCE]),
-            PublishedFile.organization_id == principal.organization_id,
+            unindexed(PublishedFile.organization_id) == principal.organization_id,
         )
         found |= {file.id: file for file in session.scalars(query.execution_options(populate_existing=True))}
     return [found[id_] for id_ in wanted if id_ in found]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base, Instant, Json, now
@@ -13,10 +13,13 @@ class Run(Base):
     """One run of something that makes results; its id is the id of the job that ran it."""
 
     __tablename__ = "run"
-    __table_args__ = (Index("ix_run_generator", "generator_id", "started"),)
+    __table_args__ = (
+        Index("ix_run_generator", "generator_id", "started"),
+        Index("ix_run_listed", "organization_id", text("started DESC"), "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    organization_id: Mapped[str] = mapped_column(String(36))
     project_id: Mapped[str | None] = mapped_column(String(36), index=True)
     #: What ran: ``importer``, ``cleaner``, ``analysis``, ``upload`` ... and its id; of works, their pipeline.
     generator_kind: Mapped[str] = mapped_column(String(20))

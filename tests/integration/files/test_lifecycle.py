@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from entrepot.db import Database, now
 from entrepot.errors import EntrepotError, InvalidInput
@@ -157,6 +157,23 @@ def test_files_expire_in_their_time(
         assert again.state == "expired", "acknowledging what expired changes nothing"
     files = [path.name for path in settings.files_dir.rglob("*") if path.is_file()]
     assert files == [fresh.id]
+
+
+def test_many_ids_are_looked_up_and_not_walked_to(database: Database, admin: Principal) -> None:
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL keeps statistics")
+    asked: list[tuple[str, Any]] = []
+    with database.write() as session:
+        event.listen(session.connection(), "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
+        lifecycle.acknowledge_many(session, admin, [f"{number}" for number in range(500)])
+        plans = [
+            row[3]
+            for sql, parameters in list(asked)
+            for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)
+            if "published_file" in row[3]
+        ]
+    assert len(plans) == 2
+    assert all("(id=?)" in plan for plan in plans), plans
 
 
 def test_what_was_given_up_is_swept(
