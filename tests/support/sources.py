@@ -1,9 +1,7 @@
 """Servers that feeders fetch from, each real, on 127.0.0.1: FTP and FTPS, SSH, web servers, S3."""
 
 import contextlib
-import datetime as dt
 import errno
-import ipaddress
 import os
 import shutil
 import socket
@@ -19,12 +17,11 @@ from typing import Any
 
 import httpx
 import obstore
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from obstore.store import S3Store
 
+from tests.support.certificates import self_signed
 from tests.support.deadline import eventually
 
 with warnings.catch_warnings():
@@ -211,27 +208,8 @@ def bucket(endpoint: str) -> S3Store:
 
 def make_certificate(path: Path) -> str:
     """Write a key and a certificate of 127.0.0.1 that vouches for itself; return the certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    today = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(today - dt.timedelta(days=1))
-        .not_valid_after(today + dt.timedelta(days=30))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    text = certificate.public_bytes(serialization.Encoding.PEM).decode()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_text(private.decode() + text)
-    return text
+    text = self_signed(path, "127.0.0.1").read_text()
+    return text[text.index("-----BEGIN CERTIFICATE-----") :]
 
 
 def make_private_key() -> str:
