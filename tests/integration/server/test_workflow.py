@@ -1,6 +1,7 @@
 """The workflow door, request by request; the published client itself is in tests/conformance/workflow."""
 
 import json
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ def _work(pipeline: str = "header-localization", **fields: Any) -> dict[str, Any
     return {
         "pipeline": pipeline, "site": "local", "user": "me", "function": None, "parameters": None, "command": None,
         "results": None, "products": None, "plots": None, "tags": None, "event": None, "id": None,
-        "creation": 1795229848.7978415, "start": None, "stop": None, "attempt": 0, "status": "created", "timeout": 3600,
+        "creation": time.time(), "start": None, "stop": None, "attempt": 0, "status": "created", "timeout": 3600,
         "retries": 2, "priority": 3,
         "config": {"archive": {"results": True, "products": "copy", "plots": "copy", "logs": "move"}, "metrics": False,
                    "parent": None, "orgs": ["chimefrb"], "teams": None},
