@@ -3,6 +3,7 @@
 PYTHON ?= python3
 WORKERS ?= 3
 PYTEST_ARGS ?=
+DAY ?= 2028-02-29 12:00
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -10,7 +11,7 @@ LOCK := requirements/dev.txt
 CLIENTS := tests/conformance/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-needs lint format lock
+.PHONY: help install demo test test-on test-needs lint format lock
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +30,9 @@ demo: install ## Run Entrepot with a month of a wind farm in it, until Ctrl-C (D
 
 test: install test-needs ## Install what the tests need and run them all
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
+
+test-on: install test-needs ## Run the tests with the clock on another day: make test-on DAY="2036-10-26 00:30" (in UTC)
+	$(BIN)/python -m tests.support.another_day "$(DAY)" $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-needs: install
 	@requirements/debian.sh

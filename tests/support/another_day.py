@@ -1,0 +1,31 @@
+"""Runs a command with the clock of it and of all its processes on another day.
+
+``python -m tests.support.another_day "2028-02-29 12:00" pytest -q`` runs the tests on a 29 February. What is measured
+between two moments goes on as ever: only the calendar is another.
+"""
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import libfaketime
+
+
+def environment(day: datetime) -> dict[str, str]:
+    """Return what puts a process's clock on an instant; it goes on from there for all processes alike."""
+    library = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
+    seconds = round((day - datetime.now(UTC)).total_seconds())
+    # Without the second, waiting for an event or a lock would never end.
+    return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+def main() -> None:
+    """Become the command."""
+    day, *command = sys.argv[1:]
+    os.environ |= environment(datetime.fromisoformat(day).replace(tzinfo=UTC))
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main()
