@@ -10,6 +10,7 @@
     ├── NotFound              does not exist, or belongs to others
     ├── Conflict              contradicts what is stored
     │   └── Locked            ... because the result is locked
+    ├── TooMany               asks for more at once, or more often, than one may
     └── Unavailable           cannot be answered now; try again
 """
 
@@ -21,6 +22,7 @@ class EntrepotError(Exception):
 
     status = 500
     code = "error"
+    retry_after: int | None = None  #: seconds after which it is worth another try, where that is known
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or (self.__doc__ or "").strip().splitlines()[0]
@@ -92,6 +94,13 @@ class Locked(Conflict):
     """The result is locked."""
 
     code = "locked"
+
+
+class TooMany(EntrepotError):
+    """This is more at once, or more often, than you may ask for."""
+
+    status = 429
+    code = "too-many"
 
 
 class Unavailable(EntrepotError):

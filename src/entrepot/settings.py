@@ -36,7 +36,15 @@ class Settings(BaseSettings):
     web_processes: int = Field(1, ge=1, description="Web processes; always 1 on SQLite.")
     workers: int = Field(1, ge=0, description="Worker processes that run jobs.")
     scheduler: bool = Field(True, description="Run the scheduler (cron, audits, clean-up).")
-    max_body_bytes: int = Field(256 * 2**20, description="Largest request body, published files apart.")
+    max_body_bytes: int = Field(
+        256 * 2**20, gt=0, description="Largest request body, published files and gates' files apart."
+    )
+    max_small_body_bytes: int = Field(
+        64 * 2**10, gt=0, description="Largest body of a request that carries a few fields and no data."
+    )
+    max_bodies_bytes: int = Field(
+        2**29, gt=0, description="Most memory of all request bodies at once, in each web process; then 503."
+    )
 
     ftp: bool = Field(True, description="Run the FTP server.")
     ftp_host: str | None = Field(None, description="Address that the FTP server listens on; unset: `host`.")

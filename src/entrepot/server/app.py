@@ -18,8 +18,10 @@ import entrepot
 from entrepot.errors import EntrepotError, InvalidInput, NotFound
 from entrepot.server import api, console, state
 from entrepot.server.auth import Authenticator
+from entrepot.server.bodies import Room
 from entrepot.server.endpoint import Json, native_error
 from entrepot.server.observe import Observer
+from entrepot.server.router import Table
 from entrepot.server.services import Services
 
 log = structlog.get_logger("entrepot.http")
@@ -66,6 +68,7 @@ def create_app(services: Services) -> FastAPI:
     app.router.routes.extend(console.routes())
     for prefix, module in DOORS.items():
         app.router.routes.append(Mount(prefix, routes=importlib.import_module(module).routes()))
+    app.router.middleware_stack = Table(app.router, Room.of(services.settings))
     return app
 
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from anyio.to_thread import run_sync
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -14,9 +13,8 @@ from starlette.responses import Response
 
 from entrepot.errors import EntrepotError, InvalidInput, TooLarge
 from entrepot.identity import Principal
-from entrepot.server.endpoint import Endpoint, ErrorRenderer, authenticate
-
-log = structlog.get_logger("entrepot.http")
+from entrepot.server.bodies import Body, Size
+from entrepot.server.endpoint import Endpoint, ErrorRenderer, authenticate, failure, refusal
 
 #: So much is handed to the disk at a time, while as much more may be coming in.
 BLOCK_BYTES = 4 * 2**20
@@ -28,26 +26,27 @@ Write = Callable[[list[bytes]], Any]
 
 @dataclass(frozen=True)
 class StreamEndpoint(Endpoint):
-    """An endpoint whose handler is a coroutine of the request and the principal, and opens its own units of work."""
+    """An endpoint whose handler is a coroutine of the request and the principal, and opens its own units of work.
+
+    Its body is a stream of any length, or there is none.
+    """
 
     handler: Callable[[Request, Principal], Awaitable[Response]]  # type: ignore[assignment]
+    body: Size | None = "none"
 
     def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
                 principal = await run_sync(authenticate, request, self.area, self.right, self.access)
-                answer = await self.handler(request, principal)
+                if self.size == "stream":
+                    Body.of(request.scope).stream()
+                return await self.handler(request, principal)
             except EntrepotError as error:
-                # What the client has yet to send is not worth waiting for.
-                response = errors(error)
-                response.headers["connection"] = "close"
-                return response
+                return await run_sync(refusal, request, error, errors)
             except ClientDisconnect:
                 return errors(InvalidInput("The body ended early."))
-            except Exception:
-                log.exception("unexpected error", method=request.method, path=request.url.path)
-                return errors(EntrepotError("The server failed; the log has the details."))
-            return answer
+            except Exception as error:  # noqa: BLE001 - it is logged
+                return failure(request, error, errors)
 
         return endpoint
 

@@ -20,7 +20,7 @@ from entrepot.files.configs import get_config
 from entrepot.files.models import StorageConfig, Task
 from entrepot.identity import Principal, Vault
 from entrepot.server.dialects.ricloud import events, render
-from entrepot.server.endpoint import Json, read_body
+from entrepot.server.endpoint import Json
 from entrepot.server.services import Services
 from entrepot.server.streaming import StreamEndpoint
 
@@ -83,7 +83,6 @@ def _end(session: Session, task: Task, error: str | None) -> None:
 
 async def _test(request: Request, principal: Principal, type_: str, get: Any) -> Response:
     services: Services = request.app.state.services
-    await read_body(request, services.settings.max_body_bytes)
 
     def start() -> str:
         with services.database.write() as session:
