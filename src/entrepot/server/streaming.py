@@ -20,6 +20,7 @@ from entrepot.server.endpoint import Endpoint, ErrorRenderer, authenticate, fail
 BLOCK_BYTES = 4 * 2**20
 _MOST_FIELDS = 50
 _LONGEST_FIELD = 64 * 1024
+_LONGEST_HEADER = 8 * 1024
 
 Write = Callable[[list[bytes]], Any]
 
@@ -81,7 +82,7 @@ class Form:
     Attributes
     ----------
     fields
-        The texts, complete once :meth:`file` has been read to its end.
+        The texts, complete at the :meth:`end`.
     filename
         What the client calls the file; None when there was none.
     """
@@ -93,7 +94,6 @@ class Form:
             raise InvalidInput("Send multipart/form-data, with the file in the field `file`.")
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
-        self._request = request
         self._file_field = file_field
         self._name = ""
         self._in_file = False
@@ -117,20 +117,31 @@ class Form:
         except FormParserError:
             raise InvalidInput("The boundary of the form cannot be.") from None
 
-    async def file(self) -> AsyncIterator[bytes]:
-        """Yield the bytes of the file; afterwards everything is known.
+    def feed(self, chunks: list[bytes]) -> list[bytes]:
+        """Take what came of the form, and return what is the file's of it; to be called in a thread.
 
         Raises
         ------
         InvalidInput
-            The form is not well formed, has no file or several, or ended early.
+            The form is not well formed, or has several files.
+        """
+        self._blocks = []
+        try:
+            for chunk in chunks:
+                self._parser.write(chunk)
+        except FormParserError as error:
+            raise InvalidInput(f"The form is not well formed: {str(error)[:200]}") from None
+        return self._blocks
+
+    def end(self) -> None:
+        """Say that this was all; afterwards everything is known.
+
+        Raises
+        ------
+        InvalidInput
+            The form ended early, or had no file.
         """
         try:
-            async for chunk in self._request.stream():
-                self._parser.write(chunk)
-                for block in self._blocks:
-                    yield block
-                self._blocks.clear()
             self._parser.finalize()
         except FormParserError as error:
             raise InvalidInput(f"The form is not well formed: {str(error)[:200]}") from None
@@ -143,10 +154,15 @@ class Form:
         self._disposition, self._text, self._in_file = b"", bytearray(), False
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header[0] += data[start:end]
+        self._keep_header(0, data[start:end])
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header[1] += data[start:end]
+        self._keep_header(1, data[start:end])
+
+    def _keep_header(self, part: int, data: bytes) -> None:
+        self._header[part] += data
+        if len(self._header[part]) > _LONGEST_HEADER:
+            raise TooLarge(f"A header of a part of the form may have at most {_LONGEST_HEADER} bytes.")
 
     def _header_end(self) -> None:
         if self._header[0].lower() == b"content-disposition":

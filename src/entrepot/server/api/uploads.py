@@ -29,7 +29,8 @@ async def publish(request: Request, principal: Principal) -> Response:
     spool = Spool(services.settings, principal.organization_id)
     receiver = await run_sync(spool.receive)
     try:
-        await pour(form.file(), receiver.write)
+        await pour(request.stream(), lambda chunks: receiver.write(form.feed(chunks)))
+        form.end()
         description = Description.of({"name": form.filename or ""} | form.fields)
         digest = await run_sync(receiver.finish)
     except BaseException:
