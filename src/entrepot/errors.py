@@ -10,7 +10,7 @@
     ├── NotFound              does not exist, or belongs to others
     ├── Conflict              contradicts what is stored
     │   └── Locked            ... because the result is locked
-    ├── TooMany               asks for more at once, or more often, than one may
+    ├── TooManyRequests       tried too often; try again later
     └── Unavailable           cannot be answered now; try again
 """
 
@@ -22,7 +22,8 @@ class EntrepotError(Exception):
 
     status = 500
     code = "error"
-    retry_after: int | None = None  #: seconds after which it is worth another try, where that is known
+    #: In how many seconds to try again, where that is known.
+    retry_after: float | None = None
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or (self.__doc__ or "").strip().splitlines()[0]
@@ -96,11 +97,15 @@ class Locked(Conflict):
     code = "locked"
 
 
-class TooMany(EntrepotError):
-    """This is more at once, or more often, than you may ask for."""
+class TooManyRequests(EntrepotError):
+    """This was tried too often; try again later."""
 
     status = 429
-    code = "too-many"
+    code = "too-many-requests"
+
+    def __init__(self, message: str | None = None, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(EntrepotError):
@@ -108,3 +113,7 @@ class Unavailable(EntrepotError):
 
     status = 503
     code = "unavailable"
+
+    def __init__(self, message: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 CONFIG_FILE = "entrepot.toml"
 
+Network = IPv4Network | IPv6Network
+
 
 class Settings(BaseSettings):
     """Everything an operator may choose.
@@ -44,6 +46,18 @@ class Settings(BaseSettings):
     )
     max_bodies_bytes: int = Field(
         2**29, gt=0, description="Most memory of all request bodies at once, in each web process; then 503."
+    )
+
+    head_seconds: float = Field(30.0, gt=0, description="How long a client may take to send the head of a request.")
+    body_seconds: float = Field(
+        30.0, gt=0, description="How long a request's body may stand still; 128 bytes a second at least must come."
+    )
+    max_connections_per_address: int = Field(
+        256, ge=1, description="Connections of one address (of IPv6: a /64) to each web process, and to the FTP server."
+    )
+    trusted_proxies: list[Network] = Field(
+        [IPv4Network("127.0.0.0/8"), IPv6Network("::1")],
+        description="Networks whose `X-Forwarded-For` and `-Proto` are believed; their connections are not counted.",
     )
 
     ftp: bool = Field(True, description="Run the FTP server.")
@@ -97,7 +111,7 @@ class Settings(BaseSettings):
     file_consumed_days: float = Field(30.0, gt=0, description="Days after which acknowledged files expire.")
     file_kept_days: float = Field(90.0, gt=0, description="Days after which files expire that nobody acknowledged.")
     event_retention_days: float = Field(90.0, gt=0, description="How long events and their deliveries are kept.")
-    webhook_allowed_networks: list[IPv4Network | IPv6Network] = Field(
+    webhook_allowed_networks: list[Network] = Field(
         default_factory=list, description="Private networks that webhooks and feeders may reach all the same."
     )
     key_grace_seconds: float = Field(900.0, description="How long a rotated API key's old token keeps working.")

@@ -46,9 +46,7 @@ class Room:
             All of it is taken by the bodies of other requests.
         """
         if self.held + count > self.together:
-            busy = Unavailable("Too many large requests are under way (max_bodies_bytes); try again.")
-            busy.retry_after = _RETRY_SECONDS
-            raise busy
+            raise Unavailable("Too many large requests are under way (max_bodies_bytes); try again.", _RETRY_SECONDS)
         self.held += count
 
 

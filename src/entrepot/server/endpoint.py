@@ -1,5 +1,6 @@
 """One way to write an endpoint: authenticated, checked, in one unit of work, with errors in its dialect's words."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -93,10 +94,9 @@ def native_error(error: EntrepotError) -> Response:
 
 
 def challenge(error: EntrepotError) -> dict[str, str]:
-    """Return the headers that go with an error: what to authenticate with, when to come again."""
-    if error.status == 401:
-        return {"www-authenticate": 'Basic realm="entrepot", charset="UTF-8"'}
-    return {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+    """Return the headers that go with an error: how to authenticate, or when to try again."""
+    headers = {"www-authenticate": 'Basic realm="entrepot", charset="UTF-8"'} if error.status == 401 else {}
+    return headers | ({} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))})
 
 
 @dataclass(frozen=True)

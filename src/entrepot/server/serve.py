@@ -14,6 +14,7 @@ import structlog
 from entrepot.db import migrate
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.server import state
+from entrepot.server.connections import raise_descriptors
 from entrepot.server.observe import configure_logging
 from entrepot.server.services import Services
 from entrepot.server.supervisor import Part, Supervisor
@@ -35,6 +36,7 @@ def serve(settings: Settings) -> int:
         Another server runs on this data folder, or listens on a port.
     """
     configure_logging(settings.log_level, settings.log_format)
+    raise_descriptors()
     _require_safe(settings)
     require_usable(settings)
     with contextlib.ExitStack() as stack:
@@ -56,6 +58,7 @@ def serve(settings: Settings) -> int:
 def work(settings: Settings) -> int:
     """Run workers alone until SIGTERM or SIGINT; return the exit code."""
     configure_logging(settings.log_level, settings.log_format)
+    raise_descriptors()
     require_usable(settings)
     parts = [Part(f"worker-{number}", "worker") for number in range(1, max(settings.workers, 1) + 1)]
     return Supervisor(parts, settings).run()

@@ -14,13 +14,12 @@ from starlette.responses import Response
 from entrepot.errors import EntrepotError, InvalidInput, TooLarge
 from entrepot.identity import Principal
 from entrepot.server.bodies import Body, Size
-from entrepot.server.endpoint import Endpoint, ErrorRenderer, authenticate, failure, refusal
+from entrepot.server.endpoint import Endpoint, ErrorRenderer, failure, refusal
 
 #: So much is handed to the disk at a time, while as much more may be coming in.
 BLOCK_BYTES = 4 * 2**20
 _MOST_FIELDS = 50
 _LONGEST_FIELD = 64 * 1024
-_LONGEST_HEADER = 8 * 1024
 
 Write = Callable[[list[bytes]], Any]
 
@@ -38,7 +37,7 @@ class StreamEndpoint(Endpoint):
     def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                principal = await run_sync(authenticate, request, self.area, self.right, self.access)
+                principal = await run_sync(self.authenticate, request)
                 if self.size == "stream":
                     Body.of(request.scope).stream()
                 return await self.handler(request, principal)
@@ -154,15 +153,10 @@ class Form:
         self._disposition, self._text, self._in_file = b"", bytearray(), False
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._keep_header(0, data[start:end])
+        self._header[0] += data[start:end]
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._keep_header(1, data[start:end])
-
-    def _keep_header(self, part: int, data: bytes) -> None:
-        self._header[part] += data
-        if len(self._header[part]) > _LONGEST_HEADER:
-            raise TooLarge(f"A header of a part of the form may have at most {_LONGEST_HEADER} bytes.")
+        self._header[1] += data[start:end]
 
     def _header_end(self) -> None:
         if self._header[0].lower() == b"content-disposition":
