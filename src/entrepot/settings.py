@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the web server listens on.")
     port: int = Field(8000, description="Port of the web server; 0 picks a free one.")
     public_url: str | None = Field(None, description="Address under which users reach the server, for links.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Token that `/metrics` asks for, as `Bearer`; unset: only clients on this machine may ask."
+    )
     tls_certificate: Path | None = Field(None, description="PEM certificate of the web server.")
     tls_key: Path | None = Field(None, description="PEM key of the web server.")
     insecure: bool = Field(False, description="Serve a non-loopback address without TLS all the same.")
@@ -54,6 +57,9 @@ class Settings(BaseSettings):
     )
     max_connections_per_address: int = Field(
         256, ge=1, description="Connections of one address (of IPv6: a /64) to each web process, and to the FTP server."
+    )
+    max_streams_per_user: int = Field(
+        20, ge=1, description="Event streams and long polls of one user at once, in each web process; then 429."
     )
     trusted_proxies: list[Network] = Field(
         [IPv4Network("127.0.0.0/8"), IPv6Network("::1")],

@@ -20,7 +20,14 @@ class Answer:
 
 
 def call(
-    app: Any, method: str, path: str, headers: Iterable[tuple[str, str]] = (), body: Iterable[bytes] = ()
+    app: Any,
+    method: str,
+    path: str,
+    headers: Iterable[tuple[str, str]] = (),
+    body: Iterable[bytes] = (),
+    *,
+    host: bool = True,
+    client: str = "127.0.0.1",
 ) -> Answer:
     """Send a request whose body comes in parts, of which the client has as many as are asked for."""
     answer, parts = Answer(), iter(body)
@@ -28,8 +35,8 @@ def call(
     scope = {
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
         "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "", "scheme": "http",
-        "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1), "state": {},
-        "headers": [(b"host", b"test"), *((name.lower().encode(), value.encode()) for name, value in headers)],
+        "server": ("127.0.0.1", 80), "client": (client, 1), "state": {},
+        "headers": [(b"host", b"test")] * host + [(name.lower().encode(), value.encode()) for name, value in headers],
     }  # fmt: skip
 
     async def receive() -> dict[str, Any]:

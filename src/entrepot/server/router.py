@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from entrepot.server.bodies import Body, Room
+from entrepot.server.heads import require_sound
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Table:
         if scope["type"] != "http":
             await self._others(scope, receive, send)
             return
+        require_sound(scope)
         app = self.find(scope)
         body = Body(scope, receive, self._room)
         try:

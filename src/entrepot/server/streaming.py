@@ -1,7 +1,9 @@
 """Endpoints whose bodies are taken as they come: of any size, without being held in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +11,17 @@ from anyio.to_thread import run_sync
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from entrepot.errors import EntrepotError, InvalidInput, TooLarge
+from entrepot.errors import EntrepotError, InvalidInput, TooLarge, TooManyRequests
 from entrepot.identity import Principal
 from entrepot.server.bodies import Body, Size
 from entrepot.server.endpoint import Endpoint, ErrorRenderer, failure, refusal
 
 #: So much is handed to the disk at a time, while as much more may be coming in.
 BLOCK_BYTES = 4 * 2**20
+_RETRY_SECONDS = 5
 _MOST_FIELDS = 50
 _LONGEST_FIELD = 64 * 1024
 
@@ -49,6 +53,48 @@ class StreamEndpoint(Endpoint):
                 return failure(request, error, errors)
 
         return endpoint
+
+
+class Waiting:
+    """How many requests of each user wait for something to happen; only the event loop looks at it."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._by_user: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, principal: Principal) -> Iterator[None]:
+        """Let a user have one more request that waits.
+
+        Raises
+        ------
+        TooManyRequests
+            As many as one may have wait already.
+        """
+        user = principal.user_id
+        if self._by_user[user] >= self._most:
+            message = f"You have {self._most} event streams and long polls already (max_streams_per_user)."
+            raise TooManyRequests(message, _RETRY_SECONDS)
+        self._by_user[user] += 1
+        try:
+            yield
+        finally:
+            self._by_user[user] -= 1
+            if not self._by_user[user]:
+                del self._by_user[user]
+
+
+class Stream(StreamingResponse):
+    """An answer that goes on until its `stack` is closed, which it is at its end, however that comes."""
+
+    def __init__(self, stack: ExitStack, content: AsyncIterator[bytes], **options: Any) -> None:
+        super().__init__(content, **options)
+        self._stack = stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        with self._stack:
+            await super().__call__(scope, receive, send)
 
 
 async def pour(blocks: AsyncIterator[bytes], write: Write) -> None:

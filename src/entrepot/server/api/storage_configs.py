@@ -21,7 +21,7 @@ from entrepot.identity import Principal
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.endpoint import Json
 from entrepot.server.services import Services
-from entrepot.server.streaming import StreamEndpoint
+from entrepot.server.streaming import StreamEndpoint, Waiting
 
 router = NativeRouter(tags=["files"])
 _LONGEST_WAIT = 60.0
@@ -144,13 +144,15 @@ async def test_storage_config(request: Request, principal: Principal) -> Respons
             row = configs.get_config(session, principal, config_id)
             return task.state, _record(session, row)
 
-    task_id = await run_sync(start)
-    until = time.monotonic() + wait
-    while True:
-        state, record = await run_sync(look)
-        if state not in polls.OPEN or not time.monotonic() < until:
-            return Json(record.model_dump())
-        await asyncio.sleep(_POLL_SECONDS)
+    waiting: Waiting = request.app.state.waiting
+    with waiting.one(principal):
+        task_id = await run_sync(start)
+        until = time.monotonic() + wait
+        while True:
+            state, record = await run_sync(look)
+            if state not in polls.OPEN or not time.monotonic() < until:
+                return Json(record.model_dump())
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 def _record(session: Session, row: Row) -> StorageConfig:

@@ -67,7 +67,7 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
 
     def handle_error(self) -> None:
         """Go on listening, whatever became of one connection."""
-        log.error("a connection could not be taken", exc_info=True)
+        log.error("a connection could not be taken", exc_info=sys.exc_info()[1])
 
     def _loop(self, handler: Session) -> None:
         try:
