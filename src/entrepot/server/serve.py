@@ -15,6 +15,7 @@ from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.server import state
 from entrepot.server.connections import is_loopback, raise_descriptors
 from entrepot.server.observe import configure_logging
+from entrepot.server.private import keep_private, tighten
 from entrepot.server.services import Services
 from entrepot.server.supervisor import Part, Supervisor
 from entrepot.settings import Settings
@@ -35,11 +36,13 @@ def serve(settings: Settings) -> int:
         Another server runs on this data folder, or listens on a port.
     """
     configure_logging(settings.log_level, settings.log_format)
+    keep_private()
     raise_descriptors()
     _require_safe(settings)
     require_usable(settings)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(settings.data_dir))
+        tighten(settings.data_dir)
         settings, parts = _parts(settings, stack)
 
         def changed(ready: Mapping[str, bool]) -> None:
@@ -57,6 +60,7 @@ def serve(settings: Settings) -> int:
 def work(settings: Settings) -> int:
     """Run workers alone until SIGTERM or SIGINT; return the exit code."""
     configure_logging(settings.log_level, settings.log_format)
+    keep_private()
     raise_descriptors()
     require_usable(settings)
     parts = [Part(f"worker-{number}", "worker") for number in range(1, max(settings.workers, 1) + 1)]
