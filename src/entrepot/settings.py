@@ -51,7 +51,9 @@ class Settings(BaseSettings):
         2**29, gt=0, description="Most memory of all request bodies at once, in each web process; then 503."
     )
 
-    head_seconds: float = Field(30.0, gt=0, description="How long a client may take to send the head of a request.")
+    head_seconds: float = Field(
+        30.0, gt=0, description="How long a client may take for the head of a request; twice that to sign in by FTP."
+    )
     body_seconds: float = Field(
         30.0, gt=0, description="How long a request's body may stand still; 128 bytes a second at least must come."
     )
