@@ -15,9 +15,21 @@ from entrepot.server import private
 from tests.conftest import MakeServer
 from tests.support.server import ENTREPOT, ServerProcess
 
-#: read and execute for user 33, nothing for the group and others: as `setfacl -m u:33:rX` writes it
-ENTRIES = ((1, 7, 2**32 - 1), (2, 5, 33), (4, 0, 2**32 - 1), (0x10, 5, 2**32 - 1), (0x20, 0, 2**32 - 1))
-ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in ENTRIES)
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+NGINX = 33
+
+
+def acl(right: int) -> bytes:
+    """Return what ``setfacl -m u:33:...,g::-,o::-`` writes."""
+    nobody = 2**32 - 1
+    entries = ((1, 7, nobody), (2, right, NGINX), (4, 0, nobody), (0x10, right, nobody), (0x20, 0, nobody))
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def right_of_nginx(path: Path) -> int:
+    """Return what an access control list leaves to user 33: its own entry, within the mask."""
+    entries = {tag: right for tag, right, _ in struct.iter_unpack("<HHI", os.getxattr(path, ACCESS)[4:])}
+    return entries[2] & entries[0x10]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +40,11 @@ def server(make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory) ->
     for folder, folders, files in os.walk(data):
         for name in (*folders, *files):
             Path(folder, name).chmod(0o777)
-    data.chmod(0o755)
+    # As docs/files.md gives them to nginx.
+    (data / "files").mkdir(exist_ok=True)
+    os.setxattr(data, ACCESS, acl(1))
+    for name in (ACCESS, DEFAULT):
+        os.setxattr(data / "files", name, acl(5))
     before = os.umask(0)
     try:
         with server:
@@ -38,7 +54,9 @@ def server(make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def readable(folder: Path) -> list[str]:
-    modes = {path: path.lstat().st_mode for path in (folder, *folder.rglob("*"))}
+    """Return what others than the server and nginx can read."""
+    paths = [path for path in (folder, *folder.rglob("*")) if ACCESS not in os.listxattr(path)]
+    modes = {path: path.lstat().st_mode for path in paths}
     return [f"{path} {mode:o}" for path, mode in modes.items() if mode & 0o077 and not stat.S_ISLNK(mode)]
 
 
@@ -66,6 +84,17 @@ def test_what_is_in_the_data_folder_is_the_servers_alone(server: ServerProcess) 
     assert readable(server.data_dir) == []
 
 
+def test_nginx_reads_the_published_files_and_nothing_else(server: ServerProcess) -> None:
+    with server.http() as http:
+        file = http.post("/api/v1/files", files={"file": ("b.txt", b"content")}).raise_for_status().json()
+    given = [path for path in server.data_dir.rglob("*") if ACCESS in os.listxattr(path)]
+    (published,) = (path for path in given if path.name == file["id"])
+    assert right_of_nginx(published) & 4
+    assert all(right_of_nginx(folder) & 1 for folder in published.parents if folder in given)
+    assert all(path.is_relative_to(server.data_dir / "files") for path in given)
+    assert right_of_nginx(server.data_dir) == 1, "to pass through, not to list"
+
+
 def test_a_backup_and_what_it_becomes_are_their_owners_alone(server: ServerProcess, tmp_path: Path) -> None:
     backup, copy = tmp_path / "backup.tar", tmp_path / "copy"
     server.command("backup", str(backup))
@@ -83,9 +112,9 @@ def test_what_an_operator_gives_to_somebody_stays_given(tmp_path: Path) -> None:
     (data / "secret.key").write_text("")
     (data / "secret.key").chmod(0o644)
     for path in (data, data / "files", data / "files" / "o"):
-        os.setxattr(path, "system.posix_acl_access", ACL)
+        os.setxattr(path, ACCESS, acl(5))
     assert set(private.open_to_others(data)) == {data / "gates", data / "run", data / "secret.key"}
     assert private.tighten(data) == 3
-    assert os.getxattr(data / "files", "system.posix_acl_access") == ACL
+    assert os.getxattr(data / "files", ACCESS) == acl(5)
     assert stat.S_IMODE((data / "secret.key").stat().st_mode) == 0o600
     assert private.open_to_others(data) == []
