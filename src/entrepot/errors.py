@@ -10,6 +10,7 @@
     ├── NotFound              does not exist, or belongs to others
     ├── Conflict              contradicts what is stored
     │   └── Locked            ... because the result is locked
+    ├── TooManyRequests       tried too often; try again later
     └── Unavailable           cannot be answered now; try again
 """
 
@@ -21,6 +22,8 @@ class EntrepotError(Exception):
 
     status = 500
     code = "error"
+    #: In how many seconds to try again, where that is known.
+    retry_after: float | None = None
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or (self.__doc__ or "").strip().splitlines()[0]
@@ -94,8 +97,23 @@ class Locked(Conflict):
     code = "locked"
 
 
+class TooManyRequests(EntrepotError):
+    """This was tried too often; try again later."""
+
+    status = 429
+    code = "too-many-requests"
+
+    def __init__(self, message: str | None = None, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Unavailable(EntrepotError):
     """The service cannot answer now; try again."""
 
     status = 503
     code = "unavailable"
+
+    def __init__(self, message: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

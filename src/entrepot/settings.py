@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 CONFIG_FILE = "entrepot.toml"
 
+Network = IPv4Network | IPv6Network
+
 
 class Settings(BaseSettings):
     """Everything an operator may choose.
@@ -30,13 +32,41 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the web server listens on.")
     port: int = Field(8000, description="Port of the web server; 0 picks a free one.")
     public_url: str | None = Field(None, description="Address under which users reach the server, for links.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Token that `/metrics` asks for, as `Bearer`; unset: only clients on this machine may ask."
+    )
     tls_certificate: Path | None = Field(None, description="PEM certificate of the web server.")
     tls_key: Path | None = Field(None, description="PEM key of the web server.")
     insecure: bool = Field(False, description="Serve a non-loopback address without TLS all the same.")
     web_processes: int = Field(1, ge=1, description="Web processes; always 1 on SQLite.")
     workers: int = Field(1, ge=0, description="Worker processes that run jobs.")
     scheduler: bool = Field(True, description="Run the scheduler (cron, audits, clean-up).")
-    max_body_bytes: int = Field(256 * 2**20, description="Largest request body, published files apart.")
+    max_body_bytes: int = Field(
+        256 * 2**20, gt=0, description="Largest request body, published files and gates' files apart."
+    )
+    max_small_body_bytes: int = Field(
+        64 * 2**10, gt=0, description="Largest body of a request that carries a few fields and no data."
+    )
+    max_bodies_bytes: int = Field(
+        2**29, gt=0, description="Most memory of all request bodies at once, in each web process; then 503."
+    )
+
+    head_seconds: float = Field(
+        30.0, gt=0, description="How long a client may take for the head of a request; twice that to sign in by FTP."
+    )
+    body_seconds: float = Field(
+        30.0, gt=0, description="How long a request's body may stand still; 128 bytes a second at least must come."
+    )
+    max_connections_per_address: int = Field(
+        256, ge=1, description="Connections of one address (of IPv6: a /64) to each web process, and to the FTP server."
+    )
+    max_streams_per_user: int = Field(
+        20, ge=1, description="Event streams and long polls of one user at once, in each web process; then 429."
+    )
+    trusted_proxies: list[Network] = Field(
+        [IPv4Network("127.0.0.0/8"), IPv6Network("::1")],
+        description="Networks whose `X-Forwarded-For` and `-Proto` are believed; their connections are not counted.",
+    )
 
     ftp: bool = Field(True, description="Run the FTP server.")
     ftp_host: str | None = Field(None, description="Address that the FTP server listens on; unset: `host`.")
@@ -89,7 +119,7 @@ class Settings(BaseSettings):
     file_consumed_days: float = Field(30.0, gt=0, description="Days after which acknowledged files expire.")
     file_kept_days: float = Field(90.0, gt=0, description="Days after which files expire that nobody acknowledged.")
     event_retention_days: float = Field(90.0, gt=0, description="How long events and their deliveries are kept.")
-    webhook_allowed_networks: list[IPv4Network | IPv6Network] = Field(
+    webhook_allowed_networks: list[Network] = Field(
         default_factory=list, description="Private networks that webhooks and feeders may reach all the same."
     )
     key_grace_seconds: float = Field(900.0, description="How long a rotated API key's old token keeps working.")

@@ -62,13 +62,18 @@ def group(summary: str) -> typer.Typer:
 
 
 def load_settings(data_dir: Path, **flags: Any) -> "Settings":
-    """Return the settings of a data folder and the flags given; raise InvalidInput where they do not make sense."""
+    """Return the settings of a data folder and the flags given; raise InvalidInput where they do not make sense.
+
+    From here on this process makes files for its own user alone: what is in a data folder is nobody else's.
+    """
     import tomllib
 
     from pydantic import ValidationError
 
+    from entrepot.server.private import keep_private
     from entrepot.settings import CONFIG_FILE, load
 
+    keep_private()
     try:
         return load(data_dir=data_dir.absolute(), **flags)
     except ValidationError as error:

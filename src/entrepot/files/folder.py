@@ -21,10 +21,13 @@ class Folder:
     ----------
     root
         An absolute path; symbolic links in it are the operator's, below it they are refused.
+    shared
+        Whether what is copied there may be read by the folder's group, whatever the umask.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, shared: bool = False) -> None:
         self.root = root
+        self._shared = shared
 
     def put(self, path: str, source: Path, *, move: bool = False) -> None:
         """Make a file appear, whole and on disk, with the content of another; one that exists is kept.
@@ -62,6 +65,8 @@ class Folder:
         part = f".{name}.part"
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o640, dir_fd=parent)
         try:
+            if self._shared:
+                os.fchmod(descriptor, 0o640)
             with source.open("rb") as reader, os.fdopen(descriptor, "wb") as writer:
                 shutil.copyfileobj(reader, writer, BLOCK)
                 writer.flush()
@@ -106,6 +111,8 @@ class Folder:
                 if create:
                     with suppress(FileExistsError):
                         os.mkdir(folder, 0o750, dir_fd=descriptor)
+                        if self._shared:
+                            os.chmod(folder, 0o750, dir_fd=descriptor)  # noqa: S103 - the group may read
                 inner = os.open(folder, _DIRECTORY, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = inner

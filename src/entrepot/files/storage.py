@@ -52,8 +52,8 @@ class Storage(Protocol):
 class LocalStorage:
     """A folder of this machine."""
 
-    def __init__(self, root: Path) -> None:
-        self.folder = Folder(root)
+    def __init__(self, root: Path, *, shared: bool = False) -> None:
+        self.folder = Folder(root, shared=shared)
 
     def put(self, path: str, source: Path) -> None:
         """Store the content of a local file, all or nothing."""
@@ -173,7 +173,7 @@ def open_storage(settings: Settings, url: str, credentials: Mapping[str, Any] | 
     """
     type_, bucket, path = parse_url(url)
     if type_ == "local":
-        return LocalStorage(_allowed_root(settings, Path(path), own=own))
+        return LocalStorage(_allowed_root(settings, Path(path), own=own), shared=not own)
     given = _texts(credentials)
     prefix = path or None
     options: Any = {

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hmac import compare_digest
 
 import structlog
 from fastapi import FastAPI, Request
@@ -15,12 +16,17 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 import entrepot
-from entrepot.errors import EntrepotError, InvalidInput, NotFound
+from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound, Unauthenticated
 from entrepot.server import api, console, state
 from entrepot.server.auth import Authenticator
+from entrepot.server.bodies import Room
+from entrepot.server.connections import is_loopback
 from entrepot.server.endpoint import Json, native_error
 from entrepot.server.observe import Observer
+from entrepot.server.router import Table
 from entrepot.server.services import Services
+from entrepot.server.streaming import Waiting
+from entrepot.settings import Settings
 
 log = structlog.get_logger("entrepot.http")
 
@@ -44,7 +50,7 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(
         title="Entrepot",
         version=entrepot.__version__,
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
         lifespan=lifespan,
@@ -53,6 +59,7 @@ def create_app(services: Services) -> FastAPI:
     registry = CollectorRegistry()
     app.state.services = services
     app.state.stopping = False
+    app.state.waiting = Waiting(services.settings.max_streams_per_user)
     app.state.authenticator = Authenticator()
     app.state.registry = registry
     app.add_middleware(Observer, registry=registry)
@@ -66,6 +73,7 @@ def create_app(services: Services) -> FastAPI:
     app.router.routes.extend(console.routes())
     for prefix, module in DOORS.items():
         app.router.routes.append(Mount(prefix, routes=importlib.import_module(module).routes()))
+    app.router.middleware_stack = Table(app.router, Room.of(services.settings))
     return app
 
 
@@ -83,6 +91,13 @@ def _health(request: Request) -> Response:
 
 
 def _metrics(request: Request) -> Response:
+    settings: Settings = request.app.state.services.settings
+    if settings.metrics_token is not None:
+        given = request.headers.get("authorization", "").partition(" ")[2].strip()
+        if not compare_digest(given.encode(), settings.metrics_token.get_secret_value().encode()):
+            raise Unauthenticated("Send `Authorization: Bearer ...` with the metrics_token of the server's settings.")
+    elif request.client is not None and not is_loopback(request.client.host):
+        raise Forbidden("Without a metrics_token in the server's settings, only this machine may ask.")
     return PlainTextResponse(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -24,6 +24,7 @@ import entrepot
 from entrepot.db import Database, migrate
 from entrepot.errors import Conflict, InvalidInput
 from entrepot.pipeline.folders import HIDDEN_PREFIX, replacing
+from entrepot.server.private import tighten
 from entrepot.server.services import Services
 from entrepot.settings import CONFIG_FILE, Settings, load
 
@@ -85,6 +86,7 @@ def restore(file: Path, data_dir: Path) -> Settings:
         else:
             _fill_postgresql(settings, manifest, unpacked / _TABLES)
             shutil.rmtree(unpacked / _TABLES)
+        tighten(unpacked)
         if data_dir.exists():
             data_dir.rmdir()
         unpacked.rename(data_dir)

@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from entrepot.errors import EntrepotError
 from entrepot.identity import FtpAccount, ftp
 from entrepot.series import integrity
+from entrepot.server.private import open_to_others
 from entrepot.server.services import Services
 
 _LEAST_FREE_BYTES = 1 << 30
@@ -50,6 +51,7 @@ def _folders(services: Services) -> list[str]:
         for folder in folders
         if folder.exists() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK)
     ]
+    problems += [f"{path} is open to other users of this machine" for path in open_to_others(settings.data_dir)]
     if (free := shutil.disk_usage(settings.data_dir).free) < _LEAST_FREE_BYTES:
         problems.append(f"only {free // 2**20} MiB are free in {settings.data_dir}")
     return problems

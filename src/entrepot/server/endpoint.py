@@ -1,5 +1,6 @@
 """One way to write an endpoint: authenticated, checked, in one unit of work, with errors in its dialect's words."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,13 +11,14 @@ import structlog
 from anyio.to_thread import run_sync
 from sqlalchemy.orm import Session
 from starlette.datastructures import QueryParams
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from entrepot.errors import EntrepotError, Forbidden, InvalidInput, TooLarge
+from entrepot.errors import EntrepotError, Forbidden, InvalidInput
 from entrepot.identity import Principal, Right
 from entrepot.server.auth import Authenticator
+from entrepot.server.bodies import Body, Size
 from entrepot.server.services import Services
 
 log = structlog.get_logger("entrepot.http")
@@ -92,8 +94,9 @@ def native_error(error: EntrepotError) -> Response:
 
 
 def challenge(error: EntrepotError) -> dict[str, str]:
-    """Return the header that goes with a 401."""
-    return {"www-authenticate": 'Basic realm="entrepot", charset="UTF-8"'} if error.status == 401 else {}
+    """Return the headers that go with an error: how to authenticate, or when to try again."""
+    headers = {"www-authenticate": 'Basic realm="entrepot", charset="UTF-8"'} if error.status == 401 else {}
+    return headers | ({} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))})
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,8 @@ class Endpoint:
     parse
         Of endpoints that write: what can be understood of the body without the database, for `Call.content`. It is
         called before the unit of work begins, so that a large body does not keep other writers waiting.
+    body
+        How large a body may be, by its kind; by default there is none to GET and HEAD, and a small one else.
     """
 
     method: str
@@ -129,6 +134,12 @@ class Endpoint:
     status: int = 200
     access: Access = "member"
     parse: Callable[[Request, bytes], Any] | None = None
+    body: Size | None = None
+
+    @property
+    def size(self) -> Size:
+        """What kind of body is taken."""
+        return self.body or ("none" if self.method in ("GET", "HEAD") else "small")
 
     def routes(self, errors: ErrorRenderer) -> list[Route]:
         """Return the routes of this endpoint, for both spellings of its path."""
@@ -147,36 +158,49 @@ class Endpoint:
 
     def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
+            body, principal, content = Body.of(request.scope), None, b""
             try:
-                body = await read_body(request, request.app.state.services.settings.max_body_bytes)
+                # Where nothing has to be waited for, who asks is looked up in the answer's own snapshot.
+                if body.awaited(self.size):
+                    principal = NOBODY if self.access == "open" else await run_sync(self.authenticate, request)
+                    content = await body.read(self.size)
+                return await run_sync(self._answer, request, principal, content)
             except EntrepotError as error:
-                return errors(error)
-            return await run_sync(self._answer, request, body, errors)
+                return await run_sync(refusal, request, error, errors)
+            except Exception as error:  # noqa: BLE001 - it is logged
+                return failure(request, error, errors)
 
         return endpoint
 
-    def _answer(self, request: Request, body: bytes, errors: ErrorRenderer) -> Response:
+    def _answer(self, request: Request, principal: Principal | None, body: bytes) -> Response:
         services: Services = request.app.state.services
         write = self.write if self.write is not None else self.method not in ("GET", "HEAD")
-        try:
-            principal, content = NOBODY if self.access == "open" else None, None
-            if write:
-                principal = principal or self.authenticate(request)
-                content = self.parse(request, body) if self.parse is not None else None
-            with services.database.write() if write else services.database.read() as session:
-                principal = principal or self.authenticate(request, session)
-                call = Call(request, services, principal, session, body, content)
-                result = self.handler(call)
-                answer = result if isinstance(result, Response) else Json(result, self.status)
-            answer.headers.update(call.headers)
-        except EntrepotError as error:
-            if error.status >= 500:
-                log.warning("refused", error=error.code, message=error.message, path=request.url.path)
-            return errors(error)
-        except Exception:
-            log.exception("unexpected error", method=request.method, path=request.url.path)
-            return errors(EntrepotError("The server failed; the log has the details."))
+        content = None
+        if principal is None and self.access == "open":
+            principal = NOBODY
+        if write:
+            principal = principal or self.authenticate(request)
+            content = self.parse(request, body) if self.parse is not None else None
+        with services.database.write() if write else services.database.read() as session:
+            principal = principal or self.authenticate(request, session)
+            call = Call(request, services, principal, session, body, content)
+            result = self.handler(call)
+            answer = result if isinstance(result, Response) else Json(result, self.status)
+        answer.headers.update(call.headers)
         return answer
+
+
+def refusal(request: Request, error: EntrepotError, errors: ErrorRenderer) -> Response:
+    """Return the answer that tells of an error."""
+    if error.status >= 500:
+        log.warning("refused", error=error.code, message=error.message, path=request.url.path)
+    return errors(error)
+
+
+def failure(request: Request, error: Exception, errors: ErrorRenderer) -> Response:
+    """Return the answer to a request that met an exception that nobody expected, and log that one."""
+    log.error("unexpected error", method=request.method, path=request.url.path, exc_info=error)
+    return errors(EntrepotError("The server failed; the log has the details."))
 
 
 def authenticate(
@@ -204,26 +228,3 @@ def admit(principal: Principal, area: str, right: Right, access: Access) -> Prin
         # The verbs check rights on the very object; this keeps out those who could have them on none.
         raise Forbidden(f"This needs the right to {right}; ask an administrator of your organization.")
     return principal
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return the request's body.
-
-    Raises
-    ------
-    TooLarge
-        It is larger than ``limit`` bytes.
-    """
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise TooLarge(f"The body may have at most {limit} bytes.")
-    chunks, size = [], 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise TooLarge(f"The body may have at most {limit} bytes.")
-            chunks.append(chunk)
-    except ClientDisconnect:
-        raise InvalidInput("The body ended early.") from None
-    return b"".join(chunks)

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.tracebacks import ExceptionDictTransformer
 
 from entrepot.db import new_id
+from entrepot.server.heads import protect
 
 log = structlog.get_logger("entrepot.access")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -19,7 +20,8 @@ class Observer:
     """ASGI middleware that gives each request an id, counts it and logs it when it is done.
 
     The id is the caller's ``X-Request-ID`` where it sends a harmless one; it is returned in the same header and bound
-    to every log line. Headers, query strings and bodies are never logged: they carry secrets.
+    to every log line. Each answer gets the headers that protect it. Headers, query strings and bodies are never
+    logged: they carry secrets.
     """
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
@@ -44,8 +46,8 @@ class Observer:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message.setdefault("headers", [])
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message["headers"] = protect(scope, message.get("headers", ()))
+                message["headers"].append((b"x-request-id", request_id.encode()))
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
-from ipaddress import ip_address
 from pathlib import Path
 
 import structlog
@@ -14,7 +13,9 @@ import structlog
 from entrepot.db import migrate
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.server import state
+from entrepot.server.connections import is_loopback, raise_descriptors
 from entrepot.server.observe import configure_logging
+from entrepot.server.private import keep_private, tighten
 from entrepot.server.services import Services
 from entrepot.server.supervisor import Part, Supervisor
 from entrepot.settings import Settings
@@ -35,10 +36,13 @@ def serve(settings: Settings) -> int:
         Another server runs on this data folder, or listens on a port.
     """
     configure_logging(settings.log_level, settings.log_format)
+    keep_private()
+    raise_descriptors()
     _require_safe(settings)
     require_usable(settings)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(settings.data_dir))
+        tighten(settings.data_dir)
         settings, parts = _parts(settings, stack)
 
         def changed(ready: Mapping[str, bool]) -> None:
@@ -56,6 +60,8 @@ def serve(settings: Settings) -> int:
 def work(settings: Settings) -> int:
     """Run workers alone until SIGTERM or SIGINT; return the exit code."""
     configure_logging(settings.log_level, settings.log_format)
+    keep_private()
+    raise_descriptors()
     require_usable(settings)
     parts = [Part(f"worker-{number}", "worker") for number in range(1, max(settings.workers, 1) + 1)]
     return Supervisor(parts, settings).run()
@@ -129,19 +135,12 @@ def _require_safe(settings: Settings) -> None:
         secure.context(settings.ftp_certificate)
     elif settings.ftp_require_tls:
         raise InvalidInput.field("ftp_require_tls", "This needs a certificate: set ftp_certificate.")
-    if settings.tls_certificate is None and not settings.insecure and not _is_loopback(settings.host):
+    if settings.tls_certificate is None and not settings.insecure and not is_loopback(settings.host):
         raise InvalidInput.field(
             "host",
             f"{settings.host} can be reached by others: passwords would travel in clear. Give --tls-certificate and "
             "--tls-key, or --insecure where something in front of the server encrypts.",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _url(settings: Settings) -> str:

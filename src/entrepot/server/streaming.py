@@ -1,25 +1,27 @@
 """Endpoints whose bodies are taken as they come: of any size, without being held in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from anyio.to_thread import run_sync
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from entrepot.errors import EntrepotError, InvalidInput, TooLarge
+from entrepot.errors import EntrepotError, InvalidInput, TooLarge, TooManyRequests
 from entrepot.identity import Principal
-from entrepot.server.endpoint import Endpoint, ErrorRenderer, authenticate
-
-log = structlog.get_logger("entrepot.http")
+from entrepot.server.bodies import Body, Size
+from entrepot.server.endpoint import Endpoint, ErrorRenderer, failure, refusal
 
 #: So much is handed to the disk at a time, while as much more may be coming in.
 BLOCK_BYTES = 4 * 2**20
+_RETRY_SECONDS = 5
 _MOST_FIELDS = 50
 _LONGEST_FIELD = 64 * 1024
 
@@ -28,28 +30,71 @@ Write = Callable[[list[bytes]], Any]
 
 @dataclass(frozen=True)
 class StreamEndpoint(Endpoint):
-    """An endpoint whose handler is a coroutine of the request and the principal, and opens its own units of work."""
+    """An endpoint whose handler is a coroutine of the request and the principal, and opens its own units of work.
+
+    Its body is a stream of any length, or there is none.
+    """
 
     handler: Callable[[Request, Principal], Awaitable[Response]]  # type: ignore[assignment]
+    body: Size | None = "none"
 
     def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                principal = await run_sync(authenticate, request, self.area, self.right, self.access)
-                answer = await self.handler(request, principal)
+                principal = await run_sync(self.authenticate, request)
+                if self.size == "stream":
+                    Body.of(request.scope).stream()
+                return await self.handler(request, principal)
             except EntrepotError as error:
-                # What the client has yet to send is not worth waiting for.
-                response = errors(error)
-                response.headers["connection"] = "close"
-                return response
+                return await run_sync(refusal, request, error, errors)
             except ClientDisconnect:
                 return errors(InvalidInput("The body ended early."))
-            except Exception:
-                log.exception("unexpected error", method=request.method, path=request.url.path)
-                return errors(EntrepotError("The server failed; the log has the details."))
-            return answer
+            except Exception as error:  # noqa: BLE001 - it is logged
+                return failure(request, error, errors)
 
         return endpoint
+
+
+class Waiting:
+    """How many requests of each user wait for something to happen; only the event loop looks at it."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._by_user: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, principal: Principal) -> Iterator[None]:
+        """Let a user have one more request that waits.
+
+        Raises
+        ------
+        TooManyRequests
+            As many as one may have wait already.
+        """
+        user = principal.user_id
+        if self._by_user[user] >= self._most:
+            message = f"You have {self._most} event streams and long polls already (max_streams_per_user)."
+            raise TooManyRequests(message, _RETRY_SECONDS)
+        self._by_user[user] += 1
+        try:
+            yield
+        finally:
+            self._by_user[user] -= 1
+            if not self._by_user[user]:
+                del self._by_user[user]
+
+
+class Stream(StreamingResponse):
+    """An answer that goes on until its `stack` is closed, which it is at its end, however that comes."""
+
+    def __init__(self, stack: ExitStack, content: AsyncIterator[bytes], **options: Any) -> None:
+        super().__init__(content, **options)
+        self._stack = stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        with self._stack:
+            await super().__call__(scope, receive, send)
 
 
 async def pour(blocks: AsyncIterator[bytes], write: Write) -> None:
@@ -82,7 +127,7 @@ class Form:
     Attributes
     ----------
     fields
-        The texts, complete once :meth:`file` has been read to its end.
+        The texts, complete at the :meth:`end`.
     filename
         What the client calls the file; None when there was none.
     """
@@ -94,7 +139,6 @@ class Form:
             raise InvalidInput("Send multipart/form-data, with the file in the field `file`.")
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
-        self._request = request
         self._file_field = file_field
         self._name = ""
         self._in_file = False
@@ -118,20 +162,31 @@ class Form:
         except FormParserError:
             raise InvalidInput("The boundary of the form cannot be.") from None
 
-    async def file(self) -> AsyncIterator[bytes]:
-        """Yield the bytes of the file; afterwards everything is known.
+    def feed(self, chunks: list[bytes]) -> list[bytes]:
+        """Take what came of the form, and return what is the file's of it; to be called in a thread.
 
         Raises
         ------
         InvalidInput
-            The form is not well formed, has no file or several, or ended early.
+            The form is not well formed, or has several files.
+        """
+        self._blocks = []
+        try:
+            for chunk in chunks:
+                self._parser.write(chunk)
+        except FormParserError as error:
+            raise InvalidInput(f"The form is not well formed: {str(error)[:200]}") from None
+        return self._blocks
+
+    def end(self) -> None:
+        """Say that this was all; afterwards everything is known.
+
+        Raises
+        ------
+        InvalidInput
+            The form ended early, or had no file.
         """
         try:
-            async for chunk in self._request.stream():
-                self._parser.write(chunk)
-                for block in self._blocks:
-                    yield block
-                self._blocks.clear()
             self._parser.finalize()
         except FormParserError as error:
             raise InvalidInput(f"The form is not well formed: {str(error)[:200]}") from None

@@ -27,7 +27,7 @@ from entrepot.settings import Settings
 #: In every name and text of the walked organization, and never to be seen by others.
 SECRET = "zanzibar"
 #: What may be asked by anybody: nothing of anybody's is in there.
-OPEN = {"/health", "/metrics", "/docs", "/docs/oauth2-redirect", "/api/v1/openapi.json"}
+OPEN = {"/health", "/metrics", "/docs", "/docs/", "/api/v1/openapi.json"}
 
 
 class Named(str):

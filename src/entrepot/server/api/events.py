@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from anyio.to_thread import run_sync
 from sqlalchemy import delete, select
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
 from entrepot.events import webhooks
@@ -21,7 +22,7 @@ from entrepot.events.styles import STANDARD, describe
 from entrepot.identity import Principal
 from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.services import Services
-from entrepot.server.streaming import StreamEndpoint
+from entrepot.server.streaming import Stream, StreamEndpoint, Waiting
 
 _LONGEST_WAIT = 60.0
 _POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.1, 1.0
@@ -39,7 +40,9 @@ async def read_events(request: Request, principal: Principal) -> Response:
     query = request.query_params
     _known(query, "after", "wait", "type", "limit")
     limit, wait = _number(query, "limit", 100, 1, _MOST), _number(query, "wait", 0, 0, _LONGEST_WAIT)
-    events, cursor = await _wait(request, principal, query.get("after"), int(limit), time.monotonic() + wait)
+    waiting: Waiting = request.app.state.waiting
+    with waiting.one(principal) if wait else nullcontext():
+        events, cursor = await _wait(request, principal, query.get("after"), int(limit), time.monotonic() + wait)
     return Json({"events": [describe(event) for event in events], "cursor": cursor})
 
 
@@ -54,13 +57,17 @@ async def stream_events(request: Request, principal: Principal) -> Response:
     query = request.query_params
     _known(query, "after", "type")
     after = request.headers.get("last-event-id") or query.get("after") or "latest"
-    # Whether the cursor is one, and from where on, is settled before the answer begins.
-    first, cursor = await _wait(request, principal, after, 100, 0)
-    return StreamingResponse(
-        _stream(request, principal, first, cursor),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
+    waiting: Waiting = request.app.state.waiting
+    with ExitStack() as stack:
+        stack.enter_context(waiting.one(principal))
+        # Whether the cursor is one, and from where on, is settled before the answer begins.
+        first, cursor = await _wait(request, principal, after, 100, 0)
+        return Stream(
+            stack.pop_all(),
+            _stream(request, principal, first, cursor),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
 
 
 async def _stream(request: Request, principal: Principal, events: list[Event], cursor: int) -> AsyncIterator[bytes]:

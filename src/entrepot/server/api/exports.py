@@ -44,7 +44,7 @@ class Publishing(BaseModel):
     storage_config: str | None = None
 
 
-@router.serve("POST", "/exports", area="series", right="read", write=True, status=202)
+@router.serve("POST", "/exports", area="series", right="read", write=True, status=202, body="large")
 def export(unit: Unit, request_: Export) -> Job:
     """Have series written into an archive of CSV files; the job's result has its path, and the published file's id."""
     options = {name: value for name, value in request_.model_dump().items() if value is not None}

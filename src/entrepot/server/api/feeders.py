@@ -72,7 +72,7 @@ def list_feeders(unit: Unit, project_id: str | None = None, gate_id: str | None 
     return [_shown(feeder) for feeder in found]
 
 
-@router.serve("POST", "/feeders", area="series", right="write", status=201)
+@router.serve("POST", "/feeders", area="series", right="write", status=201, body="large")
 def create_feeder(unit: Unit, request_: FeederRequest) -> Feeder:
     """Give a gate a feeder."""
     if (request_.url is None) == (request_.script is None):
@@ -92,7 +92,7 @@ def get_feeder(unit: Unit, feeder_id: str) -> Feeder:
     return _shown(_feeder(unit, feeder_id, "read"))
 
 
-@router.serve("PATCH", "/feeders/{feeder_id}", area="series", right="write")
+@router.serve("PATCH", "/feeders/{feeder_id}", area="series", right="write", body="large")
 def update_feeder(unit: Unit, feeder_id: str, request_: FeederChanges) -> Feeder:
     """Change a feeder."""
     given = request_.model_dump(exclude_unset=True)

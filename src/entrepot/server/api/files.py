@@ -236,7 +236,7 @@ def _endpoint(method: str, path: str, handler: Any, right: Any, **options: Any) 
 
 ENDPOINTS = [
     _endpoint("GET", "", list_files, "read"),
-    _endpoint("POST", "/ack", acknowledge_many, "write"),
+    _endpoint("POST", "/ack", acknowledge_many, "write", body="large"),
     _endpoint("GET", "/{file_id}", get_file, "read"),
     _endpoint("POST", "/{file_id}/ack", acknowledge, "write"),
     _endpoint("POST", "/{file_id}/sign", renew, "write"),

@@ -108,14 +108,14 @@ def list_quarantine(unit: Unit, gate_id: str) -> list[Quarantined]:
     return _shown(quarantine.list_files(unit.session, unit.principal, _home(unit.services, gate_id), gate_id))
 
 
-@router.serve("POST", "/gates/{gate_id}/quarantine/retry", area="series", right="write")
+@router.serve("POST", "/gates/{gate_id}/quarantine/retry", area="series", right="write", body="large")
 def retry_quarantine(unit: Unit, gate_id: str, request_: Chosen) -> list[Quarantined]:
     """Have files in quarantine read again, at once."""
     home = _home(unit.services, gate_id)
     return _shown(quarantine.retry(unit.session, unit.principal, home, gate_id, request_.ids))
 
 
-@router.serve("POST", "/gates/{gate_id}/quarantine/remove", area="series", right="write")
+@router.serve("POST", "/gates/{gate_id}/quarantine/remove", area="series", right="write", body="large")
 def remove_quarantine(unit: Unit, gate_id: str, request_: Chosen) -> list[Quarantined]:
     """Delete files in quarantine for good."""
     home = _home(unit.services, gate_id)
@@ -199,4 +199,6 @@ def _home(services: Services, gate_id: str) -> Path:
     return services.settings.data_dir / gates.gate_home(gate_id)
 
 
-ENDPOINTS = [StreamEndpoint("PUT", "/api/v1/gates/{gate_id}/files/{path:path}", put_file, "series", "write")]
+ENDPOINTS = [
+    StreamEndpoint("PUT", "/api/v1/gates/{gate_id}/files/{path:path}", put_file, "series", "write", body="stream")
+]

@@ -178,7 +178,7 @@ def _parsed(call: Call, name: str, parse: Any) -> Any:
 
 
 ENDPOINTS = [
-    Endpoint("POST", "/api/v1/points", write_points, area="series", right="write", parse=point_formats.parse),
+    Endpoint("POST", "/api/v1/points", write_points, "series", "write", parse=point_formats.parse, body="large"),
     Endpoint("GET", "/api/v1/points", read_points, area="series", right="read"),
     Endpoint("GET", "/api/v1/series/{series_id}/points", read_series, area="series", right="read"),
 ]

@@ -1,41 +1,108 @@
 """Native routes: FastAPI's typed parameters and OpenAPI, around the same unit of work as every other door."""
 
-import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
-from fastapi import APIRouter, Depends, Request
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from entrepot.identity import Principal, Right
-from entrepot.server.endpoint import Access, authenticate
+from entrepot.server.bodies import Body, Size
+from entrepot.server.endpoint import NOBODY, Access, authenticate
 from entrepot.server.services import Services
 
 
-@dataclass(frozen=True)
-class Unit:
-    """What a native endpoint works with: who asks, and one transaction that commits when the endpoint returns."""
+class Unit(Request):
+    """A request as its native endpoint sees it: who asks, and one transaction that commits when the endpoint returns.
 
-    services: Services
-    principal: Principal
-    session: Session
-    request: Request
+    FastAPI passes a request to whatever parameter is annotated with a class of them.
+    """
+
+    session: Session = cast("Session", None)  # type: ignore[assignment] # not Starlette's, which is a cookie's
+
+    def __init__(self, services: Services, principal: Principal, request: Request, content: bytes) -> None:
+        super().__init__(request.scope, request.receive)
+        self.services = services
+        self.principal = principal
+        self._content = content
+
+    async def body(self) -> bytes:
+        """Return the body, which is here."""
+        return self._content
 
 
 @dataclass(frozen=True)
 class Declared:
-    """Who may ask, as :class:`~entrepot.server.endpoint.Endpoint` says it."""
+    """Who may ask, as :class:`~entrepot.server.endpoint.Endpoint` says it, and what for."""
 
     area: str
     right: Right
     access: Access
+    writes: bool
+    body: Size
+
+    def authenticate(self, request: Request, session: Session | None = None) -> Principal:
+        """Return who sends the request and may ask this."""
+        if self.access == "open":
+            return NOBODY
+        return authenticate(request, self.area, self.right, self.access, session)
+
+
+class NativeRoute(APIRoute):
+    """A route whose body is read when its sender was admitted, and all of whose work is done in a worker thread."""
+
+    def __init__(self, declared: Declared, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.entrepot = declared
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        declared, function = self.entrepot, self.endpoint
+        size = declared.body if self.body_field is not None else "none"
+        name = self.dependant.request_param_name
+        assert name is not None, f"{function.__name__} takes a Unit"
+
+        async def in_unit(**arguments: Any) -> Any:
+            unit: Unit = arguments[name]
+            if not declared.writes:
+                return function(**arguments)
+            # Only now: parameters are checked, and other writers wait no longer than the endpoint takes.
+            with unit.services.database.write() as unit.session:
+                return function(**arguments)
+
+        self.dependant.call = in_unit
+        respond = super().get_route_handler()
+
+        def answer(request: Request, principal: Principal | None, content: bytes) -> Response:
+            services: Services = request.app.state.services
+            if declared.writes and principal is None:
+                principal = declared.authenticate(request)
+            with nullcontext() if declared.writes else services.database.read() as session:
+                principal = principal or declared.authenticate(request, session)
+                unit = Unit(services, principal, request, content)
+                if session is not None:
+                    unit.session = session
+                return _result(respond(unit))
+
+        async def handle(request: Request) -> Response:
+            body = Body.of(request.scope)
+            if not body.awaited(size):
+                return await run_sync(answer, request, None, b"")
+            principal = await run_sync(declared.authenticate, request)
+            return await run_sync(answer, request, principal, await body.read(size))
+
+        return handle
 
 
 class NativeRouter(APIRouter):
-    """A router whose endpoints take a :class:`Unit` first and run in a thread of their own."""
+    """A router whose endpoints take a :class:`Unit` first."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(prefix="/api/v1", **options)
@@ -50,41 +117,21 @@ class NativeRouter(APIRouter):
         write: bool | None = None,
         status: int = 200,
         access: Access = "member",
+        body: Size = "small",
         **options: Any,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register an endpoint, with what its caller's key must be scoped to."""
+        """Register an endpoint, with what its caller's key must be scoped to, and the kind of a body that it has."""
+        declared = Declared(area, right, access, write if write is not None else method != "GET", body)
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            def admit(request: Request) -> None:
-                # As a dependency it comes before anything of the request is looked at.
-                request.state.principal = authenticate(request, area, right, access)
-
-            @functools.wraps(function)
-            def endpoint(request: Request, **arguments: Any) -> Any:
-                services: Services = request.app.state.services
-                principal: Principal = request.state.principal
-                writing = write if write is not None else method != "GET"
-                with services.database.write() if writing else services.database.read() as session:
-                    return function(Unit(services, principal, session, request), **arguments)
-
-            signature = inspect.signature(function, eval_str=True)
-            _, *parameters = signature.parameters.values()
-            request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
-            endpoint.__signature__ = signature.replace(parameters=[request, *parameters])  # type: ignore[attr-defined]
-            # FastAPI reads annotations through the wrapped function otherwise, and would ask callers for a unit.
-            del endpoint.__wrapped__
-            endpoint.__annotations__ = {p.name: p.annotation for p in (request, *parameters)}
-            response_class = options.pop("response_class", None)
-            extra = {"response_class": response_class} if response_class else {}
-            endpoint.entrepot = Declared(area, right, access)  # type: ignore[attr-defined]
+            returns = inspect.signature(function, eval_str=True).return_annotation
             self.add_api_route(
                 path,
-                endpoint,
+                function,
                 methods=[method],
                 status_code=status,
-                dependencies=[Depends(admit)],
-                response_model=None if _is_response(signature.return_annotation) else signature.return_annotation,
-                **extra,
+                response_model=None if _is_response(returns) else returns,
+                route_class_override=partial(NativeRoute, declared),  # type: ignore[arg-type]
                 **options,
             )
             return function
@@ -94,3 +141,17 @@ class NativeRouter(APIRouter):
 
 def _is_response(annotation: Any) -> bool:
     return inspect.isclass(annotation) and issubclass(annotation, Response)
+
+
+def _result(coroutine: Coroutine[Any, Any, Response]) -> Response:
+    """Return what a coroutine returns that waits for nothing: FastAPI's, once the body is here.
+
+    What it calls runs in place, in the thread of the caller.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        response: Response = end.value
+        return response
+    coroutine.close()
+    raise RuntimeError("A native endpoint and what it depends on must not wait: write plain functions.")

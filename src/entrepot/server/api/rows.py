@@ -61,7 +61,7 @@ def _wanted(call: Call) -> bool:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "/api/v1/rows/lock", lock_rows, "rows", "write"),
+    Endpoint("POST", "/api/v1/rows/lock", lock_rows, "rows", "write", body="large"),
     Endpoint("POST", "/api/v1/row-analyses/{id:int}/lock", lock_analysis, "rows", "write"),
     Endpoint("GET", "/api/v1/analyses/{id}/rows", where_kept, "series", "read"),
     Endpoint("PUT", "/api/v1/analyses/{id}/rows", keep, "series", "write"),

@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,9 +19,9 @@ from entrepot.files.models import StorageConfig as Row
 from entrepot.files.models import Task
 from entrepot.identity import Principal
 from entrepot.server.api.routing import NativeRouter, Unit
-from entrepot.server.endpoint import Json, read_body
+from entrepot.server.endpoint import Json
 from entrepot.server.services import Services
-from entrepot.server.streaming import StreamEndpoint
+from entrepot.server.streaming import StreamEndpoint, Waiting
 
 router = NativeRouter(tags=["files"])
 _LONGEST_WAIT = 60.0
@@ -75,7 +76,7 @@ def list_storage_configs(unit: Unit, state: Annotated[list[str] | None, Query()]
     unit.principal.require("read")
     query = select(Row).where(Row.organization_id == unit.principal.organization_id)
     query = query.where(Row.state.in_(state) if state else Row.state != "deactivated")
-    return [_record(unit, row) for row in unit.session.scalars(query.order_by(Row.number.desc()))]
+    return [_record(unit.session, row) for row in unit.session.scalars(query.order_by(Row.number.desc()))]
 
 
 @router.serve("POST", "/storage-configs", area="files", right="admin", status=201)
@@ -86,13 +87,13 @@ def create_storage_config(unit: Unit, request_: StorageConfigRequest) -> Storage
     row = configs.create_config(unit.session, unit.principal, services.settings, services.vault, **given)
     if is_default:
         configs.defaults_of(unit.session, row.organization_id).storage_config_id = row.id
-    return _record(unit, row)
+    return _record(unit.session, row)
 
 
 @router.serve("GET", "/storage-configs/{config_id}", area="files", right="read")
 def get_storage_config(unit: Unit, config_id: str) -> StorageConfig:
     """Return a storage config."""
-    return _record(unit, configs.get_config(unit.session, unit.principal, config_id))
+    return _record(unit.session, configs.get_config(unit.session, unit.principal, config_id))
 
 
 @router.serve("PATCH", "/storage-configs/{config_id}", area="files", right="admin")
@@ -109,14 +110,14 @@ def update_storage_config(unit: Unit, config_id: str, request_: StorageConfigCha
     if changes:
         services = unit.services
         configs.update_config(unit.session, unit.principal, services.settings, services.vault, row, changes)
-    return _record(unit, row)
+    return _record(unit.session, row)
 
 
 @router.serve("DELETE", "/storage-configs/{config_id}", area="files", right="admin")
 def delete_storage_config(unit: Unit, config_id: str) -> StorageConfig:
     """Take a storage config out of use; what is stored there stays, and can be fetched."""
     row = configs.get_config(unit.session, unit.principal, config_id, "admin")
-    return _record(unit, configs.deactivate_config(unit.session, unit.principal, row))
+    return _record(unit.session, configs.deactivate_config(unit.session, unit.principal, row))
 
 
 async def test_storage_config(request: Request, principal: Principal) -> Response:
@@ -126,7 +127,6 @@ async def test_storage_config(request: Request, principal: Principal) -> Respons
     has the state ``new``.
     """
     services: Services = request.app.state.services
-    await read_body(request, services.settings.max_body_bytes)
     try:
         wait = min(float(request.query_params.get("wait", "20")[:20]), _LONGEST_WAIT)
     except ValueError:
@@ -142,20 +142,22 @@ async def test_storage_config(request: Request, principal: Principal) -> Respons
         with services.database.read() as session:
             task = session.scalars(select(Task).where(Task.id == task_id)).one()
             row = configs.get_config(session, principal, config_id)
-            return task.state, _record(Unit(services, principal, session, request), row)
+            return task.state, _record(session, row)
 
-    task_id = await run_sync(start)
-    until = time.monotonic() + wait
-    while True:
-        state, record = await run_sync(look)
-        if state not in polls.OPEN or not time.monotonic() < until:
-            return Json(record.model_dump())
-        await asyncio.sleep(_POLL_SECONDS)
+    waiting: Waiting = request.app.state.waiting
+    with waiting.one(principal):
+        task_id = await run_sync(start)
+        until = time.monotonic() + wait
+        while True:
+            state, record = await run_sync(look)
+            if state not in polls.OPEN or not time.monotonic() < until:
+                return Json(record.model_dump())
+            await asyncio.sleep(_POLL_SECONDS)
 
 
-def _record(unit: Unit, row: Row) -> StorageConfig:
+def _record(session: Session, row: Row) -> StorageConfig:
     record = StorageConfig.model_validate(row)
-    default = configs.default_of(unit.session, row.organization_id)
+    default = configs.default_of(session, row.organization_id)
     return record.model_copy(update={"is_default": row.own if default is None else row.id == default})
 
 

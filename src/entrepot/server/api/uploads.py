@@ -16,7 +16,7 @@ from entrepot.files.publish import Description, Publisher
 from entrepot.files.spool import Spool
 from entrepot.identity import Principal
 from entrepot.server.api.files import config_of, record
-from entrepot.server.endpoint import Call, Endpoint, Json, read_body
+from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.services import Services
 from entrepot.server.streaming import Form, StreamEndpoint, pour
 
@@ -29,7 +29,8 @@ async def publish(request: Request, principal: Principal) -> Response:
     spool = Spool(services.settings, principal.organization_id)
     receiver = await run_sync(spool.receive)
     try:
-        await pour(form.file(), receiver.write)
+        await pour(request.stream(), lambda chunks: receiver.write(form.feed(chunks)))
+        form.end()
         description = Description.of({"name": form.filename or ""} | form.fields)
         digest = await run_sync(receiver.finish)
     except BaseException:
@@ -99,7 +100,6 @@ async def finish(request: Request, principal: Principal) -> Response:
     """Publish what was uploaded; a repeated call returns the same file."""
     services: Services = request.app.state.services
     upload_id = request.path_params["upload_id"]
-    await read_body(request, services.settings.max_body_bytes)
 
     def done() -> tuple[PublishedFile, StorageConfig]:
         with services.database.read() as session:
@@ -151,10 +151,10 @@ def _state(services: Services, upload: Upload) -> dict[str, Any]:
 
 
 ENDPOINTS = [
-    StreamEndpoint("POST", "/api/v1/files", publish, "files", "write"),
+    StreamEndpoint("POST", "/api/v1/files", publish, "files", "write", body="stream"),
     Endpoint("POST", "/api/v1/uploads", begin, "files", "write", status=201),
     Endpoint("GET", "/api/v1/uploads/{upload_id}", look, "files", "write", write=False),
-    StreamEndpoint("PATCH", "/api/v1/uploads/{upload_id}", append, "files", "write"),
+    StreamEndpoint("PATCH", "/api/v1/uploads/{upload_id}", append, "files", "write", body="stream"),
     StreamEndpoint("POST", "/api/v1/uploads/{upload_id}/publish", finish, "files", "write"),
     Endpoint("DELETE", "/api/v1/uploads/{upload_id}", abandon, "files", "write"),
 ]

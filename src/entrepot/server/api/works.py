@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
+from entrepot.server.bodies import Size
 from entrepot.server.endpoint import Call, Endpoint
 from entrepot.works import archive, audit, queue
 from entrepot.works import document as documents
@@ -164,7 +165,10 @@ def archive_delete(call: Call) -> dict[str, int]:
 
 
 def _endpoint(method: str, path: str, handler: Any, *, reads: bool = False) -> Endpoint:
-    return Endpoint(method, f"/api/v1{path}", handler, "works", "read" if reads else "write", write=not reads)
+    body: Size = "none" if method == "GET" else "large"
+    return Endpoint(
+        method, f"/api/v1{path}", handler, "works", "read" if reads else "write", write=not reads, body=body
+    )
 
 
 ENDPOINTS = [

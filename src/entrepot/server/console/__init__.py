@@ -5,9 +5,9 @@ A page is a module with ``PAGES``; what the bar at the top names is in :mod:`~en
 
 from starlette.routing import BaseRoute
 
-from entrepot.server.console import errors, events, files, home, jobs, login, rows, series, works
+from entrepot.server.console import errors, events, files, home, jobs, login, reference, rows, series, works
 
-_MODULES = (login, home, series, rows, works, files, jobs, events)
+_MODULES = (login, home, series, rows, works, files, jobs, events, reference)
 
 
 def routes() -> list[BaseRoute]:

@@ -35,6 +35,7 @@ _HEADERS = {
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
+_MOST_FIELDS = 50
 _TEMPLATES = Environment(
     loader=PackageLoader("entrepot.server.console"),
     autoescape=True,
@@ -65,9 +66,10 @@ class Page(Endpoint):
 def form(request: Request, body: bytes) -> dict[str, str]:
     """Return the fields of a form that this session's own page sent; for `Page.parse`."""
     try:
-        fields = {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
+        found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
-        raise InvalidInput("This is not a form.") from None
+        raise InvalidInput(f"This is not a form, or one of more than {_MOST_FIELDS} fields.") from None
+    fields = {name: values[-1] for name, values in found.items()}
     sessions.require_own_form(request, fields.pop("form_token", ""))
     return fields
 

@@ -1,6 +1,7 @@
 """The server itself, and how it runs as a part of Entrepot."""
 
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -12,6 +13,7 @@ import structlog
 from pyftpdlib.servers import ThreadedFTPServer
 
 from entrepot.server.child import Ready
+from entrepot.server.connections import NO_ROOM, descriptors
 from entrepot.server.ftp import uploads
 from entrepot.server.ftp.bans import Bans
 from entrepot.server.ftp.session import Session
@@ -19,6 +21,9 @@ from entrepot.server.services import Services
 from entrepot.settings import Settings
 
 log = structlog.get_logger("entrepot.ftp")
+
+_MOST_SESSIONS = 512
+_DESCRIPTORS_OF_A_SESSION = 8
 
 UploadHook = Callable[[Services, str, str], None]
 #: Called after each complete upload with the services, the account's home and the path in it.
@@ -28,21 +33,50 @@ on_upload: list[UploadHook] = []
 class Server(ThreadedFTPServer):  # type: ignore[misc]
     """The FTP server of a data folder; a thread a session, so that a slow disk or database holds up one client alone.
 
+    There are as many sessions as there are descriptors for: one that transfers has a connection for commands, one for
+    data, one that waits for it, a file, a selector, and perhaps a database.
+
     Parameters
     ----------
     listening
         A socket that listens.
     """
 
-    max_cons = 512
-    max_cons_per_ip = 256
-
     def __init__(self, services: Services, listening: socket.socket) -> None:
         self._exit = threading.Event()  # pyftpdlib's own is shared by all servers of a process
         self.on_upload = on_upload
         settings = services.settings
+        self.max_cons = min(_MOST_SESSIONS, descriptors() // _DESCRIPTORS_OF_A_SESSION)
+        self.max_cons_per_ip = min(settings.max_connections_per_address, max(self.max_cons // 2, 1))
+        self._spare = os.open(os.devnull, os.O_RDONLY)
         self._bans = Bans(services.database, settings.ftp_max_failed_logins, settings.ftp_ban_seconds)
         super().__init__(listening, _session_class(services, self._bans))
+
+    def handle_accept(self) -> None:
+        """Take a connection; where there is no descriptor for it, end it, for it would be tried for ever."""
+        try:
+            super().handle_accept()
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            log.warning("no room for a connection", error=error.strerror)
+            with contextlib.suppress(OSError):
+                os.close(self._spare)
+                self.accept()[0].close()
+            self._spare = os.open(os.devnull, os.O_RDONLY)
+
+    def handle_error(self) -> None:
+        """Go on listening, whatever became of one connection."""
+        log.error("a connection could not be taken", exc_info=sys.exc_info()[1])
+
+    def _loop(self, handler: Session) -> None:
+        try:
+            super()._loop(handler)
+        except OSError as error:
+            log.warning("a session ended", error=str(error))
+        finally:
+            # What had no loop has nobody else who closes it.
+            handler.close()
 
     def handle_accepted(self, sock: socket.socket, addr: tuple[str, int]) -> None:
         """Begin a session, unless the address failed to sign in too often."""

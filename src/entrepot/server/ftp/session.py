@@ -89,6 +89,7 @@ class Session(FTPHandler):  # type: ignore[misc]
     bans: Bans
     staging: Path
     _in_dtp_queue: Any
+    _login: Any = None  #: what ends a session in which nobody has signed in
 
     banner = "Entrepot"
     abstracted_fs = Folder
@@ -104,6 +105,15 @@ class Session(FTPHandler):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.authorizer = Account(self.services, self.bans)
+        if self.connected:
+            seconds = 2 * self.services.settings.head_seconds
+            self._login = self.ioloop.call_later(seconds, self._require_login, _errback=self.handle_error)
+
+    def close(self) -> None:
+        """End."""
+        if self._login is not None and not self._login.cancelled:
+            self._login.cancel()
+        super().close()
 
     def decode(self, line: bytes) -> str:
         """Return a command; older clients write latin-1."""
@@ -164,6 +174,10 @@ class Session(FTPHandler):  # type: ignore[misc]
             "transfer", command=cmd, home=self.authorizer.home, path=path, bytes=bytes, seconds=elapsed,
             complete=bool(completed), address=self.remote_ip,
         )  # fmt: skip
+
+    def _require_login(self) -> None:
+        if not self.authenticated:
+            self.handle_timeout()
 
     def _drop_queued(self) -> None:
         if self._in_dtp_queue is not None:

@@ -98,7 +98,13 @@ RESOURCES = (
         actions=(
             # Whoever has the password can write.
             Action("password", ("GET",), lambda call: _password(call, _gate_account(call, "write")), write=False),
-            Action("list_dir", ("GET", "POST"), lambda call: _list_dir(call, _gate_account(call)), right="read"),
+            Action(
+                "list_dir",
+                ("GET", "POST"),
+                lambda call: _list_dir(call, _gate_account(call)),
+                right="read",
+                body="small",
+            ),
             Action(
                 "attach_new_oftp_account",
                 ("POST",),
@@ -118,6 +124,7 @@ RESOURCES = (
                 lambda call: _list_dir(call, _user_account(call)),
                 right="read",
                 write=True,
+                body="small",
             ),
         ),
         reading_writes=True,

@@ -112,8 +112,8 @@ RESOURCES = (
         _list,
         lambda call: render.series(_one(call), call.principal),
         actions=(
-            Action("multi_select", ("POST",), _multi_select, detail=False, right="read"),
-            Action("export", ("POST",), _export, detail=False, right="read", write=True, status=201),
+            Action("multi_select", ("POST",), _multi_select, detail=False, right="read", body="large"),
+            Action("export", ("POST",), _export, False, "read", status=201, write=True, body="large"),
             Action("select", ("GET",), _select, right="read"),
         ),
     ),

@@ -12,6 +12,7 @@ from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import Right
 from entrepot.pipeline import configuration
 from entrepot.pipeline.configuration import RecordT
+from entrepot.server.bodies import Size
 from entrepot.server.dialects.ovbp import errors, parse
 from entrepot.server.endpoint import Call, Endpoint, Handler, Json
 
@@ -38,6 +39,8 @@ class Action:
         Status of an answer that is not a Response itself.
     write
         Whether the unit of work may write; by default where the right is to write.
+    body
+        How large a body may be, by its kind; by default there is none to GET, and a small one else.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Action:
     right: Right = "write"
     status: int = 200
     write: bool | None = None
+    body: Size | None = None
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,12 @@ class Resource:
         reads: Mapping[str, Any] = {"right": "read", "write": self.reading_writes}
         found += _serve(collection, "GET", lambda call: {"data": self.listed(call)}, **reads)
         if self.create:
-            found += _serve(collection, "POST", self.create, status=201)
+            found += _serve(collection, "POST", self.create, status=201, body="large")
         found += _refuse(collection, "GET", *(["POST"] if self.create else []))
         found += _serve(record, "GET", self.retrieve, **reads)
         if self.update:
-            found += _serve(record, "PATCH", self._update) + _serve(record, "PUT", self._update)
+            for method in ("PATCH", "PUT"):
+                found += _serve(record, method, self._update, body="large")
         if self.delete:
             found += _serve(record, "DELETE", self._delete)
         found += _refuse(
@@ -157,7 +162,9 @@ def unknown() -> list[Route]:
         raise NotFound
 
     return [
-        route for method in _METHODS for route in _serve("/{path:path}", method, nothing, right="read", write=False)
+        route
+        for method in _METHODS
+        for route in _serve("/{path:path}", method, nothing, right="read", write=False, body="none")
     ]
 
 
@@ -168,7 +175,7 @@ def _id(value: Any) -> Any:
 def _action(base: str, action: Action) -> list[Route]:
     path = f"{base}{action.name}/"
     write = action.right == "write" if action.write is None else action.write
-    options: Mapping[str, Any] = {"right": action.right, "write": write, "status": action.status}
+    options: Mapping[str, Any] = {"right": action.right, "write": write, "status": action.status, "body": action.body}
     found = [route for method in action.methods for route in _serve(path, method, action.handler, **options)]
     return found + _refuse(path, *action.methods)
 
@@ -181,7 +188,9 @@ def _refuse(path: str, *allowed: str) -> list[Route]:
         return Json({"detail": message}, 405, headers={"allow": ", ".join(allowed)})
 
     others = [method for method in _METHODS if method not in allowed]
-    return [route for method in others for route in _serve(path, method, refuse, right="read", write=False)]
+    return [
+        route for method in others for route in _serve(path, method, refuse, right="read", write=False, body="none")
+    ]
 
 
 def _serve(path: str, method: str, handler: Handler, **options: Any) -> list[Route]:

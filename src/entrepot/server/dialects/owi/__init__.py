@@ -32,7 +32,8 @@ ENDPOINTS: Sequence[Endpoint] = (*results.ENDPOINTS, *places.ENDPOINTS, *_EMPTY)
 
 def routes() -> list[BaseRoute]:
     """Return the routes of this door."""
-    endpoints = [*ENDPOINTS, *_refusals(), *(Endpoint(m, "/{path:path}", _nothing, "rows", "read") for m in _METHODS)]
+    nothing = [Endpoint(method, "/{path:path}", _nothing, "rows", "read", body="none") for method in _METHODS]
+    endpoints = [*ENDPOINTS, *_refusals(), *nothing]
     return [route for endpoint in endpoints for route in _served(endpoint)]
 
 
@@ -55,7 +56,8 @@ def _refusals() -> Iterator[Endpoint]:
     for path, methods in allowed.items():
         for method in _METHODS:
             if method not in methods:
-                yield Endpoint(method, path, _refuser(sorted(methods)), "rows", "read", write=False)
+                refuse = _refuser(sorted(methods))
+                yield Endpoint(method, path, refuse, "rows", "read", write=False, body="none")
 
 
 def _refuser(allowed: list[str]) -> Handler:

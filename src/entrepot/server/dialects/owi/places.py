@@ -82,9 +82,9 @@ def _endpoints(path: str, place: Place, list_: Callable[[Call], Any]) -> list[En
     detail = f"{path}/{{id:int}}"
     return [
         Endpoint("GET", path, list_, "rows", "read"),
-        Endpoint("POST", path, partial(_create, place=place), "rows", "write", status=201),
+        Endpoint("POST", path, partial(_create, place=place), "rows", "write", status=201, body="large"),
         Endpoint("GET", detail, partial(_get, place=place), "rows", "read"),
-        Endpoint("PATCH", detail, partial(_patch, place=place), "rows", "write"),
+        Endpoint("PATCH", detail, partial(_patch, place=place), "rows", "write", body="large"),
         Endpoint("DELETE", detail, partial(_remove, place=place), "rows", "admin"),
     ]
 

@@ -86,15 +86,15 @@ def _remove_result(call: Call) -> Json:
 
 ENDPOINTS = (
     Endpoint("GET", _ANALYSIS, _list_analyses, "rows", "read"),
-    Endpoint("POST", _ANALYSIS, _create_analysis, "rows", "write", status=201),
+    Endpoint("POST", _ANALYSIS, _create_analysis, "rows", "write", status=201, body="large"),
     Endpoint("GET", f"{_ANALYSIS}/{{id:int}}", _get_analysis, "rows", "read"),
-    Endpoint("PATCH", f"{_ANALYSIS}/{{id:int}}", _patch_analysis, "rows", "write"),
+    Endpoint("PATCH", f"{_ANALYSIS}/{{id:int}}", _patch_analysis, "rows", "write", body="large"),
     Endpoint("DELETE", f"{_ANALYSIS}/{{id:int}}", _remove_analysis, "rows", "admin"),
     Endpoint("GET", _RESULT, _list_results, "rows", "read"),
-    Endpoint("POST", _RESULT, _create_result, "rows", "write", status=201),
-    Endpoint("POST", f"{_RESULT}/bulk", _create_results, "rows", "write", status=201),
-    Endpoint("PUT", f"{_RESULT}/bulk", _upsert_results, "rows", "write"),
+    Endpoint("POST", _RESULT, _create_result, "rows", "write", status=201, body="large"),
+    Endpoint("POST", f"{_RESULT}/bulk", _create_results, "rows", "write", status=201, body="large"),
+    Endpoint("PUT", f"{_RESULT}/bulk", _upsert_results, "rows", "write", body="large"),
     Endpoint("GET", f"{_RESULT}/{{id:int}}", _get_result, "rows", "read"),
-    Endpoint("PATCH", f"{_RESULT}/{{id:int}}", _patch_result, "rows", "write"),
+    Endpoint("PATCH", f"{_RESULT}/{{id:int}}", _patch_result, "rows", "write", body="large"),
     Endpoint("DELETE", f"{_RESULT}/{{id:int}}", _remove_result, "rows", "write"),
 )

@@ -1,5 +1,7 @@
 """The door for clients of Reincubate's ricloud: results, their polls and tasks, configurations, keys and events."""
 
+from functools import partial
+
 from starlette.routing import BaseRoute
 
 from entrepot.errors import NotFound
@@ -14,7 +16,8 @@ def routes() -> list[BaseRoute]:
     modules = (results, polls, trial, configs, keys, people, events)
     endpoints = [endpoint for module in modules for endpoint in module.ENDPOINTS]
     # Clients take whatever comes for JSON, the answer to a wrong address too.
-    endpoints += [Endpoint(method, "/{path:path}", _nothing, "files", "read", write=False) for method in _METHODS]
+    nothing = partial(Endpoint, path="/{path:path}", handler=_nothing, area="files", right="read", body="none")
+    endpoints += [nothing(method, write=False) for method in _METHODS]
     return [route for endpoint in endpoints for route in endpoint.routes(errors.render)]
 
 

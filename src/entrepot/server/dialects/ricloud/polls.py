@@ -146,10 +146,10 @@ def _delete_subscription(call: Call) -> Record:
 
 ENDPOINTS = [
     Endpoint("GET", "/polls", _POLLS.answer, "files", "read"),
-    Endpoint("POST", "/polls", _create_poll, "files", "write", status=201),
+    Endpoint("POST", "/polls", _create_poll, "files", "write", status=201, body="large"),
     Endpoint("GET", "/polls/{id}", _get_poll, "files", "read"),
     Endpoint("GET", "/tasks", _TASKS.answer, "files", "read"),
-    Endpoint("POST", "/tasks", _create_task, "files", "write", status=201),
+    Endpoint("POST", "/tasks", _create_task, "files", "write", status=201, body="large"),
     Endpoint("GET", "/tasks/{id}", _get_task, "files", "read"),
     Endpoint("GET", "/subscriptions", _SUBSCRIPTIONS.answer, "files", "read"),
     Endpoint("POST", "/subscriptions", _create_subscription, "files", "write", status=201),

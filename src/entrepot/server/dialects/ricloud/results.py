@@ -70,7 +70,7 @@ def _acknowledge_many(call: Call) -> Record:
 
 ENDPOINTS = [
     Endpoint("GET", "/results", _list, "files", "read"),
-    Endpoint("POST", "/results/ack", _acknowledge_many, "files", "write"),
+    Endpoint("POST", "/results/ack", _acknowledge_many, "files", "write", body="large"),
     Endpoint("GET", "/results/{id}", _get, "files", "read"),
     Endpoint("POST", "/results/{id}/ack", _acknowledge, "files", "write"),
 ]

@@ -20,9 +20,9 @@ from entrepot.files.configs import get_config
 from entrepot.files.models import StorageConfig, Task
 from entrepot.identity import Principal, Vault
 from entrepot.server.dialects.ricloud import events, render
-from entrepot.server.endpoint import Json, read_body
+from entrepot.server.endpoint import Json
 from entrepot.server.services import Services
-from entrepot.server.streaming import StreamEndpoint
+from entrepot.server.streaming import StreamEndpoint, Waiting
 
 STORAGE, WEBHOOK = trial.KIND, "webhook_config.test"
 _LONGEST_WAIT = 10.0
@@ -83,7 +83,6 @@ def _end(session: Session, task: Task, error: str | None) -> None:
 
 async def _test(request: Request, principal: Principal, type_: str, get: Any) -> Response:
     services: Services = request.app.state.services
-    await read_body(request, services.settings.max_body_bytes)
 
     def start() -> str:
         with services.database.write() as session:
@@ -94,13 +93,15 @@ async def _test(request: Request, principal: Principal, type_: str, get: Any) ->
         with services.database.read() as session:
             return session.scalars(select(Task).where(Task.id == task_id)).one()
 
-    task_id = await run_sync(start)
-    until = time.monotonic() + await_seconds(request)
-    while True:
-        task = await run_sync(look)
-        if task.state not in polls.OPEN or time.monotonic() >= until:
-            return Json(render.task(task))
-        await asyncio.sleep(_POLL_SECONDS)
+    waiting: Waiting = request.app.state.waiting
+    with waiting.one(principal):
+        task_id = await run_sync(start)
+        until = time.monotonic() + await_seconds(request)
+        while True:
+            task = await run_sync(look)
+            if task.state not in polls.OPEN or time.monotonic() >= until:
+                return Json(render.task(task))
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 def await_seconds(request: Request) -> float:

@@ -1,6 +1,7 @@
 """The workflow dialect: the Buckets and Results backends of CHIME/FRB Workflow."""
 
 import re
+from functools import partial
 
 from starlette.routing import BaseRoute, Route
 
@@ -14,7 +15,8 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 def routes() -> list[BaseRoute]:
     """Return the routes of this door."""
     endpoints = [*buckets.ENDPOINTS, *results.ENDPOINTS]
-    endpoints += [Endpoint(method, "/{path:path}", _nothing, "works", "read", write=False) for method in _METHODS]
+    nothing = partial(Endpoint, path="/{path:path}", handler=_nothing, area="works", right="read", body="none")
+    endpoints += [nothing(method, write=False) for method in _METHODS]
     return [_lenient(route) for endpoint in endpoints for route in endpoint.routes(errors.render)]
 
 

@@ -72,11 +72,11 @@ def _stale(call: Call) -> int:
 
 ENDPOINTS = [
     *wire.version_endpoints("/buckets"),
-    Endpoint("POST", "/buckets/work", _deposit, "works", "write"),
-    Endpoint("POST", "/buckets/work/withdraw", _withdraw, "works", "write"),
-    Endpoint("PUT", "/buckets/work", _update, "works", "write"),
+    Endpoint("POST", "/buckets/work", _deposit, "works", "write", body="large"),
+    Endpoint("POST", "/buckets/work/withdraw", _withdraw, "works", "write", body="large"),
+    Endpoint("PUT", "/buckets/work", _update, "works", "write", body="large"),
     Endpoint("DELETE", "/buckets/work", _delete, "works", "write"),
-    Endpoint("POST", "/buckets/view", _view, "works", "read", write=False),
+    Endpoint("POST", "/buckets/view", _view, "works", "read", write=False, body="large"),
     Endpoint("GET", "/buckets/status", _status, "works", "read"),
     Endpoint("GET", "/buckets/status/details/{pipeline}", _details, "works", "read"),
     Endpoint("GET", "/buckets/status/pipelines", _pipelines, "works", "read"),

@@ -57,10 +57,10 @@ def _status(call: Call) -> dict[str, int]:
 
 ENDPOINTS = [
     *wire.version_endpoints("/results"),
-    Endpoint("POST", "/results/results", _deposit, "works", "write"),
-    Endpoint("PUT", "/results/results", _update, "works", "write"),
+    Endpoint("POST", "/results/results", _deposit, "works", "write", body="large"),
+    Endpoint("PUT", "/results/results", _update, "works", "write", body="large"),
     Endpoint("DELETE", "/results/results", _delete, "works", "write"),
-    Endpoint("POST", "/results/view", _view, "works", "read", write=False),
-    Endpoint("POST", "/results/view/count", _count, "works", "read", write=False),
+    Endpoint("POST", "/results/view", _view, "works", "read", write=False, body="large"),
+    Endpoint("POST", "/results/view/count", _count, "works", "read", write=False, body="large"),
     Endpoint("GET", "/results/status", _status, "works", "read"),
 ]

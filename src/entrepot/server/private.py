@@ -1,0 +1,60 @@
+"""The data folder is its server's alone: files 0600, folders 0700, whatever the umask of whoever starts it."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger("entrepot.private")
+
+_OTHERS = 0o077
+_MARKER = Path("run", "private")  #: says that all files were looked at
+_ACL = "system.posix_acl_access"
+
+
+def keep_private() -> None:
+    """Have this process, and those that it starts, make what it makes for its own user alone."""
+    os.umask(_OTHERS)
+
+
+def tighten(data_dir: Path) -> int:
+    """Take what is in a data folder from everybody else, and return of how many files and folders it had to be taken.
+
+    This is done once, for files of servers that left it to the umask; the folder itself is looked at each time.
+    What has an access control list is left as it is: an operator gave it to somebody, say the files to nginx.
+    """
+    marker = data_dir / _MARKER
+    count = int(_tighten(data_dir))
+    if not marker.exists():
+        for folder, folders, files in os.walk(data_dir):
+            count += sum(_tighten(Path(folder, name)) for name in (*folders, *files))
+        marker.parent.mkdir(mode=0o700, exist_ok=True)
+        marker.touch(mode=0o600)
+    if count:
+        log.warning("others could read what is the server's alone; not any more", count=count, data_dir=str(data_dir))
+    return count
+
+
+def open_to_others(data_dir: Path) -> list[Path]:
+    """Return what at the top of a data folder others may read, or change."""
+    return [path for path in (data_dir, *data_dir.iterdir()) if _given(path)]
+
+
+def _tighten(path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        if _given(path):
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_OTHERS)
+            return True
+    return False
+
+
+def _given(path: Path) -> bool:
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode) or not mode & _OTHERS:
+        return False
+    with suppress(OSError):
+        os.getxattr(path, _ACL)
+        return False
+    return True
