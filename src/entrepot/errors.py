@@ -4,12 +4,14 @@
 
     EntrepotError
     ├── InvalidInput          what was sent cannot be accepted; ``fields`` says what and why
-    │   └── TooLarge          ... because it is larger than what is allowed
+    │   ├── TooLarge          ... because it is larger than what is allowed
+    │   └── NotJson           ... because it does not say that it is JSON
     ├── Unauthenticated       no or wrong credentials
     ├── Forbidden             known, but without the right
     ├── NotFound              does not exist, or belongs to others
     ├── Conflict              contradicts what is stored
     │   └── Locked            ... because the result is locked
+    ├── TooManyRequests       tried too often; try again later
     └── Unavailable           cannot be answered now; try again
 """
 
@@ -21,6 +23,8 @@ class EntrepotError(Exception):
 
     status = 500
     code = "error"
+    #: In how many seconds to try again, where that is known.
+    retry_after: float | None = None
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or (self.__doc__ or "").strip().splitlines()[0]
@@ -60,6 +64,13 @@ class TooLarge(InvalidInput):
     code = "too-large"
 
 
+class NotJson(InvalidInput):
+    """Send JSON, with the header `Content-Type: application/json`."""
+
+    status = 415
+    code = "not-json"
+
+
 class Unauthenticated(EntrepotError):
     """Authentication is required."""
 
@@ -94,8 +105,23 @@ class Locked(Conflict):
     code = "locked"
 
 
+class TooManyRequests(EntrepotError):
+    """This was tried too often; try again later."""
+
+    status = 429
+    code = "too-many-requests"
+
+    def __init__(self, message: str | None = None, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Unavailable(EntrepotError):
     """The service cannot answer now; try again."""
 
     status = 503
     code = "unavailable"
+
+    def __init__(self, message: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -53,7 +53,7 @@ def create_app(services: Services) -> FastAPI:
     registry = CollectorRegistry()
     app.state.services = services
     app.state.stopping = False
-    app.state.authenticator = Authenticator()
+    app.state.authenticator = Authenticator(services)
     app.state.registry = registry
     app.add_middleware(Observer, registry=registry)
     app.add_exception_handler(EntrepotError, _on_error)

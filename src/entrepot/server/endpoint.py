@@ -1,5 +1,6 @@
 """One way to write an endpoint: authenticated, checked, in one unit of work, with errors in its dialect's words."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, TooLarge
 from entrepot.identity import Principal, Right
+from entrepot.server import origin
 from entrepot.server.auth import Authenticator
 from entrepot.server.services import Services
 
@@ -49,9 +51,11 @@ class Call:
 
     @cached_property
     def json(self) -> Any:
-        """The body as JSON, whatever its content type says; None when it is empty."""
+        """The body as JSON, None when it is empty; dialects' clients need not say that it is."""
         if not self.body.strip():
             return None
+        if self.request.url.path.startswith("/api/v1/"):
+            origin.require_json(self.request)
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
@@ -92,8 +96,9 @@ def native_error(error: EntrepotError) -> Response:
 
 
 def challenge(error: EntrepotError) -> dict[str, str]:
-    """Return the header that goes with a 401."""
-    return {"www-authenticate": 'Basic realm="entrepot", charset="UTF-8"'} if error.status == 401 else {}
+    """Return the headers that go with an error: how to authenticate, or when to try again."""
+    headers = {"www-authenticate": 'Basic realm="entrepot", charset="UTF-8"'} if error.status == 401 else {}
+    return headers | ({} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))})
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,7 @@ class Endpoint:
 
     def authenticate(self, request: Request, session: Session | None = None) -> Principal:
         """Return who sends the request and may ask this endpoint."""
+        request.state.writes = bool(self.write)  # so do some that clients of a dialect GET
         return authenticate(request, self.area, self.right, self.access, session)
 
     def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
@@ -189,11 +195,11 @@ def authenticate(
     """
     authenticator: Authenticator = request.app.state.authenticator
     if session is not None:
-        principal = authenticator.authenticate(session, request.headers)
+        principal = authenticator.authenticate(session, request)
     else:
         services: Services = request.app.state.services
         with services.database.read() as own:
-            principal = authenticator.authenticate(own, request.headers)
+            principal = authenticator.authenticate(own, request)
     return admit(principal, area, right, access)
 
 

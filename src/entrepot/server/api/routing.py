@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from entrepot.identity import Principal, Right
+from entrepot.server import origin
 from entrepot.server.endpoint import Access, authenticate
 from entrepot.server.services import Services
 
@@ -58,6 +60,8 @@ class NativeRouter(APIRouter):
             def admit(request: Request) -> None:
                 # As a dependency it comes before anything of the request is looked at.
                 request.state.principal = authenticate(request, area, right, access)
+                if takes_json and origin.has_body(request):
+                    origin.require_json(request)
 
             @functools.wraps(function)
             def endpoint(request: Request, **arguments: Any) -> Any:
@@ -69,6 +73,7 @@ class NativeRouter(APIRouter):
 
             signature = inspect.signature(function, eval_str=True)
             _, *parameters = signature.parameters.values()
+            takes_json = any(_is_model(parameter.annotation) for parameter in parameters)
             request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
             endpoint.__signature__ = signature.replace(parameters=[request, *parameters])  # type: ignore[attr-defined]
             # FastAPI reads annotations through the wrapped function otherwise, and would ask callers for a unit.
@@ -90,6 +95,10 @@ class NativeRouter(APIRouter):
             return function
 
         return register
+
+
+def _is_model(annotation: Any) -> bool:
+    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
 
 
 def _is_response(annotation: Any) -> bool:

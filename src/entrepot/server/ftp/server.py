@@ -41,7 +41,7 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
         self._exit = threading.Event()  # pyftpdlib's own is shared by all servers of a process
         self.on_upload = on_upload
         settings = services.settings
-        self._bans = Bans(services.database, settings.ftp_max_failed_logins, settings.ftp_ban_seconds)
+        self._bans = Bans(services.database, settings.login_max_failures, settings.login_ban_seconds)
         super().__init__(listening, _session_class(services, self._bans))
 
     def handle_accepted(self, sock: socket.socket, addr: tuple[str, int]) -> None:
