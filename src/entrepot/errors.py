@@ -9,6 +9,7 @@
     ├── Unauthenticated       no or wrong credentials
     ├── Forbidden             known, but without the right
     ├── NotFound              does not exist, or belongs to others
+    │   └── Gone              ... because it was deleted
     ├── Conflict              contradicts what is stored
     │   └── Locked            ... because the result is locked
     ├── TooManyRequests       tried too often; try again later
@@ -90,6 +91,13 @@ class NotFound(EntrepotError):
 
     status = 404
     code = "not-found"
+
+
+class Gone(NotFound):
+    """It existed, and was deleted."""
+
+    status = 410
+    code = "gone"
 
 
 class Conflict(EntrepotError):

@@ -7,6 +7,7 @@ came in, so that it goes out the same.
 from datetime import datetime
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Dialect,
     Double,
@@ -58,7 +59,7 @@ class LastId(Base):
 
     organization_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     table: Mapped[str] = mapped_column(String(30), primary_key=True)
-    last: Mapped[int] = mapped_column(Integer)
+    last: Mapped[int] = mapped_column(BigInteger)
 
 
 class Site(_Owned, Base):

@@ -52,7 +52,7 @@ def upgrade() -> None:
         "last_id",
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("table", sa.String(length=30), nullable=False),
-        sa.Column("last", sa.Integer(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "table", name=op.f("pk_last_id")),
     )
     # Present ids stay; no organization is given one again that it had, even of what was deleted.
