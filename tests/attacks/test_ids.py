@@ -225,10 +225,13 @@ def _old_rows(session: Session, owner: dict[str, str]) -> None:
         ("site", common | {"id": 35, "title": "B", "active": True}),
         ("site", common | {"id": 31, "title": "N", "active": True, "organization_id": owner["eve"]}),
         ("model_definition", {"organization_id": owner["ada"], "id": 12, "site_id": 35, "title": "M"}),
-        ("row_analysis", common | {"id": 7, "name": "A", "model_definition_id": 12, "timestamp": now(), "locked": False}),
+        ("row_analysis", common | {
+            "id": 7, "name": "A", "model_definition_id": 12, "timestamp": now(), "locked": False,
+        }),
         ("result_row", common | {
             "id": 9, "analysis_id": 7, "site_id": 35, "name_col1": "a", "name_col2": "b", "units_col1": "c",
-            "units_col2": "d", "value_col1": b"\0" * 8, "value_col2": b"\0" * 8, "short_description": "e", "locked": False,
+            "units_col2": "d", "value_col1": b"\0" * 8, "value_col2": b"\0" * 8, "short_description": "e",
+            "locked": False,
         }),
     ):  # fmt: skip
         session.execute(insert(Base.metadata.tables[table]).values(values))
