@@ -1,6 +1,7 @@
 """console sessions as rows, and failed logins counted for all doors."""
 
 import hashlib
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +13,7 @@ down_revision = "2165691b283f"
 branch_labels = None
 depends_on = None
 
-_BAN = (
+_BAN: tuple[sa.Column[Any], ...] = (
     sa.Column("address", sa.String(length=50), nullable=False),
     sa.Column("login", sa.String(length=300), nullable=False),
     sa.Column("created", entrepot.db.types.Instant(), nullable=False),
