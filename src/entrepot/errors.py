@@ -4,10 +4,12 @@
 
     EntrepotError
     ├── InvalidInput          what was sent cannot be accepted; ``fields`` says what and why
-    │   └── TooLarge          ... because it is larger than what is allowed
+    │   ├── TooLarge          ... because it is larger than what is allowed
+    │   └── NotJson           ... because it does not say that it is JSON
     ├── Unauthenticated       no or wrong credentials
     ├── Forbidden             known, but without the right
     ├── NotFound              does not exist, or belongs to others
+    │   └── Gone              ... because it was deleted
     ├── Conflict              contradicts what is stored
     │   └── Locked            ... because the result is locked
     ├── TooManyRequests       tried too often; try again later
@@ -63,6 +65,13 @@ class TooLarge(InvalidInput):
     code = "too-large"
 
 
+class NotJson(InvalidInput):
+    """Send JSON, with the header `Content-Type: application/json`."""
+
+    status = 415
+    code = "not-json"
+
+
 class Unauthenticated(EntrepotError):
     """Authentication is required."""
 
@@ -82,6 +91,13 @@ class NotFound(EntrepotError):
 
     status = 404
     code = "not-found"
+
+
+class Gone(NotFound):
+    """It existed, and was deleted."""
+
+    status = 410
+    code = "gone"
 
 
 class Conflict(EntrepotError):

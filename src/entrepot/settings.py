@@ -5,9 +5,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 CONFIG_FILE = "entrepot.toml"
+#: Names that settings had before, which are still taken.
+_FORMER = {"ftp_max_failed_logins": "login_max_failures", "ftp_ban_seconds": "login_ban_seconds"}
 
 Network = IPv4Network | IPv6Network
 
@@ -68,6 +77,13 @@ class Settings(BaseSettings):
         description="Networks whose `X-Forwarded-For` and `-Proto` are believed; their connections are not counted.",
     )
 
+    login_max_failures: int = Field(
+        10, ge=1, description="Failed logins, at all doors, before an address, or a login known there, is refused."
+    )
+    login_ban_seconds: float = Field(
+        600.0, gt=0, description="How long such an address or login is refused, and how long failures count."
+    )
+
     ftp: bool = Field(True, description="Run the FTP server.")
     ftp_host: str | None = Field(None, description="Address that the FTP server listens on; unset: `host`.")
     ftp_port: int = Field(2121, description="Port of the FTP server; 0 picks a free one.")
@@ -75,8 +91,6 @@ class Settings(BaseSettings):
     ftp_passive_ports: tuple[int, int] | None = Field(None, description="First and last port for passive transfers.")
     ftp_certificate: Path | None = Field(None, description="PEM certificate and key: offers FTPS when set.")
     ftp_require_tls: bool = Field(False, description="Refuse FTP logins and transfers that are not encrypted.")
-    ftp_max_failed_logins: int = Field(10, ge=1, description="Failed logins from an address before it is banned.")
-    ftp_ban_seconds: float = Field(600.0, description="How long such an address is banned.")
 
     smtp_host: str | None = Field(
         None, description="SMTP server that takes the mails of notices; unset: none are sent."
@@ -141,7 +155,7 @@ class Settings(BaseSettings):
         sources: list[PydanticBaseSettingsSource] = [init_settings]
         if data_dir is not None:
             sources.append(TomlConfigSettingsSource(settings_cls, Path(data_dir) / CONFIG_FILE))
-        return (*sources, env_settings)
+        return (*map(_Renaming, sources), env_settings, _FormerVariables(settings_cls))
 
     @property
     def url(self) -> str:
@@ -174,6 +188,34 @@ class Settings(BaseSettings):
     def secret_key_file(self) -> Path:
         """File with the key that encrypts stored credentials and signs URLs."""
         return self.data_dir / "secret.key"
+
+
+class _Renaming(PydanticBaseSettingsSource):
+    """A source in which settings may have their former names."""
+
+    def __init__(self, source: PydanticBaseSettingsSource) -> None:
+        super().__init__(source.settings_cls)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return a setting's value."""
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the settings by their names."""
+        values = self._source()
+        return {_FORMER[name]: values[name] for name in _FORMER if name in values} | {
+            name: value for name, value in values.items() if name not in _FORMER
+        }
+
+
+class _FormerVariables(EnvSettingsSource):
+    """Variables with former names."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the settings by their names."""
+        named = {name: self.env_vars.get(f"{self.env_prefix}{former}".lower()) for former, name in _FORMER.items()}
+        return {name: value for name, value in named.items() if value is not None}
 
 
 def load(**flags: Any) -> Settings:

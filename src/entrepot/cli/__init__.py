@@ -3,6 +3,7 @@
 import typer
 
 from entrepot.cli import (
+    bans,
     database,
     demo,
     events,
@@ -45,6 +46,7 @@ files.register(app)
 events.register(app)
 app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")
+app.add_typer(bans.app, name="bans")
 app.add_typer(organizations.app, name="org")
 app.add_typer(series.app, name="series")
 app.add_typer(storage.app, name="storage")

@@ -1,4 +1,4 @@
-"""`entrepot gate`: files into gates, what gates take, what was refused, and who is banned."""
+"""`entrepot gate`: files into gates, what gates take, and what was refused."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entrepot.cli.common import AsJson, DataDir, open_services, show, show_one
+from entrepot.cli import bans
+from entrepot.cli.common import AsJson, show, show_one
 from entrepot.cli.platform import ProjectName, api_of
 from entrepot.cli.work import DEFAULT_URL, Token, Url
 from entrepot.errors import InvalidInput
@@ -140,39 +141,8 @@ def rm(
     typer.echo(f"{_do('remove', url, token, project, gate, paths, every=every)} removed")
 
 
-@app.command("bans")
-def bans(data_dir: DataDir, json: AsJson = False) -> None:
-    """List the addresses that the FTP server does not hear, because they guessed passwords.
-
-    Example: `entrepot gate bans --data-dir /srv/entrepot`
-    """
-    from entrepot.identity import bans
-
-    with open_services(data_dir) as services, services.database.read() as session:
-        rows = [
-            {"address": ban.address, "login": ban.login, "since": ban.created, "until": ban.until}
-            for ban in bans.list_bans(session)
-        ]
-    show(rows, json)
-
-
-@app.command("unban")
-def unban(
-    data_dir: DataDir,
-    address: Annotated[str | None, typer.Argument(help="As `bans` shows it.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every address.")] = False,
-) -> None:
-    """Hear an address again, at once.
-
-    Example: `entrepot gate unban 192.0.2.7 --data-dir /srv/entrepot`
-    """
-    from entrepot.identity import bans
-
-    if (address is None) != every:
-        raise InvalidInput.field("address", "Give an address, or --all.")
-    with open_services(data_dir) as services, services.database.write() as session:
-        lifted = bans.lift(session, address)
-    typer.echo(f"{lifted} lifted")
+app.command("bans", hidden=True)(bans.list_)
+app.command("unban", hidden=True)(bans.lift)
 
 
 def _do(what: str, url: str, token: str, project: str, gate: str, paths: list[str] | None, *, every: bool) -> int:

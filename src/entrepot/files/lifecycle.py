@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.db import now, unindexed
-from entrepot.errors import InvalidInput, NotFound
+from entrepot.errors import Gone, InvalidInput, NotFound
 from entrepot.events.log import emit, emit_many
 from entrepot.files.configs import open_config
 from entrepot.files.models import PublishedFile, StorageConfig, Upload
@@ -25,13 +25,6 @@ SWEEP = "files.sweep"
 #: An upload at which nothing happened for so long was given up.
 _ABANDONED = timedelta(days=1)
 _AT_ONCE = 500
-
-
-class Gone(NotFound):
-    """It existed, and was deleted."""
-
-    status = 410
-    code = "gone"
 
 
 def get_file(session: Session, principal: Principal, file_id: str, right: Right = "read") -> PublishedFile:

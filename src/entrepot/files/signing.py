@@ -4,33 +4,30 @@ import time
 from datetime import datetime, timedelta
 
 from entrepot.db import now
-from entrepot.errors import Conflict, Forbidden, InvalidInput
+from entrepot.errors import Conflict, Forbidden, Gone, InvalidInput
 from entrepot.files.configs import OWN_EXPIRY, check_expiry, open_config
 from entrepot.files.models import PublishedFile, StorageConfig
 from entrepot.identity import Vault
 from entrepot.settings import Settings
 
 _PURPOSE = "file url"
+#: A store cannot end its URLs early.
+_ONWARD_SECONDS = 60.0
 
 
-def signed_url(
-    settings: Settings, vault: Vault, file: PublishedFile, config: StorageConfig, base_url: str
-) -> tuple[str, datetime] | None:
+def signed_url(vault: Vault, file: PublishedFile, config: StorageConfig, base_url: str) -> tuple[str, datetime] | None:
     """Return the file's signed URL and the instant at which it ends; None when it has none, or no more.
+
+    It is always one of this server, which can end it; from there it leads to the store's own, see :func:`onward`.
 
     Parameters
     ----------
     base_url
-        Where users reach this server, for URLs of its own.
+        Where users reach this server.
     """
     until = file.signed_until
-    if file.state == "expired" or not config.signed_urls_enabled or until is None:
+    if until is None or until <= now() or _why_not(file, config) is not None:
         return None
-    seconds = (until - now()).total_seconds()
-    if seconds <= 0:
-        return None
-    if config.type != "local" and (url := open_config(settings, vault, config).sign(file.path, seconds)):
-        return url, until
     expires = int(until.timestamp())
     signature = vault.sign(_PURPOSE, _message(file.id, expires))
     return f"{base_url.rstrip('/')}/api/v1/files/{file.id}/content?expires={expires}&signature={signature}", until
@@ -38,12 +35,29 @@ def signed_url(
 
 def renew(file: PublishedFile, config: StorageConfig, seconds: float | None = None) -> None:
     """Let the file's signed URL work from now on for so long, by default for what its storage config says."""
-    if file.state == "expired":
-        raise Conflict("The file expired.")
-    if not config.signed_urls_enabled:
-        raise Conflict("Signed URLs are not enabled in the file's storage config.")
+    if reason := _why_not(file, config):
+        raise Conflict(reason)
     expiry = check_expiry(seconds) or config.signed_urls_expiry or OWN_EXPIRY
     file.signed_until = end_of(expiry)
+
+
+def require_standing(file: PublishedFile, config: StorageConfig | None) -> None:
+    """Raise Gone when a signed URL of a file, however long it was meant to work, has ended with the file or its place.
+
+    Raises
+    ------
+    Gone
+        The file was consumed or expired, its storage config was taken out of use, or has signed URLs no more.
+    """
+    if reason := _why_not(file, config):
+        raise Gone(reason)
+
+
+def onward(settings: Settings, vault: Vault, file: PublishedFile, config: StorageConfig) -> str | None:
+    """Return a URL of the store's own at which the file can be had now; None where this server has the bytes."""
+    if config.type == "local":
+        return None
+    return open_config(settings, vault, config).sign(file.path, _ONWARD_SECONDS)
 
 
 def end_of(seconds: float) -> datetime:
@@ -65,6 +79,19 @@ def check(vault: Vault, file_id: str, expires: str, signature: str) -> None:
         raise Forbidden("The signature is not right.")
     if int(expires) <= time.time():
         raise Forbidden("This URL has expired.")
+
+
+def _why_not(file: PublishedFile, config: StorageConfig | None) -> str | None:
+    """Return why a file has no signed URL."""
+    if file.state != "available":
+        return (
+            f"The file was {file.state}." if file.state == "consumed" else "The file expired; its bytes were deleted."
+        )
+    if config is None or config.state == "deactivated":
+        return "The file's storage config was taken out of use."
+    if not config.signed_urls_enabled:
+        return "Signed URLs are not enabled in the file's storage config."
+    return None
 
 
 def _message(file_id: str, expires: int) -> str:

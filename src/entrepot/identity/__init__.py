@@ -1,13 +1,23 @@
 """Organizations, projects, users, API keys, and what each caller may do."""
 
-from entrepot.identity.models import ApiKey, Ban, FtpAccount, Membership, Organization, Project, Role, User
+from entrepot.identity.models import (
+    ApiKey,
+    ConsoleSession,
+    FtpAccount,
+    Membership,
+    Organization,
+    Project,
+    Role,
+    SignIns,
+    User,
+)
 from entrepot.identity.principal import AREAS, Principal, Right
 from entrepot.identity.vault import Vault
 
 __all__ = [
     "AREAS",
     "ApiKey",
-    "Ban",
+    "ConsoleSession",
     "FtpAccount",
     "Membership",
     "Organization",
@@ -15,6 +25,7 @@ __all__ = [
     "Project",
     "Right",
     "Role",
+    "SignIns",
     "User",
     "Vault",
 ]

@@ -7,8 +7,12 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from entrepot.errors import InvalidInput
-from entrepot.identity.models import FtpAccount
+from entrepot.identity import users
+from entrepot.identity.models import FtpAccount, User
 from entrepot.identity.vault import Vault
+
+#: The folder of users' homes, below the data folder.
+USERS = "users"
 
 
 def ensure_account(session: Session, vault: Vault, organization_id: str, home: str) -> FtpAccount:
@@ -53,6 +57,20 @@ def set_password(vault: Vault, account: FtpAccount, password: str) -> None:
     if len(password) < 8:
         raise InvalidInput.field("password", "This must have at least 8 characters.")
     account.password_encrypted = vault.encrypt(password)
+
+
+def standing(session: Session, account: FtpAccount) -> str | None:
+    """Return what changes when whoever is signed in must be so no more, None where nobody may sign in.
+
+    It does with the account's password, and with the user's own, which is what the user changes when it is known.
+    """
+    kind, _, owner = account.home.partition("/")
+    if kind != USERS:
+        return account.password_encrypted
+    user = session.get(User, owner)
+    if user is None or user.disabled or not users.memberships(session, user.id):
+        return None
+    return f"{account.password_encrypted} {user.password_hash}"
 
 
 def remove_account(session: Session, home: str) -> None:

@@ -113,14 +113,33 @@ class FtpAccount(Base):
     password_encrypted: Mapped[str]
 
 
-class Ban(Base):
-    """An address that guessed passwords, and until when it is refused."""
+class ConsoleSession(Base):
+    """Someone who logged in to the console; only the SHA-256 of its cookie is stored."""
 
-    __tablename__ = "ban"
+    __tablename__ = "console_session"
 
-    #: An IPv4 address, or the first 64 bits of an IPv6 one, as a network.
-    address: Mapped[str] = mapped_column(String(50), primary_key=True)
-    #: The login that was tried last.
-    login: Mapped[str] = mapped_column(String(300))
+    token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     created: Mapped[datetime] = mapped_column(Instant, default=now)
-    until: Mapped[datetime] = mapped_column(Instant)
+    expires: Mapped[datetime] = mapped_column(Instant, index=True)
+
+
+class SignIns(Base):
+    """How signing in went of late: from an address, with a login, or (`pair`) with a login from an address."""
+
+    __tablename__ = "sign_ins"
+
+    #: The SHA-256 of what is counted: logins that were tried are as long as strangers like.
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    #: An IPv4 address, or the first 64 bits of an IPv6 one, as a network; empty for a login from anywhere.
+    address: Mapped[str] = mapped_column(String(50), index=True)
+    #: The login; of an address, the one that was tried last.
+    login: Mapped[str] = mapped_column(String(300))
+    failures: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[datetime | None] = mapped_column(Instant)
+    #: When it was refused, and until when it is.
+    since: Mapped[datetime | None] = mapped_column(Instant)
+    until: Mapped[datetime | None] = mapped_column(Instant)
+    #: The login is known at the address, having signed in from it, until then.
+    known_until: Mapped[datetime | None] = mapped_column(Instant)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from entrepot.db import advisory_lock
 from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.identity import sessions
 from entrepot.identity.models import Membership, Organization, Role, User
 
 _HASHER = PasswordHasher()
@@ -84,9 +85,10 @@ def find_user(session: Session, login: str) -> User:
 
 
 def set_password(session: Session, user: User, password: str | None = None) -> str:
-    """Give the user another password, made up when none is given, and return it."""
+    """Give the user another password, made up when none is given, and return it; who is signed in is so no more."""
     password = password if password is not None else secrets.token_urlsafe(15)
     user.password_hash = hash_password(password)
+    sessions.end_all(session, user.id)
     session.flush()
     return password
 

@@ -42,7 +42,7 @@ def create(session: Session, principal: Principal, payload: Any) -> Stored:
         Names the fields at fault; or an analysis of this name, model definition, timestamp and location exists.
     """
     principal.require("write")
-    storage.take_turns(session, RowAnalysis)
+    storage.take_turns(session, RowAnalysis, principal.organization_id)
     values = _checked(payload, partial=False)
     if values.get("model_definition_id") is None:
         raise InvalidInput.field("model_definition", checks.REQUIRED)
@@ -50,7 +50,7 @@ def create(session: Session, principal: Principal, payload: Any) -> Stored:
     stored["organization_id"] = principal.organization_id
     stored["user"] = values.get("user") or principal.login
     stored["timestamp"] = values.get("timestamp") or now()
-    (stored["id"],) = storage.new_ids(session, RowAnalysis, 1)
+    (stored["id"],) = storage.new_ids(session, RowAnalysis, principal.organization_id, 1)
     stored["slug"] = _slug(stored, *_titles(session, principal, stored))
     _require_unique(session, stored)
     session.execute(insert(RowAnalysis).values(**stored))
@@ -61,9 +61,7 @@ def create(session: Session, principal: Principal, payload: Any) -> Stored:
 def get(session: Session, principal: Principal, analysis_id: int, right: Right = "read") -> Stored:
     """Return an analysis' columns; NotFound when there is none or it belongs to others."""
     principal.require(right)
-    query = select(*RowAnalysis.__table__.columns).where(
-        RowAnalysis.id == analysis_id, RowAnalysis.organization_id == principal.organization_id
-    )
+    query = select(*RowAnalysis.__table__.columns).where(*_one(principal, analysis_id))
     found = session.execute(query).one_or_none()
     if found is None:
         raise NotFound("Not found.")
@@ -72,8 +70,8 @@ def get(session: Session, principal: Principal, analysis_id: int, right: Right =
 
 def patch(session: Session, principal: Principal, analysis_id: int, payload: Any) -> Stored:
     """Change fields of an analysis that is not locked; its slug stays."""
-    storage.take_turns(session, RowAnalysis)
-    storage.hold_analyses(session, [analysis_id])
+    storage.take_turns(session, RowAnalysis, principal.organization_id)
+    storage.hold_analyses(session, principal.organization_id, [analysis_id])
     stored = _unlocked(session, principal, analysis_id, "write")
     values = _checked(payload, partial=True)
     for name in ("model_definition_id", "timestamp"):
@@ -83,36 +81,41 @@ def patch(session: Session, principal: Principal, analysis_id: int, payload: Any
     _titles(session, principal, merged)
     _require_unique(session, merged)
     if values:
-        session.execute(update(RowAnalysis).where(RowAnalysis.id == analysis_id).values(**values))
+        session.execute(update(RowAnalysis).where(*_one(principal, analysis_id)).values(**values))
         storage.announce(session, principal, "analysis", "updated", {analysis_id: {"name": merged["name"]}})
     return merged
 
 
 def remove(session: Session, principal: Principal, analysis_id: int) -> None:
     """Delete an analysis with its rows, none of which may be locked; for administrators."""
-    storage.hold_analyses(session, [analysis_id])
+    storage.hold_analyses(session, principal.organization_id, [analysis_id])
     stored = _unlocked(session, principal, analysis_id, "admin")
-    rows = session.execute(select(Row.id, Row.locked).where(Row.analysis_id == analysis_id)).all()
+    of_it = (Row.organization_id == principal.organization_id, Row.analysis_id == analysis_id)
+    rows = session.execute(select(Row.id, Row.locked).where(*of_it)).all()
     if locked := next((row.id for row in rows if row.locked), None):
         raise Locked(f"Row {locked} is locked.")
     ids = [row.id for row in rows]
-    session.execute(delete(Row).where(Row.analysis_id == analysis_id))
-    session.execute(delete(RowAnalysis).where(RowAnalysis.id == analysis_id))
+    session.execute(delete(Row).where(*of_it))
+    session.execute(delete(RowAnalysis).where(*_one(principal, analysis_id)))
     for chunk in storage.chunks(ids):
-        lineage.forget(session, "row", map(str, chunk))
+        lineage.forget(session, "row", map(str, chunk), principal.organization_id)
     storage.announce(session, principal, "row", "deleted", {id_: {"analysis": analysis_id} for id_ in ids})
     storage.announce(session, principal, "analysis", "deleted", {analysis_id: {"name": stored["name"]}})
 
 
 def set_locked(session: Session, principal: Principal, analysis_id: int, *, locked: bool) -> Stored:
     """Lock an analysis, so that neither it nor any of its rows can change, or unlock it."""
-    storage.hold_analyses(session, [analysis_id])
+    storage.hold_analyses(session, principal.organization_id, [analysis_id])
     stored = get(session, principal, analysis_id, "write")
     if stored["locked"] is not locked:
-        session.execute(update(RowAnalysis).where(RowAnalysis.id == analysis_id).values(locked=locked))
+        session.execute(update(RowAnalysis).where(*_one(principal, analysis_id)).values(locked=locked))
         action = "locked" if locked else "unlocked"
         storage.announce(session, principal, "analysis", action, {analysis_id: {"name": stored["name"]}})
     return stored | {"locked": locked}
+
+
+def _one(principal: Principal, analysis_id: int) -> tuple[Any, ...]:
+    return RowAnalysis.organization_id == principal.organization_id, RowAnalysis.id == analysis_id
 
 
 def _unlocked(session: Session, principal: Principal, analysis_id: int, right: Right) -> Stored:
@@ -142,7 +145,7 @@ def _titles(session: Session, principal: Principal, stored: Mapping[str, Any]) -
     site = session.scalar(
         select(Site.title)
         .join(ModelDefinition, ModelDefinition.site_id == Site.id)
-        .where(ModelDefinition.id == definition_id, ModelDefinition.organization_id == own)
+        .where(ModelDefinition.id == definition_id, ModelDefinition.organization_id == own, Site.organization_id == own)
     )
     if site is None:
         raise InvalidInput.field("model_definition", checks.no_such(definition_id))
@@ -160,6 +163,7 @@ def _slug(stored: Mapping[str, Any], site: str, location: str | None) -> str:
 
 def _require_unique(session: Session, stored: Mapping[str, Any]) -> None:
     same = select(RowAnalysis.id).where(
+        RowAnalysis.organization_id == stored["organization_id"],
         RowAnalysis.name == stored["name"],
         RowAnalysis.model_definition_id == stored["model_definition_id"],
         RowAnalysis.timestamp == stored["timestamp"],

@@ -54,9 +54,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Filter:
-    """What a record must be: SQL conditions, and checks on those that meet them."""
+    """What a record of an organization must be: SQL conditions, and checks on those that meet them."""
 
     model: type[Any]
+    organization_id: str
     where: Sequence[ColumnElement[bool]]
     checks: Sequence[Check] = ()
 
@@ -137,17 +138,18 @@ def compile_filter(
     if entity is ROWS and (window := _window(asked.pop(_FROM, []), asked.pop(_TO, []))):
         conditions.append(window)
     for name, texts in asked.items():
-        conditions.append(_condition(session, entity, name.split("__"), texts, name))
+        conditions.append(_condition(session, organization_id, entity, name.split("__"), texts, name))
     return Filter(
         entity.model,
-        [entity.model.organization_id == organization_id, *(c for c in conditions if not isinstance(c, Check))],
+        organization_id,
+        [condition for condition in conditions if not isinstance(condition, Check)],
         [condition for condition in conditions if isinstance(condition, Check)],
     )
 
 
 def find(session: Session, columns: Sequence[Any], filter_: Filter, order_by: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Yield the columns of the records that a filter lets pass, in order, in lists of some thousands."""
-    query = select(*columns).order_by(*order_by)
+    query = select(*columns).where(filter_.model.organization_id == filter_.organization_id).order_by(*order_by)
     if not filter_.checks:
         result = session.execute(query.where(*filter_.where).execution_options(yield_per=_CHUNK))
         yield from result.partitions()
@@ -159,7 +161,8 @@ def find(session: Session, columns: Sequence[Any], filter_: Filter, order_by: Se
 
 def _passing(session: Session, filter_: Filter, order_by: Sequence[Any] = ()) -> Iterator[int]:
     columns = [column for check in filter_.checks for column in check.columns]
-    query = select(filter_.model.id, *columns).where(*filter_.where).order_by(*order_by)
+    own = filter_.model.organization_id == filter_.organization_id
+    query = select(filter_.model.id, *columns).where(own, *filter_.where).order_by(*order_by)
     for id_, *values in session.execute(query.execution_options(yield_per=_CHUNK)):
         rest = iter(values)
         if all(check.passes(*(next(rest) for _ in check.columns)) for check in filter_.checks):
@@ -172,11 +175,11 @@ def _one_of(column: Any, ids: Sequence[int]) -> Any:
 
 
 def _condition(
-    session: Session, entity: Entity, path: Sequence[str], texts: Sequence[str], name: str
+    session: Session, organization_id: str, entity: Entity, path: Sequence[str], texts: Sequence[str], name: str
 ) -> ColumnElement[bool] | Check:
     head, *rest = path
     if head in entity.aliases:
-        return _condition(session, entity, [*entity.aliases[head], *rest], texts, name)
+        return _condition(session, organization_id, entity, [*entity.aliases[head], *rest], texts, name)
     if head in entity.fields:
         return _on_field(entity.fields[head], rest, texts, name)
     if head not in entity.relations:
@@ -186,14 +189,15 @@ def _condition(
         return _on_field(Field(key, "integer"), rest[1:], texts, name)
     if not rest or rest[0] in LOOKUPS:
         return _on_field(Field(key, "integer"), rest, texts, name)
-    condition = _condition(session, target, rest, texts, name)
+    condition = _condition(session, organization_id, target, rest, texts, name)
     if isinstance(condition, Check):
-        ids = list(_passing(session, Filter(target.model, (), (condition,))))
+        ids = list(_passing(session, Filter(target.model, organization_id, (), (condition,))))
         if len(ids) > _RELATED_MOST:
             raise InvalidInput.field(name, f"This matches more than {_RELATED_MOST} records.")
         found: ColumnElement[bool] = _one_of(key, ids)
     else:
-        found = key.in_(select(target.model.id).where(condition).correlate(None))
+        own = target.model.organization_id == organization_id
+        found = key.in_(select(target.model.id).where(own, condition).correlate(None))
     if rest[-1] == "isnull" and any(operands(LOOKUPS["isnull"], "flag", texts)):
         return or_(key.is_(None), found)
     return found
@@ -261,7 +265,8 @@ def _window(starts: Sequence[str], stops: Sequence[str]) -> Check | None:
     if not starts and not stops:
         return None
     start, stop = (_bound(texts, name) for texts, name in ((starts, _FROM), (stops, _TO)))
-    instant = select(RowAnalysis.timestamp).where(RowAnalysis.id == Row.analysis_id).scalar_subquery()
+    own = RowAnalysis.organization_id == Row.organization_id
+    instant = select(RowAnalysis.timestamp).where(RowAnalysis.id == Row.analysis_id, own).scalar_subquery()
 
     def passes(name: str, packed: bytes, timestamp: datetime) -> bool:
         if name != "timestamp":

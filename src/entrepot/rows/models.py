@@ -1,11 +1,24 @@
 """Tables of sites, locations, model definitions, analyses and their rows.
 
-Ids are integers, unique on the server. JSON is kept as the text that came in, so that it goes out the same.
+Ids are integers that count within an organization, so that they tell nothing of others. JSON is kept as the text that
+came in, so that it goes out the same.
 """
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, Dialect, Double, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Dialect,
+    Double,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,19 +40,33 @@ class Packed(LargeBinary):
         """Take bytes."""
 
 
-_AUTOINCREMENT = {"sqlite_autoincrement": True}  # an id never comes back
-
-
 class _Owned:
+    organization_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+
+
+def _own(table: str, column: str, target: str) -> ForeignKeyConstraint:
+    """Return the reference of a column to something of the same organization."""
+    return ForeignKeyConstraint(
+        ["organization_id", column], [f"{target}.organization_id", f"{target}.id"], name=f"fk_{table}_{column}"
+    )
+
+
+class LastId(Base):
+    """The last id that an organization gave to a row of a table: none comes back."""
+
+    __tablename__ = "last_id"
+
+    organization_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    table: Mapped[str] = mapped_column(String(30), primary_key=True)
+    last: Mapped[int] = mapped_column(BigInteger)
 
 
 class Site(_Owned, Base):
     """A site, such as a wind farm."""
 
     __tablename__ = "site"
-    __table_args__ = (UniqueConstraint("organization_id", "title"), _AUTOINCREMENT)
+    __table_args__ = (UniqueConstraint("organization_id", "title"),)
 
     title: Mapped[str] = mapped_column(_Word)
     slug: Mapped[str] = mapped_column(_Word)
@@ -52,9 +79,9 @@ class Location(_Owned, Base):
     """A place of a site, such as a turbine; `northing` and `easting` are its latitude and longitude in degrees."""
 
     __tablename__ = "location"
-    __table_args__ = (UniqueConstraint("site_id", "title"), _AUTOINCREMENT)
+    __table_args__ = (UniqueConstraint("organization_id", "site_id", "title"), _own("location", "site_id", "site"))
 
-    site_id: Mapped[int] = mapped_column(ForeignKey("site.id"))
+    site_id: Mapped[int] = mapped_column(Integer)
     title: Mapped[str] = mapped_column(_Word)
     slug: Mapped[str] = mapped_column(_Word)
     description: Mapped[str | None] = mapped_column(_Word)
@@ -69,9 +96,12 @@ class ModelDefinition(_Owned, Base):
     """A model of a site that analyses are made for: as designed, as built ..."""
 
     __tablename__ = "model_definition"
-    __table_args__ = (UniqueConstraint("site_id", "title"), _AUTOINCREMENT)
+    __table_args__ = (
+        UniqueConstraint("organization_id", "site_id", "title"),
+        _own("model_definition", "site_id", "site"),
+    )
 
-    site_id: Mapped[int] = mapped_column(ForeignKey("site.id"))
+    site_id: Mapped[int] = mapped_column(Integer)
     title: Mapped[str] = mapped_column(_Word)
     description: Mapped[str | None] = mapped_column(_Word)
     additional_data: Mapped[str | None] = mapped_column(Text)
@@ -84,18 +114,20 @@ class RowAnalysis(_Owned, Base):
     __table_args__ = (
         Index(
             "uq_row_analysis_identity",
+            "organization_id",
             "model_definition_id",
             "name",
             "timestamp",
             sql("coalesce(location_id, 0)"),
             unique=True,
         ),
-        _AUTOINCREMENT,
+        _own("row_analysis", "model_definition_id", "model_definition"),
+        _own("row_analysis", "location_id", "location"),
     )
 
     name: Mapped[str] = mapped_column(_Word)
-    model_definition_id: Mapped[int] = mapped_column(ForeignKey("model_definition.id"))
-    location_id: Mapped[int | None] = mapped_column(ForeignKey("location.id"))
+    model_definition_id: Mapped[int] = mapped_column(Integer)
+    location_id: Mapped[int | None] = mapped_column(Integer)
     source_type: Mapped[str | None] = mapped_column(_Word)
     source: Mapped[str | None] = mapped_column(_Word)
     description: Mapped[str | None] = mapped_column(_Word)
@@ -111,13 +143,18 @@ class Row(_Owned, Base):
     """Two or three vectors of equal length, each with a name and a unit, as little-endian doubles."""
 
     __tablename__ = "result_row"
-    __table_args__ = (Index("ix_result_row_analysis", "analysis_id", "short_description"), _AUTOINCREMENT)
+    __table_args__ = (
+        Index("ix_result_row_analysis", "organization_id", "analysis_id", "short_description"),
+        Index("ix_result_row_site", "organization_id", "site_id"),
+        Index("ix_result_row_location", "organization_id", "location_id"),
+        _own("result_row", "analysis_id", "row_analysis"),
+        _own("result_row", "site_id", "site"),
+        _own("result_row", "location_id", "location"),
+    )
 
-    #: Without an index of its own, which planners would take for the better one.
-    organization_id: Mapped[str] = mapped_column(String(36))
-    analysis_id: Mapped[int] = mapped_column(ForeignKey("row_analysis.id"))
-    site_id: Mapped[int | None] = mapped_column(ForeignKey("site.id"), index=True)
-    location_id: Mapped[int | None] = mapped_column(ForeignKey("location.id"), index=True)
+    analysis_id: Mapped[int] = mapped_column(Integer)
+    site_id: Mapped[int | None] = mapped_column(Integer)
+    location_id: Mapped[int | None] = mapped_column(Integer)
     name_col1: Mapped[str] = mapped_column(_Word)
     name_col2: Mapped[str] = mapped_column(_Word)
     name_col3: Mapped[str | None] = mapped_column(_Word)

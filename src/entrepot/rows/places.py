@@ -81,7 +81,7 @@ def create(session: Session, principal: Principal, place: Place, payload: Any) -
         A field is at fault, or the id or the title is taken.
     """
     principal.require("write")
-    storage.take_turns(session, place.model)
+    storage.take_turns(session, place.model, principal.organization_id)
     values = checks.checked(payload, {"id": Column(checks.key), **place.spec})
     values = dict.fromkeys(place.columns) | values
     values["organization_id"] = principal.organization_id
@@ -93,11 +93,11 @@ def create(session: Session, principal: Principal, place: Place, payload: Any) -
         values["slug"] = storage.slugify(values["title"])
     _require_free_title(session, place, values)
     if values["id"] is None:
-        (values["id"],) = storage.new_ids(session, place.model, 1)
-    elif session.scalar(select(place.model.id).where(place.model.id == values["id"])):
+        (values["id"],) = storage.new_ids(session, place.model, principal.organization_id, 1)
+    elif session.scalar(select(place.model.id).where(*_one(principal, place, values["id"]))):
         raise InvalidInput.field("id", f"A {place.name} with this id already exists.")
     else:
-        storage.id_was_given(session, place.model, values["id"])
+        storage.id_was_given(session, place.model, principal.organization_id, values["id"])
     session.execute(insert(place.model).values(**values))
     storage.announce(session, principal, place.name, "created", {values["id"]: {"title": values["title"]}})
     return values
@@ -106,9 +106,7 @@ def create(session: Session, principal: Principal, place: Place, payload: Any) -
 def get(session: Session, principal: Principal, place: Place, id_: int) -> Stored:
     """Return the columns of one; NotFound when there is none or it belongs to others."""
     principal.require("read")
-    query = select(*place.model.__table__.columns).where(
-        place.model.id == id_, place.model.organization_id == principal.organization_id
-    )
+    query = select(*place.model.__table__.columns).where(*_one(principal, place, id_))
     found = session.execute(query).one_or_none()
     if found is None:
         raise NotFound("Not found.")
@@ -117,19 +115,25 @@ def get(session: Session, principal: Principal, place: Place, id_: int) -> Store
 
 def around(session: Session, principal: Principal, analysis_id: int) -> tuple[int, dict[str, int]]:
     """Return the site that an analysis is about, and the ids of its locations by title."""
-    own = (RowAnalysis.id == analysis_id, RowAnalysis.organization_id == principal.organization_id)
+    own = principal.organization_id
     definition = ModelDefinition.id == RowAnalysis.model_definition_id
-    site_id = session.scalar(select(ModelDefinition.site_id).join(RowAnalysis, definition).where(*own))
+    query = select(ModelDefinition.site_id).join(RowAnalysis, definition)
+    site_id = session.scalar(
+        query.where(
+            RowAnalysis.id == analysis_id, RowAnalysis.organization_id == own, ModelDefinition.organization_id == own
+        )
+    )
     if site_id is None:
         raise NotFound(f"There is no analysis {analysis_id}.")
-    titles = session.execute(select(Location.title, Location.id).where(Location.site_id == site_id))
+    of_site = (Location.organization_id == own, Location.site_id == site_id)
+    titles = session.execute(select(Location.title, Location.id).where(*of_site))
     return site_id, dict(titles.all())
 
 
 def patch(session: Session, principal: Principal, place: Place, id_: int, payload: Any) -> Stored:
     """Change fields of one; its id and slug stay."""
     principal.require("write")
-    storage.take_turns(session, place.model)
+    storage.take_turns(session, place.model, principal.organization_id)
     stored = get(session, principal, place, id_)
     values = checks.checked(payload, {name: c for name, c in place.spec.items() if name != "slug"}, partial=True)
     if place.site_field and _sent_site(place, payload) is not None:
@@ -137,7 +141,7 @@ def patch(session: Session, principal: Principal, place: Place, id_: int, payloa
     merged = stored | values
     _require_free_title(session, place, merged)
     if values:
-        session.execute(update(place.model).where(place.model.id == id_).values(**values))
+        session.execute(update(place.model).where(*_one(principal, place, id_)).values(**values))
         storage.announce(session, principal, place.name, "updated", {id_: {"title": merged["title"]}})
     return merged
 
@@ -152,19 +156,25 @@ def remove(session: Session, principal: Principal, place: Place, id_: int) -> No
     """
     principal.require("admin")
     stored = get(session, principal, place, id_)
-    for users in _references(place, id_):
+    for model, column in _references(place):
+        users = select(model.id).where(model.organization_id == principal.organization_id, column == id_)
         if session.scalar(users.limit(1)) is not None:
             raise Conflict(f"This {place.name} is still referred to.")
-    session.execute(delete(place.model).where(place.model.id == id_))
+    session.execute(delete(place.model).where(*_one(principal, place, id_)))
     storage.announce(session, principal, place.name, "deleted", {id_: {"title": stored["title"]}})
 
 
-def _references(place: Place, id_: int) -> list[Any]:
+def _one(principal: Principal, place: Place, id_: int) -> tuple[Any, ...]:
+    return place.model.organization_id == principal.organization_id, place.model.id == id_
+
+
+def _references(place: Place) -> list[tuple[type[Any], Any]]:
+    """Return the columns that refer to a place, each with its table."""
     if place is SITE:
-        return [select(model.id).where(model.site_id == id_) for model in (Location, ModelDefinition, Row)]
+        return [(model, model.site_id) for model in (Location, ModelDefinition, Row)]
     if place is LOCATION:
-        return [select(model.id).where(model.location_id == id_) for model in (RowAnalysis, Row)]
-    return [select(RowAnalysis.id).where(RowAnalysis.model_definition_id == id_)]
+        return [(model, model.location_id) for model in (RowAnalysis, Row)]
+    return [(RowAnalysis, RowAnalysis.model_definition_id)]
 
 
 def _sent_site(place: Place, payload: Mapping[str, Any]) -> Any:
@@ -195,8 +205,8 @@ def _site_of(session: Session, principal: Principal, place: Place, payload: Mapp
 
 def _require_free_title(session: Session, place: Place, values: Stored) -> None:
     model = place.model
-    owner = (
-        model.site_id == values["site_id"] if place.site_field else model.organization_id == values["organization_id"]
-    )
-    if session.scalar(select(model.id).where(owner, model.title == values["title"], model.id != (values["id"] or 0))):
+    same = [model.organization_id == values["organization_id"], model.title == values["title"]]
+    if place.site_field:
+        same.append(model.site_id == values["site_id"])
+    if session.scalar(select(model.id).where(*same, model.id != (values["id"] or 0))):
         raise InvalidInput.field("title", f"A {place.name} with this title already exists.")

@@ -72,7 +72,7 @@ def create_many(
         An analysis is locked.
     """
     principal.require("write")
-    storage.hold_analyses(session, _analysis_ids(payloads))
+    storage.hold_analyses(session, principal.organization_id, _analysis_ids(payloads))
     rows, errors = _check_new(payloads)
     known = references(session, principal.organization_id, rows.values())
     _refuse(rows, errors, known, len(payloads))
@@ -86,11 +86,11 @@ def create(session: Session, principal: Principal, payload: Any) -> Stored:
     do clients repeat a request whose answer told of a failure.
     """
     principal.require("write")
-    storage.hold_analyses(session, _analysis_ids([payload]))
+    storage.hold_analyses(session, principal.organization_id, _analysis_ids([payload]))
     rows, errors = _check_new([payload])
     known = references(session, principal.organization_id, rows.values())
     _refuse(rows, errors, known, 1)
-    if repeated := _take_repeated(session, rows[0]):
+    if repeated := _take_repeated(session, principal, rows[0]):
         return repeated
     (stored,) = _insert(session, principal, [rows[0]], known, None, bulk=False)
     return stored
@@ -118,7 +118,7 @@ def upsert_many(
     """
     principal.require("write")
     keys = _match_keys(payloads)
-    storage.hold_analyses(session, {analysis_id for analysis_id, _ in keys})
+    storage.hold_analyses(session, principal.organization_id, {analysis_id for analysis_id, _ in keys})
     matches = _matching(session, principal, keys)
     present = _load(session, principal, matches.values())
     new = {at: payload for at, payload in enumerate(payloads) if keys[at] not in matches}
@@ -151,7 +151,7 @@ def patch(session: Session, principal: Principal, row_id: int, payload: Any) -> 
     principal.require("write")
     before = _hold(session, principal, [row_id])[row_id]
     moved = _analysis_ids([payload]) - {before["analysis_id"]}
-    storage.hold_analyses(session, moved)
+    storage.hold_analyses(session, principal.organization_id, moved)
     changed: dict[int, Stored] = {}
     errors: dict[int, Errors] = {}
     _merge(before, payload, 0, changed, errors)
@@ -177,8 +177,8 @@ def remove(session: Session, principal: Principal, row_ids: Iterable[int]) -> No
     known = references(session, principal.organization_id, held.values())
     _require_unlocked(held.values(), known)
     for chunk in storage.chunks(list(held)):
-        session.execute(delete(Row).where(Row.id.in_(chunk)))
-        lineage.forget(session, "row", map(str, chunk))
+        session.execute(delete(Row).where(Row.organization_id == principal.organization_id, Row.id.in_(chunk)))
+        lineage.forget(session, "row", map(str, chunk), principal.organization_id)
     _announce(session, principal, "deleted", held.values())
 
 
@@ -187,7 +187,8 @@ def set_locked(session: Session, principal: Principal, row_ids: Iterable[int], *
     principal.require("write")
     changed = [row for row in _hold(session, principal, row_ids).values() if row["locked"] is not locked]
     for chunk in storage.chunks([row["id"] for row in changed]):
-        session.execute(update(Row).where(Row.id.in_(chunk)).values(locked=locked))
+        own = Row.organization_id == principal.organization_id
+        session.execute(update(Row).where(own, Row.id.in_(chunk)).values(locked=locked))
     _announce(session, principal, "locked" if locked else "unlocked", changed)
     return len(changed)
 
@@ -276,7 +277,7 @@ def _insert(
         return []
     _require_unlocked(rows, known)
     bulk_at = now() if bulk else None
-    for row, id_ in zip(rows, storage.new_ids(session, Row, len(rows)), strict=True):
+    for row, id_ in zip(rows, storage.new_ids(session, Row, principal.organization_id, len(rows)), strict=True):
         row |= {"id": id_, "organization_id": principal.organization_id, "locked": False, "bulk_at": bulk_at}
         row["slug"] = known.slug(row)
     session.connection().execute(insert(Row), rows)  # past the ORM, which would look at each row again
@@ -293,7 +294,8 @@ def _update(
     _require_unlocked((one for pair in changed for one in pair), known)
     if changed:
         names = [name for name in COLUMNS if name not in ("id", "organization_id", "slug", "locked", "bulk_at")]
-        statement = update(Row.__table__).where(Row.id == bindparam("row_id"))  # type: ignore[arg-type]
+        own = Row.organization_id == principal.organization_id
+        statement = update(Row.__table__).where(own, Row.id == bindparam("row_id"))  # type: ignore[arg-type]
         statement = statement.values({name: bindparam(f"new_{name}") for name in names})
         session.connection().execute(
             statement, [{"row_id": row["id"]} | {f"new_{name}": row[name] for name in names} for _, row in changed]
@@ -326,7 +328,9 @@ def _load(session: Session, principal: Principal, row_ids: Iterable[int]) -> dic
 def _hold(session: Session, principal: Principal, row_ids: Iterable[int]) -> dict[int, Stored]:
     """Return rows, which nobody else can change until the transaction ends; NotFound unless all of them exist."""
     wanted = set(row_ids)
-    storage.hold_analyses(session, {row["analysis_id"] for row in _load(session, principal, wanted).values()})
+    storage.hold_analyses(
+        session, principal.organization_id, {row["analysis_id"] for row in _load(session, principal, wanted).values()}
+    )
     rows = _load(session, principal, wanted)
     if missing := wanted - rows.keys():
         raise NotFound(f"There is no row {min(missing)}.")
@@ -371,11 +375,13 @@ def _refuse_ambiguous(keys: Sequence[tuple[int, str]], problem: str) -> None:
         raise InvalidInput.field("short_description", f"{problem}: {', '.join(twice)}.")
 
 
-def _take_repeated(session: Session, row: Stored) -> Stored | None:
+def _take_repeated(session: Session, principal: Principal, row: Stored) -> Stored | None:
     """Return the row of a recent bulk request that is the same as this one, once."""
+    own = Row.organization_id == principal.organization_id
     query = (
         select(*Row.__table__.columns)
         .where(
+            own,
             Row.analysis_id == row["analysis_id"],
             Row.short_description == row["short_description"],
             Row.bulk_at > now() - REPEATED_WITHIN,
@@ -386,6 +392,6 @@ def _take_repeated(session: Session, row: Stored) -> Stored | None:
     for found in session.execute(query):
         stored = dict(zip(COLUMNS, found, strict=True))
         if all(stored[name] == value for name, value in given.items()):
-            session.execute(update(Row).where(Row.id == stored["id"]).values(bulk_at=None))
+            session.execute(update(Row).where(own, Row.id == stored["id"]).values(bulk_at=None))
             return stored
     return None

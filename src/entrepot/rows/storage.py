@@ -6,46 +6,59 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Text, column, func, select, table
+from sqlalchemy import case
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from entrepot import lineage
 from entrepot.db import Base, advisory_lock, new_id
+from entrepot.errors import Conflict
 from entrepot.events.log import emit_many
 from entrepot.identity import Principal
+from entrepot.rows.models import LastId
 
 _NOT_WORD = re.compile(r"[^\w\s-]")
+#: Ids are 32 bits wide.
+_MOST = 2**31 - 1
 _SEPARATORS = re.compile(r"[-\s]+")
 
 
-def take_turns(session: Session, model: type[Base]) -> None:
-    """Make those who add to a table take turns, so that a check for what exists holds until the end."""
-    advisory_lock(session, "rows", model.__tablename__)
+def take_turns(session: Session, model: type[Base], organization_id: str) -> None:
+    """Make those who add to an organization's table take turns, so that a check for what exists holds until the end."""
+    advisory_lock(session, "rows", model.__tablename__, organization_id)
 
 
-def hold_analyses(session: Session, analysis_ids: Collection[int]) -> None:
+def hold_analyses(session: Session, organization_id: str, analysis_ids: Collection[int]) -> None:
     """Make those who write rows of an analysis take turns, until the transaction ends."""
     for analysis_id in sorted(analysis_ids):  # in one order, lest two wait for each other
-        advisory_lock(session, "rows of", analysis_id)
+        advisory_lock(session, "rows of", organization_id, analysis_id)
 
 
-def new_ids(session: Session, model: type[Any], count: int) -> list[int]:
-    """Return ids that nothing has or had, rising."""
-    name = model.__tablename__
-    if session.get_bind().dialect.name == "postgresql":
-        sequence = func.pg_get_serial_sequence(name, "id", type_=Text())
-        query = select(func.nextval(sequence)).select_from(func.generate_series(1, count))
-        return sorted(session.scalars(query))
-    sequences = table("sqlite_sequence", column("name"), column("seq"))
-    last = session.scalar(select(sequences.c.seq).where(sequences.c.name == name)) or 0
-    return list(range(last + 1, last + count + 1))
+def new_ids(session: Session, model: type[Any], organization_id: str, count: int) -> list[int]:
+    """Return ids that nothing of the organization has or had, rising.
+
+    Raises
+    ------
+    Conflict
+        There are none left.
+    """
+    last = _last_id(session, model, organization_id, count, LastId.last + count)
+    if last > _MOST:
+        raise Conflict("The organization has used up its ids; the highest were chosen by whoever made the records.")
+    return list(range(last - count + 1, last + 1))
 
 
-def id_was_given(session: Session, model: type[Any], id_: int) -> None:
+def id_was_given(session: Session, model: type[Any], organization_id: str, id_: int) -> None:
     """Keep the ids that will be given out ahead of one that was chosen by a caller."""
-    if session.get_bind().dialect.name == "postgresql":
-        sequence = func.pg_get_serial_sequence(model.__tablename__, "id", type_=Text())
-        session.execute(select(func.setval(sequence, func.greatest(id_, func.nextval(sequence)))))
+    _last_id(session, model, organization_id, id_, case((LastId.last < id_, id_), else_=LastId.last))
+
+
+def _last_id(session: Session, model: type[Any], organization_id: str, first: int, next_: Any) -> int:
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    values = {"organization_id": organization_id, "table": model.__tablename__, "last": first}
+    statement = insert(LastId).values(values)
+    statement = statement.on_conflict_do_update(index_elements=["organization_id", "table"], set_={"last": next_})
+    return session.execute(statement.returning(LastId.last)).scalar_one()
 
 
 @functools.lru_cache(maxsize=4096)

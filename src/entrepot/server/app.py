@@ -60,7 +60,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.stopping = False
     app.state.waiting = Waiting(services.settings.max_streams_per_user)
-    app.state.authenticator = Authenticator()
+    app.state.authenticator = Authenticator(services)
     app.state.registry = registry
     app.add_middleware(Observer, registry=registry)
     app.add_exception_handler(EntrepotError, _on_error)

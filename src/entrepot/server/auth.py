@@ -8,12 +8,18 @@ import secrets
 import threading
 import time
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from starlette.datastructures import Headers
+from starlette.requests import Request
 
-from entrepot.errors import Unauthenticated
-from entrepot.identity import Principal, User, keys, users
+from entrepot.errors import TooManyRequests, Unauthenticated
+from entrepot.identity import Principal, User, bans, keys, users
+from entrepot.server import origin
+from entrepot.server.passwords import PasswordChecks
+from entrepot.server.services import Services
+
+log = structlog.get_logger("entrepot.http")
 
 #: argon2 is slow on purpose; a password that was right stays so for as long, unless it changes.
 _REMEMBER_SECONDS = 300.0
@@ -21,27 +27,37 @@ _REMEMBER_MOST = 10_000
 
 
 class Authenticator:
-    """Turns the headers of a request into a :class:`~entrepot.identity.Principal`."""
+    """Turns a request into the :class:`~entrepot.identity.Principal` that sends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, services: Services) -> None:
+        self._database = services.database
+        settings = services.settings
+        self._limits = bans.Limits(settings.login_max_failures, settings.login_ban_seconds)
+        self._checks = PasswordChecks()
         self._salt = secrets.token_bytes(32)
         self._right: dict[bytes, float] = {}
         self._lock = threading.Lock()
 
-    def authenticate(self, session: Session, headers: Headers) -> Principal:
-        """Return who sends these headers.
+    def authenticate(self, session: Session, request: Request) -> Principal:
+        """Return who sends a request by the credentials in its headers.
 
         Raises
         ------
         Unauthenticated
             There are no credentials, or wrong ones.
+        Forbidden
+            A page of another site had a browser send the credentials that it keeps.
+        TooManyRequests
+            Too many wrong passwords came before.
         """
+        headers = request.headers
         if token := headers.get("x-access-token"):
             return self.by_token(session, token)
         scheme, _, value = headers.get("authorization", "").partition(" ")
         match scheme.lower():
             case "basic":
-                return self.by_password(session, *_basic(value.strip()))
+                origin.require_own(request)
+                return self.by_password(session, *_basic(value.strip()), origin.address_of(request))
             case "token" | "bearer":
                 return self.by_token(session, value.strip())
         raise Unauthenticated("Authentication credentials were not provided.")
@@ -53,28 +69,44 @@ class Authenticator:
             raise Unauthenticated("Invalid token.")
         return principal
 
-    def by_password(self, session: Session, login: str, password: str) -> Principal:
-        """Return the principal of a login and its password."""
+    def by_password(self, session: Session, login: str, password: str, address: str) -> Principal:
+        """Return the principal of a login and its password, which come from an address."""
+        attempt = bans.look(session, self._limits, address, login)
+        if attempt.wait:
+            raise TooManyRequests(f"Too many failed logins; try again in {attempt.wait} s.", attempt.wait)
         user = session.scalar(select(User).where(User.login == login))
-        if not self._password_matches(user, password):
+        proof = self._proof(user, password, address)
+        if not self._remembers(proof):
+            if not self._checks.matches(user, password, bans.network_of(address)):
+                self._note_failure(address, login)
+                raise Unauthenticated("Invalid username/password.")
+            if attempt.notable:
+                with self._database.write() as own:
+                    bans.succeeded(own, address, login)
+            self._remember(proof)
+        if user is None or user.disabled:
             raise Unauthenticated("Invalid username/password.")
-        assert user is not None
         return principal_of(session, user)
 
-    def _password_matches(self, user: User | None, password: str) -> bool:
-        if user is None or user.disabled:
-            return users.password_matches(user, password)
-        proof = hmac.digest(self._salt, f"{user.password_hash}\0{password}".encode(), hashlib.sha256)
+    def _note_failure(self, address: str, login: str) -> None:
+        with self._database.write() as session:
+            refused = bans.failed(session, self._limits, address, login)
+        log.warning("login failed", login=login[:300], address=address, refused=refused)
+
+    def _proof(self, user: User | None, password: str, address: str) -> bytes:
+        stored = user.password_hash if user is not None and not user.disabled else secrets.token_hex()
+        message = f"{stored}\0{bans.network_of(address)}\0{password}".encode(errors="replace")
+        return hmac.digest(self._salt, message, hashlib.sha256)
+
+    def _remembers(self, proof: bytes) -> bool:
         with self._lock:
-            if self._right.get(proof, 0.0) > time.monotonic():
-                return True
-        if not users.password_matches(user, password):
-            return False
+            return self._right.get(proof, 0.0) > time.monotonic()
+
+    def _remember(self, proof: bytes) -> None:
         with self._lock:
             if len(self._right) >= _REMEMBER_MOST:
                 self._right.clear()
             self._right[proof] = time.monotonic() + _REMEMBER_SECONDS
-        return True
 
 
 def principal_of(session: Session, user: User) -> Principal:

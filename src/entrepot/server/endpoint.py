@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput
 from entrepot.identity import Principal, Right
+from entrepot.server import origin
 from entrepot.server.auth import Authenticator
 from entrepot.server.bodies import Body, Size
 from entrepot.server.services import Services
@@ -51,9 +52,11 @@ class Call:
 
     @cached_property
     def json(self) -> Any:
-        """The body as JSON, whatever its content type says; None when it is empty."""
+        """The body as JSON, None when it is empty; dialects' clients need not say that it is."""
         if not self.body.strip():
             return None
+        if self.request.url.path.startswith("/api/v1/"):
+            origin.require_json(self.request)
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
@@ -154,6 +157,7 @@ class Endpoint:
 
     def authenticate(self, request: Request, session: Session | None = None) -> Principal:
         """Return who sends the request and may ask this endpoint."""
+        request.state.writes = bool(self.write)  # so do some that clients of a dialect GET
         return authenticate(request, self.area, self.right, self.access, session)
 
     def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
@@ -213,11 +217,11 @@ def authenticate(
     """
     authenticator: Authenticator = request.app.state.authenticator
     if session is not None:
-        principal = authenticator.authenticate(session, request.headers)
+        principal = authenticator.authenticate(session, request)
     else:
         services: Services = request.app.state.services
         with services.database.read() as own:
-            principal = authenticator.authenticate(own, request.headers)
+            principal = authenticator.authenticate(own, request)
     return admit(principal, area, right, access)
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, select, update
 
 from entrepot.db import Database, now
-from entrepot.errors import EntrepotError, InvalidInput
+from entrepot.errors import EntrepotError, Gone, InvalidInput
 from entrepot.events.models import Event
 from entrepot.files import configs, lifecycle
 from entrepot.files.configs import open_config
@@ -151,7 +151,7 @@ def test_files_expire_in_their_time(
         found = {one.id: one for one in session.scalars(select(PublishedFile))}
         assert [found[one.id].state for one in (fresh, old, consumed)] == ["available", "expired", "expired"]
         assert found[old.id].deleted is not None
-        with pytest.raises(lifecycle.Gone):
+        with pytest.raises(Gone):
             lifecycle.require_bytes(found[old.id])
         (again,) = lifecycle.acknowledge_many(session, admin, [old.id])
         assert again.state == "expired", "acknowledging what expired changes nothing"

@@ -82,7 +82,7 @@ def test_a_file_and_its_life(client: Client, place: dict[str, Any], tmp_path: Pa
         with connection.stream(f"/api/v1/files/{record['id']}/download", headers=headers) as answer:
             assert (answer.status_code, answer.read()) == (206, content[-10:])
         if signed := record["signed_url"]:
-            assert httpx.get(signed["url"], trust_env=False).content == content
+            assert httpx.get(signed["url"], trust_env=False, follow_redirects=True).content == content
     if endpoint := place.get("endpoint"):
         kept = {f"s3://results/{key}" for key in list_bucket(endpoint, server.data_dir.parent.name)}
         assert kept == {parts["url"], whole["url"]}, "and nothing of the test"

@@ -14,19 +14,20 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from entrepot.errors import InvalidInput
+from entrepot.errors import EntrepotError, InvalidInput
 from entrepot.events import webhooks
 from entrepot.events.models import Delivery, Event, Webhook
 from entrepot.events.reading import position_of, read
 from entrepot.events.styles import STANDARD, describe
 from entrepot.identity import Principal
-from entrepot.server.endpoint import Call, Endpoint, Json
+from entrepot.server.endpoint import Call, Endpoint, Json, authenticate
 from entrepot.server.services import Services
 from entrepot.server.streaming import Stream, StreamEndpoint, Waiting
 
 _LONGEST_WAIT = 60.0
 _POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.1, 1.0
-_STREAM_SECONDS = 600.0  #: then clients come again, and their keys are looked at anew
+_STREAM_SECONDS = 600.0  #: then clients come again
+_ADMITTED_SECONDS = 2.0  #: then those who wait are asked anew who they are
 _HEARTBEAT_SECONDS = 15.0
 _MOST = 1000
 
@@ -80,7 +81,10 @@ async def _stream(request: Request, principal: Principal, events: list[Event], c
         if time.monotonic() > end or _stopping(request):
             return
         until = time.monotonic() + _HEARTBEAT_SECONDS
-        events, cursor = await _wait(request, principal, str(cursor), 100, until)
+        try:
+            events, cursor = await _wait(request, principal, str(cursor), 100, until)
+        except EntrepotError:  # who listens may not any more: the key was revoked, the password changed
+            return
         if not events:
             yield b": still here\n\n"
 
@@ -96,7 +100,11 @@ async def _wait(
     types = request.query_params.getlist("type")
     webhooks.check_types(types)
     pause = _POLL_SECONDS
+    admitted = time.monotonic()
     while True:
+        if time.monotonic() > admitted + _ADMITTED_SECONDS:
+            principal = await run_sync(authenticate, request, "events", "read")
+            admitted = time.monotonic()
         look = partial(read, services.database, list(principal.roles), after, types=types, limit=limit)
         events, cursor = await run_sync(look)
         if events or time.monotonic() >= until or _stopping(request) or await request.is_disconnected():

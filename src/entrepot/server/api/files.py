@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
-from entrepot.errors import InvalidInput
+from entrepot.errors import Gone, InvalidInput
 from entrepot.files import configs, lifecycle, signing
 from entrepot.files.models import PublishedFile, StorageConfig
 from entrepot.server.endpoint import Call, Endpoint
@@ -113,7 +113,12 @@ def signed_download(call: Call) -> Response:
     signing.check(call.services.vault, file_id, call.query.get("expires", ""), call.query.get("signature", ""))
     file = call.session.scalar(select(PublishedFile).where(PublishedFile.id == file_id))
     if file is None:
-        raise lifecycle.Gone("The file was deleted.")
+        raise Gone("The file was deleted.")
+    config = call.session.scalar(select(StorageConfig).where(StorageConfig.id == file.storage_config_id))
+    signing.require_standing(file, config)
+    url = signing.onward(call.services.settings, call.services.vault, file, config) if config else None
+    if url is not None and call.request.method == "GET":
+        return RedirectResponse(url, 307, {"cache-control": "no-store"})
     return content(call, file)
 
 
@@ -174,7 +179,7 @@ def records(session: Session, services: Services, files: Iterable[PublishedFile]
 
 def record(services: Services, file: PublishedFile, config: StorageConfig, url: str) -> dict[str, Any]:
     """Return a file as the native API tells of it."""
-    signed = signing.signed_url(services.settings, services.vault, file, config, url)
+    signed = signing.signed_url(services.vault, file, config, url)
     return {
         "id": file.id,
         "identifier": file.identifier,

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from entrepot.identity import Principal, Right
+from entrepot.server import origin
 from entrepot.server.bodies import Body, Size
 from entrepot.server.endpoint import NOBODY, Access, authenticate
 from entrepot.server.services import Services
@@ -96,6 +97,8 @@ class NativeRoute(APIRoute):
             if not body.awaited(size):
                 return await run_sync(answer, request, None, b"")
             principal = await run_sync(declared.authenticate, request)
+            if self.body_field is not None:
+                origin.require_json(request)
             return await run_sync(answer, request, principal, await body.read(size))
 
         return handle

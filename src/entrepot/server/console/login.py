@@ -7,12 +7,13 @@ from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from entrepot.errors import Unauthenticated
-from entrepot.identity import User
+from entrepot.errors import TooManyRequests, Unauthenticated, Unavailable
+from entrepot.identity import User, sessions
+from entrepot.server import origin
 from entrepot.server.auth import Authenticator
-from entrepot.server.console import sessions
-from entrepot.server.console.page import Page, form, page
-from entrepot.server.endpoint import Call
+from entrepot.server.console import cookies
+from entrepot.server.console.page import Page, fields_of, form, page
+from entrepot.server.endpoint import Call, challenge
 
 FIRST = "/console"
 _STYLE = (files("entrepot.server.console") / "static" / "console.css").read_bytes()
@@ -23,22 +24,27 @@ def _ask(call: Call) -> Response:
 
 
 def _log_in(call: Call) -> Response:
+    origin.require_own(call.request)
     authenticator: Authenticator = call.request.app.state.authenticator
-    fields = form(call.request, call.body)
+    fields = fields_of(call.body)
     login, wanted = fields.get("login", ""), _wanted(fields.get("next") or _came_from(call.request))
     try:
-        authenticator.by_password(call.session, login, fields.get("password", ""))
-    except Unauthenticated as error:
-        return page("login.html", error.status, message=error.message, next=wanted)
+        authenticator.by_password(call.session, login, fields.get("password", ""), origin.address_of(call.request))
+    except (Unauthenticated, TooManyRequests, Unavailable) as error:
+        headers = {name: value for name, value in challenge(error).items() if name == "retry-after"}
+        return page("login.html", error.status, headers, message=error.message, next=wanted)
     response = RedirectResponse(wanted, 303)
-    user = call.session.scalars(select(User).where(User.login == login)).one()
-    sessions.begin(response, call.request, call.services.vault, user)
+    # In a unit of its own: checking a password is slow, and a writer holds SQLite for itself.
+    with call.services.database.write() as session:
+        user = session.scalars(select(User).where(User.login == login)).one()
+        cookies.give(response, call.request, sessions.begin(session, user))
     return response
 
 
 def _log_out(call: Call) -> Response:
+    sessions.end(call.session, cookies.current(call.request))
     response = RedirectResponse("/console/login", 303)
-    sessions.end(response, call.request)
+    cookies.forget(response, call.request)
     return response
 
 

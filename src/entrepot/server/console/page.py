@@ -1,5 +1,6 @@
 """One way to write a page: an endpoint that people reach by their session, and its template."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -11,8 +12,10 @@ from starlette.responses import HTMLResponse
 
 import entrepot
 from entrepot.errors import InvalidInput
-from entrepot.identity import Organization, Principal
-from entrepot.server.console import sessions
+from entrepot.identity import Organization, Principal, sessions
+from entrepot.server import origin
+from entrepot.server.auth import principal_of
+from entrepot.server.console import cookies
 from entrepot.server.endpoint import Call, Endpoint, admit
 from entrepot.server.services import Services
 
@@ -51,26 +54,31 @@ class Page(Endpoint):
 
     def authenticate(self, request: Request, session: Session | None = None) -> Principal:
         """Return who sends the request and may ask this page."""
-        cookie = request.cookies.get(sessions.COOKIE)
-        if cookie is None:
-            return super().authenticate(request, session)
-        services: Services = request.app.state.services
         if session is None:
+            services: Services = request.app.state.services
             with services.database.read() as own:
-                principal = sessions.find_principal(own, services.vault, cookie)
-        else:
-            principal = sessions.find_principal(session, services.vault, cookie)
-        return admit(principal, self.area, self.right, self.access)
+                return self.authenticate(request, own)
+        found = sessions.find(session, cookies.tokens(request))
+        if found is None:
+            return super().authenticate(request, session)
+        origin.require_own(request)
+        request.state.console_session, user = found
+        return admit(principal_of(session, user), self.area, self.right, self.access)
 
 
-def form(request: Request, body: bytes) -> dict[str, str]:
-    """Return the fields of a form that this session's own page sent; for `Page.parse`."""
+def fields_of(body: bytes) -> dict[str, str]:
+    """Return the fields of a form."""
     try:
         found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise InvalidInput(f"This is not a form, or one of more than {_MOST_FIELDS} fields.") from None
-    fields = {name: values[-1] for name, values in found.items()}
-    sessions.require_own_form(request, fields.pop("form_token", ""))
+    return {name: values[-1] for name, values in found.items()}
+
+
+def form(request: Request, body: bytes) -> dict[str, str]:
+    """Return the fields of a form that this session's own page sent; for `Page.parse`."""
+    fields = fields_of(body)
+    cookies.require_own_form(request, fields.pop("form_token", ""))
     return fields
 
 
@@ -83,13 +91,13 @@ def render(call: Call, template: str, status: int = 200, **context: Any) -> HTML
         path=call.request.url.path,
         login=call.principal.login,
         organization=organization.name if organization else "",
-        form_token=sessions.form_token(call.request),
+        form_token=cookies.form_token(call.request),
         **context,
     )
 
 
-def page(template: str, status: int = 200, **context: Any) -> HTMLResponse:
+def page(template: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any) -> HTMLResponse:
     """Return a page made of a template."""
     common = {"path": "", "login": "", "organization": "", "form_token": "", "navigation": NAVIGATION}
     text = _TEMPLATES.get_template(template).render(common | {"version": entrepot.__version__} | context)
-    return HTMLResponse(text, status, headers=_HEADERS)
+    return HTMLResponse(text, status, headers={**_HEADERS, **(headers or {})})

@@ -100,21 +100,26 @@ def _plot(call: Call) -> Response:
 def _known(call: Call) -> list[dict[str, Any]]:
     call.principal.require("read")
     own = RowAnalysis.organization_id == call.principal.organization_id
-    count = select(func.count(Row.id)).where(Row.analysis_id == RowAnalysis.id).correlate(RowAnalysis).scalar_subquery()
+    of_it = (Row.organization_id == RowAnalysis.organization_id, Row.analysis_id == RowAnalysis.id)
+    count = select(func.count(Row.id)).where(*of_it).correlate(RowAnalysis).scalar_subquery()
     query = select(RowAnalysis.id, RowAnalysis.name, RowAnalysis.timestamp, count.label("rows")).where(own)
     found = call.session.execute(query.order_by(RowAnalysis.id.desc()).limit(_MOST_ANALYSES))
     return [dict(one._mapping) for one in found]  # noqa: SLF001 - SQLAlchemy's documented name
 
 
 def _vectors(call: Call, choice: Choice) -> list[str]:
-    query = select(Row.name_col2).where(Row.analysis_id.in_(choice.analyses)).distinct().order_by(Row.name_col2)
+    query = select(Row.name_col2).where(*_of(call, choice)).distinct().order_by(Row.name_col2)
     return list(call.session.scalars(query)) if choice.analyses else []
+
+
+def _of(call: Call, choice: Choice) -> tuple[Any, ...]:
+    return Row.organization_id == call.principal.organization_id, Row.analysis_id.in_(choice.analyses)
 
 
 def _listed(call: Call, choice: Choice) -> list[Any]:
     columns = (Row.id, Row.analysis_id, Row.short_description, Row.name_col1, Row.units_col1, Row.name_col2)
     query = select(*columns, Row.units_col2, Row.name_col3, Row.units_col3, Row.locked)
-    query = query.where(Row.analysis_id.in_(choice.analyses)).order_by(Row.short_description, Row.id)
+    query = query.where(*_of(call, choice)).order_by(Row.short_description, Row.id)
     return list(call.session.execute(query.limit(_MOST_LISTED))) if choice.analyses else []
 
 

@@ -7,9 +7,8 @@ from typing import Any
 import structlog
 from pyftpdlib.exceptions import AuthenticationFailed
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from entrepot.identity import FtpAccount, User, ftp, users
+from entrepot.identity import FtpAccount, ftp
 from entrepot.server.ftp.bans import Bans
 from entrepot.server.services import Services
 
@@ -29,6 +28,7 @@ class Account:
         self._services = services
         self._bans = bans
         self.home = ""  #: relative to the data folder, once signed in
+        self._standing: object = None
 
     @property
     def root(self) -> Path:
@@ -44,21 +44,32 @@ class Account:
             With the words for the client.
         """
         address = session.remote_ip
-        if self._bans.banned(address):
-            raise AuthenticationFailed("Too many failed logins; try again later.")
         try:
+            attempt = self._bans.look(address, login)
+            if attempt.wait:
+                raise AuthenticationFailed("Too many failed logins; try again later.")
             with self._services.database.read() as database:
                 account = ftp.find_account(database, login=login)
-                if not self._fits(database, account, password):
-                    account = None
+                self._standing = account and self._fits(account, password) and ftp.standing(database, account)
         except SQLAlchemyError:
             log.exception("cannot look up an account")
             raise AuthenticationFailed("Cannot be checked now; try again later.") from None
-        if account is None:
+        if account is None or not self._standing:
             self._bans.add(address, login)
-            log.warning("login failed", login=login, address=address)
             raise AuthenticationFailed("Authentication failed.")
+        if attempt.notable:
+            self._bans.note_success(address, login)
         self.home = account.home
+
+    def stands(self) -> bool:
+        """Tell whether who signed in still could, with the same password; true while the database does not answer."""
+        try:
+            with self._services.database.read() as database:
+                account = ftp.find_account(database, home=self.home)
+                return account is not None and ftp.standing(database, account) == self._standing
+        except SQLAlchemyError:
+            log.exception("cannot look up an account")
+            return True
 
     def get_home_dir(self, _login: str) -> str:
         """Return the account's folder, made where it is missing."""
@@ -94,14 +105,6 @@ class Account:
     def _is_user(self) -> bool:
         return self.home.startswith(f"{self._services.settings.users_dir.name}/")
 
-    def _fits(self, session: Session, account: FtpAccount | None, password: str) -> bool:
-        if account is None:
-            return False
+    def _fits(self, account: FtpAccount, password: str) -> bool:
         right = ftp.account_password(self._services.vault, account)
-        if not hmac.compare_digest(right.encode(), password.encode(errors="replace")):
-            return False
-        kind, _, owner = account.home.partition("/")
-        if kind != self._services.settings.users_dir.name:
-            return True
-        user = session.get(User, owner)
-        return user is not None and not user.disabled and bool(users.memberships(session, user.id))
+        return hmac.compare_digest(right.encode(), password.encode(errors="replace"))

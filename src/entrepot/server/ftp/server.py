@@ -49,7 +49,7 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
         self.max_cons = min(_MOST_SESSIONS, descriptors() // _DESCRIPTORS_OF_A_SESSION)
         self.max_cons_per_ip = min(settings.max_connections_per_address, max(self.max_cons // 2, 1))
         self._spare = os.open(os.devnull, os.O_RDONLY)
-        self._bans = Bans(services.database, settings.ftp_max_failed_logins, settings.ftp_ban_seconds)
+        self._bans = Bans(services.database, settings.login_max_failures, settings.login_ban_seconds)
         super().__init__(listening, _session_class(services, self._bans))
 
     def handle_accept(self) -> None:

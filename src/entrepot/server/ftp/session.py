@@ -33,6 +33,8 @@ _NO_SPACE = {
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 _BROKEN = select.POLLHUP | select.POLLERR
 _FAREWELL_MS = 20
+#: How long a session outlives the right to it.
+_LOOK_SECONDS = 2.0
 
 
 class Transfer(DTPHandler):  # type: ignore[misc]
@@ -90,6 +92,7 @@ class Session(FTPHandler):  # type: ignore[misc]
     staging: Path
     _in_dtp_queue: Any
     _login: Any = None  #: what ends a session in which nobody has signed in
+    _looking: Any = None
 
     banner = "Entrepot"
     abstracted_fs = Folder
@@ -109,11 +112,28 @@ class Session(FTPHandler):  # type: ignore[misc]
             seconds = 2 * self.services.settings.head_seconds
             self._login = self.ioloop.call_later(seconds, self._require_login, _errback=self.handle_error)
 
+    def on_login(self, username: str) -> None:
+        """Look again and again whether who signed in still may."""
+        self._stop_looking()
+        self._looking = self.ioloop.call_every(_LOOK_SECONDS, self._require_standing)
+
     def close(self) -> None:
         """End."""
+        self._stop_looking()
         if self._login is not None and not self._login.cancelled:
             self._login.cancel()
         super().close()
+
+    def _require_standing(self) -> None:
+        if self.authenticated and not self.authorizer.stands():
+            log.info("signed out", home=self.authorizer.home, address=self.remote_ip)
+            self.respond("421 The password changed, or the account ended: sign in again.")
+            self.close()
+
+    def _stop_looking(self) -> None:
+        if self._looking is not None and not self._looking.cancelled:
+            self._looking.cancel()
+        self._looking = None
 
     def decode(self, line: bytes) -> str:
         """Return a command; older clients write latin-1."""

@@ -26,7 +26,6 @@ from entrepot.files.models import (
 from entrepot.identity import ApiKey, Organization, Vault
 from entrepot.server.dialects.ricloud.listing import Record, envelope
 from entrepot.server.endpoint import Call
-from entrepot.settings import Settings
 
 
 def instant(value: datetime | None) -> str | None:
@@ -43,19 +42,18 @@ def base_url(call: Call) -> str:
 class Signer:
     """Makes signed URLs for a caller: of this server, reached under `url`."""
 
-    settings: Settings
     vault: Vault
     url: str
 
     def __call__(self, file: PublishedFile, config: StorageConfig) -> Record | None:
         """Return a file's signed URL; None when it has none."""
-        signed = signing.signed_url(self.settings, self.vault, file, config, self.url)
+        signed = signing.signed_url(self.vault, file, config, self.url)
         return {"url": signed[0], "date_expires": instant(signed[1])} if signed else None
 
 
 def signer(call: Call) -> Signer:
     """Return what signs for a caller."""
-    return Signer(call.services.settings, call.services.vault, base_url(call))
+    return Signer(call.services.vault, base_url(call))
 
 
 def results(session: Session, files: Sequence[PublishedFile], sign: Signer | None) -> list[Record]:

@@ -1,0 +1,237 @@
+"""Ids of rows and places: what one organization chooses or counts neither blocks nor tells of another's."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from fastapi import FastAPI
+from sqlalchemy import insert, select, text
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from entrepot.db import Base, Database, migrate, now
+from entrepot.identity import Role, User, Vault, keys, users
+from entrepot.lineage import explain
+from entrepot.rows import Row, places
+from entrepot.rows.places import SITE
+from entrepot.server.app import create_app
+from entrepot.server.auth import principal_of
+from entrepot.server.services import Services
+from entrepot.settings import Settings
+
+OWI = "/owi/api/v1"
+SITES, LOCATIONS = f"{OWI}/locations/projectsites", f"{OWI}/locations/assetlocations"
+DEFINITIONS = f"{OWI}/geometry/routes/modeldefinitions"
+ANALYSES, ROWS = f"{OWI}/results/routes/analysis", f"{OWI}/results/routes/result"
+ROW = {"name_col1": "hour", "units_col1": "h", "value_col1": [0.0, 1.0], "name_col2": "load", "units_col2": "kW",
+       "value_col2": [3.0, 4.0]}  # fmt: skip
+
+
+@pytest.fixture
+def app(database: Database, tmp_path: Path) -> FastAPI:
+    settings = Settings(data_dir=tmp_path)
+    Vault.create(settings.secret_key_file)
+    return create_app(Services(settings, database))
+
+
+def member(app: FastAPI, database: Database, name: str) -> TestClient:
+    """Return an administrator of an organization of its own."""
+    with database.write() as session:
+        organization = users.create_organization(session, f"Org of {name}")
+        user, _ = users.create_user(session, name)
+        users.set_member(session, user, organization, Role.ADMIN)
+        _, token = keys.create_key(session, user.id, organization.id)
+    return TestClient(app, headers={"authorization": f"Token {token}"}, raise_server_exceptions=False)
+
+
+def post(client: TestClient, path: str, body: Any) -> Any:
+    answer = client.post(path, json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def fill(client: TestClient, name: str, rows: int = 2) -> None:
+    """Make one of everything, named so, with ids as the server gives them."""
+    site = post(client, SITES, {"title": f"{name} site"})["id"]
+    location = post(client, LOCATIONS, {"title": f"{name} location", "projectsite": site})["id"]
+    definition = post(client, DEFINITIONS, {"title": f"{name} model", "project": site})["id"]
+    analysis = post(client, ANALYSES, {
+        "name": f"{name} analysis", "model_definition": definition, "location": location,
+        "timestamp": "2026-01-01T00:00:00Z", "additional_data": {"of": name},
+    })["id"]  # fmt: skip
+    common = {"analysis": analysis, "site": site, "location": location, "additional_data": {"of": name}}
+    post(client, f"{ROWS}/bulk", [ROW | common | {"short_description": f"{name} {n}"} for n in range(rows)])
+
+
+def everything(client: TestClient) -> dict[str, Any]:
+    return {path: client.get(path).json() for path in (SITES, LOCATIONS, DEFINITIONS, ANALYSES, ROWS)}
+
+
+def test_an_id_that_another_organization_has_is_as_free_as_any(app: FastAPI, database: Database) -> None:
+    eve, ada = member(app, database, "eve"), member(app, database, "ada")
+    post(eve, SITES, {"id": 35, "title": "Belwind"})
+    for path, name in ((LOCATIONS, "projectsite"), (DEFINITIONS, "project")):
+        post(eve, path, {"id": 35, "title": "one", name: 35})
+    taken, free = (ada.post(SITES, json={"id": id_, "title": f"of {id_}"}) for id_ in (35, 36))
+    assert (taken.status_code, taken.json().keys()) == (201, free.json().keys())
+    for path, name in ((LOCATIONS, "projectsite"), (DEFINITIONS, "project")):
+        assert post(ada, path, {"id": 35, "title": "one", name: 35})["id"] == 35
+        assert ada.post(path, json={"id": 35, "title": "two", name: 35}).json() == {
+            "id": [f"A {'location' if path == LOCATIONS else 'model definition'} with this id already exists."]
+        }
+    # What refers to something refers to one's own.
+    assert ada.get(f"{LOCATIONS}/35").json()["projectsite_name"] == "of 35"
+    assert eve.get(f"{LOCATIONS}/35").json()["projectsite_name"] == "Belwind"
+    assert post(ada, SITES, {"title": "next"})["id"] == 37
+    assert ada.post(SITES, json={"id": 2**31 - 1, "title": "the last"}).status_code == 201
+    assert ada.post(SITES, json={"title": "beyond"}).status_code == 409, "and nobody else's ids are used up"
+    assert post(eve, SITES, {"title": "next"})["id"] == 36
+
+
+def test_ids_do_not_tell_how_much_others_make(app: FastAPI, database: Database) -> None:
+    eve, ada = member(app, database, "eve"), member(app, database, "ada")
+    fill(eve, "eve", rows=50)
+    fill(ada, "ada")
+    assert {path: [one["id"] for one in found] for path, found in everything(ada).items()} == {
+        SITES: [1], LOCATIONS: [1], DEFINITIONS: [1], ANALYSES: [1], ROWS: [1, 2],
+    }  # fmt: skip
+    assert ada.delete(f"{ROWS}/2").status_code == 200
+    post(ada, ROWS, ROW | {"analysis": 1, "short_description": "another"})
+    assert [one["id"] for one in ada.get(ROWS).json()] == [1, 3], "and none comes back"
+
+
+def test_nothing_that_is_done_to_an_id_reaches_the_same_id_of_others(app: FastAPI, database: Database) -> None:
+    eve, ada = member(app, database, "eve"), member(app, database, "ada")
+    fill(ada, "ada")
+    fill(eve, "eve")
+    before = everything(ada)
+    for path, found in everything(eve).items():
+        for one in found:
+            changes = {"title": "changed", "description": "changed", "short_description": f"changed {one['id']}"}
+            assert eve.patch(f"{path}/{one['id']}", json=changes).status_code == 200
+    assert eve.post("/api/v1/row-analyses/1/lock", json={}).status_code == 200
+    assert eve.post("/api/v1/rows/lock", json={"ids": [1, 2]}).status_code == 200
+    assert ada.patch(f"{ANALYSES}/1", json={"description": None}).status_code == 200, "it is not ada's that is locked"
+    assert ada.patch(f"{ROWS}/1", json={"description": None}).status_code == 200
+    for path, body in (("row-analyses/1", {"locked": False}), ("rows", {"ids": [1, 2], "locked": False})):
+        assert eve.post(f"/api/v1/{path}/lock", json=body).status_code == 200
+    again = ROW | {"analysis": 1, "short_description": "ada 0", "value_col2": [9.0, 9.0]}
+    assert [one["action"] for one in eve.put(f"{ROWS}/bulk", json=[again]).json()["summary"]] == ["created"]
+    for path in (f"{ROWS}/1", f"{ANALYSES}/1", f"{DEFINITIONS}/1", f"{LOCATIONS}/1", f"{SITES}/1"):
+        assert eve.delete(path).status_code == 200, path
+    assert everything(ada) == before
+    assert everything(eve) == {path: [] for path in before}
+    with database.read() as session:
+        assert [run["generator"]["kind"] for run in explain(session, "row", "1")] == ["upload"], "ada's, still there"
+
+
+ASKED: tuple[dict[str, Any], ...] = (
+    {}, {"id__in": "1,2,3"}, {"id__gt": 0}, {"analysis": 1}, {"analysis__id__in": "1"},
+    {"analysis__name__contains": "a"}, {"analysis__name__iregex": "."}, {"site__title__icontains": "SITE"},
+    {"analysis__model_definition__project__title__endswith": "site"}, {"location__title__regex": "location$"},
+    {"analysis__additional_data__of__isnull": "false"}, {"additional_data__timestamp_from": "2000-01-01"},
+    {"analysis__timestamp__year": 2026}, {"model_definition_id": 1}, {"analysis__location__projectsite__id": 1},
+)  # fmt: skip
+
+
+def test_no_filter_finds_what_is_of_others(app: FastAPI, database: Database) -> None:
+    eve, ada = member(app, database, "eve"), member(app, database, "ada")
+    fill(eve, "eve")
+    fill(ada, "ada", rows=1)
+    for asked in ASKED:
+        found = eve.get(ROWS, params=asked).json()
+        assert [one["short_description"] for one in found] == ["eve 0", "eve 1"], asked
+    assert [one["id"] for one in eve.get(ROWS, params={"pk": 1}).json()] == [1]
+    with database.write() as session:  # what matches is ada's alone
+        session.execute(text("UPDATE site SET title = 'x', slug = 'x' WHERE title = 'eve site'"))
+        session.execute(text("UPDATE row_analysis SET name = 'x' WHERE name = 'eve analysis'"))
+    for name, wanted in (("site__title", "ada site"), ("analysis__name__iregex", "^ADA"), ("project__slug", "ada-site"),
+                         ("analysis__model_definition__project__title__iregex", "ada")):  # fmt: skip
+        assert eve.get(ROWS, params={name: wanted}).json() == []
+        assert len(ada.get(ROWS, params={name: wanted}).json()) == 1
+
+
+def test_the_console_shows_rows_and_counts_of_one_organization(app: FastAPI, database: Database) -> None:
+    eve, ada = member(app, database, "eve"), member(app, database, "ada")
+    fill(eve, "quokka", rows=7)
+    fill(ada, "ada", rows=3)
+    page = ada.get("/console/rows", params={"analysis": 1})
+    assert page.status_code == 200
+    assert "quokka" not in page.text
+    assert "ada 2" in page.text
+    assert ada.get("/console/rows/plot", params={"analysis": 1}).text.count("quokka") == 0
+
+
+def test_ids_given_at_once_are_different(app: FastAPI, database: Database) -> None:
+    ada = member(app, database, "ada")
+    site = post(ada, SITES, {"title": "site"})["id"]
+    definition = post(ada, DEFINITIONS, {"title": "model", "project": site})["id"]
+    analyses = [
+        post(ada, ANALYSES, {"name": str(n), "model_definition": definition})["id"] for n in range(4)
+    ]  # fmt: skip
+    failures: list[str] = []
+
+    def make(analysis: int) -> None:
+        for n in range(5):
+            bulk = [ROW | {"analysis": analysis, "short_description": f"{n} {part}"} for part in range(3)]
+            if (answer := ada.post(f"{ROWS}/bulk", json=bulk)).status_code != 201:
+                failures.append(answer.text)
+
+    threads = [threading.Thread(target=make, args=(analysis,)) for analysis in analyses]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert sorted(one["id"] for one in ada.get(ROWS).json()) == list(range(1, 61))
+
+
+def test_present_ids_stay_and_counting_goes_on_behind_them(database_url: str) -> None:
+    database = Database(database_url)
+    try:
+        _upgrade(database, before="8b04f6c1d7ae")
+        with database.write() as session:
+            for name in ("ada", "eve"):
+                organization = users.create_organization(session, name)
+                values = {"id": name, "login": name, "password_hash": "x", "email": "", "mail_notices": True}
+                session.execute(insert(User.__table__).values(values | {"disabled": False, "created": now()}))
+                users.set_member(session, session.get_one(User, name), organization, Role.ADMIN)
+            _old_rows(session, {one.name: one.id for one in session.query(users.Organization)})
+        migrate.upgrade(database)
+        with database.write() as session:
+            eve, ada = (principal_of(session, session.get_one(User, name)) for name in ("eve", "ada"))
+            assert [places.create(session, one, SITE, {"title": "new"})["id"] for one in (ada, eve)] == [36, 32]
+            row = session.scalars(select(Row)).one()
+            assert (row.id, row.analysis_id, row.site_id, row.organization_id) == (9, 7, 35, ada.organization_id)
+            assert row.value_col1 == b"\0" * 8
+    finally:
+        database.close()
+
+
+def _upgrade(database: Database, *, before: str) -> None:
+    with migrate._exclusive(database) as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        script = migrate._scripts().get_revision(before)
+        assert script is not None
+        command.upgrade(config, str(script.down_revision))
+
+
+def _old_rows(session: Session, owner: dict[str, str]) -> None:
+    common = {"organization_id": owner["ada"], "slug": "s"}
+    for table, values in (
+        ("site", common | {"id": 35, "title": "B", "active": True}),
+        ("site", common | {"id": 31, "title": "N", "active": True, "organization_id": owner["eve"]}),
+        ("model_definition", {"organization_id": owner["ada"], "id": 12, "site_id": 35, "title": "M"}),
+        ("row_analysis", common | {
+            "id": 7, "name": "A", "model_definition_id": 12, "timestamp": now(), "locked": False,
+        }),
+        ("result_row", common | {
+            "id": 9, "analysis_id": 7, "site_id": 35, "name_col1": "a", "name_col2": "b", "units_col1": "c",
+            "units_col2": "d", "value_col1": b"\0" * 8, "value_col2": b"\0" * 8, "short_description": "e",
+            "locked": False,
+        }),
+    ):  # fmt: skip
+        session.execute(insert(Base.metadata.tables[table]).values(values))
