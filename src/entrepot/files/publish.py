@@ -305,7 +305,9 @@ def safe_name(name: str) -> str:
 
 
 def _project_id(session: Session, principal: Principal, description: Description) -> str | None:
-    principal.require("write")
+    if description.project is None or description.poll is not None or description.task is not None:
+        # Files of no project, polls and tasks are the organization's.
+        principal.require("write")
     if description.project is None:
         return None
     try:

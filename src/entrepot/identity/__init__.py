@@ -1,7 +1,8 @@
 """Organizations, projects, users, API keys, and what each caller may do."""
 
 from entrepot.identity.models import ApiKey, Ban, FtpAccount, Membership, Organization, Project, Role, User
-from entrepot.identity.principal import AREAS, Principal, Right
+from entrepot.identity.principal import Principal
+from entrepot.identity.reach import AREAS, Reach, Right
 from entrepot.identity.vault import Vault
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Organization",
     "Principal",
     "Project",
+    "Reach",
     "Right",
     "Role",
     "User",

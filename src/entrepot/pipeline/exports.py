@@ -56,6 +56,8 @@ def start(
     written = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in options.items()}
     projects = {one.project_id for one in series}
     project_id = projects.pop() if len(projects) == 1 else None
+    if principal.bound and project_id is None:
+        raise InvalidInput.field("series", "A key that is bound to projects exports series of one project at a time.")
     organization_id = series[0].organization_id
     if publish is not None:
         if any(one.organization_id != organization_id for one in series):

@@ -38,7 +38,7 @@ def get_generator(session: Session, principal: Principal, generator_id: str, rig
     generator = find_generator(session, generator_id)
     if generator is None:
         raise NotFound("Generator not found.")
-    principal.require(right, generator.organization_id, "Generator")
+    principal.require(right, generator.organization_id, "Generator", generator.project_id)
     return generator
 
 

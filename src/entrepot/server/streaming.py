@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from entrepot.errors import EntrepotError, InvalidInput, TooLarge
 from entrepot.identity import Principal
-from entrepot.server.endpoint import Endpoint, ErrorRenderer, authenticate
+from entrepot.server.endpoint import Endpoint, ErrorRenderer
 
 log = structlog.get_logger("entrepot.http")
 
@@ -35,7 +35,7 @@ class StreamEndpoint(Endpoint):
     def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                principal = await run_sync(authenticate, request, self.area, self.right, self.access)
+                principal = await run_sync(self.authenticate, request)
                 answer = await self.handler(request, principal)
             except EntrepotError as error:
                 # What the client has yet to send is not worth waiting for.

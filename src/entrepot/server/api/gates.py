@@ -199,4 +199,6 @@ def _home(services: Services, gate_id: str) -> Path:
     return services.settings.data_dir / gates.gate_home(gate_id)
 
 
-ENDPOINTS = [StreamEndpoint("PUT", "/api/v1/gates/{gate_id}/files/{path:path}", put_file, "series", "write")]
+ENDPOINTS = [
+    StreamEndpoint("PUT", "/api/v1/gates/{gate_id}/files/{path:path}", put_file, "series", "write", scope="gate:write")
+]

@@ -32,6 +32,7 @@ class Declared:
     area: str
     right: Right
     access: Access
+    scope: str | None = None
 
 
 class NativeRouter(APIRouter):
@@ -50,14 +51,15 @@ class NativeRouter(APIRouter):
         write: bool | None = None,
         status: int = 200,
         access: Access = "member",
+        scope: str | None = None,
         **options: Any,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register an endpoint, with what its caller's key must be scoped to."""
+        """Register an endpoint, with what its caller's key must be scoped to (see :class:`.Endpoint`)."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             def admit(request: Request) -> None:
                 # As a dependency it comes before anything of the request is looked at.
-                request.state.principal = authenticate(request, area, right, access)
+                request.state.principal = authenticate(request, area, right, access, scope=scope)
 
             @functools.wraps(function)
             def endpoint(request: Request, **arguments: Any) -> Any:
@@ -76,7 +78,7 @@ class NativeRouter(APIRouter):
             endpoint.__annotations__ = {p.name: p.annotation for p in (request, *parameters)}
             response_class = options.pop("response_class", None)
             extra = {"response_class": response_class} if response_class else {}
-            endpoint.entrepot = Declared(area, right, access)  # type: ignore[attr-defined]
+            endpoint.entrepot = Declared(area, right, access, scope)  # type: ignore[attr-defined]
             self.add_api_route(
                 path,
                 endpoint,

@@ -98,8 +98,7 @@ def _plot(call: Call) -> Response:
 
 
 def _known(call: Call) -> list[dict[str, Any]]:
-    call.principal.require("read")
-    own = RowAnalysis.organization_id == call.principal.organization_id
+    own = call.principal.own(RowAnalysis)
     count = select(func.count(Row.id)).where(Row.analysis_id == RowAnalysis.id).correlate(RowAnalysis).scalar_subquery()
     query = select(RowAnalysis.id, RowAnalysis.name, RowAnalysis.timestamp, count.label("rows")).where(own)
     found = call.session.execute(query.order_by(RowAnalysis.id.desc()).limit(_MOST_ANALYSES))
