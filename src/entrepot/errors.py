@@ -7,6 +7,7 @@
     │   └── TooLarge          ... because it is larger than what is allowed
     ├── Unauthenticated       no or wrong credentials
     ├── Forbidden             known, but without the right
+    │   └── LimitReached      ... because the organization has as much as it may have
     ├── NotFound              does not exist, or belongs to others
     ├── Conflict              contradicts what is stored
     │   └── Locked            ... because the result is locked
@@ -72,6 +73,13 @@ class Forbidden(EntrepotError):
 
     status = 403
     code = "forbidden"
+
+
+class LimitReached(Forbidden):
+    """The organization's limit is reached."""
+
+    # Not 429, which clients answer by trying again: nothing changes before something is deleted or the limit raised.
+    code = "limit-reached"
 
 
 class NotFound(EntrepotError):

@@ -19,7 +19,7 @@ from entrepot.errors import EntrepotError, InvalidInput, NotFound
 from entrepot.server import api, console, state
 from entrepot.server.auth import Authenticator
 from entrepot.server.endpoint import Json, native_error
-from entrepot.server.observe import Observer
+from entrepot.server.observe import Limits, Observer
 from entrepot.server.services import Services
 
 log = structlog.get_logger("entrepot.http")
@@ -51,6 +51,7 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     registry = CollectorRegistry()
+    registry.register(Limits(services.database))
     app.state.services = services
     app.state.stopping = False
     app.state.authenticator = Authenticator()

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from entrepot.errors import InvalidInput, NotFound
-from entrepot.identity import ApiKey, Organization, User, keys, users
+from entrepot.identity import ApiKey, Organization, User, keys, limits, users
 from entrepot.pipeline import catalog
 from entrepot.server.api.routing import NativeRouter, Unit
 
@@ -43,6 +43,16 @@ class MeRequest(BaseModel):
 
     email: str | None = None
     mail_notices: bool | None = None
+
+
+class Limit(BaseModel):
+    """What an organization has of something, and the most that it may have; null: no limit."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    used: int
+    most: int | None
 
 
 class Key(BaseModel):
@@ -85,6 +95,14 @@ class KeyRequest(BaseModel):
 def me(unit: Unit) -> Me:
     """Return who the caller is and which organizations it belongs to."""
     return _me(unit)
+
+
+@router.serve("GET", "/limits", area="identity", right="read")
+def list_limits(unit: Unit) -> list[Limit]:
+    """Return what the caller's organization has of what may be limited, and the most that it may have."""
+    unit.principal.require("read")
+    organization = unit.session.get_one(Organization, unit.principal.organization_id)
+    return [Limit.model_validate(one) for one in limits.use_of(unit.session, organization)]
 
 
 @router.serve("PATCH", "/me", area="identity", right="write", access="own")
