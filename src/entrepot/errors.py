@@ -8,6 +8,7 @@
     │   └── NotJson           ... because it does not say that it is JSON
     ├── Unauthenticated       no or wrong credentials
     ├── Forbidden             known, but without the right
+    │   └── LimitReached      ... because the organization has as much as it may have
     ├── NotFound              does not exist, or belongs to others
     │   └── Gone              ... because it was deleted
     ├── Conflict              contradicts what is stored
@@ -84,6 +85,13 @@ class Forbidden(EntrepotError):
 
     status = 403
     code = "forbidden"
+
+
+class LimitReached(Forbidden):
+    """The organization's limit is reached."""
+
+    # Not 429, which clients answer by trying again: nothing changes before something is deleted or the limit raised.
+    code = "limit-reached"
 
 
 class NotFound(EntrepotError):

@@ -18,6 +18,8 @@ from entrepot.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from entrepot.identity import ApiKey
 
 app = group("API keys, which act for a user in one organization.")
@@ -31,7 +33,15 @@ def create(
     organization: OrganizationName = None,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     scope: Annotated[
-        list[str] | None, typer.Option(help="Narrow it to `area:right`, e.g. `series:read`; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Narrow it to `area:right`, e.g. `series:read`, or `points:write`; may be repeated."),
+    ] = None,
+    project: Annotated[
+        list[str] | None, typer.Option(help="Bind it to a project, by name or id; may be repeated.")
+    ] = None,
+    series: Annotated[list[str] | None, typer.Option(help="Bind it to a series, by id; may be repeated.")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="Let it be used from 192.0.2.0/24 only; may be repeated.")
     ] = None,
     expires_days: Annotated[float | None, typer.Option(min=0, help="Days until it ends by itself.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the token alone, for a variable.")] = False,
@@ -39,7 +49,7 @@ def create(
 ) -> None:
     """Create a key and print its token, once.
 
-    Example: `entrepot token create --data-dir /srv/entrepot ada@example.org --name loader --scope series:write`
+    Example: `entrepot token create --data-dir /srv/entrepot ada@example.org --scope points:write --project Farm`
     """
     from datetime import timedelta
 
@@ -52,7 +62,17 @@ def create(
         if owner.id not in users.memberships(session, user.id):
             raise InvalidInput.field("organization", f"{login} is no member of {owner.name}.")
         expires = None if expires_days is None else now() + timedelta(days=expires_days)
-        key, token = keys.create_key(session, user.id, owner.id, name=name, scopes=scope or None, expires=expires)
+        key, token = keys.create_key(
+            session,
+            user.id,
+            owner.id,
+            name=name,
+            scopes=scope or None,
+            projects=_projects(session, owner.id, project) if project else None,
+            series=_series(session, owner.id, series) if series else None,
+            networks=network or None,
+            expires=expires,
+        )
         made = {"id": key.id, "login": login, "organization": owner.name, "token": token}
     if quiet:
         typer.echo(token)
@@ -107,12 +127,33 @@ def revoke(key_id: _KeyId, data_dir: DataDir) -> None:
     typer.echo(f"{key_id} is revoked.")
 
 
+def _projects(session: "Session", organization_id: str, names: list[str]) -> list[str]:
+    """Return the ids of an organization's projects, which may be named by their names; what is unknown stays."""
+    from entrepot.identity import projects
+
+    found = projects.list_projects(session, operator(session), organization_id=organization_id)
+    ids = {one.name: one.id for one in found}
+    return [ids.get(name, name) for name in names]
+
+
+def _series(session: "Session", organization_id: str, ids: list[str]) -> list[str]:
+    from entrepot.errors import InvalidInput
+    from entrepot.pipeline import catalog
+
+    if any(one.organization_id != organization_id for one in catalog.find_series(session, operator(session), ids=ids)):
+        raise InvalidInput.field("series", "One of them belongs to another organization.")
+    return ids
+
+
 def _row(key: "ApiKey", login: str) -> dict[str, Any]:
     return {
         "id": key.id,
         "login": login,
         "name": key.name,
-        "scopes": None if key.scopes is None else " ".join(key.scopes),
+        **{
+            field: None if (values := getattr(key, field)) is None else " ".join(values)
+            for field in ("scopes", "projects", "series", "networks")
+        },
         "created": key.created.isoformat(timespec="seconds"),
         "expires": key.expires and key.expires.isoformat(timespec="seconds"),
         "revoked": key.revoked and key.revoked.isoformat(timespec="seconds"),

@@ -154,3 +154,33 @@ def remove(login: str, data_dir: DataDir, organization: OrganizationName = None)
         users.remove_member(session, users.find_user(session, login), owner)
         name = owner.name
     typer.echo(f"{login} is no member of {name} any more.")
+
+
+@app.command()
+def disable(login: str, data_dir: DataDir) -> None:
+    """Keep a user out of all organizations at once: keys end, and so do sessions and FTP logins.
+
+    This is the operator's alone, for a user may belong to several organizations: an administrator of one removes the
+    user from it, with the same end there. What the user made stays. Passwords of gates' FTP accounts are the gates':
+    change those that the user knew.
+
+    Example: `entrepot user disable --data-dir /srv/entrepot grace@example.org`
+    """
+    from entrepot.identity import users
+
+    with open_services(data_dir) as services, services.database.write() as session:
+        users.disable(session, users.find_user(session, login))
+    typer.echo(f"{login} is disabled; its keys are revoked.")
+
+
+@app.command()
+def enable(login: str, data_dir: DataDir) -> None:
+    """Let a disabled user in again, with its password and roles; its keys have to be made anew.
+
+    Example: `entrepot user enable --data-dir /srv/entrepot grace@example.org`
+    """
+    from entrepot.identity import users
+
+    with open_services(data_dir) as services, services.database.write() as session:
+        users.enable(session, users.find_user(session, login))
+    typer.echo(f"{login} may sign in again.")

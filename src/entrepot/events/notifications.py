@@ -91,7 +91,7 @@ def get_notification(
     notification = session.scalar(select(Notification).where(Notification.id == notification_id))
     if notification is None:
         raise NotFound("Notification not found.")
-    principal.require(right, notification.organization_id, "Notification")
+    principal.require(right, notification.organization_id, "Notification", notification.project_id)
     return notification
 
 
@@ -107,7 +107,7 @@ def list_notifications(
     limit: int = 200,
 ) -> list[Notification]:
     """Return notifications that the caller may read, newest first."""
-    query = select(Notification).where(Notification.organization_id.in_(list(principal.roles)))
+    query = select(Notification).where(principal.within(Notification))
     if project_id is not None:
         query = query.where(Notification.project_id == project_id)
     if generator_id is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from entrepot.db import Database
@@ -15,7 +15,7 @@ from entrepot.events.webhooks import dispatch
 
 def read(
     database: Database,
-    organization_ids: Sequence[str],
+    within: ColumnElement[bool],
     after: str | None,
     *,
     types: Sequence[str] = (),
@@ -25,6 +25,8 @@ def read(
 
     Parameters
     ----------
+    within
+        Which events there are for the reader, as :meth:`entrepot.identity.Principal.within` says.
     after
         A sequence, the id of an event, ``latest`` for what is yet to come, None for the first.
     types
@@ -43,9 +45,9 @@ def read(
         with database.write() as session:
             waiting = dispatch(session) > 0
     with database.read() as session:
-        position = position_of(session, organization_ids, after)
+        position = position_of(session, within, after)
         require_kept(session, position)
-        query = select(Event).where(Event.organization_id.in_(organization_ids), Event.sequence > position)
+        query = select(Event).where(within, Event.sequence > position)
         if types:
             query = query.where(or_(*(_is_of(name) for name in types)))
         found = list(session.scalars(query.order_by(Event.sequence).limit(limit)))
@@ -59,13 +61,13 @@ def _is_of(name: str) -> Any:
     return (Event.type == type_) & (Event.action == action) if dot else Event.type == type_
 
 
-def position_of(session: Session, organization_ids: Sequence[str], after: str | None) -> int:
+def position_of(session: Session, within: ColumnElement[bool], after: str | None) -> int:
     """Return the sequence that a cursor stands for.
 
     Raises
     ------
     InvalidInput
-        It is neither a sequence nor ``latest`` nor the id of an event of these organizations that is still kept.
+        It is neither a sequence nor ``latest`` nor the id of an event within that is still kept.
     """
     if after is None:
         return 0
@@ -73,7 +75,7 @@ def position_of(session: Session, organization_ids: Sequence[str], after: str | 
         return session.scalar(select(func.max(Event.sequence))) or 0
     if after.isascii() and after.isdigit() and len(after) < 19:
         return int(after)
-    query = select(Event.sequence).where(Event.id == after, Event.organization_id.in_(organization_ids))
+    query = select(Event.sequence).where(Event.id == after, within)
     sequence = session.scalar(query) if "\0" not in after else None
     if sequence is None:
         raise InvalidInput.field("after", "A sequence, the id of an event that is still kept, or latest.")

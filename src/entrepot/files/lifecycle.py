@@ -32,7 +32,7 @@ def get_file(session: Session, principal: Principal, file_id: str, right: Right 
     file = session.scalar(select(PublishedFile).where(PublishedFile.id == file_id))
     if file is None:
         raise NotFound("File not found.")
-    principal.require(right, file.organization_id, "File")
+    principal.require(right, file.organization_id, "File", file.project_id)
     return file
 
 
@@ -44,7 +44,7 @@ def acknowledge(session: Session, principal: Principal, file: PublishedFile, sha
     sha256
         What the consumer got, in hex. When that is something else, it is noted, and the file becomes available again.
     """
-    principal.require("write", file.organization_id, "File")
+    principal.require("write", file.organization_id, "File", file.project_id)
     if sha256 is not None:
         wanted = sha256.strip().lower()
         if len(wanted) != 64 or any(character not in "0123456789abcdef" for character in wanted):
@@ -59,7 +59,8 @@ def acknowledge(session: Session, principal: Principal, file: PublishedFile, sha
 
 def acknowledge_many(session: Session, principal: Principal, ids: Sequence[str]) -> list[PublishedFile]:
     """Take note that files were consumed, and return those that there are; ids that are not known are passed over."""
-    principal.require("write")
+    principal.require_acting("write")
+    confined = principal.confined(PublishedFile)
     instant = now()
     wanted = list(dict.fromkeys(ids))
     for start in range(0, len(wanted), _AT_ONCE):
@@ -70,6 +71,7 @@ def acknowledge_many(session: Session, principal: Principal, ids: Sequence[str])
                 PublishedFile.id.in_(part),
                 unindexed(PublishedFile.organization_id) == principal.organization_id,
                 unindexed(PublishedFile.state) == "available",
+                *confined,
             )
             .values(state="consumed", consumed=instant)
             .returning(PublishedFile)
@@ -90,6 +92,7 @@ def acknowledge_many(session: Session, principal: Principal, ids: Sequence[str])
         query = select(PublishedFile).where(
             PublishedFile.id.in_(wanted[start : start + _AT_ONCE]),
             unindexed(PublishedFile.organization_id) == principal.organization_id,
+            *confined,
         )
         found |= {file.id: file for file in session.scalars(query.execution_options(populate_existing=True))}
     return [found[id_] for id_ in wanted if id_ in found]

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from entrepot import lineage
@@ -20,7 +20,7 @@ from entrepot.files.folder import BLOCK, Folder
 from entrepot.files.models import Poll, PublishedFile, StorageConfig, Task, Upload
 from entrepot.files.signing import end_of
 from entrepot.files.spool import Digest, Spool
-from entrepot.identity import Principal, Vault, projects
+from entrepot.identity import Principal, Vault, limits, projects
 from entrepot.settings import Settings
 
 _DIRECT = "direct"
@@ -122,6 +122,9 @@ class Stored:
         file.poll_id, file.task_id = poll.id, task.id
         session.add(file)
         session.execute(delete(Upload).where(Upload.id == file.id))
+        limits.grown(session, file.organization_id, "files", 1)
+        limits.grown(session, file.organization_id, "file_bytes", file.size)
+        limits.grown(session, file.organization_id, "storage", file.size if self.config.own else 0)
         _record_lineage(session, file, user_id, run_id)
         emit(
             session,
@@ -284,6 +287,26 @@ class Publisher:
             spool.remove()
 
 
+@limits.measured_by("files")
+def _files_of(session: Session, organization_id: str) -> int:
+    return session.scalar(select(func.count()).where(*_kept(organization_id))) or 0
+
+
+@limits.measured_by("file_bytes")
+def _file_bytes_of(session: Session, organization_id: str) -> int:
+    return int(session.scalar(select(func.sum(PublishedFile.size)).where(*_kept(organization_id))) or 0)
+
+
+@limits.measured_by("storage")
+def _storage_of(session: Session, organization_id: str) -> int:
+    own = PublishedFile.storage_config_id.in_(select(StorageConfig.id).where(StorageConfig.own))
+    return int(session.scalar(select(func.sum(PublishedFile.size)).where(own, *_kept(organization_id))) or 0)
+
+
+def _kept(organization_id: str) -> tuple[ColumnElement[bool], ...]:
+    return PublishedFile.organization_id == organization_id, PublishedFile.state.in_(("available", "consumed"))
+
+
 def summary(file: PublishedFile) -> dict[str, Any]:
     """Return what events say of a file."""
     return {
@@ -305,7 +328,9 @@ def safe_name(name: str) -> str:
 
 
 def _project_id(session: Session, principal: Principal, description: Description) -> str | None:
-    principal.require("write")
+    if description.project is None or description.poll is not None or description.task is not None:
+        # Files of no project, polls and tasks are the organization's.
+        principal.require("write")
     if description.project is None:
         return None
     try:

@@ -11,7 +11,8 @@ from entrepot.identity.models import (
     SignIns,
     User,
 )
-from entrepot.identity.principal import AREAS, Principal, Right
+from entrepot.identity.principal import Principal
+from entrepot.identity.reach import AREAS, Reach, Right
 from entrepot.identity.vault import Vault
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Organization",
     "Principal",
     "Project",
+    "Reach",
     "Right",
     "Role",
     "SignIns",

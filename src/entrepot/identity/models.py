@@ -26,6 +26,8 @@ class Organization(Base):
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(300), unique=True)
     comment: Mapped[str] = mapped_column(default="")
+    #: The most that it may have of each of :data:`entrepot.identity.limits.NAMES`; what is left out has no limit.
+    limits: Mapped[dict[str, int]] = mapped_column(Json, default=dict)
     created: Mapped[datetime] = mapped_column(Instant, default=now)
 
 
@@ -88,8 +90,12 @@ class ApiKey(Base):
     #: The token before the last rotation, accepted until ``previous_expires``.
     previous_sha256: Mapped[str | None] = mapped_column(String(64), unique=True)
     previous_expires: Mapped[datetime | None] = mapped_column(Instant)
-    #: ``area:right`` pairs that narrow the key; null means all that its user may do.
+    #: ``area:right`` pairs and narrow scopes; null means all that its user may do.
     scopes: Mapped[list[str] | None] = mapped_column(Json)
+    #: Ids of the only projects and series that the key reaches, and networks that it is used from; null means all.
+    projects: Mapped[list[str] | None] = mapped_column(Json)
+    series: Mapped[list[str] | None] = mapped_column(Json)
+    networks: Mapped[list[str] | None] = mapped_column(Json)
     #: Free settings of clients that keep some on their key.
     config: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     created: Mapped[datetime] = mapped_column(Instant, default=now)

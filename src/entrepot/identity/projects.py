@@ -6,7 +6,8 @@ from sqlalchemy.orm import Session
 from entrepot.db import advisory_lock
 from entrepot.errors import Conflict, NotFound
 from entrepot.identity.models import Organization, Project
-from entrepot.identity.principal import Principal, Right
+from entrepot.identity.principal import Principal
+from entrepot.identity.reach import Right
 from entrepot.identity.users import check_name
 
 
@@ -56,7 +57,7 @@ def get_project(session: Session, principal: Principal, project_id: str, right: 
     project = session.get(Project, project_id)
     if project is None:
         raise NotFound("Project not found.")
-    principal.require(right, project.organization_id, "Project")
+    principal.require(right, project.organization_id, "Project", project.id)
     return project
 
 
@@ -64,7 +65,7 @@ def list_projects(
     session: Session, principal: Principal, *, organization_id: str | None = None, name: str | None = None
 ) -> list[Project]:
     """Return the projects that the caller may read, by name."""
-    query = select(Project).where(Project.organization_id.in_(list(principal.roles))).order_by(Project.name, Project.id)
+    query = select(Project).where(principal.within(Project)).order_by(Project.name, Project.id)
     if organization_id is not None:
         query = query.where(Project.organization_id == organization_id)
     if name is not None:

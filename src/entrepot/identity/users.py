@@ -6,13 +6,13 @@ from email.utils import parseaddr
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from entrepot.db import advisory_lock
+from entrepot.db import advisory_lock, now
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import sessions
-from entrepot.identity.models import Membership, Organization, Role, User
+from entrepot.identity.models import ApiKey, Membership, Organization, Role, User
 
 _HASHER = PasswordHasher()
 #: Checked when a login is unknown, so that the time of an answer does not tell which logins exist.
@@ -91,6 +91,23 @@ def set_password(session: Session, user: User, password: str | None = None) -> s
     sessions.end_all(session, user.id)
     session.flush()
     return password
+
+
+def disable(session: Session, user: User) -> None:
+    """Keep a user out of every organization at once: no password, session or FTP login works, and its keys end.
+
+    Roles stay, and so does what the user made. Every door looks at ``disabled`` on each request.
+    """
+    user.disabled = True
+    mine = update(ApiKey).where(ApiKey.user_id == user.id, ApiKey.revoked.is_(None))
+    session.execute(mine.values(revoked=now()))
+    session.flush()
+
+
+def enable(session: Session, user: User) -> None:
+    """Let a user in again with its password; keys that ended stay ended."""
+    user.disabled = False
+    session.flush()
 
 
 def set_mail(session: Session, user: User, address: str | None = None, *, wanted: bool | None = None) -> None:
@@ -174,10 +191,16 @@ def memberships(session: Session, user_id: str) -> dict[str, Role]:
 
 
 def _keep_an_admin(session: Session, leaving: Membership) -> None:
-    others = select(func.count()).where(
-        Membership.organization_id == leaving.organization_id,
-        Membership.role == Role.ADMIN,
-        Membership.user_id != leaving.user_id,
+    others = (
+        select(func.count())
+        .select_from(Membership)
+        .join(User, User.id == Membership.user_id)
+        .where(
+            Membership.organization_id == leaving.organization_id,
+            Membership.role == Role.ADMIN,
+            Membership.user_id != leaving.user_id,
+            User.disabled.is_(False),
+        )
     )
     if leaving.role == Role.ADMIN and not session.scalar(others):
         raise Conflict("An organization keeps at least one administrator.")

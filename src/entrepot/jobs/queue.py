@@ -123,6 +123,7 @@ def get(session: Session, job_id: str) -> Job:
 def list_(
     session: Session,
     *,
+    within: ColumnElement[bool] | None = None,
     organization_id: str | None = None,
     project_id: str | None = None,
     user_id: str | None = None,
@@ -144,6 +145,8 @@ def list_(
         Job.parent_id: parent_id,
     }
     query = query.where(*(column == value for column, value in given.items() if value is not None))
+    if within is not None:
+        query = query.where(within)
     if statuses is not None:
         query = query.where(Job.status.in_(list(statuses)))
     return session.scalars(query).all()

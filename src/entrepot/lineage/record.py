@@ -1,9 +1,9 @@
 """Recording runs, and answering where a result came from."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, or_, select
+from sqlalchemy import ColumnElement, delete, exists, insert, or_, select
 from sqlalchemy.orm import Session
 
 from entrepot.db import now
@@ -107,7 +107,7 @@ def explain(
     at: int | None = None,
     depth: int = 5,
     *,
-    organization_ids: Collection[str] | None = None,
+    within: ColumnElement[bool] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the runs that made a result, newest first, each with what it read and where that came from.
 
@@ -121,11 +121,11 @@ def explain(
         For series: the instant of the point in question, in microseconds since the epoch.
     depth
         How many runs upstream to follow, 20 at most.
-    organization_ids
-        Only runs of these organizations, two of which may use one id (of works) for results of their own; None: of all.
+    within
+        Only runs of which this holds: two organizations may use one id (of works) for results of their own.
     """
     span = None if at is None else (at, at + 1)
-    return _makers(session, kind, result_id, span, min(depth, _DEEPEST), set(), organization_ids)
+    return _makers(session, kind, result_id, span, min(depth, _DEEPEST), set(), within)
 
 
 def _makers(
@@ -135,7 +135,7 @@ def _makers(
     span: tuple[int, int] | None,
     depth: int,
     told: set[str],
-    organization_ids: Collection[str] | None,
+    within: ColumnElement[bool] | None,
 ) -> list[dict[str, Any]]:
     """Return the runs whose part of a result is still there: what a later run made takes the place of it."""
     query = (
@@ -144,8 +144,8 @@ def _makers(
         .where(Link.kind == kind, Link.result_id == result_id, Link.direction == "out")
         .order_by(Run.started.desc(), Link.pk.desc())
     )
-    if organization_ids is not None:
-        query = query.where(Run.organization_id.in_(organization_ids))
+    if within is not None:
+        query = query.where(within)
     if span is None:
         runs = dict.fromkeys(run for _, _, run in session.execute(query.limit(_MOST_MAKERS)))
     else:
@@ -163,11 +163,16 @@ def _makers(
             left = rest
             if not left:
                 break
-    return [_explained(session, run, depth, told) for run in runs]
+    return [_explained(session, run, depth, told, within) for run in runs]
 
 
-def _explained(session: Session, run: Run, depth: int, told: set[str]) -> dict[str, Any]:
+def _explained(
+    session: Session, run: Run, depth: int, told: set[str], within: ColumnElement[bool] | None
+) -> dict[str, Any]:
     inputs: list[Link] = []
+    upstream = Run.organization_id == run.organization_id
+    if within is not None:
+        upstream &= within
     if run.id not in told and len(told) < _MOST_TOLD:
         told.add(run.id)
         query = select(Link).where(Link.run_id == run.id, Link.direction == "in").order_by(Link.pk)
@@ -186,9 +191,7 @@ def _explained(session: Session, run: Run, depth: int, told: set[str]) -> dict[s
                 "start": link.start,
                 "stop": link.stop,
                 **link.detail,
-                "made_by": _makers(
-                    session, link.kind, link.result_id, _span(link), depth - 1, told, [run.organization_id]
-                )
+                "made_by": _makers(session, link.kind, link.result_id, _span(link), depth - 1, told, upstream)
                 if depth > 0
                 else [],
             }

@@ -34,7 +34,7 @@ def find_series(
     if len(found) < len(wanted):
         raise NotFound("Series not found.")
     for series in found:
-        principal.require(right, series.organization_id, "Series")
+        principal.require(right, series.organization_id, "Series", series.project_id, series.id)
     return list(found)
 
 
@@ -57,7 +57,7 @@ def list_series(
     limit: int | None = None,
 ) -> list[Series]:
     """Return the series that the caller may read, newest first."""
-    query = select(Series).where(Series.organization_id.in_(list(principal.roles)))
+    query = select(Series).where(principal.within(Series))
     equal = {Series.project_id: project_id, Series.generator_id: generator_id, Series.name: name}
     equal[Series.generator_kind] = generator_kind
     for column, value in equal.items():

@@ -53,11 +53,13 @@ def get(session: Session, principal: Principal, model: type[RecordT], record_id:
     """Return a record on which the caller has the right; NotFound when there is none or it belongs to others."""
     query, owner = _with_owner(model)
     what = model.__name__
-    found = session.execute(query.add_columns(owner.organization_id).where(model.id == record_id)).one_or_none()
+    found = session.execute(
+        query.add_columns(owner.organization_id, owner.project_id).where(model.id == record_id)
+    ).one_or_none()
     if found is None:
         raise NotFound(f"{what} not found.")
-    record, organization_id = found
-    principal.require(right, organization_id, what)
+    record, organization_id, project_id = found
+    principal.require(right, organization_id, what, project_id)
     return record  # type: ignore[no-any-return]
 
 
@@ -83,7 +85,7 @@ def listed(
         Related records that are going to be looked at.
     """
     query, owner = _with_owner(model)
-    query = query.where(owner.organization_id.in_(list(principal.roles)))
+    query = query.where(principal.within(owner))
     query = query.options(*(selectinload(related) for related in load))
     for name, value in equal.items():
         if value is not None:

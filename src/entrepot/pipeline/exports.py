@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import InvalidInput
-from entrepot.identity import Principal
+from entrepot.identity import Principal, limits
 from entrepot.pipeline import catalog, folders, publication
 from entrepot.series.export import ExportRequest, export
 from entrepot.series.models import Series
@@ -56,12 +56,14 @@ def start(
     written = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in options.items()}
     projects = {one.project_id for one in series}
     project_id = projects.pop() if len(projects) == 1 else None
+    if principal.bound and project_id is None:
+        raise InvalidInput.field("series", "A key that is bound to projects exports series of one project at a time.")
     organization_id = series[0].organization_id
     if publish is not None:
         if any(one.organization_id != organization_id for one in series):
             raise InvalidInput.field("publish", "The series belong to several organizations.")
         publish = publication.check_request(session, principal, organization_id, project_id, publish)
-    return jobs.enqueue(
+    job = jobs.enqueue(
         session,
         "series.export",
         {
@@ -76,6 +78,8 @@ def start(
         # A user's exports take turns: clients take the newest archive for the one that they asked for last.
         key=f"export:{principal.user_id}",
     )
+    limits.grown(session, organization_id, "jobs", 1)
+    return job
 
 
 @jobs.task("series.export")

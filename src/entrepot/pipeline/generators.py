@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from entrepot import jobs
 from entrepot.errors import NotFound
 from entrepot.events import notifications
-from entrepot.identity import Principal, Right
+from entrepot.identity import Principal, Right, limits
 from entrepot.pipeline import dirty
 from entrepot.pipeline.models import Analysis, AnalysisInput, Cleaner, Importer, SilenceWatch, Unitcleaner
 from entrepot.series import store
@@ -38,7 +38,7 @@ def get_generator(session: Session, principal: Principal, generator_id: str, rig
     generator = find_generator(session, generator_id)
     if generator is None:
         raise NotFound("Generator not found.")
-    principal.require(right, generator.organization_id, "Generator")
+    principal.require(right, generator.organization_id, "Generator", generator.project_id)
     return generator
 
 
@@ -73,7 +73,7 @@ def enqueue_run(
     ``requested`` runs are somebody's wish and say when they cannot be fulfilled; others skip silently. A run that is
     ``due`` at an instant (microseconds, UTC) waits until a second after it.
     """
-    return jobs.enqueue(
+    job = jobs.enqueue(
         session,
         f"{generator.kind}.run",
         {"id": generator.id, "requested": requested},
@@ -84,6 +84,10 @@ def enqueue_run(
         coalesce=f"{generator.kind}.run:{generator.id}:{requested if due is None else 'due'}",
         run_at=None if due is None else datetime.fromtimestamp(due / 1_000_000 + 1, UTC),
     )
+    if requested:
+        # What follows from data that was accepted is done: only what somebody asks for is held to the limit.
+        limits.grown(session, generator.organization_id, "jobs", job.created_now)
+    return job
 
 
 def job_key(generator_id: str) -> str:

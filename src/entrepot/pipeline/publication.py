@@ -43,7 +43,8 @@ def set_publishing(
         for name in described:
             if name not in ("identifier", "storage_config"):
                 raise InvalidInput.field(name[:100], "There is no such field.")
-        Description.of(described).check(session, replace(principal, organization_id=analysis.organization_id))
+        publishing = Description.of(described | {"project": analysis.project_id})
+        publishing.check(session, replace(principal, organization_id=analysis.organization_id))
         fields = {"format": format_, **{name: value for name, value in described.items() if value}}
     analysis.publishing = dict(fields) if fields is not None else None
     session.flush()
@@ -69,8 +70,8 @@ def check_request(
     """
     if not isinstance(fields, dict):
         raise InvalidInput.field("publish", "An object is required; an empty one will do.")
-    principal.require_scope("files", "write")
-    if organization_id not in principal.roles:
+    principal.require_scope("files", "write", "files:publish")
+    if not principal.bound and organization_id not in principal.roles:
         raise Forbidden("The series belong to another organization than yours.")
     described = {"project": project_id, **fields}
     try:

@@ -95,7 +95,7 @@ def unwatch(session: Session, principal: Principal, watch_id: str) -> None:
     found = session.scalar(select(SilenceWatch).where(SilenceWatch.id == watch_id))
     if found is None:
         raise NotFound("Watch not found.")
-    principal.require("write", found.organization_id, "Watch")
+    principal.require("write", found.organization_id, "Watch", found.project_id)
     session.delete(found)
     session.flush()
     jobs.enqueue(session, WATCH, coalesce=f"schedule:{WATCH}")

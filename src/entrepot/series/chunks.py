@@ -58,6 +58,7 @@ class Head:
     last_value: float | None
     width: int
     tail: int
+    organization_id: str
 
     def window(self, times: Times) -> Times:
         """Return the start of the window of each time."""

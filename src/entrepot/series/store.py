@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
@@ -20,6 +20,7 @@ from sqlalchemy.orm.util import identity_key
 from entrepot import jobs
 from entrepot.db import now
 from entrepot.errors import InvalidInput, NotFound
+from entrepot.identity import limits
 from entrepot.series import chunks
 from entrepot.series.catalog import create_series, get_series, list_series
 from entrepot.series.chunks import Head, series_table
@@ -136,6 +137,7 @@ def append_many(session: Session, batch: Mapping[int, Input], *, report: bool = 
     if began:
         _request_fold(session)
     _save_heads(session, [heads[pk] for pk, result in written.items() if result.added or result.replaced])
+    _grown(session, heads, written)
     if not report:
         return {pk: Written(w.added, w.replaced, w.unchanged, w.deleted) for pk, w in written.items()}
     return written
@@ -169,6 +171,7 @@ def replace_range(
     written = _change(session, head, new, (low, high))
     if written.changed.size:
         _save_heads(session, [head])
+    _grown(session, {pk: head}, {pk: written})
     return written
 
 
@@ -268,6 +271,22 @@ def _save_heads(session: Session, heads: Iterable[Head], *, written: bool = True
             for name, value in row.items():
                 if name != "row":
                     set_committed_value(loaded, name, value)
+
+
+def _grown(session: Session, heads: Mapping[int, Head], written: Mapping[int, Written]) -> None:
+    """Hold organizations to their limits of points."""
+    by: dict[str, int] = {}
+    for pk, result in written.items():
+        organization_id = heads[pk].organization_id
+        by[organization_id] = by.get(organization_id, 0) + result.added - result.deleted
+    for organization_id, points in by.items():
+        limits.grown(session, organization_id, "points", points)
+
+
+@limits.measured_by("points")
+def _points_of(session: Session, organization_id: str) -> int:
+    query = select(func.sum(series_table.c.count)).where(series_table.c.organization_id == organization_id)
+    return int(session.scalar(query) or 0)
 
 
 def _change(session: Session, head: Head, new: Points, within: tuple[int, int] | None = None) -> Written:
@@ -378,6 +397,6 @@ _WITH_TAIL = select(series_table.c.pk).where(series_table.c.tail > 0).limit(1)
 _SAVE_HEAD = (
     update(series_table)
     .where(series_table.c.pk == bindparam("row"))
-    .values({name: bindparam(name) for name in Head.__slots__ if name != "pk"})
+    .values({name: bindparam(name) for name in Head.__slots__ if name not in ("pk", "organization_id")})
 )
 _SAVE_HEAD_WRITTEN = _SAVE_HEAD.values(written=bindparam("written"))

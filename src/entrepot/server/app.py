@@ -22,7 +22,7 @@ from entrepot.server.auth import Authenticator
 from entrepot.server.bodies import Room
 from entrepot.server.connections import is_loopback
 from entrepot.server.endpoint import Json, native_error
-from entrepot.server.observe import Observer
+from entrepot.server.observe import Limits, Observer
 from entrepot.server.router import Table
 from entrepot.server.services import Services
 from entrepot.server.streaming import Waiting
@@ -57,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     registry = CollectorRegistry()
+    registry.register(Limits(services.database))
     app.state.services = services
     app.state.stopping = False
     app.state.waiting = Waiting(services.settings.max_streams_per_user)

@@ -121,6 +121,8 @@ class Endpoint:
     access
         ``member`` endpoints need a role that gives the right in some organization, ``own`` ones no role, because they
         are about the caller itself, ``open`` ones not even authentication.
+    scope
+        A narrow scope that is enough for a key, too (:data:`entrepot.identity.reach.NARROW`).
     parse
         Of endpoints that write: what can be understood of the body without the database, for `Call.content`. It is
         called before the unit of work begins, so that a large body does not keep other writers waiting.
@@ -136,6 +138,7 @@ class Endpoint:
     write: bool | None = None
     status: int = 200
     access: Access = "member"
+    scope: str | None = None
     parse: Callable[[Request, bytes], Any] | None = None
     body: Size | None = None
 
@@ -158,7 +161,7 @@ class Endpoint:
     def authenticate(self, request: Request, session: Session | None = None) -> Principal:
         """Return who sends the request and may ask this endpoint."""
         request.state.writes = bool(self.write)  # so do some that clients of a dialect GET
-        return authenticate(request, self.area, self.right, self.access, session)
+        return authenticate(request, self.area, self.right, self.access, session, scope=self.scope)
 
     def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -208,7 +211,13 @@ def failure(request: Request, error: Exception, errors: ErrorRenderer) -> Respon
 
 
 def authenticate(
-    request: Request, area: str, right: Right, access: Access = "member", session: Session | None = None
+    request: Request,
+    area: str,
+    right: Right,
+    access: Access = "member",
+    session: Session | None = None,
+    *,
+    scope: str | None = None,
 ) -> Principal:
     """Return who sends the request, its key being scoped to this; blocks, so call it in a thread.
 
@@ -222,13 +231,14 @@ def authenticate(
         services: Services = request.app.state.services
         with services.database.read() as own:
             principal = authenticator.authenticate(own, request)
-    return admit(principal, area, right, access)
+    principal.require_address(origin.address_of(request))
+    return admit(principal, area, right, access, scope)
 
 
-def admit(principal: Principal, area: str, right: Right, access: Access) -> Principal:
+def admit(principal: Principal, area: str, right: Right, access: Access, scope: str | None = None) -> Principal:
     """Return the principal of a caller who may ask; raise Forbidden for others."""
-    principal.require_scope(area, right)
-    if access == "member" and not any(principal.can(right, organization_id) for organization_id in principal.roles):
+    principal.require_scope(area, right, scope)
+    if access == "member" and not principal.can_somewhere(right):
         # The verbs check rights on the very object; this keeps out those who could have them on none.
         raise Forbidden(f"This needs the right to {right}; ask an administrator of your organization.")
     return principal

@@ -2,14 +2,18 @@
 
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.tracebacks import ExceptionDictTransformer
 
-from entrepot.db import new_id
+from entrepot.db import Database, new_id
+from entrepot.identity import limits
 from entrepot.server.heads import protect
 
 log = structlog.get_logger("entrepot.access")
@@ -61,6 +65,34 @@ class Observer:
                 log.info(
                     "request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1)
                 )
+
+
+class Limits(Collector):
+    """What organizations that have limits may have, and have: measured at most once a minute."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: to be asked at the start is too early for the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges."""
+        labels = ("organization", "limit")
+        used = GaugeMetricFamily("entrepot_organization_use", "What an organization has.", labels=labels)
+        most = GaugeMetricFamily("entrepot_organization_limit", "What an organization may have.", labels=labels)
+        try:
+            with self._database.read() as session:
+                found = limits.limited(session)
+        except Exception as error:  # noqa: BLE001 - the other metrics matter most when the database does not answer
+            log.warning("limits cannot be measured", error=repr(error))
+            return
+        for one in found:
+            # By id: whoever may read metrics need not know who the organizations are.
+            used.add_metric((one.organization_id, one.name), one.used)
+            most.add_metric((one.organization_id, one.name), one.most or 0)
+        yield from (used, most)
 
 
 def door_of(path: str) -> str:

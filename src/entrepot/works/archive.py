@@ -8,11 +8,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from entrepot.errors import Conflict, InvalidInput, Locked, NotFound
-from entrepot.identity import Principal
+from entrepot.identity import Principal, limits
 from entrepot.lineage import forget
 from entrepot.works import document as documents
 from entrepot.works import lineage
-from entrepot.works.collection import ARCHIVE, dialect_of, order_of
+from entrepot.works.collection import ARCHIVE, QUEUE, dialect_of, order_of
 from entrepot.works.document import FINISHED, Document
 from entrepot.works.ids import new_id
 
@@ -46,8 +46,16 @@ def deposit(session: Session, principal: Principal, given: Sequence[Document]) -
         ARCHIVE.storage.add(session, principal.organization_id, principal.user_id, new)
     except IntegrityError:
         raise Conflict("An id was archived at the same moment.") from None
+    limits.grown(session, principal.organization_id, "works", len(new))
     lineage.record(session, principal, new)
     return [one["id"] for one in new]
+
+
+@limits.measured_by("works")
+def _works_of(session: Session, organization_id: str) -> int:
+    tables = (QUEUE.table, ARCHIVE.table)
+    counts = (select(func.count()).where(table.c.organization_id == organization_id) for table in tables)
+    return sum(session.scalar(count) or 0 for count in counts)
 
 
 def update_documents(session: Session, principal: Principal, given: Sequence[Document]) -> None:

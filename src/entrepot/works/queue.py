@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from entrepot.errors import Conflict, InvalidInput, NotFound
-from entrepot.identity import Principal
+from entrepot.identity import Principal, limits
 from entrepot.works import document as documents
 from entrepot.works import lineage
 from entrepot.works.collection import QUEUE, Order, dialect_of, order_of
@@ -61,6 +61,7 @@ def deposit(session: Session, principal: Principal, given: Sequence[Document], *
         QUEUE.storage.add(session, principal.organization_id, principal.user_id, new)
     except IntegrityError:
         raise Conflict("An id was taken at the same moment.") from None
+    limits.grown(session, principal.organization_id, "works", len(new))
     return ids
 
 

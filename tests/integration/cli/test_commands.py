@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
-from entrepot.cli import app
+from entrepot.cli import app, common
 from entrepot.db import Database, migrate
-from entrepot.identity import Vault, ftp
+from entrepot.identity import Vault, ftp, keys, projects
 from entrepot.server.services import Services
 from entrepot.server.setup import initialise
 from entrepot.settings import Settings
@@ -152,6 +153,45 @@ def test_tokens(settled: Operator) -> None:
     assert "not found" in settled.refused("token", "rotate", "0b9f3c4e").lower()
 
 
+def test_tokens_are_bound(settled: Operator) -> None:
+    with closing(settled.services()) as services, services.database.write() as session:
+        who = common.operator(session)
+        project_id = projects.create_project(session, who, who.organization_id, "Farm").id
+    bounds = ("--project", "Farm", "--network", "192.0.2.7/24", "--scope", "points:write")
+    settled.ask("token", "create", "ada", "--name", "mast", *bounds)
+    row = next(row for row in settled.ask("token", "list") if row["name"] == "mast")
+    assert (row["projects"], row["networks"], row["scopes"]) == (project_id, "192.0.2.0/24", "points:write")
+    assert "projects" in settled.refused("token", "create", "ada", "--project", "Nowhere")
+    assert "networks" in settled.refused("token", "create", "ada", "--network", "home")
+    assert "not found" in settled.refused("token", "create", "ada", "--series", "none").lower()
+
+
+def test_users_are_disabled(settled: Operator) -> None:
+    token = settled.ask("token", "create", "ada")["token"]
+
+    def principal() -> object:
+        with closing(settled.services()) as services, services.database.read() as session:
+            return keys.find_principal(session, token)
+
+    assert principal() is not None
+    assert settled.run("user", "disable", "ada").exit_code == 0
+    assert principal() is None
+    assert [row["disabled"] for row in settled.ask("user", "list")] == [True]
+    assert settled.run("user", "enable", "ada").exit_code == 0
+    assert [row["disabled"] for row in settled.ask("user", "list")] == [False]
+    assert principal() is None
+
+
+def test_organizations_are_limited(settled: Operator) -> None:
+    rows = {row["limit"]: (row["used"], row["most"]) for row in settled.ask("org", "limit", "O", "--points", "100")}
+    assert rows["points"] == (0, 100)
+    assert set(rows) == {"points", "files", "file_bytes", "storage", "works", "jobs"}
+    rows = {row["limit"]: row["most"] for row in settled.ask("org", "limit", "O", "--works", "5", "--points", "none")}
+    assert (rows["points"], rows["works"]) == (None, 5)
+    for wrong in ("-1", "many", "9" * 20):
+        assert "points" in settled.refused("org", "limit", "O", f"--points={wrong}")
+
+
 def test_check_finds_damage(settled: Operator) -> None:
     assert all(row["ok"] for row in settled.ask("check"))
     (settled.data_dir / "secret.key").unlink()
@@ -259,6 +299,7 @@ def test_the_data_folder_may_come_first(nobody: Operator) -> None:
 
 @pytest.mark.parametrize("command", ["", "init", "serve", "worker", "db upgrade", "check", "backup", "restore",
                                      "user add", "user list", "user password", "user role", "user remove",
+                                     "user disable", "user enable", "org limit",
                                      "token create", "token list", "token rotate", "token revoke",
                                      "org create", "org list"])  # fmt: skip
 def test_every_command_has_help_with_an_example(command: str) -> None:

@@ -11,12 +11,15 @@ from sqlalchemy import select, update
 from entrepot import jobs
 from entrepot.db import Database, new_id, now
 from entrepot.errors import InvalidInput
-from entrepot.events import emit, retention
+from entrepot.events import emit, reading, retention
 from entrepot.events.models import Delivery, Event
-from entrepot.events.reading import read
 from entrepot.events.retention import Gone
 from entrepot.jobs.testing import run_pending
 from entrepot.settings import Settings
+
+
+def read(database: Database, organizations: list[str], after: str | None, **options: Any) -> tuple[list[Event], int]:
+    return reading.read(database, Event.organization_id.in_(organizations), after, **options)
 
 
 def _emit(database: Database, organization_id: str, object_id: str, action: str = "made") -> None:

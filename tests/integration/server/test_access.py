@@ -14,11 +14,17 @@ from sqlalchemy import func, select
 from starlette.routing import BaseRoute, Mount
 from starlette.testclient import TestClient
 
+from entrepot import jobs
 from entrepot.db import Base, Database
-from entrepot.events import notifications
-from entrepot.identity import Organization, Role, User, Vault, ftp, keys, projects, users
-from entrepot.pipeline import analyses, cleaners, feeders, gates, importers
+from entrepot.events import emit, notifications
+from entrepot.files import configs
+from entrepot.files.models import PublishedFile
+from entrepot.identity import Organization, Project, Role, User, Vault, ftp, keys, projects, users
+from entrepot.identity.reach import NARROW
+from entrepot.lineage import begin_run, end_run, made, read
+from entrepot.pipeline import analyses, cleaners, feeders, gates, importers, silence
 from entrepot.series import store
+from entrepot.series.models import Series
 from entrepot.server.app import create_app
 from entrepot.server.auth import principal_of
 from entrepot.server.services import Services
@@ -90,7 +96,18 @@ def walked(database: Database, tmp_path: Path) -> Walked:
             if organization is own:
                 walked.ids += [Named.of(user.id, "user"), Named.of(key.id, "key")]
         walked.ids += _fill(session, services, own)
+        key, walked.tokens["neighbour"] = keys.create_key(
+            session,
+            session.scalars(select(User.id).where(User.login == "admin")).one(),
+            own.id,
+            projects=[_project(session, own, "neighbour").id],
+        )
     return walked
+
+
+def _project(session: Any, organization: Organization, name: str) -> Project:
+    principal = principal_of(session, session.scalars(select(User).where(User.login == "admin")).one())
+    return projects.create_project(session, principal, organization.id, name)
 
 
 def _fill(session: Any, services: Services, organization: Organization) -> list[Named]:
@@ -115,15 +132,37 @@ def _fill(session: Any, services: Services, organization: Organization) -> list[
     owned = {"organization_id": organization.id, "project_id": project.id}
     series = store.create_series(session, generator_kind="direct", generator_id=None, name=f"{SECRET} series", **owned)
     store.append(session, series.pk, np.arange(10), np.arange(10.0))
+    file = _file(session, services, project)
+    begin_run(session, "walked-run", "importer", importer.id, **owned)
+    read(session, "walked-run", "file", "walked-in")
+    made(session, "walked-run", "file", file.id)
+    end_run(session, "walked-run", "finished", {"note": SECRET})
+    job = jobs.enqueue(session, "importer.run", {"id": importer.id, "note": SECRET}, **owned)
+    watch = silence.watch(session, principal, importer.id, "1H")
     notice = notifications.notify(session, f"{SECRET} notice", "", generator_id=analysis.id, **owned)
     account = ftp.find_account(session, home=f"gates/{gate.id}")
     named = {
         "organization": organization, "project": project, "gate": gate, "feeder": feeder, "importer": importer,
         "cleaner": importer.cleaner, "unitcleaner": unitcleaner, "analys": analysis, "analysis_input": analysis_input,
         "analysis_output": output, "analysis_config": analyses.create_config(session, principal, config),
-        "series": series, "notification": notice, "ftp_account": account,
+        "series": series, "notification": notice, "ftp_account": account, "file": file, "job": job, "task": job,
+        "watch": watch,
     }  # fmt: skip
     return [Named.of(record.id, word) for word, record in named.items()] + [Named.of(series.pk, "series")]
+
+
+def _file(session: Any, services: Services, project: Project) -> PublishedFile:
+    config = configs.own_storage(session, services.settings, project.organization_id)
+    digest = {"size": 0, "md5": "0" * 32, "sha256": "0" * 64}
+    file = PublishedFile(
+        organization_id=project.organization_id, project_id=project.id, storage_config_id=config.id,
+        identifier=SECRET, name=SECRET, path="no/where", poll_id="", task_id="", **digest,
+    )  # fmt: skip
+    session.add(file)
+    session.flush()
+    emit(session, "file", "published", file.id, organization_id=project.organization_id, project_id=project.id,
+         data={"identifier": SECRET})  # fmt: skip
+    return file
 
 
 def routes(found: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, str, Any]]:
@@ -183,6 +222,161 @@ def test_strangers_find_nothing_and_change_nothing(walked: Walked) -> None:
     assert {name: after[name] for name in before if name not in NOT_THEIRS} == {
         name: before[name] for name in before if name not in NOT_THEIRS
     }
+
+
+#: What a key of one project may be told of where it is asked by id: its own user, and where notices go.
+ABOUT_ITSELF = {"/ovbp/api/v2/oteams/users/{id}"}
+
+
+def test_a_key_of_another_project_finds_nothing_and_changes_nothing(walked: Walked) -> None:
+    """As a stranger: every door, every verb, lists and ids."""
+    client, before, reached = walked.client("neighbour"), walked.rows(), set()
+    for path, method, access in routes(walked.app.router.routes):
+        if path in OPEN or method == "HEAD" or (access is not None and access.access == "open"):
+            continue
+        for url in filled(path, walked.ids):
+            response = client.request(method, url, content=b"{}" if method in ("POST", "PUT", "PATCH") else None)
+            assert SECRET not in response.text.replace(f"{SECRET} org", ""), (method, url, response.text)
+            assert response.status_code < 500, (method, url, response.text)
+            if "{" in path and access_to_object(path) and response.status_code < 400:
+                reached.add(path.rstrip("/"))
+    assert reached <= ABOUT_ITSELF
+    after = walked.rows()
+    assert {name: after[name] for name in before if name not in NOT_THEIRS} == {
+        name: before[name] for name in before if name not in NOT_THEIRS
+    }
+
+
+def test_a_key_of_a_project_reaches_what_is_in_it(walked: Walked) -> None:
+    """The other way round: the walk above finds nothing because of the project, not because nothing works."""
+    with walked.database.write() as session:
+        project = session.scalars(select(Project).where(Project.name == f"{SECRET} project")).one()
+        user = session.scalars(select(User).where(User.login == "writer")).one()
+        _, token = keys.create_key(session, user.id, project.organization_id, projects=[project.id])
+    walked.tokens["within"] = token
+    client, found = walked.client("within"), set()
+    for path, method, _ in routes(walked.app.router.routes):
+        if method == "GET" and "{" in path and path.startswith("/api/v1"):
+            found |= {path for url in filled(path, walked.ids) if client.get(url).status_code == 200}
+    assert {
+        "/api/v1/projects/{project_id}", "/api/v1/series/{series_id}", "/api/v1/series/{series_id}/points",
+        "/api/v1/gates/{gate_id}", "/api/v1/feeders/{feeder_id}", "/api/v1/jobs/{job_id}", "/api/v1/files/{file_id}",
+        "/api/v1/notifications/{notification_id}",
+    } <= found  # fmt: skip
+    for path in ("projects", "gates", "runs", "files", "events", "notifications"):
+        assert SECRET in client.get(f"/api/v1/{path}").text, path
+    for path in ("works/status", "archive/status", "webhooks", "storage-configs"):
+        response = client.get(f"/api/v1/{path}")
+        assert (response.status_code, "bound to projects" in response.text) == (403, True), path
+
+
+def test_a_key_of_another_project_cannot_name_it(walked: Walked) -> None:
+    """Ids of other projects in bodies and queries, and files of no project."""
+    client = walked.client("neighbour")
+    id_of = {word: str(id_) for id_ in walked.ids for word in id_.words}
+    with walked.database.read() as session:
+        series = session.scalars(select(Series).where(Series.name == f"{SECRET} series")).one()
+        mine = session.scalars(select(Project.id).where(Project.name == "neighbour")).one()
+    before = walked.rows()
+    ovbp, api = "/ovbp/api/v2", "/api/v1"
+    other = {"project": id_of["project"], "name": "mine", "comment": ""}
+    for path, body in (
+        (f"{api}/points", {series.id: {"time": [0], "value": [1.0]}}),
+        (f"{api}/exports", {"series": [series.id]}),
+        (f"{api}/series", {"project_id": id_of["project"], "name": "mine"}),
+        (f"{api}/watches", {"generator_id": id_of["importer"], "grace": "1H"}),
+        (f"{api}/files/ack", {"ids": [id_of["file"]]}),
+        (f"{api}/uploads", {"name": "x", "project": id_of["project"]}),
+        (f"{api}/uploads", {"name": "x"}),
+        (f"{api}/keys", {"series": [series.id]}),
+        (f"{ovbp}/odata/gates/", other),
+        (f"{ovbp}/odata/importers/", other),
+        (f"{ovbp}/odata/analyses/", other),
+        (f"{ovbp}/oteams/projects/", {"organization": id_of["organization"], "name": "mine", "comment": ""}),
+    ):
+        response = client.post(path, json=body)
+        acked_nothing = path.endswith("ack") and response.json() == []
+        assert 400 <= response.status_code < 500 or acked_nothing, (path, response.status_code, response.text)
+        assert SECRET not in response.text
+    for path in (
+        f"points?project={id_of['project']}",
+        f"points?series={series.id}",
+        f"series?project_id={series.project_id}",
+    ):
+        assert client.get(f"{api}/{path}").status_code == 404, path
+    form = {"project": id_of["project"]}
+    assert client.post(f"{api}/files", data=form, files={"file": b"x"}).status_code == 400
+    assert client.post(f"{api}/files", files={"file": b"x"}).status_code == 403
+    assert walked.rows() == before
+    with walked.database.read() as session:
+        assert session.scalar(select(PublishedFile.state)) == "available"
+    # In its own project all of it goes.
+    made = client.post(f"{api}/series", json={"project_id": mine, "name": "mine"})
+    assert made.status_code == 201
+    assert client.post(f"{api}/points", json={made.json()["id"]: {"time": [0], "value": [1.0]}}).json()["added"] == 1
+    assert client.post(f"{api}/files", data={"project": mine}, files={"file": b"x"}).status_code == 201
+    assert [file["project"] for file in client.get(f"{api}/files").json()] == [mine]
+
+
+def test_a_key_of_one_series_reaches_nothing_else(walked: Walked) -> None:
+    wide = walked.client("admin")
+    project = wide.get("/api/v1/projects?name=neighbour").json()[0]["id"]
+    one, two = (
+        wide.post("/api/v1/series", json={"project_id": project, "name": name}).json()["id"] for name in ("one", "two")
+    )
+    made = wide.post("/api/v1/keys", json={"series": [one], "scopes": ["points:write", "series:read"]})
+    walked.tokens["meter"] = made.json()["token"]
+    meter = walked.client("meter")
+    for id_, status in ((one, 200), (two, 404)):
+        assert meter.post("/api/v1/points", json={id_: {"time": [0], "value": [1.0]}}).status_code == status
+        assert meter.get(f"/api/v1/series/{id_}/points").status_code == status
+    both = {id_: {"time": [1], "value": [1.0]} for id_ in (one, two)}
+    assert meter.post("/api/v1/points", json=both).status_code == 404
+    assert meter.get(f"/api/v1/projects/{project}").status_code == 404
+    assert meter.get("/api/v1/projects").json() == []
+    assert wide.get(f"/api/v1/series/{one}").json()["count"] == 1
+
+
+#: Each narrow scope, and the only routes that it opens.
+NARROWLY = {
+    "points:write": {("POST", "/api/v1/points")},
+    "gate:write": {("PUT", "/api/v1/gates/{gate_id}/files/{path:path}")},
+    "works:deposit": {("POST", "/api/v1/works"), ("POST", "/workflow/buckets/work")},
+    "works:work": {
+        ("POST", "/api/v1/works/withdraw"),
+        ("PUT", "/api/v1/works"),
+        ("POST", "/api/v1/works/{work_id}/heartbeat"),
+        ("POST", "/workflow/buckets/work/withdraw"),
+        ("PUT", "/workflow/buckets/work"),
+    },
+    "files:publish": {
+        ("POST", "/api/v1/files"),
+        ("POST", "/api/v1/uploads"),
+        ("GET", "/api/v1/uploads/{upload_id}"),
+        ("PATCH", "/api/v1/uploads/{upload_id}"),
+        ("DELETE", "/api/v1/uploads/{upload_id}"),
+        ("POST", "/api/v1/uploads/{upload_id}/publish"),
+    },
+}
+
+
+def test_each_narrow_scope_opens_its_routes_and_no_others(walked: Walked) -> None:
+    assert set(NARROWLY) == set(NARROW)
+    with walked.database.write() as session:
+        user = session.scalars(select(User).where(User.login == "admin")).one()
+        organization = session.scalars(select(Organization).where(Organization.name == f"{SECRET} org")).one()
+        for scope in NARROW:
+            _, walked.tokens[scope] = keys.create_key(session, user.id, organization.id, scopes=[scope])
+    for scope, expected in NARROWLY.items():
+        client, opened = walked.client(scope), set()
+        for path, method, access in routes(walked.app.router.routes):
+            if access is None or access.access == "open":
+                continue
+            response = client.request(method, next(filled(path, walked.ids)), content=b"{}")
+            if response.status_code != 403 or (method != "HEAD" and "lacks the scope" not in response.text):
+                opened.add((method, path.rstrip("/")))
+                assert (access.area, access.right, access.scope) == (*NARROW[scope], scope), (method, path)
+        assert opened == expected, scope
 
 
 #: What a stranger's walk may add for itself: its own keys and its own works, users, configs.

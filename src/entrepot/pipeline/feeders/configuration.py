@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from entrepot import jobs
 from entrepot.db import advisory_lock, new_id
 from entrepot.errors import InvalidInput, NotFound
-from entrepot.identity import Principal, Right, Vault
+from entrepot.identity import Principal, Right, Vault, limits
 from entrepot.jobs import schedules
 from entrepot.pipeline.configuration import assign, check_crontab, check_timezone, get, naming, remove
 from entrepot.pipeline.feeders.options import Address, Credentials, Options
@@ -63,7 +63,7 @@ def delete_feeder(session: Session, principal: Principal, feeder_id: str) -> Non
 
 def start(session: Session, feeder: BaseFeeder, user_id: str | None = None) -> jobs.Job:
     """Have a feeder fetch into its gate."""
-    return jobs.enqueue(
+    job = jobs.enqueue(
         session,
         "feeder.feed",
         {"id": feeder.id},
@@ -73,11 +73,13 @@ def start(session: Session, feeder: BaseFeeder, user_id: str | None = None) -> j
         key=_key(feeder),
         coalesce=f"feeder.feed:{feeder.id}",
     )
+    limits.grown(session, job.organization_id, "jobs", job.created_now)
+    return job
 
 
 def start_test(session: Session, feeder: BaseFeeder, user_id: str | None = None) -> jobs.Job:
     """Have a feeder connect and list its source, without fetching."""
-    return jobs.enqueue(
+    job = jobs.enqueue(
         session,
         "feeder.test",
         {"id": feeder.id},
@@ -85,6 +87,8 @@ def start_test(session: Session, feeder: BaseFeeder, user_id: str | None = None)
         project_id=feeder.gate.project_id,
         user_id=user_id,
     )
+    limits.grown(session, job.organization_id, "jobs", 1)
+    return job
 
 
 def get_child(session: Session, principal: Principal, model: str, child_id: str, right: Right = "read") -> BaseFeeder:

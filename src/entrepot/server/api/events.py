@@ -105,7 +105,7 @@ async def _wait(
         if time.monotonic() > admitted + _ADMITTED_SECONDS:
             principal = await run_sync(authenticate, request, "events", "read")
             admitted = time.monotonic()
-        look = partial(read, services.database, list(principal.roles), after, types=types, limit=limit)
+        look = partial(read, services.database, principal.within(Event), after, types=types, limit=limit)
         events, cursor = await run_sync(look)
         if events or time.monotonic() >= until or _stopping(request) or await request.is_disconnected():
             return events, cursor
@@ -116,8 +116,7 @@ async def _wait(
 
 def list_webhooks(call: Call) -> list[dict[str, Any]]:
     """List webhooks, newest first."""
-    call.principal.require("read")
-    query = select(Webhook).where(Webhook.organization_id == call.principal.organization_id)
+    query = select(Webhook).where(call.principal.own(Webhook))
     return [_record(one) for one in call.session.scalars(query.order_by(Webhook.number.desc()))]
 
 
@@ -161,7 +160,7 @@ def replay(call: Call) -> dict[str, int]:
     webhook = webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"], "admin")
     after = _fields(call, "after").get("after")
     if isinstance(after, str):
-        after = position_of(call.session, [webhook.organization_id], after)
+        after = position_of(call.session, Event.organization_id == webhook.organization_id, after)
     if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**63:
         raise InvalidInput.field("after", "The id of an event, or a sequence.")
     return {"events": webhooks.replay(call.session, call.principal, webhook, after)}

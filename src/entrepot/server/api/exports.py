@@ -63,7 +63,7 @@ def get_publishing(unit: Unit, analysis_id: str) -> Publishing | None:
 @router.serve("PUT", "/analyses/{analysis_id}/publishing", area="series", right="write")
 def set_publishing(unit: Unit, analysis_id: str, request_: Publishing) -> Publishing:
     """Have each run of an analysis publish what it computed, from the next run on."""
-    unit.principal.require_scope("files", "write")
+    unit.principal.require_scope("files", "write", "files:publish")
     fields = request_.model_dump(exclude_none=True)
     return Publishing(**publication.set_publishing(unit.session, unit.principal, analysis_id, fields).publishing or {})
 

@@ -47,8 +47,7 @@ class _File(FileResponse):
 
 def list_files(call: Call) -> list[dict[str, Any]]:
     """List files, newest first: available ones unless ``state`` says otherwise; ``after`` is the last one known."""
-    call.principal.require("read")
-    query = select(PublishedFile).where(PublishedFile.organization_id == call.principal.organization_id)
+    query = select(PublishedFile).where(call.principal.own(PublishedFile))
     limit = 100
     states = call.query.getlist("state") or ["available"]
     for name, value in call.query.multi_items():
@@ -226,9 +225,7 @@ def config_of(session: Session, file: PublishedFile) -> StorageConfig:
 
 
 def _number(call: Call, file_id: str) -> int:
-    query = select(PublishedFile.number).where(
-        PublishedFile.id == file_id, PublishedFile.organization_id == call.principal.organization_id
-    )
+    query = select(PublishedFile.number).where(PublishedFile.id == file_id, call.principal.own(PublishedFile))
     number = call.session.scalar(query)
     if number is None:
         raise InvalidInput.field("after", "There is no such file.")

@@ -200,5 +200,13 @@ def _home(services: Services, gate_id: str) -> Path:
 
 
 ENDPOINTS = [
-    StreamEndpoint("PUT", "/api/v1/gates/{gate_id}/files/{path:path}", put_file, "series", "write", body="stream")
+    StreamEndpoint(
+        "PUT",
+        "/api/v1/gates/{gate_id}/files/{path:path}",
+        put_file,
+        "series",
+        "write",
+        body="stream",
+        scope="gate:write",
+    )
 ]

@@ -23,11 +23,11 @@ def explain(
     depth: Annotated[int, Query(ge=0, le=20, description="How many runs upstream to follow.")] = 5,
 ) -> list[dict[str, Any]]:
     """Return the runs that made a result, each with what it read and where that came from."""
-    readable = [one for one in unit.principal.roles if unit.principal.can("read", one)]
+    within = unit.principal.within(Run)
     known = (
         select(Run.id)
         .join(Link, Link.run_id == Run.id)
-        .where(Link.kind == kind, Link.result_id == result_id, Run.organization_id.in_(readable))
+        .where(Link.kind == kind, Link.result_id == result_id, within)
         .limit(1)
     )
     if unit.session.scalar(known) is None:
@@ -36,4 +36,4 @@ def explain(
     if at is not None:
         aware = at if at.tzinfo else at.replace(tzinfo=UTC)
         instant = round(aware.timestamp() * 1_000_000)
-    return lineage.explain(unit.session, kind, result_id, instant, depth, organization_ids=readable)
+    return lineage.explain(unit.session, kind, result_id, instant, depth, within=within)

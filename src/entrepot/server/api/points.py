@@ -26,11 +26,12 @@ _MOST = 10_000  # series in a write: they are taken in one statement
 _MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _series = cast("Table", Series.__table__).c
-_ONE = select(_series.id, _series.pk, _series.name, _series.organization_id).where(_series.id == bindparam("id"))
+_WHOSE = (_series.id, _series.pk, _series.name, _series.organization_id, _series.project_id)
+_ONE = select(*_WHOSE).where(_series.id == bindparam("id"))
 # Taken in the order in which the store takes them, so that what is checked here still holds when it writes.
 _TO_WRITE = (
     select(
-        *(_series.id, _series.pk, _series.name, _series.organization_id),
+        *_WHOSE,
         *(_series.generator_id, _series.generator_kind, _series.locked),
     )
     .where(_series.id.in_(bindparam("ids", expanding=True)))
@@ -55,7 +56,7 @@ def write_points(call: Call) -> dict[str, int]:
         row = rows.get(series_id)
         if row is None:
             raise NotFound(f"Series {series_id[:40]} not found.")
-        call.principal.require("write", row.organization_id, f"Series {series_id}")
+        call.principal.require("write", row.organization_id, f"Series {series_id}", row.project_id, series_id)
         if row.generator_id is not None:
             raise Conflict(f"Series {row.name} is made by its {row.generator_kind}; only that writes to it.")
         if row.locked:
@@ -73,7 +74,7 @@ def read_series(call: Call) -> Response:
     row = call.session.execute(_ONE, {"id": call.path["series_id"]}).one_or_none()
     if row is None:
         raise NotFound("Series not found.")
-    call.principal.require("read", row.organization_id, "Series")
+    call.principal.require("read", row.organization_id, "Series", row.project_id, row.id)
     window = _Window(call)
     form = _format(call)
     points = window.cut(store.read(call.session, row.pk, window.start, window.stop, limit=window.limit))
@@ -89,7 +90,7 @@ def read_points(call: Call) -> Response:
     size is not bounded by memory.
     """
     ids, project_id = call.query.getlist("series"), call.query.get("project")
-    query = select(Series.id, Series.pk, Series.organization_id).order_by(Series.pk)
+    query = select(Series.id, Series.pk, Series.organization_id, Series.project_id).order_by(Series.pk)
     if project_id is not None:
         query = query.where(Series.project_id == project_id)
     elif ids:
@@ -99,18 +100,18 @@ def read_points(call: Call) -> Response:
     found = call.session.execute(query).all()
     if len(found) < len(set(ids)) or not found:
         raise NotFound("Series not found.")
-    for _, _, organization_id in found:
-        call.principal.require("read", organization_id, "Series")
+    for row in found:
+        call.principal.require("read", row.organization_id, "Series", row.project_id, row.id)
     window, form = _Window(call), _format(call, default="arrow")
     if form not in ("arrow", "csv"):
         raise InvalidInput.field("format", "Many series come as arrow or csv.")
 
     def parts() -> Iterator[Points]:
-        for _, pk, _ in found:
+        for _, pk, _, _ in found:
             with call.services.database.read() as session:
                 yield window.cut(store.read(session, pk, window.start, window.stop, limit=window.limit))
 
-    body = point_formats.stream(form, [series_id for series_id, _, _ in found], parts())
+    body = point_formats.stream(form, [series_id for series_id, _, _, _ in found], parts())
     return StreamingResponse(body, media_type=MEDIA[form])
 
 
@@ -178,7 +179,16 @@ def _parsed(call: Call, name: str, parse: Any) -> Any:
 
 
 ENDPOINTS = [
-    Endpoint("POST", "/api/v1/points", write_points, "series", "write", parse=point_formats.parse, body="large"),
+    Endpoint(
+        "POST",
+        "/api/v1/points",
+        write_points,
+        area="series",
+        right="write",
+        scope="points:write",
+        parse=point_formats.parse,
+        body="large",
+    ),
     Endpoint("GET", "/api/v1/points", read_points, area="series", right="read"),
     Endpoint("GET", "/api/v1/series/{series_id}/points", read_series, area="series", right="read"),
 ]

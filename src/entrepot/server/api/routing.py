@@ -48,12 +48,13 @@ class Declared:
     access: Access
     writes: bool
     body: Size
+    scope: str | None = None
 
     def authenticate(self, request: Request, session: Session | None = None) -> Principal:
         """Return who sends the request and may ask this."""
         if self.access == "open":
             return NOBODY
-        return authenticate(request, self.area, self.right, self.access, session)
+        return authenticate(request, self.area, self.right, self.access, session, scope=self.scope)
 
 
 class NativeRoute(APIRoute):
@@ -121,10 +122,11 @@ class NativeRouter(APIRouter):
         status: int = 200,
         access: Access = "member",
         body: Size = "small",
+        scope: str | None = None,
         **options: Any,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register an endpoint, with what its caller's key must be scoped to, and the kind of a body that it has."""
-        declared = Declared(area, right, access, write if write is not None else method != "GET", body)
+        declared = Declared(area, right, access, write if write is not None else method != "GET", body, scope)
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             returns = inspect.signature(function, eval_str=True).return_annotation

@@ -74,7 +74,7 @@ def list_runs(
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> list[RunReport]:
     """List runs and their reports, newest first."""
-    query = select(Run).where(Run.organization_id.in_(list(unit.principal.roles)))
+    query = select(Run).where(unit.principal.within(Run))
     if generator_id is not None:
         query = query.where(Run.generator_id == generator_id)
     if project_id is not None:
@@ -87,5 +87,5 @@ def _job(unit: Unit, job_id: str, right: Right) -> jobs.Job:
     job = jobs.get(unit.session, job_id)
     if job.organization_id is None:
         raise NotFound("Job not found.")
-    unit.principal.require(right, job.organization_id, "Job")
+    unit.principal.require(right, job.organization_id, "Job", job.project_id)
     return job

@@ -112,5 +112,5 @@ def find(session: Session, principal: Principal, series_id: str, right: Right = 
         row = store.get_series(session, series_id)
     except NotFound:
         raise NotFound("Series not found.") from None
-    principal.require(right, row.organization_id, "Series")
+    principal.require(right, row.organization_id, "Series", row.project_id, row.id)
     return row

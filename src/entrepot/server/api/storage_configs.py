@@ -73,8 +73,7 @@ class StorageConfigChanges(BaseModel):
 @router.serve("GET", "/storage-configs", area="files", right="read")
 def list_storage_configs(unit: Unit, state: Annotated[list[str] | None, Query()] = None) -> list[StorageConfig]:
     """List storage configs, newest first; without ``state``, all but deactivated ones."""
-    unit.principal.require("read")
-    query = select(Row).where(Row.organization_id == unit.principal.organization_id)
+    query = select(Row).where(unit.principal.own(Row))
     query = query.where(Row.state.in_(state) if state else Row.state != "deactivated")
     return [_record(unit.session, row) for row in unit.session.scalars(query.order_by(Row.number.desc()))]
 

@@ -24,7 +24,7 @@ from entrepot.server.streaming import Form, StreamEndpoint, pour
 async def publish(request: Request, principal: Principal) -> Response:
     """Publish a file: a form with ``file`` and, before or after it, what is said of it."""
     services: Services = request.app.state.services
-    principal.require("write")
+    principal.require_acting("write")
     form = Form(request)
     spool = Spool(services.settings, principal.organization_id)
     receiver = await run_sync(spool.receive)
@@ -43,12 +43,11 @@ async def publish(request: Request, principal: Principal) -> Response:
 
 def begin(call: Call) -> dict[str, Any]:
     """Begin an upload in parts; the body says what is known of the file, and perhaps its ``size``."""
-    call.principal.require("write")
     fields = dict(call.fields)
     size = fields.pop("size", None)
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**62):
         raise InvalidInput.field("size", "A number of bytes.")
-    Description.of(fields)
+    Description.of(fields).check(call.session, call.principal)
     spool = Spool(call.services.settings, call.principal.organization_id)
     upload = Upload(
         id=spool.id,
@@ -141,7 +140,7 @@ def _upload(session: Session, principal: Principal, upload_id: str) -> Upload:
     upload = session.scalar(select(Upload).where(Upload.id == upload_id))
     if upload is None or upload.user_id != principal.user_id:
         raise NotFound("Upload not found.")
-    principal.require("write", upload.organization_id, "Upload")
+    principal.require("write", upload.organization_id, "Upload", upload.description.get("project"))
     return upload
 
 
@@ -150,11 +149,13 @@ def _state(services: Services, upload: Upload) -> dict[str, Any]:
     return {"id": upload.id, "offset": offset, "size": upload.size}
 
 
+#: All that is needed to publish, and nothing else.
+SCOPE = "files:publish"
 ENDPOINTS = [
-    StreamEndpoint("POST", "/api/v1/files", publish, "files", "write", body="stream"),
-    Endpoint("POST", "/api/v1/uploads", begin, "files", "write", status=201),
-    Endpoint("GET", "/api/v1/uploads/{upload_id}", look, "files", "write", write=False),
-    StreamEndpoint("PATCH", "/api/v1/uploads/{upload_id}", append, "files", "write", body="stream"),
-    StreamEndpoint("POST", "/api/v1/uploads/{upload_id}/publish", finish, "files", "write"),
-    Endpoint("DELETE", "/api/v1/uploads/{upload_id}", abandon, "files", "write"),
+    StreamEndpoint("POST", "/api/v1/files", publish, "files", "write", body="stream", scope=SCOPE),
+    Endpoint("POST", "/api/v1/uploads", begin, "files", "write", scope=SCOPE, status=201),
+    Endpoint("GET", "/api/v1/uploads/{upload_id}", look, "files", "write", scope=SCOPE, write=False),
+    StreamEndpoint("PATCH", "/api/v1/uploads/{upload_id}", append, "files", "write", body="stream", scope=SCOPE),
+    StreamEndpoint("POST", "/api/v1/uploads/{upload_id}/publish", finish, "files", "write", scope=SCOPE),
+    Endpoint("DELETE", "/api/v1/uploads/{upload_id}", abandon, "files", "write", scope=SCOPE),
 ]

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
+from entrepot.identity import Right
 from entrepot.server.bodies import Size
 from entrepot.server.endpoint import Call, Endpoint
 from entrepot.works import archive, audit, queue
@@ -164,17 +165,16 @@ def archive_delete(call: Call) -> dict[str, int]:
     return {"deleted": archive.delete_matching(call.session, call.principal, _required_query(fields))}
 
 
-def _endpoint(method: str, path: str, handler: Any, *, reads: bool = False) -> Endpoint:
+def _endpoint(method: str, path: str, handler: Any, *, reads: bool = False, scope: str | None = None) -> Endpoint:
+    right: Right = "read" if reads else "write"
     body: Size = "none" if method == "GET" else "large"
-    return Endpoint(
-        method, f"/api/v1{path}", handler, "works", "read" if reads else "write", write=not reads, body=body
-    )
+    return Endpoint(method, f"/api/v1{path}", handler, "works", right, write=not reads, scope=scope, body=body)
 
 
 ENDPOINTS = [
-    _endpoint("POST", "/works", deposit),
-    _endpoint("PUT", "/works", update),
-    _endpoint("POST", "/works/withdraw", take),
+    _endpoint("POST", "/works", deposit, scope="works:deposit"),
+    _endpoint("PUT", "/works", update, scope="works:work"),
+    _endpoint("POST", "/works/withdraw", take, scope="works:work"),
     _endpoint("POST", "/works/view", view, reads=True),
     _endpoint("POST", "/works/count", count, reads=True),
     _endpoint("POST", "/works/explain", explain, reads=True),
@@ -184,7 +184,7 @@ ENDPOINTS = [
     _endpoint("POST", "/works/delete", delete),
     _endpoint("POST", "/works/audit", recover),
     _endpoint("GET", "/works/{work_id}", get, reads=True),
-    _endpoint("POST", "/works/{work_id}/heartbeat", heartbeat),
+    _endpoint("POST", "/works/{work_id}/heartbeat", heartbeat, scope="works:work"),
     _endpoint("POST", "/archive", archive_deposit),
     _endpoint("PUT", "/archive", archive_update),
     _endpoint("POST", "/archive/view", archive_view, reads=True),

@@ -12,7 +12,7 @@ from entrepot.server.endpoint import Call
 
 def _list(call: Call) -> Response:
     type_, object_id = call.query.get("type", "").strip(), call.query.get("object", "").strip()
-    query = select(Event).where(Event.organization_id.in_(list(call.principal.roles)))
+    query = select(Event).where(call.principal.within(Event))
     if type_:
         name, _, action = type_.partition(".")
         query = query.where(Event.type == name, *([Event.action == action] if action else []))

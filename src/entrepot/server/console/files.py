@@ -13,7 +13,7 @@ from entrepot.server.endpoint import Call
 
 def _list(call: Call) -> Response:
     state, identifier = call.query.get("state", "available"), call.query.get("identifier", "").strip()
-    query = select(PublishedFile).where(PublishedFile.organization_id.in_(list(call.principal.roles)))
+    query = select(PublishedFile).where(call.principal.within(PublishedFile))
     if state:
         query = query.where(PublishedFile.state == state)
     if identifier:

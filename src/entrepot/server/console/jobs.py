@@ -17,7 +17,7 @@ _STATUSES = ("pending", "running", "finished", "refused", "failed", "cancelled",
 
 def _list(call: Call) -> Response:
     status, kind = call.query.get("status", ""), call.query.get("kind", "").strip()
-    query = select(Job).where(Job.organization_id.in_(list(call.principal.roles)))
+    query = select(Job).where(call.principal.within(Job))
     if status:
         query = query.where(Job.status == status)
     if kind:
@@ -44,7 +44,7 @@ def _show(call: Call) -> Response:
     job = jobs.get(call.session, call.path["id"])
     if job.organization_id is None:
         raise NotFound("Job not found.")
-    call.principal.require("read", job.organization_id, "Job")
+    call.principal.require("read", job.organization_id, "Job", job.project_id)
     run = call.session.get(Run, job.id)
     report = run.report if run is not None and run.organization_id == job.organization_id else job.result
     facts = (

@@ -98,8 +98,7 @@ def _plot(call: Call) -> Response:
 
 
 def _known(call: Call) -> list[dict[str, Any]]:
-    call.principal.require("read")
-    own = RowAnalysis.organization_id == call.principal.organization_id
+    own = call.principal.own(RowAnalysis)
     of_it = (Row.organization_id == RowAnalysis.organization_id, Row.analysis_id == RowAnalysis.id)
     count = select(func.count(Row.id)).where(*of_it).correlate(RowAnalysis).scalar_subquery()
     query = select(RowAnalysis.id, RowAnalysis.name, RowAnalysis.timestamp, count.label("rows")).where(own)

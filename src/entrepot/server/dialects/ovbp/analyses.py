@@ -96,7 +96,7 @@ def _update_output(call: Call) -> Record:
 
 def _rights(call: Call, analysis_id: str) -> dict[str, bool] | None:
     analysis = configuration.get(call.session, call.principal, Analysis, analysis_id)
-    return render.rights(call.principal, analysis.organization_id)
+    return render.rights(call.principal, analysis.organization_id, analysis.project_id)
 
 
 RESOURCES = (

@@ -68,6 +68,7 @@ def _update_gate_account(call: Call) -> Record:
         if name.startswith("custom_") and value:
             raise InvalidInput.field(name, "Gates live on this server: use the account that it gives them.")
     if fields.get("password"):
+        call.principal.require_lasting()
         ftp.set_password(call.services.vault, account, fields["password"])
     # What is only written is answered with null: clients look up every key that they sent.
     return render.ftp_account(account, address(call)) | dict.fromkeys(fields)
@@ -86,6 +87,7 @@ def _list_dir(call: Call, account: FtpAccount) -> Record:
 
 
 def _password(call: Call, account: FtpAccount) -> Record:
+    call.principal.require_lasting()
     return {"password": ftp.account_password(call.services.vault, account)}
 
 

@@ -85,7 +85,7 @@ def _retrieve_importer_series(call: Call) -> Record:
     record = one(call, ImporterSeries)
     importer = configuration.get(call.session, call.principal, Importer, record.importer_id)
     by_series = cleaners.unitcleaners_of(call.session, [record])
-    given = render.rights(call.principal, importer.organization_id)
+    given = render.rights(call.principal, importer.organization_id, importer.project_id)
     return render.importer_series(record, by_series.get(record.id), given)
 
 

@@ -39,11 +39,11 @@ def second(value: datetime | None) -> str | None:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if value else None
 
 
-def rights(principal: Principal | None, organization_id: str) -> dict[str, bool] | None:
+def rights(principal: Principal | None, organization_id: str, project_id: str | None = None) -> dict[str, bool] | None:
     """Return what the caller may do with a record of the organization; None where nobody is asked about."""
     if principal is None:
         return None
-    can = {right: principal.can(right, organization_id) for right in ("read", "write", "admin")}
+    can = {right: principal.can(right, organization_id, project_id) for right in ("read", "write", "admin")}
     return {
         "can_delete": can["write"],
         "can_read": can["read"],
@@ -74,7 +74,7 @@ def project(record: Project, principal: Principal | None = None) -> Record:
     """Render a project, its organization nested."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.organization_id),
+        "rights": rights(principal, record.organization_id, record.id),
         "odata": record.id,
         "obuildings": derived_id(record.id, "obuildings"),
         "is_visible": record.is_visible,
@@ -91,7 +91,7 @@ def odata_project(record: Project, principal: Principal | None = None) -> Record
     """Render what a project is under ``odata``: it has the same id."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.organization_id),
+        "rights": rights(principal, record.organization_id, record.id),
         "name": record.name,
         "comment": record.comment,
         "mail_alerts_activated": record.mail_alerts_activated,
@@ -109,7 +109,7 @@ def gate(record: Gate, account: Record | None, principal: Principal | None = Non
     """Render a gate, its FTP account and its feeder nested."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.organization_id),
+        "rights": rights(principal, record.organization_id, record.project_id),
         "name": record.name,
         "comment": record.comment,
         "model": "gate",
@@ -123,7 +123,7 @@ def base_feeder(record: BaseFeeder, principal: Principal | None = None) -> Recor
     """Render a feeder."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.gate.organization_id),
+        "rights": rights(principal, record.gate.organization_id, record.gate.project_id),
         "gate": record.gate_id,
         "timezone": record.timezone,
         "crontab": record.crontab,
@@ -137,7 +137,7 @@ def feeder_child(record: BaseFeeder, principal: Principal | None = None) -> Reco
     """Render the settings of how a feeder fetches; of its credentials, which there are."""
     return {
         "id": record.child_id,
-        "rights": rights(principal, record.gate.organization_id),
+        "rights": rights(principal, record.gate.organization_id, record.gate.project_id),
         "base_feeder": record.id,
         **record.child,
         "credentials": record.credential_names,
@@ -148,7 +148,7 @@ def importer(record: Importer, gate: Record | str | None, principal: Principal |
     """Render an importer; its gate is nested where it is detailed."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.organization_id),
+        "rights": rights(principal, record.organization_id, record.project_id),
         "active": record.active,
         "name": record.name,
         "comment": record.comment,
@@ -185,7 +185,7 @@ def cleaner(record: Cleaner, principal: Principal | None = None) -> Record:
     """Render a cleaner."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.organization_id),
+        "rights": rights(principal, record.organization_id, record.project_id),
         "name": record.name,
         "comment": record.comment,
         "model": record.kind,
@@ -200,7 +200,7 @@ def unitcleaner(record: Unitcleaner, principal: Principal | None = None) -> Reco
     """Render a unit cleaner: every value as it was given."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.cleaner.organization_id),
+        "rights": rights(principal, record.cleaner.organization_id, record.cleaner.project_id),
         "active": record.active,
         "external_name": record.external_name,
         "name": record.name,
@@ -238,7 +238,7 @@ def analysis_detailed(record: Analysis, unresolved: int, principal: Principal) -
     """Render an analysis with its configuration, and whether something is to be looked at."""
     config = analysis_config(record.config) if record.config else None
     more = {"is_obsolete": record.is_obsolete, "unresolved_notifications_nb": unresolved}
-    return _analysis(record, config, rights(principal, record.organization_id), more)
+    return _analysis(record, config, rights(principal, record.organization_id, record.project_id), more)
 
 
 def _analysis(
@@ -263,7 +263,7 @@ def analysis_config(record: AnalysisConfig, principal: Principal | None = None) 
     """Render how an analysis computes."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.analysis.organization_id),
+        "rights": rights(principal, record.analysis.organization_id, record.analysis.project_id),
         "output_tags": record.output_tags,
         "clock": record.clock,
         "output_timezone": record.output_timezone,
@@ -313,7 +313,7 @@ def series(record: Series, principal: Principal | None = None) -> Record:
     """Render a series without its points."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.organization_id),
+        "rights": rights(principal, record.organization_id, record.project_id),
         "otsdb_pk": record.pk,
         "name": record.name,
         "generator": record.generator_id,
@@ -328,7 +328,7 @@ def notification(record: Notification, principal: Principal | None = None) -> Re
     """Render a notification."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.organization_id),
+        "rights": rights(principal, record.organization_id, record.project_id),
         "name": record.name,
         "message": record.message,
         "resolved": record.resolved,
@@ -343,7 +343,7 @@ def task(record: jobs.Job, principal: Principal | None = None) -> Record:
     """Render a job; clients poll until its status is a final one."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.organization_id) if record.organization_id else None,
+        "rights": rights(principal, record.organization_id, record.project_id) if record.organization_id else None,
         "base": {
             "status": record.status,
             "creation_date": instant(record.created_at),

@@ -22,13 +22,11 @@ KINDS = {
 
 def _tasks(call: Call, kinds: tuple[str, ...]) -> list[Record]:
     page, found = parse.page(call.query), parse.filters(call.query, project_id="project")
+    within = call.principal.within(jobs.Job)
     records = [
         job
-        for organization_id in call.principal.roles
         for kind in kinds
-        for job in jobs.list_(
-            call.session, organization_id=organization_id, kind=kind, limit=page.offset + page.limit, **found
-        )
+        for job in jobs.list_(call.session, within=within, kind=kind, limit=page.offset + page.limit, **found)
     ]
     records.sort(key=lambda job: job.number, reverse=True)
     return [render.task(job) for job in records[page.offset : page.offset + page.limit]]
@@ -38,7 +36,7 @@ def _task(call: Call, kinds: tuple[str, ...]) -> Record:
     job = jobs.get(call.session, call.path["id"])
     if job.kind not in kinds or job.organization_id is None:
         raise NotFound("Task not found.")
-    call.principal.require("read", job.organization_id, "Task")
+    call.principal.require("read", job.organization_id, "Task", job.project_id)
     return render.task(job, call.principal)
 
 

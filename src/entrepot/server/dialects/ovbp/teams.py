@@ -86,6 +86,8 @@ def _oteams_user(call: Call) -> Record:
 def user_account(call: Call) -> FtpAccount:
     """Return the caller's FTP account, made when there is none yet."""
     principal = call.principal
+    # The user's exports are of any project.
+    principal.require("read")
     home = user_home(principal.user_id)
     return ftp.ensure_account(call.session, call.services.vault, principal.organization_id, home)
 

@@ -15,7 +15,7 @@ from entrepot.errors import NotFound
 from entrepot.events import log
 from entrepot.files import polls
 from entrepot.files.models import Poll, RemoteSession, RemoteSource, Subscription, Task
-from entrepot.identity import ApiKey, Principal, Role, User, users
+from entrepot.identity import Principal, Role, keys
 from entrepot.works import queue
 
 PIPELINE = "ricloud-poll"
@@ -127,14 +127,8 @@ def again(context: jobs.JobContext) -> None:
 
 def _owner(session: Session, subscription: Subscription) -> Principal | None:
     """Return for whom a subscription acts; None when whoever made it may no longer write."""
-    key = session.get(ApiKey, subscription.key_id) if subscription.key_id else None
-    user = session.get(User, key.user_id) if key else None
-    if key is None or key.revoked or user is None or user.disabled:
-        return None
-    roles = users.memberships(session, user.id)
-    found = {id_: role for id_, role in roles.items() if id_ == subscription.organization_id}
-    principal = Principal(user.id, user.login, subscription.organization_id, found, key.id)
-    return principal if principal.can("write") else None
+    principal = keys.find_principal_of(session, subscription.key_id) if subscription.key_id else None
+    return principal if principal is not None and principal.can("write", subscription.organization_id) else None
 
 
 def _name(subscription: Subscription) -> str:

@@ -5,12 +5,11 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from entrepot.errors import Conflict, Forbidden, InvalidInput, NotFound
+from entrepot.errors import InvalidInput, NotFound
 from entrepot.events.models import Webhook
 from entrepot.files.configs import defaults_of
 from entrepot.files.models import Permissions
 from entrepot.identity import ApiKey, Organization, keys
-from entrepot.identity.principal import parse_scopes
 from entrepot.server.dialects.ricloud import parse, render
 from entrepot.server.dialects.ricloud.configs import check_storage, check_webhook
 from entrepot.server.dialects.ricloud.listing import Listing, Record, envelope
@@ -44,16 +43,13 @@ def _get(call: Call) -> Record:
 def _create(call: Call) -> Record:
     given = parse.fields(call, "storage_config", "webhook_config")
     # A key is made as wide as the one that asks for it, never wider.
-    scopes = None if call.principal.scopes is None else sorted(call.principal.scopes)
-    key, token = keys.create_key(
-        call.session, call.principal.user_id, call.principal.organization_id, name="ricloud", scopes=scopes
-    )
+    key, token = keys.create_own_key(call.session, call.principal, "ricloud")
     _configure(call, key, given)
     return render.key(key, token)
 
 
 def _update(call: Call) -> Record:
-    key = keys.get_key(call.session, call.principal, call.path["id"])
+    key = keys.get_own_key(call.session, call.principal, call.path["id"])
     _configure(call, key, parse.fields(call, "storage_config", "webhook_config"))
     return render.key(key)
 
@@ -66,9 +62,7 @@ def _configure(call: Call, key: ApiKey, given: dict[str, Any]) -> None:
 
 def _rotate(call: Call) -> Record:
     parse.fields(call)
-    key = keys.get_key(call.session, call.principal, call.path["id"])
-    if key.revoked:
-        raise Conflict("The key is deactivated.")
+    key = keys.get_own_key(call.session, call.principal, call.path["id"])
     grace = timedelta(seconds=call.services.settings.key_grace_seconds)
     return render.key(key, keys.rotate_key(call.session, key, grace))
 
@@ -108,7 +102,7 @@ def _get_permissions(call: Call) -> Record:
 
 def _create_permissions(call: Call) -> Record:
     given = parse.fields(call, "scopes", required=("key",))
-    key = keys.get_key(call.session, call.principal, parse.resource_id("key", given["key"]))
+    key = keys.get_own_key(call.session, call.principal, parse.resource_id("key", given["key"]))
     record = Permissions(organization_id=key.organization_id, key_id=key.id)
     _grant(call, record, key, given)
     call.session.add(record)
@@ -119,20 +113,18 @@ def _create_permissions(call: Call) -> Record:
 def _update_permissions(call: Call) -> Record:
     record = _permissions(call)
     given = parse.fields(call, required=("scopes",))
-    _grant(call, record, keys.get_key(call.session, call.principal, record.key_id or ""), given)
+    _grant(call, record, keys.get_own_key(call.session, call.principal, record.key_id or ""), given)
     call.session.flush()
     return render.permissions(record)
 
 
 def _grant(call: Call, record: Permissions, key: ApiKey, given: dict[str, Any]) -> None:
-    """Give a key its scopes, as the record says them."""
+    """Give a key its scopes, as the record says them; only its own user can, and none that are wider than it has."""
     call.principal.require("admin", key.organization_id, "Key")
-    if call.principal.scopes is not None:
-        raise Forbidden("A narrowed key gives no permissions.")
     scopes = given.get("scopes", key.scopes or ["*:admin"])
     if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
         raise InvalidInput.field("scopes", "A list of texts.")
-    key.scopes = parse_scopes(scopes)
+    keys.change_scopes(call.session, call.principal, key, scopes)
     record.scopes = scopes
 
 

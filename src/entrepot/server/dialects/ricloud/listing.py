@@ -57,8 +57,7 @@ class Listing:
         """Return the list that the query asks for, among the rows of the caller's organization."""
         model, query = self.model, call.query
         order = self.number if self.number is not None else model.number
-        call.principal.require("read")
-        mine = model.organization_id == call.principal.organization_id
+        mine = call.principal.own(model)
         where = [mine, *conditions, *self._conditions(query)]
         total = call.session.scalar(select(func.count()).select_from(model).where(*where)) or 0
         for name, newer in (("after_id", False), ("before_id", True)):

@@ -72,9 +72,9 @@ def _stale(call: Call) -> int:
 
 ENDPOINTS = [
     *wire.version_endpoints("/buckets"),
-    Endpoint("POST", "/buckets/work", _deposit, "works", "write", body="large"),
-    Endpoint("POST", "/buckets/work/withdraw", _withdraw, "works", "write", body="large"),
-    Endpoint("PUT", "/buckets/work", _update, "works", "write", body="large"),
+    Endpoint("POST", "/buckets/work", _deposit, "works", "write", body="large", scope="works:deposit"),
+    Endpoint("POST", "/buckets/work/withdraw", _withdraw, "works", "write", body="large", scope="works:work"),
+    Endpoint("PUT", "/buckets/work", _update, "works", "write", body="large", scope="works:work"),
     Endpoint("DELETE", "/buckets/work", _delete, "works", "write"),
     Endpoint("POST", "/buckets/view", _view, "works", "read", write=False, body="large"),
     Endpoint("GET", "/buckets/status", _status, "works", "read"),
