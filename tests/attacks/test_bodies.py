@@ -96,7 +96,8 @@ def test_a_body_that_is_too_long_is_cut_off_on_every_route(app: FastAPI, token: 
             assert name.encode() in answer.body, (method, path, answer.body)
     assert sizes == {"none", "small", "large"}
     assert send(app, "POST", "/api/v1/points", known, ("content-length", str(2**40))).status == 413
-    assert send(app, "POST", "/api/v1/projects", known, CHUNKED).status == 413
+    json = ("content-type", "application/json")
+    assert send(app, "POST", "/api/v1/projects", known, json, CHUNKED).status == 413
 
 
 def test_many_bodies_at_once_share_one_room(app: FastAPI, token: str) -> None:
