@@ -1,5 +1,6 @@
 """The web application, put together."""
 
+import dataclasses
 import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,9 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 import entrepot
+from entrepot import scripts
 from entrepot.errors import EntrepotError, InvalidInput, NotFound
+from entrepot.identity import Principal
 from entrepot.server import api, console, state
 from entrepot.server.auth import Authenticator
 from entrepot.server.endpoint import Json, native_error
@@ -79,7 +82,25 @@ def _health(request: Request) -> Response:
         return Json({"status": "unavailable", "down": ["database"]}, 503)
     if down := state.parts_down(services.settings.data_dir):
         return Json({"status": "unavailable", "down": down}, 503)
-    return Json({"status": "ok", "version": entrepot.__version__})
+    answer: dict[str, object] = {"status": "ok", "version": entrepot.__version__}
+    if _asked_by_administrator(request):
+        answer["scripts"] = dataclasses.asdict(scripts.level(wanted=services.settings.sandbox != "off"))
+    return Json(answer)
+
+
+def _asked_by_administrator(request: Request) -> bool:
+    """Whether an administrator's API key came along; passwords are not tried at a door that is open to all."""
+    headers = request.headers
+    if "x-access-token" not in headers and headers.get("authorization", "basic").lower().startswith("basic"):
+        return False
+    services: Services = request.app.state.services
+    try:
+        with services.database.read() as session:
+            principal: Principal = request.app.state.authenticator.authenticate(session, headers)
+            principal.require_scope("identity", "admin")
+            return principal.can("admin")
+    except EntrepotError:
+        return False
 
 
 def _metrics(request: Request) -> Response:
