@@ -433,15 +433,14 @@ def test_fifty_calls_leave_nothing(apart: World) -> None:
 
 
 def test_a_killed_server_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
-    world = start("root" if ROOT else "ordinary")
-    temporary = set(Path("/tmp").iterdir())
+    world = World(ordinary=False, forbidding=False, temporary=tmp_path)
     template = world.level["template"]
     world.send("time.sleep(60)")
     eventually(lambda: children(template))
     below = children(template)
     world.kill()
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (template, *below)))
-    assert not [path for path in set(Path("/tmp").iterdir()) - temporary if "entrepot" in path.name]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_spool_without_its_server_goes_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,14 +42,17 @@ class World:
         Run it as a user that is not root.
     forbidding
         Let it make no namespaces, as containers do.
+    temporary
+        Its folder for temporary files, if not the system's.
     """
 
-    def __init__(self, *, ordinary: bool, forbidding: bool) -> None:
+    def __init__(self, *, ordinary: bool, forbidding: bool, temporary: Path | None = None) -> None:
         words = opening_python() if ordinary or forbidding else []
         if ordinary and os.getuid() == 0:
             words = [*words, "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
         words += [sys.executable, __file__, *(["--forbid"] if forbidding else [])]
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCES), "ENTREPOT_TOKEN": "the server's secret"}
+        environment |= {} if temporary is None else {"TMPDIR": str(temporary)}
         self.process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, cwd="/"
         )
