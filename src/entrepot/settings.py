@@ -1,6 +1,6 @@
 """The settings of a server: one class, read from a TOML file, ``ENTREPOT_*`` variables and command-line flags."""
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,8 +116,13 @@ class Settings(BaseSettings):
     job_retention_days: float = Field(30.0, gt=0, description="How long ended jobs are kept.")
     script_seconds: float = Field(300.0, gt=0, description="Longest run of a user's script, in seconds.")
     script_memory_bytes: int = Field(2 * 2**30, description="Most memory of a user's script.")
-    script_sandbox: Literal["auto", "required", "off"] = Field(
-        "auto", description="bubblewrap around users' scripts: when present, always, or never."
+    script_organization_memory_bytes: int = Field(
+        0, ge=0, description="Most memory of all scripts of an organization together, on one machine; 0: any."
+    )
+    script_sandbox: Literal["auto", "required", "off"] | None = Field(
+        None,
+        description="Keep users' scripts apart: where that works, always, or never; unset: `required` beyond loopback, "
+        "else `auto`.",
     )
     script_network: bool = Field(
         False, description="Let scripts of feeders use the network, inside and outside; others never do."
@@ -163,6 +168,14 @@ class Settings(BaseSettings):
         if self.database_url is None:
             return f"sqlite:///{self.data_dir.absolute() / 'entrepot.db'}"
         return self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @property
+    def sandbox(self) -> Literal["auto", "required", "off"]:
+        """How far users' scripts have to be kept apart."""
+        if self.script_sandbox is not None:
+            return self.script_sandbox
+        hosts = {self.host, (self.ftp_host or self.host) if self.ftp else self.host}
+        return "auto" if all(map(is_loopback, hosts)) else "required"
 
     @property
     def gates_dir(self) -> Path:
@@ -221,3 +234,11 @@ class _FormerVariables(EnvSettingsSource):
 def load(**flags: Any) -> Settings:
     """Return the settings, with the given flags (those that are None do not count)."""
     return Settings(**{name: value for name, value in flags.items() if value is not None})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

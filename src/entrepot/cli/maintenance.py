@@ -23,12 +23,14 @@ def check(data_dir: DataDir, json: AsJson = False) -> None:
     from entrepot.server import check as checks
 
     with open_services(data_dir) as services:
-        found = checks.run(services)
+        found, notes = checks.run(services), checks.notes(services)
     if json:
-        show_json([{"check": name, "ok": not problems, "problems": problems} for name, problems in found.items()])
+        rows = [{"check": name, "ok": not problems, "problems": problems} for name, problems in found.items()]
+        show_json([row | ({"note": notes[name]} if (name := str(row["check"])) in notes else {}) for row in rows])
     else:
         for name, problems in found.items():
-            typer.echo(f"{name:<10} {'ok' if not problems else f'{len(problems)} problems'}")
+            note = f" ({notes[name]})" if name in notes else ""
+            typer.echo(f"{name:<10} {'ok' if not problems else f'{len(problems)} problems'}{note}")
             for problem in problems:
                 typer.echo(f"  {problem}")
     raise typer.Exit(1 if any(found.values()) else 0)

@@ -78,7 +78,7 @@ def compute(context: jobs.JobContext, script: str, frame: pd.DataFrame) -> list[
         script,
         "rows",
         [frame],
-        limits=script_limits(context.settings),
+        limits=script_limits(context),
         expects="json",
         cancelled=context.cancelled,
     )

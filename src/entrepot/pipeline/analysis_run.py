@@ -226,7 +226,7 @@ def _compute(context: jobs.JobContext, plan: Plan, report: dict[str, Any]) -> It
         frame = build_frame(inputs, data, plan.spec, plan.bounds, *interval)
         given = pd.DataFrame(frame.columns, pd.DatetimeIndex(frame.naive.astype("datetime64[us]")))
         outcome = context.services["scripts"].analyze(
-            plan.script, given, script_limits(context.settings), cancelled=context.cancelled
+            plan.script, given, script_limits(context), cancelled=context.cancelled
         )
         if outcome.output:
             context.log(outcome.output)

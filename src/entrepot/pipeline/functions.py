@@ -19,7 +19,7 @@ class ScriptFunctions:
         self._context = context
         self._runner: ScriptRunner = context.services["scripts"]
         self._configuration = configuration
-        self._limits = script_limits(context.settings)
+        self._limits = script_limits(context)
         self.output = ""
 
     def operation(self, values: Values) -> Values:

@@ -242,7 +242,7 @@ def _parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Ent
     )
     frame = (
         context.services["scripts"]
-        .parse(script, content, entry.path, script_limits(context.settings), cancelled=context.cancelled)
+        .parse(script, content, entry.path, script_limits(context), cancelled=context.cancelled)
         .value
     )
     if frame is None or frame.empty:

@@ -17,7 +17,6 @@ from entrepot.events import emit
 from entrepot.pipeline import dirty, notices
 from entrepot.pipeline.generators import AnyGenerator
 from entrepot.scripts import Limits, ScriptError
-from entrepot.settings import Settings
 
 RUN_FAILED = notices.RUN_FAILED
 #: A run goes on where its last commit ended, so that losing its worker many times does no harm.
@@ -30,10 +29,15 @@ def payload_of(context: jobs.JobContext) -> dict[str, Any]:
     return payload
 
 
-def script_limits(settings: Settings) -> Limits:
-    """Return the operator's limits for users' scripts."""
+def script_limits(context: jobs.JobContext) -> Limits:
+    """Return the operator's limits for a job's scripts."""
+    settings = context.settings
     return Limits(
-        wall=settings.script_seconds, cpu=math.ceil(settings.script_seconds), memory=settings.script_memory_bytes
+        wall=settings.script_seconds,
+        cpu=math.ceil(settings.script_seconds),
+        memory=settings.script_memory_bytes,
+        organization=context.job.organization_id,
+        organization_memory=settings.script_organization_memory_bytes or None,
     )
 
 

@@ -1,9 +1,10 @@
 """Users' Python, run apart from the server.
 
-`ScriptRunner` starts a warm template (`template`), from which each call is forked: a supervisor (`supervisor`) that
-watches the child, and the child (`child`, confined by `confine`) that runs the script. `sandbox` puts them inside
-bubblewrap where it works. Requests and results cross in shared memory (`wire`) as JSON headers and Arrow streams
-(`frames`), and are checked on both sides; nothing is ever pickled.
+`ScriptRunner` starts a warm template (`template`) in a minimal read-only root (`launch`), from which each call is
+forked: a supervisor (`supervisor`) that watches the child, and the child (`child`) that runs the script, in a `cell`
+of its own, without rights (`confine`) and under a filter of system calls (`seccomp`). `sandbox` says how much of this
+works here. Requests and results cross in shared memory (`wire`) as JSON headers and Arrow streams (`frames`), and are
+checked on both sides; nothing is ever pickled.
 """
 
 from .content import FileContent
@@ -11,5 +12,6 @@ from .errors import Kind, ScriptError
 from .limits import Limits
 from .outcome import Outcome
 from .runner import ScriptRunner
+from .sandbox import Level, level
 
-__all__ = ["FileContent", "Kind", "Limits", "Outcome", "ScriptError", "ScriptRunner"]
+__all__ = ["FileContent", "Kind", "Level", "Limits", "Outcome", "ScriptError", "ScriptRunner", "level"]

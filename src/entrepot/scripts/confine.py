@@ -9,14 +9,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import libc
+from . import libc, seccomp
+from .cell import Cell
+from .launch import FIRST_USER, USERS
 from .limits import MIB, Limits
 
 NOBODY = 65534
-# Far above the numbers that systems and containers give out, so that each call can have a user of its own: limits
-# on processes are counted, and everything that was started can be killed, by user. So many that two never meet.
-_FIRST_USER = 2_000_000_000
-_USERS = 147_000_000
 _FILES = 256
 # What is left to say that the memory is used up.
 _RESERVE = 64 * MIB
@@ -24,11 +22,13 @@ _RESERVE = 64 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Where a call runs: its own folder, and its own user if we may change to one."""
+    """Where a call runs: its own folder, in a cell of its own or as a user of its own if there can be one."""
 
     folder: Path
+    descriptor: int
+    cell: Cell | None
     user: int | None
-    keep_reading: bool
+    network: bool
 
     @property
     def alone(self) -> bool:
@@ -36,21 +36,31 @@ class Job:
         return self.user is not None and self.user != NOBODY
 
 
-def make_job(folder: Path) -> Job:
-    """Make the folder of a call and choose its user."""
+def make_job(folder: Path, limits: Limits, *, cells: bool, network: bool) -> Job:
+    """Make the folder of a call, and its cell; or choose its user."""
+    if cells:
+        # What is written there is memory, which has a limit of its own.
+        cell = Cell(folder.name, min(limits.disk, limits.memory), network=network)
+        return Job(cell.folder, cell.folder_descriptor, cell, None, network)
+    # Whoever clears away old files may have taken what is above; the calls' users must pass there.
+    folder.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700)
-    if os.getuid():
-        return Job(folder, None, False)
-    for user in (_FIRST_USER + secrets.randbelow(_USERS), NOBODY):
+    user = _give_away(folder) if os.getuid() == 0 else None
+    return Job(folder, os.open(folder, os.O_DIRECTORY | os.O_CLOEXEC), None, user, network)
+
+
+def _give_away(folder: Path) -> int | None:
+    for user in (FIRST_USER + secrets.randbelow(USERS), NOBODY):
         # A container may have fewer users, or only one.
         with contextlib.suppress(OSError):
             os.chown(folder, user, user)
-            return Job(folder, user, not _python_is_public())
-    return Job(folder, None, False)
+            return user
+    return None
 
 
 def confine(job: Job, limits: Limits) -> None:
-    """Give this process its folder, environment, limits and user. There is no way back."""
+    """Give this process its folder, environment, limits and user; it is in its cell. There is no way back."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     os.setsid()
     os.umask(0o077)
     os.chdir(job.folder)
@@ -60,19 +70,22 @@ def confine(job: Job, limits: Limits) -> None:
         if signal.getsignal(number) is not None:
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     _limit(resource.RLIMIT_AS, used + limits.memory, used + limits.memory + _RESERVE)
     _limit(resource.RLIMIT_CPU, limits.cpu, limits.cpu + 1)
     _limit(resource.RLIMIT_FSIZE, limits.file, max(limits.file, limits.result + MIB))
-    _limit(resource.RLIMIT_NPROC, limits.processes + (_tasks() if job.user is None else 0))
+    _limit(resource.RLIMIT_NPROC, limits.processes + (_tasks() if job.cell is None and job.user is None else 0))
     _limit(resource.RLIMIT_NOFILE, _FILES)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_MSGQUEUE, 0)
+    libc.bound_capabilities()
     if job.user is not None:
-        libc.become(job.user, keep_reading=job.keep_reading)
+        libc.become(job.user)
+    libc.drop_capabilities()
     libc.gain_nothing()
-    libc.hide(False)
+    libc.hide(True)
     libc.die_with_parent()
+    if seccomp.supported():
+        seccomp.install(network=job.network)
 
 
 def loosen() -> None:
@@ -101,11 +114,3 @@ def _tasks() -> int:
             except OSError:  # ended meanwhile
                 continue
     return count
-
-
-def _python_is_public() -> bool:
-    """Whether any user may read the standard library and the installed packages."""
-    import numpy as np
-
-    folders = {Path(module).resolve().parent for module in (os.__file__, np.__file__)}
-    return all(folder.stat().st_mode & 0o001 for path in folders for folder in (path, *path.parents))

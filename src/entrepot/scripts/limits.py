@@ -16,7 +16,8 @@ class Limits:
     cpu
         Seconds of processor time of each process.
     memory
-        Bytes that each process may map beyond what the warm template has, and that all of them may use together.
+        Bytes that each process may map beyond what the warm template has, and that all of them and the files in the
+        script's folder may use together.
     file
         Bytes of the largest file that may be written.
     disk
@@ -27,6 +28,8 @@ class Limits:
         Bytes of the largest result.
     processes
         Processes and threads at one time.
+    organization, organization_memory
+        Whose call it is, and the bytes of memory that all calls of this organization may have together; unset: any.
     """
 
     wall: float = 300
@@ -37,3 +40,5 @@ class Limits:
     output: int = 64 * 1024
     result: int = 512 * MIB
     processes: int = 32
+    organization: str | None = None
+    organization_memory: int | None = None

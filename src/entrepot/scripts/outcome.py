@@ -45,8 +45,13 @@ def stopped(report: Mapping[str, Any], limits: Limits) -> tuple[Kind, str] | Non
         case "processes":
             return "killed", f"the script started more than {limits.processes} processes"
         case "memory":
-            return "memory", f"the script's processes used more than {limits.memory / MIB:g} MiB of memory"
+            return overflowed(limits)
     return None
+
+
+def overflowed(limits: Limits) -> tuple[Kind, str]:
+    """Say that the script had to be ended for its memory."""
+    return "memory", f"the script's processes and files used more than {limits.memory / MIB:g} MiB of memory"
 
 
 def ended(report: Mapping[str, Any], limits: Limits) -> tuple[Kind, str]:

@@ -1,11 +1,9 @@
 """The template's process, seen from the server."""
 
-import contextlib
 import json
-import shutil
+import os
 import socket
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,14 +22,18 @@ class TemplateGone(Exception):
 
 
 class Template:
-    """A running template, with the folder below which each call has its own.
+    """A running template.
 
     Parameters
     ----------
+    spool
+        The folder below which calls have theirs that have no cells.
     sandboxed
-        Run it inside bubblewrap.
+        Give its calls cells.
     network
-        With the network.
+        Leave its calls the network.
+    hidden
+        Folders of which its calls may see nothing.
 
     Raises
     ------
@@ -39,14 +41,12 @@ class Template:
         If it does not start.
     """
 
-    def __init__(self, *, sandboxed: bool, network: bool = False) -> None:
-        self.spool = Path(tempfile.mkdtemp(prefix="entrepot-scripts-"))
-        # The calls' users must pass; what is below is theirs alone.
-        self.spool.chmod(0o711)
+    def __init__(self, spool: Path, *, sandboxed: bool, network: bool = False, hidden: Sequence[Path] = ()) -> None:
+        self.spool = spool
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, tempfile.TemporaryFile() as complaints:
+        with theirs, os.fdopen(os.memfd_create("complaints"), "w+b") as complaints:
             self._process = subprocess.Popen(  # noqa: S603
-                sandbox.command(theirs.fileno(), self.spool, sandboxed=sandboxed, network=network),
+                sandbox.command(theirs.fileno(), sandboxed=sandboxed, network=network, hidden=hidden),
                 env=sandbox.ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -69,7 +69,7 @@ class Template:
 
     @property
     def pid(self) -> int:
-        """The process that was started: the template, or bubblewrap around it."""
+        """The template's process."""
         return self._process.pid
 
     def alive(self) -> bool:
@@ -84,22 +84,10 @@ class Template:
             raise TemplateGone from error
 
     def close(self) -> None:
-        """End the template, what runs in it, and its folder."""
+        """End the template and what runs in it."""
         self._control.close()
         try:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        remove(self.spool)
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder that scripts wrote to, whatever they did to it."""
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            shutil.rmtree(folder)
-        except (OSError, RecursionError):
-            # Folders without permissions, or nested deeper than Python goes.
-            for tool in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
-                subprocess.run([*tool, "--", str(folder)], check=False, capture_output=True)  # noqa: S603

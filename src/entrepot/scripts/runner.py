@@ -5,10 +5,9 @@ import dataclasses
 import itertools
 import logging
 import os
-import select
 import socket
+import tempfile
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,27 +20,28 @@ import pandas as pd
 from entrepot.errors import Unavailable
 
 from . import calls, outcome, sandbox, wire
+from .answer import Cancelled, judge, wait
 from .calls import Argument, Expects
-from .errors import Kind, ScriptError
-from .limits import MIB, Limits
+from .cgroup import Group
+from .errors import ScriptError
+from .limits import Limits
 from .outcome import Outcome
-from .process import Template, TemplateGone, remove
+from .process import Template, TemplateGone
+from .share import reserved
+from .spool import Spool, remove
 
 logger = logging.getLogger(__name__)
 
-Cancelled = Callable[[], bool]
 _DEFAULT = Limits()
 _TRIES = 3  # of a call that nobody began
-# How often a caller is asked whether it still wants the result, and how long the supervisor may take to end a script.
-_ASK_SECONDS = 0.1
-_GRACE_SECONDS = 15.0
 
 
 class ScriptRunner:
     """Runs users' scripts, each call in a process of its own, forked from one warm template.
 
-    A script has no server memory, no database, a scrubbed environment, a folder of its own, and limits; where
-    bubblewrap works, no network and a minimal read-only file system too. All that it started ends with the call.
+    A script has no server memory, no database, a scrubbed environment, a folder of its own, no capability, and limits;
+    where this machine lets it (`sandbox.level`), also users, processes, network and memory of its own, and a minimal
+    read-only file system. All that it started ends with the call.
 
     The template starts with the first call and again should it end; calls with the network have one of their own.
     Calls may come from several threads at once.
@@ -49,23 +49,29 @@ class ScriptRunner:
     Parameters
     ----------
     sandboxed
-        Use bubblewrap: None where it works, True always (calls are `Unavailable` without it), False never.
+        Give each call a cell: None where that works, True always (calls are `Unavailable` where it does not), False
+        never.
+    data_dir
+        The server's data folder: what calls need on disk lies in its ``run``, and no script sees anything of it.
 
     Notes
     -----
-    Linux only. A server that is root runs each call as an unprivileged user of its own. Where the server is not root,
-    all calls are one user, so that a script which sets out to can end calls that run beside it; bubblewrap keeps it
-    from the rest. Without either, scripts are the server's own user, may read what it may read, and one that
-    sets out to can kill the server's processes or leave a process behind.
+    Linux only. A server that is root runs each call as an unprivileged user of its own, in any case. Where it is not
+    root and there are no cells, scripts are the server's own user, may read what it may read, and one that sets out
+    to can kill the server's processes or leave a process behind.
     """
 
-    def __init__(self, *, sandboxed: bool | None = None) -> None:
+    def __init__(self, *, sandboxed: bool | None = None, data_dir: Path | None = None) -> None:
+        self._hidden = [] if data_dir is None else [data_dir]
+        self._run = None if data_dir is None else data_dir / "run"
+        self._spool: Spool | None = None
         self._wanted = sandboxed
         #: By whether they have the network.
         self._templates: dict[bool, Template] = {}
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._closed = False
+        self._shares = (self._run or Path(tempfile.gettempdir())) / "organizations"
 
     def __enter__(self) -> Self:
         return self
@@ -82,10 +88,12 @@ class ScriptRunner:
             templates, self._templates = list(self._templates.values()), {}
         for template in templates:
             template.close()
+        if self._spool is not None:
+            self._spool.close()
 
     @property
     def sandboxed(self) -> bool:
-        """Whether scripts run inside bubblewrap."""
+        """Whether each call has a cell."""
         return sandbox.available() if self._wanted is None else self._wanted
 
     @property
@@ -250,10 +258,10 @@ class ScriptRunner:
         each
             Call the function for each item of the only argument.
         network
-            Let it use the network. Outside bubblewrap it can in any case.
+            Let it use the network.
         take
             Called with the script's folder once all that it started has ended and its result is there; whatever
-            lies there may be anything, links included. The folder is removed afterwards.
+            lies there may be anything, links included. The folder is gone afterwards.
         cancelled
             Asked several times a second; the script is ended once it says True.
 
@@ -270,16 +278,16 @@ class ScriptRunner:
             source, function, args, filename=filename, expects=expects, variable=variable, each=each,
             limit=limits.result,
         )  # fmt: skip
-        for _ in range(_TRIES):
-            template = self._ready(network=network)
-            try:
-                return self._attempt(template, request, expects, limits, take, cancelled)
-            except TemplateGone:
-                logger.warning("a call was not begun; the template %s", "runs" if template.alive() else "has ended")
+        with reserved(self._shares, limits, cancelled):
+            for _ in range(_TRIES):
+                template = self._ready(network=network)
+                try:
+                    return self._attempt(template, request, expects, limits, take, cancelled)
+                except TemplateGone:
+                    logger.warning("a call was not begun; the template %s", "runs" if template.alive() else "has ended")
         raise Unavailable(f"users' scripts cannot be run: {_TRIES} calls were not begun")
 
     def _ready(self, *, network: bool = False) -> Template:
-        network = network and self.sandboxed  # outside there is but one kind
         with self._lock:
             if self._closed:
                 raise Unavailable("the script runner is closed")
@@ -289,10 +297,16 @@ class ScriptRunner:
                 self._templates.pop(network).close()
                 template = None
             if template is None:
-                if self._wanted and not sandbox.available():
-                    raise Unavailable("users' scripts cannot be run: bubblewrap is wanted, but does not work here")
-                template = self._templates[network] = Template(sandboxed=self.sandboxed, network=network)
+                template = self._templates[network] = self._start(network=network)
             return template
+
+    def _start(self, *, network: bool) -> Template:
+        if self._wanted and not sandbox.available():
+            raise Unavailable(f"users' scripts cannot be run: they are to be kept apart, but {sandbox.obstacle()}")
+        if not self.sandboxed and self._spool is None:
+            self._spool = Spool(self._run)
+        spool = Path("/call") if self._spool is None else self._spool.path
+        return Template(spool, sandboxed=self.sandboxed, network=network, hidden=self._hidden)
 
     def _attempt(
         self,
@@ -305,20 +319,33 @@ class ScriptRunner:
     ) -> Outcome[Any]:
         folder = template.spool / str(next(self._numbers))
         with contextlib.ExitStack() as stack:
-            stack.callback(remove, folder)
+            if self._spool is not None:
+                stack.callback(remove, folder)
+            group = Group.make(limits) if self.sandboxed else None
+            if group is not None:
+                stack.callback(group.close)
             ours, theirs = socket.socketpair()
             stack.enter_context(ours)
             with theirs, _closing(wire.memory(request)) as asked:
                 answer = stack.enter_context(_closing(wire.memory()))
                 order = {"folder": str(folder), "limits": dataclasses.asdict(limits)}
-                template.send(order, [theirs.fileno(), asked, answer])
-            reply, lost = _wait(ours, limits, cancelled)
+                entrance = [] if group is None else [group.entrance]
+                template.send(order, [theirs.fileno(), asked, answer, *entrance])
+            reply, left, lost = wait(ours, limits, cancelled)
+            for each in left:
+                stack.callback(os.close, each)
             if not reply and not lost:
                 # Nothing was run, so it may be tried again.
                 raise TemplateGone
-            done: Outcome[Any] = _judge(reply[1:], lost, answer, expects, limits)
+            try:
+                done: Outcome[Any] = judge(reply[1:], lost, answer, expects, limits)
+            except ScriptError as error:
+                if error.kind != "killed" or group is None or not group.overflowed():
+                    raise
+                kind, said = outcome.overflowed(limits)
+                raise ScriptError(kind, said, output=error.output, seconds=error.seconds) from None
             if take is not None:
-                take(folder)
+                take(Path(f"/proc/self/fd/{left[0]}"))
             return done
 
 
@@ -328,55 +355,3 @@ def _closing(descriptor: int) -> Any:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _wait(supervisor: socket.socket, limits: Limits, cancelled: Cancelled | None) -> tuple[bytes, Kind | None]:
-    """Return what the supervisor says until it ends, and what went wrong if it never does."""
-    received = bytearray()
-    deadline = time.monotonic() + limits.wall + _GRACE_SECONDS
-    lost: Kind = "timeout"
-    poll = select.poll()
-    poll.register(supervisor, select.POLLIN)
-    while (left := deadline - time.monotonic()) > 0:
-        asking = cancelled is not None and lost == "timeout"
-        if poll.poll(min(left, _ASK_SECONDS) * 1000 if asking else left * 1000):
-            try:
-                piece = supervisor.recv(1 << 16)
-            except ConnectionError:
-                piece = b""
-            if not piece:
-                return bytes(received), None
-            received += piece
-            if len(received) > limits.output + MIB:
-                return b"", "killed"
-        elif asking and cancelled is not None and cancelled():
-            lost = "cancelled"
-            supervisor.shutdown(socket.SHUT_WR)
-            deadline = min(deadline, time.monotonic() + _GRACE_SECONDS)
-    return bytes(received), lost
-
-
-def _judge(reply: bytes, lost: Kind | None, answer: int, expects: Expects, limits: Limits) -> Outcome[Any]:
-    """Make of the supervisor's report and the child's result an outcome, or the error."""
-    if lost:
-        raise ScriptError(lost, "the script did not end, and had to be given up")
-    try:
-        report, (printed,) = wire.unpack(reply)
-    except ValueError:
-        raise ScriptError("killed", "the process that watched the script was ended, perhaps by the script") from None
-    output, seconds = bytes(printed).decode(errors="replace"), report["seconds"]
-    verdict = outcome.stopped(report, limits)
-    if verdict is None:
-        try:
-            result = wire.read(answer, limits.result + MIB)
-            if not report["code"] and result:
-                return Outcome(calls.decode(result, expects), output, seconds, report["peak"])
-            kind, text = outcome.ended(report, limits)
-        except ScriptError as error:
-            error.output, error.seconds = output, seconds
-            raise
-        except ValueError as error:
-            kind, text = "result", f"what came back from the script cannot be taken: {error}"
-    else:
-        kind, text = verdict
-    raise ScriptError(kind, text, output=output, seconds=seconds)

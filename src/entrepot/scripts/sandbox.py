@@ -1,33 +1,23 @@
-"""The command that starts the template: plain Python, or Python inside bubblewrap where that works.
-
-Inside, there is no network (unless asked for), no other process, and of the file system only the system's programs and
-libraries, Python with its packages and this package, all read-only, and the folder of the calls. Never the whole root:
-sockets of databases and secrets would show through.
-"""
+"""The command that starts the template, and how far it can keep users' scripts apart on this machine."""
 
 import functools
 import os
-import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-PACKAGE = Path(__file__).resolve().parent
-_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-# Names, and whose certificates to trust.
-_FOR_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ca-certificates")
-# What a template that is root needs to change to the calls' users, to watch and to end them. Nothing more.
-_CAPABILITIES = (
-    "CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_KILL", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE",
-)  # fmt: skip
+from . import launch, seccomp
+
+_TRIAL_SECONDS = 120.0
 # The packages' own __init__ are not run: they bring what the template must not have.
 _BOOTSTRAP = """
 import sys, types
 for name, path in (("entrepot", {root!r}), ("entrepot.scripts", {package!r})):
     package = sys.modules[name] = types.ModuleType(name)
     package.__path__ = [path]
-from entrepot.scripts.template import start
-start({descriptor})
 """
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -46,58 +36,81 @@ ENVIRONMENT = {
 }
 
 
-def command(descriptor: int, spool: Path, *, sandboxed: bool, network: bool = False) -> list[str]:
-    """Return the command of a template that serves `descriptor` and makes the calls' folders in `spool`.
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How far users' scripts are kept apart from the server and from each other.
 
-    Outside the sandbox, there is a network whatever is asked for.
+    Parameters
+    ----------
+    name
+        ``full``: each call has users, processes, files, memory and network of its own. ``partial``: it is another
+        user than the server, and much else is missing. ``none``: it is the server's own user and reads what that
+        may read.
+    missing
+        What is missing, a few words each.
+    user
+        Whom scripts run as, in a few words.
     """
-    text = _BOOTSTRAP.format(root=str(PACKAGE.parent), package=str(PACKAGE), descriptor=descriptor)
-    return [*(_bubblewrap(spool, network=network) if sandboxed else ()), sys.executable, "-I", "-c", text]
+
+    name: Literal["full", "partial", "none"]
+    missing: tuple[str, ...]
+    user: str
+
+
+def command(descriptor: int, *, sandboxed: bool, network: bool = False, hidden: Sequence[Path] = ()) -> list[str]:
+    """Return the command of a template that serves `descriptor`.
+
+    Parameters
+    ----------
+    sandboxed
+        With a minimal root and a cell for each call.
+    network
+        Leave its calls the network.
+    hidden
+        Folders of which nothing may be seen.
+    """
+    call = f"from entrepot.scripts.template import start\nstart({descriptor}, cells={sandboxed}, network={network})"
+    return _python(call, hidden, network=network) if sandboxed else [sys.executable, "-I", "-c", _bootstrap() + call]
+
+
+def level(*, wanted: bool = True) -> Level:
+    """Return how far scripts are kept apart here; `wanted` says whether the operator lets them be."""
+    another = "another unprivileged user for each call"
+    reason = obstacle() if wanted else "it is switched off (script_sandbox)"
+    filtered = () if seccomp.supported() else (f"a filter of system calls for {os.uname().machine}",)
+    if reason is None and not filtered:
+        return Level("full", (), another if os.getuid() == 0 else "the server's user, without any of its rights")
+    apart = () if reason is None else (f"namespaces of its own for each call: {reason}",)
+    if os.getuid() == 0:
+        return Level("partial", (*apart, *filtered), another)
+    return Level("none" if apart else "partial", (*apart, *filtered), "the server's own user")
 
 
 @functools.cache
-def available() -> bool:
-    """Whether bubblewrap is there and can do what `command` asks of it. Tried once."""
-    if shutil.which("bwrap") is None:
-        return False
+def obstacle() -> str | None:
+    """Return what keeps calls from having cells on this machine; None if nothing does. Tried once."""
+    trial = _python("from entrepot.scripts.probe import probe\nprobe()", (), network=False)
     try:
-        # Any folder will do for the spool: an empty one of ours.
-        trial = [*_bubblewrap(PACKAGE), sys.executable, "-I", "-c", "import ctypes, numpy.version"]
-        subprocess.run(trial, env=ENVIRONMENT, check=True, capture_output=True, timeout=30)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return True
+        subprocess.run(trial, env=ENVIRONMENT, check=True, capture_output=True, timeout=_TRIAL_SECONDS)  # noqa: S603
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines()
+        return said[-1].rpartition("] ")[2] if said else f"the trial ended with {error.returncode}"
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    return None
 
 
-def _bubblewrap(spool: Path, *, network: bool = False) -> list[str]:
-    words = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-    words += [] if network else ["--unshare-net"]
-    words += ["--as-pid-1", "--new-session", "--cap-drop", "ALL"]
-    if os.getuid():
-        words += ["--unshare-user"]
-    else:
-        words += [word for capability in _CAPABILITIES for word in ("--cap-add", capability)]
-    words += ["--ro-bind", "/usr", "/usr"]
-    for path in map(Path, _SYSTEM):
-        if path.is_symlink():
-            words += ["--symlink", str(path.readlink()), str(path)]
-        elif path.is_dir():
-            words += ["--ro-bind", str(path), str(path)]
-    for file in ("/etc/localtime", "/etc/ld.so.cache", *(_FOR_NETWORK if network else ())):
-        words += ["--ro-bind-try", file, file]
-    for folder in _python():
-        words += ["--ro-bind", str(folder), str(folder)]
-    words += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-    return [*words, "--bind", str(spool), str(spool), "--remount-ro", "/", "--chdir", "/"]
+def available() -> bool:
+    """Whether calls can have cells here."""
+    return obstacle() is None
 
 
-def _python() -> list[Path]:
-    """Return the folders that hold Python, its packages and this package; those within others left out."""
-    executable = Path(sys.executable).resolve()
-    wanted = {Path(sys.prefix), Path(sys.base_prefix), executable.parent.parent, PACKAGE}
-    wanted |= {folder.resolve() for folder in wanted}
-    kept: list[Path] = [Path("/usr")]
-    for folder in sorted(wanted - {Path("/")}, key=lambda path: len(path.parts)):
-        if not any(folder.is_relative_to(other) for other in kept):
-            kept.append(folder)
-    return kept[1:]
+def _bootstrap() -> str:
+    return _BOOTSTRAP.format(root=str(launch.PACKAGE.parent), package=str(launch.PACKAGE)) + "\n"
+
+
+def _python(call: str, hidden: Sequence[Path], *, network: bool) -> list[str]:
+    """Return the command of Python that makes a call within a minimal root."""
+    options = f"network={network}, hidden={[str(path) for path in hidden]!r}"
+    text = f"from entrepot.scripts.launch import launch\nlaunch({_bootstrap() + call!r}, {options})"
+    return [sys.executable, "-I", "-c", _bootstrap() + text]

@@ -11,6 +11,7 @@ import resource
 import secrets
 import select
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -31,20 +32,25 @@ _MOST_ENTRIES = 100_000
 _CHUNK = 1 << 16
 
 
-def supervise(status: int, request: int, result: int, folder: Path, limits: Limits) -> None:
-    """Run one call and report on the socket `status`."""
+def supervise(descriptors: list[int], folder: Path, limits: Limits, *, cells: bool, network: bool) -> None:
+    """Run one call and report on the first of the descriptors that came with it, which at once gets its folder."""
+    status, request, result, *entrance = descriptors
     libc.adopt_orphans()
-    job = make_job(folder)
+    job = make_job(folder, limits, cells=cells, network=network)
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    os.write(status, STARTED)
+    with socket.socket(fileno=os.dup(status)) as runner:
+        socket.send_fds(runner, [STARTED], [job.descriptor])
     started = time.monotonic()
     child = os.fork()
     if child == 0:
-        _run_child(job, limits, request, result, writing)
-    for fd in (writing, request, result):
+        _run_child(job, limits, request, result, writing, entrance)
+    for fd in (writing, request, result, *entrance):
         os.close(fd)
     output = _Output(limits.output)
     reason = _watch(child, status, reading, output, job, limits, started)
+    if job.cell is not None:
+        reason = reason or ("disk" if job.cell.full() else None)
+        job.cell.kill()
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(child, signal.SIGKILL)
     _, ended, usage = os.wait4(child, 0)
@@ -63,7 +69,7 @@ def supervise(status: int, request: int, result: int, folder: Path, limits: Limi
         file.writelines(wire.pack(report, [output.text()]))
 
 
-def _run_child(job: Job, limits: Limits, request: int, result: int, output: int) -> NoReturn:
+def _run_child(job: Job, limits: Limits, request: int, result: int, output: int, entrance: list[int]) -> NoReturn:
     """Become the child, answer the request, and end."""
     code = 70
     try:
@@ -73,6 +79,10 @@ def _run_child(job: Job, limits: Limits, request: int, result: int, output: int)
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (output, 1), (output, 2)):
             os.dup2(source, target)
+        for group in entrance:
+            os.write(group, b"0")
+        if job.cell is not None:
+            job.cell.enter()
         os.closerange(3, answer)
         os.closerange(answer + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         sys.stdout, sys.stderr = (
@@ -121,13 +131,15 @@ def _watch(
 
 
 def _exceeded(job: Job, limits: Limits) -> str | None:
-    processes = list(descendants(os.getpid()))
+    cell = job.cell
+    processes = [pid for pid in descendants(os.getpid()) if cell is None or pid != cell.first]
     if len(processes) > limits.processes:
         return "processes"
+    files = cell.used() if cell is not None else 0
     # One alone is held by its own limit.
-    if len(processes) > 1 and sum(map(_memory, processes)) > limits.memory + _memory(os.getpid()):
+    if (len(processes) > 1 or files) and sum(map(_memory, processes)) + files > limits.memory + _memory(os.getpid()):
         return "memory"
-    return "disk" if _folder_exceeds(job.folder, limits.disk) else None
+    return "disk" if (cell.full() if cell is not None else _folder_exceeds(job.folder, limits.disk)) else None
 
 
 def _folder_exceeds(folder: Path, most: int) -> bool:
@@ -149,12 +161,18 @@ def _folder_exceeds(folder: Path, most: int) -> bool:
 
 
 def _memory(process: int) -> int:
-    """Return the process's share of memory in bytes; 0 where it cannot be read."""
+    """Return the process's share of memory in bytes, or what it has beyond this one where its share is hidden."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
+    with contextlib.suppress(OSError, IndexError):
+        return max(_resident(process) - _resident(os.getpid()), 0)
     return 0
+
+
+def _resident(process: int) -> int:
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def descendants(process: int) -> Iterator[int]:
@@ -204,7 +222,7 @@ def _kill_user(user: int) -> None:
         return
     if helper == 0:
         try:
-            libc.become(user, keep_reading=False)
+            libc.become(user)
             os.kill(-1, signal.SIGKILL)
         finally:
             os._exit(0)

@@ -4,6 +4,7 @@ It is never a fork of the server, and imports nothing of it; see `start` for wha
 """
 
 import contextlib
+import functools
 import gc
 import io
 import json
@@ -13,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +26,43 @@ from .limits import Limits
 from .supervisor import end_descendants, supervise
 
 READY = b"ready"
+Supervise = Callable[[list[int], Path, Limits], None]
 # How much longer than its limit a supervisor may take, should the script have stopped it.
 GRACE = 5.0
 
 
-def start(descriptor: int) -> None:
+def start(descriptor: int, *, cells: bool, network: bool) -> None:
     """Serve the runner's socket until it is closed.
 
-    Each packet is JSON with the folder to make and the limits, and brings three descriptors: the socket to report
-    on, the request, and the empty file for the result.
+    Each packet is JSON with the folder to make and the limits, and brings descriptors: the socket to report on, the
+    request, the empty file for the result, and the entrance of the call's control group if it has one.
+
+    Parameters
+    ----------
+    cells
+        Give each call a cell of its own.
+    network
+        Leave calls the network.
     """
     control = socket.socket(fileno=descriptor)
+    if not cells and os.getuid() == 0 and (private := _private_folder()):
+        sys.exit(f"{private} is closed to other users, and scripts are not run as root: open it, or install elsewhere")
     libc.adopt_orphans()
     libc.hide(True)
     _warm_up()
     gc.collect()
     gc.freeze()
     control.send(READY)
-    _serve(control)
+    _serve(control, functools.partial(supervise, cells=cells, network=network))
+
+
+def _private_folder() -> Path | None:
+    """Return a folder that keeps other users from the standard library or the installed packages."""
+    for path in {Path(module).resolve().parent for module in (os.__file__, np.__file__)}:
+        for folder in (path, *path.parents):
+            if not folder.stat().st_mode & 0o001:
+                return folder
+    return None
 
 
 def _warm_up() -> None:
@@ -58,7 +79,7 @@ def _warm_up() -> None:
     frames.values_from_ipc(frames.values_to_ipc(np.zeros(1)), "float64")
 
 
-def _serve(control: socket.socket) -> None:
+def _serve(control: socket.socket, supervise: Supervise) -> None:
     supervisors: dict[int, tuple[int, float]] = {}
     poll = select.poll()
     poll.register(control, select.POLLIN)
@@ -72,17 +93,19 @@ def _serve(control: socket.socket) -> None:
             _bury(handles[handle], handle, frozenset(supervisors) - {handles[handle]})
             del supervisors[handles[handle]]
         if control.fileno() in ready:
-            packet, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 3)
+            packet, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 4)
             if not packet:
                 return
-            pid, wall = _fork_supervisor(control, packet, descriptors)
+            pid, wall = _fork_supervisor(control, supervise, packet, descriptors)
             if pid:
                 handle = os.pidfd_open(pid)
                 supervisors[pid] = handle, time.monotonic() + wall + GRACE
                 poll.register(handle, select.POLLIN)
 
 
-def _fork_supervisor(control: socket.socket, packet: bytes, descriptors: list[int]) -> tuple[int, float]:
+def _fork_supervisor(
+    control: socket.socket, supervise: Supervise, packet: bytes, descriptors: list[int]
+) -> tuple[int, float]:
     order = json.loads(packet)
     limits = Limits(**order["limits"])
     try:
@@ -93,8 +116,7 @@ def _fork_supervisor(control: socket.socket, packet: bytes, descriptors: list[in
         if pid == 0:
             try:
                 control.close()
-                status, request, result = descriptors
-                supervise(status, request, result, Path(order["folder"]), limits)
+                supervise(descriptors, Path(order["folder"]), limits)
             except BaseException:  # noqa: BLE001 - must not return into the template's loop
                 sys.excepthook(*sys.exc_info())
             finally:

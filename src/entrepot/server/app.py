@@ -1,5 +1,6 @@
 """The web application, put together."""
 
+import dataclasses
 import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,17 +17,17 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 import entrepot
+from entrepot import scripts
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound, Unauthenticated
 from entrepot.server import api, console, state
 from entrepot.server.auth import Authenticator
 from entrepot.server.bodies import Room
-from entrepot.server.connections import is_loopback
-from entrepot.server.endpoint import Json, native_error
+from entrepot.server.endpoint import Json, authenticate, native_error
 from entrepot.server.observe import Limits, Observer
 from entrepot.server.router import Table
 from entrepot.server.services import Services
 from entrepot.server.streaming import Waiting
-from entrepot.settings import Settings
+from entrepot.settings import Settings, is_loopback
 
 log = structlog.get_logger("entrepot.http")
 
@@ -88,7 +89,22 @@ def _health(request: Request) -> Response:
         return Json({"status": "unavailable", "down": ["database"]}, 503)
     if down := state.parts_down(services.settings.data_dir):
         return Json({"status": "unavailable", "down": down}, 503)
-    return Json({"status": "ok", "version": entrepot.__version__})
+    answer: dict[str, object] = {"status": "ok", "version": entrepot.__version__}
+    if _asked_by_administrator(request):
+        answer["scripts"] = dataclasses.asdict(scripts.level(wanted=services.settings.sandbox != "off"))
+    return Json(answer)
+
+
+def _asked_by_administrator(request: Request) -> bool:
+    """Whether an administrator's API key came along; passwords are not tried at a door that is open to all."""
+    headers = request.headers
+    if "x-access-token" not in headers and headers.get("authorization", "basic").lower().startswith("basic"):
+        return False
+    try:
+        authenticate(request, "identity", "admin")
+    except EntrepotError:
+        return False
+    return True
 
 
 def _metrics(request: Request) -> Response:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sqlalchemy import select, text
 
+from entrepot import scripts
 from entrepot.errors import EntrepotError
 from entrepot.identity import FtpAccount, ftp
 from entrepot.series import integrity
@@ -62,9 +63,22 @@ def _series(services: Services) -> list[str]:
         return integrity.check(session)
 
 
+def _scripts(services: Services) -> list[str]:
+    if services.settings.sandbox == "off":
+        return []
+    return [f"users' scripts lack {missing}" for missing in scripts.level().missing]
+
+
+def notes(services: Services) -> dict[str, str]:
+    """Return what is to be known of a check beside its problems."""
+    found = scripts.level(wanted=services.settings.sandbox != "off")
+    return {"scripts": f"{found.name}: run as {found.user}"}
+
+
 CHECKS: dict[str, Callable[[Services], list[str]]] = {
     "database": _database,
     "secrets": _secrets,
     "folders": _folders,
     "series": _series,
+    "scripts": _scripts,
 }

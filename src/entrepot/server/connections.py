@@ -63,14 +63,6 @@ def is_in(host: str, networks: Sequence[Network]) -> bool:
     return any(mapped in network for network in networks)
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine has an address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class Connections:
     """Counts connections, by address and in all, and ends those that stand still."""
 

@@ -12,13 +12,14 @@ import structlog
 
 from entrepot.db import migrate
 from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.scripts import Level, cgroup, level
 from entrepot.server import state
-from entrepot.server.connections import is_loopback, raise_descriptors
+from entrepot.server.connections import raise_descriptors
 from entrepot.server.observe import configure_logging
 from entrepot.server.private import keep_private, tighten
 from entrepot.server.services import Services
 from entrepot.server.supervisor import Part, Supervisor
-from entrepot.settings import Settings
+from entrepot.settings import Settings, is_loopback
 
 log = structlog.get_logger("entrepot.serve")
 
@@ -40,10 +41,12 @@ def serve(settings: Settings) -> int:
     raise_descriptors()
     _require_safe(settings)
     require_usable(settings)
+    apart = require_scripts(settings)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(settings.data_dir))
         tighten(settings.data_dir)
         settings, parts = _parts(settings, stack)
+        _begin_scripts(apart)
 
         def changed(ready: Mapping[str, bool]) -> None:
             state.write_parts(settings.data_dir, ready)
@@ -63,6 +66,7 @@ def work(settings: Settings) -> int:
     keep_private()
     raise_descriptors()
     require_usable(settings)
+    _begin_scripts(require_scripts(settings))
     parts = [Part(f"worker-{number}", "worker") for number in range(1, max(settings.workers, 1) + 1)]
     return Supervisor(parts, settings).run()
 
@@ -76,6 +80,25 @@ def require_usable(settings: Settings) -> None:
         migrate.require_current(services.database, settings.data_dir)
     finally:
         services.close()
+
+
+def require_scripts(settings: Settings) -> Level:
+    """Return how far users' scripts are kept apart, and raise where that has to be further."""
+    found = level(wanted=settings.sandbox != "off")
+    if settings.sandbox == "required" and found.name != "full":
+        raise InvalidInput.field(
+            "script_sandbox",
+            f"Users' scripts cannot be kept apart on this machine, and lack {'; '.join(found.missing)}. Let processes "
+            "make user namespaces, as docs/operating.md says, or accept the risk with script_sandbox = auto.",
+        )
+    return found
+
+
+def _begin_scripts(apart: Level) -> None:
+    """Make room for the groups of calls while this process is alone in its own, and say how far they are kept apart."""
+    memory = "held by control groups" if cgroup.prepare() else "watched"
+    told = log.info if apart.name == "full" else log.warning
+    told("scripts", sandbox=apart.name, missing=list(apart.missing), run_as=apart.user, memory=memory)
 
 
 def _parts(settings: Settings, stack: contextlib.ExitStack) -> tuple[Settings, list[Part]]:

@@ -18,8 +18,8 @@ def run(settings: Settings, ready: Ready) -> None:
     stop = stop_on_sigterm()
     services = Services.open(settings)
     jobs.load(HANDLERS)
-    sandboxed = {"auto": None, "required": True, "off": False}[settings.script_sandbox]
-    with ScriptRunner(sandboxed=sandboxed) as scripts:
+    sandboxed = {"auto": None, "required": True, "off": False}[settings.sandbox]
+    with ScriptRunner(sandboxed=sandboxed, data_dir=settings.data_dir.absolute()) as scripts:
         scripts.start()
         offered = {"scripts": scripts, "settings": settings, "vault": services.vault}
         worker = Worker(services.database, settings, offered, concurrency=JOBS_AT_A_TIME)

@@ -15,6 +15,7 @@ import pytest
 from entrepot.errors import Unavailable
 from entrepot.scripts import Limits, ScriptError, ScriptRunner
 from entrepot.scripts import runner as runner_module
+from tests.unit.scripts.conftest import open_python
 
 GUIDE = """
 import pandas as pd
@@ -330,7 +331,7 @@ def test_root_runs_scripts_as_somebody_else(runner):
 
 def test_the_sandbox_has_no_network_and_little_to_read(runner, tmp_path):
     if not runner.sandboxed:
-        pytest.skip("only inside bubblewrap")
+        pytest.skip("only in cells")
     (tmp_path / "secret").write_text("x")
     tmp_path.chmod(0o777)
     body = (
@@ -387,7 +388,8 @@ def test_no_descriptors_are_lost(runner):
     assert len(list(Path("/proc/self/fd").iterdir())) == len(before)
 
 
-def test_starts_lazily_and_closes():
+def test_starts_lazily_and_closes(monkeypatch):
+    open_python(monkeypatch)
     with ScriptRunner(sandboxed=False) as runner:
         assert runner.pid is None
         runner.start()
@@ -400,9 +402,9 @@ def test_starts_lazily_and_closes():
         told(runner, "return 1")
 
 
-def test_a_missing_bubblewrap_is_said(monkeypatch):
-    monkeypatch.setattr(runner_module.sandbox, "available", lambda: False)
-    with ScriptRunner(sandboxed=True) as runner, pytest.raises(Unavailable, match="bubblewrap"):
+def test_a_missing_sandbox_is_said(monkeypatch):
+    monkeypatch.setattr(runner_module.sandbox, "obstacle", lambda: "unshare: Operation not permitted")
+    with ScriptRunner(sandboxed=True) as runner, pytest.raises(Unavailable, match="unshare: Operation not permitted"):
         told(runner, "return 1")
     with ScriptRunner() as runner:
         assert not runner.sandboxed

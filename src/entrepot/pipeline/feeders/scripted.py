@@ -1,5 +1,6 @@
 """Feeders whose script fetches: it leaves files in its folder, and they go to the gate when it has ended well."""
 
+import dataclasses
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from entrepot.pipeline.feeders.plan import Plan
 from entrepot.pipeline.feeders.reporting import Report
 from entrepot.pipeline.feeders.sources.base import BLOCK, Remote, Source, Unreadable, Vanished
 from entrepot.pipeline.reports import script_limits
-from entrepot.scripts import Limits, ScriptError
+from entrepot.scripts import ScriptError
 
 
 def run_script(context: jobs.JobContext, plan: Plan, report: Report, take: Callable[[Source], None]) -> Any:
@@ -20,10 +21,9 @@ def run_script(context: jobs.JobContext, plan: Plan, report: Report, take: Calla
     settings, options = context.settings, plan.options
     network = options.network and settings.script_network
     report.extra["network"] = network
-    usual = script_limits(settings)
     seconds = min(settings.script_seconds, options.seconds_per_run)
-    limits = Limits(
-        wall=seconds, cpu=usual.cpu, memory=usual.memory, file=options.bytes_per_file, disk=options.bytes_per_run
+    limits = dataclasses.replace(
+        script_limits(context), wall=seconds, file=options.bytes_per_file, disk=options.bytes_per_run
     )
     given = plan.credentials.model_dump(exclude_none=True)
     try:
