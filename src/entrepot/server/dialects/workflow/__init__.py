@@ -1,11 +1,11 @@
-"""The workflow dialect: the Buckets and Results backends of CHIME/FRB Workflow."""
+"""The workflow dialect: the Buckets and Results backends of CHIME/FRB Workflow, and empty ones of pipelines."""
 
 import re
 
 from starlette.routing import BaseRoute, Route
 
 from entrepot.errors import NotFound
-from entrepot.server.dialects.workflow import buckets, errors, results
+from entrepot.server.dialects.workflow import buckets, errors, pipelines, results
 from entrepot.server.endpoint import Call, Endpoint
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -13,7 +13,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 def routes() -> list[BaseRoute]:
     """Return the routes of this door."""
-    endpoints = [*buckets.ENDPOINTS, *results.ENDPOINTS]
+    endpoints = [*buckets.ENDPOINTS, *results.ENDPOINTS, *pipelines.ENDPOINTS]
     endpoints += [Endpoint(method, "/{path:path}", _nothing, "works", "read", write=False) for method in _METHODS]
     return [_lenient(route) for endpoint in endpoints for route in endpoint.routes(errors.render)]
 

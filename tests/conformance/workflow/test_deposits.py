@@ -1,0 +1,77 @@
+"""What is accepted of hostile deposits, the published client can take; what is refused, it cannot."""
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entrepot.db import Database
+from entrepot.errors import InvalidInput
+from entrepot.identity import Principal, users
+from entrepot.identity.models import Role
+from entrepot.works import queue
+from entrepot.works.withdraw import withdraw
+from tests.conformance.runner import run_script
+from tests.conformance.workflow.deposits import SITES, document
+
+pytestmark = pytest.mark.conformance
+
+CASES = Path(__file__).parents[2] / "cases"
+COUNT = int(os.environ.get("ENTREPOT_DEPOSITS", "400"))
+
+
+@pytest.fixture
+def writer(database: Database) -> Principal:
+    with database.write() as session:
+        found = users.create_organization(session, "Lab")
+        user, _ = users.create_user(session, "me", "a long password")
+        return Principal(user_id=user.id, login="me", organization_id=found.id, roles={found.id: Role.WRITER})
+
+
+def _deposited(database: Database, writer: Principal, given: dict[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
+    """Return what a worker withdraws of a deposit; or the deposit itself, with the fields for which it was refused."""
+    try:
+        with database.write() as session:
+            queue.deposit(session, writer, [given])
+            (taken,) = withdraw(session, writer, {})
+            queue.delete_ids(session, writer, [taken["id"]])
+            return taken, None
+    except InvalidInput as refusal:
+        return given, list(refusal.fields)
+
+
+def _read(documents: list[dict[str, Any]], folder: Path) -> list[str | None]:
+    """Return why the published client cannot take each, None where it can."""
+    given: dict[str, Any] = {"url": "http://127.0.0.1:9", "token": "t", "documents": documents, "sites": SITES}
+    taken: list[str | None] = run_script("workflow", "workflow_models", folder, given, seconds=900)["taken"]
+    return taken
+
+
+def test_what_is_accepted_can_be_taken_and_what_is_refused_cannot(
+    database: Database, writer: Principal, tmp_path: Path
+) -> None:
+    source = random.Random(12)
+    # Numbered, lest two count as one deposit that was repeated.
+    given = [document(source) | {"number": number} for number in range(COUNT)]
+    outcomes = [_deposited(database, writer, one) for one in given]
+    reasons = _read([document for document, _ in outcomes], tmp_path)
+    for one, (seen, refused), reason in zip(given, outcomes, reasons, strict=True):
+        assert (refused is None) == (reason is None), (one, seen, refused, reason)
+        assert refused != [], one
+    accepted = sum(refused is None for _, refused in outcomes)
+    (tmp_path / "counts").write_text(f"{accepted} accepted and taken, {COUNT - accepted} refused and not to be taken\n")
+    assert COUNT // 10 < accepted < COUNT * 9 // 10
+
+
+def test_works_no_worker_can_take(database: Database, writer: Principal, tmp_path: Path) -> None:
+    cases = json.loads((CASES / "works-no-worker-can-take" / "works.json").read_text())
+    good = {"pipeline": "p", "site": "local", "user": "me"}
+    outcomes = [_deposited(database, writer, good | case["work"]) for case in cases]
+    reasons = _read([document for document, _ in outcomes], tmp_path)
+    for case, (_, refused), reason in zip(cases, outcomes, reasons, strict=True):
+        assert (refused is None) == (reason is None) == case["taken"], (case, refused, reason)
+        if refused:
+            assert refused[0].split(".")[0] == next(iter(case["work"])), refused
