@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import Principal
 from entrepot.works import document as documents
-from entrepot.works import lineage
+from entrepot.works import lineage, slack
 from entrepot.works.collection import QUEUE, Order, dialect_of, order_of
 from entrepot.works.document import FINISHED, Document
 from entrepot.works.ids import new_id
@@ -85,6 +85,7 @@ def update_documents(session: Session, principal: Principal, given: Sequence[Doc
     for part in _rounds(new):
         done += QUEUE.storage.replace(session, principal.organization_id, principal.user_id, part).values()
     lineage.record(session, principal, [one for one in done if one["status"] in FINISHED])
+    slack.tell_later(session, principal, done)
     return len(done) == len(new)
 
 

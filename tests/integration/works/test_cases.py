@@ -113,3 +113,31 @@ def test_long_arrays(database: Database, writer: Principal, make_work: Make) -> 
         assert _found(database, writer, _of_works(query)) == expected["found"][name], name
         # Found and counted; PostgreSQL's own time is not ours to measure here.
         assert time.process_time() - began < 2 * expected["time"]["seconds_at_most"], name
+
+
+def test_a_walk_meets_each_work_once_whatever_comes_and_goes(
+    database: Database, writer: Principal, make_work: Make
+) -> None:
+    ids = [f"{number:03}" for number in range(10, 40)]
+    given = [make_work(pipeline, status="success", id=one, tags=["walked"]) for one in ids for pipeline in ("a", "b")]
+    with database.write() as session:
+        archive.deposit(session, writer, given)
+    met, cursor, page = [], None, 0
+    while True:
+        with database.read() as session:
+            # By columns and side tables, and by the matcher.
+            query = {"tags": "walked"} if page % 2 else {"$expr": {"$in": ["walked", "$tags"]}}
+            items, cursor = archive.walk(session, writer, query, {"id": 1, "pipeline": 1}, after=cursor, limit=7)
+        met += [(one["id"], one["pipeline"]) for one in items]
+        if cursor is None:
+            break
+        page += 1
+        with database.write() as session:
+            # Before, behind and at the place where the walk is.
+            archive.deposit(session, writer, [make_work("a", status="success", id=f"000{page}", tags=["walked"])])
+            archive.delete_ids(session, writer, "a", [met[-1][0], met[0][0]])
+    assert len(met) == len(set(met))
+    with database.read() as session:
+        left = {(one["id"], one["pipeline"]) for one in archive.view(session, writer, {"tags": "walked"})}
+    assert {one for one in left if not one[0].startswith("000")} <= set(met)
+    assert met == sorted(met)

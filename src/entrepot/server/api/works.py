@@ -62,7 +62,7 @@ def update(call: Call) -> dict[str, bool]:
 def view(call: Call) -> Response:
     """Return works that match, oldest deposits first unless ``sort`` says otherwise.
 
-    With ``cursor`` (null: from the beginning) they come in the order of their ids, as ``{"items", "next"}``: ``next`` is
+    With ``cursor`` (null: from the begin) they come in the order of their ids, as ``{"items", "next"}``: ``next`` is
     the cursor of the next page, null at the end. A walk meets each work once, whatever is added or deleted meanwhile.
     """
     fields = _fields(call)

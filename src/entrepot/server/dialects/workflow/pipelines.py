@@ -19,8 +19,8 @@ def _no_counts(_call: Call) -> dict[str, int]:
 
 def _refuse(_call: Call) -> None:
     raise InvalidInput(
-        "Entrepot runs no pipelines, configs or schedules: deposit their works into its buckets, or keep the server that"
-        " runs them in the workspace."
+        "Entrepot runs no pipelines, configs or schedules: deposit their works into its buckets, or keep in the"
+        " workspace the server that runs them."
     )
 
 
