@@ -5,8 +5,8 @@ import time
 
 from entrepot.errors import InvalidInput
 
-MAX_STEPS = 5_000_000
-"""Most steps of the matcher in one document: about two seconds."""
+MAX_STEPS = 2_000_000
+"""Most steps of the matcher in one document: about a second."""
 
 _BETWEEN_LOOKS = 20_000
 
