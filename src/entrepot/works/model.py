@@ -133,6 +133,10 @@ def _refuse_settings(document: Document) -> None:
 
 def _named(error: ValidationError) -> InvalidInput:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    name = ".".join(str(part) for part in first["loc"]) or "work"
+    names = [part for part in first["loc"] if isinstance(part, str)]
+    place = "".join(f", element {part}" for part in first["loc"] if isinstance(part, int))
     reason = first["msg"].removeprefix("Value error, ")
-    return InvalidInput.field(name, "is required" if first["type"] == "missing" else f"cannot be taken: {reason}")
+    missing = first["type"] == "missing"
+    return InvalidInput.field(
+        ".".join(names) or "work", "is required" if missing else f"cannot be taken{place}: {reason}"
+    )

@@ -160,9 +160,9 @@ def test_deposits_are_all_or_nothing(database: Database, writer: Principal, make
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"pipeline": None}, "pipeline"), ({"pipeline": "a b"}, "pipeline"), ({"pipeline": "x" * 129}, "pipeline"),
-    ({"site": None}, "site"), ({"user": 3}, "user"), ({"priority": True}, "priority"), ({"priority": 2.5}, "priority"),
+    ({"site": None}, "site"), ({"user": 3}, "user"), ({"priority": "x"}, "priority"), ({"priority": 2.5}, "priority"),
     ({"timeout": 0}, "timeout"), ({"retries": 6}, "retries"), ({"tags": "t"}, "tags"), ({"tags": [1]}, "tags"),
-    ({"event": [[1]]}, "event"), ({"event": ["1"]}, "event"), ({"results": []}, "results"), ({"config": 1}, "config"),
+    ({"event": [[1]]}, "event"), ({"event": ["1a"]}, "event"), ({"results": []}, "results"), ({"config": 1}, "config"),
     ({"config": {"parent": 1}}, "config.parent"), ({"creation": "now"}, "creation"), ({"inputs": [1]}, "inputs"),
     ({"function": "f", "command": ["c"]}, "function"), ({"attempt": -1}, "attempt"), ({"user": "a\0"}, "user"),
     ({"creation": float("inf")}, "creation"), ({"priority": None, "attempt": "x"}, "attempt"),
