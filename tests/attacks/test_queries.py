@@ -149,6 +149,14 @@ def test_a_deposit_cannot_configure_the_worker_that_reads_it(client: TestClient,
             assert (answer.status_code, field in answer.text) == (400, True), answer.text
 
 
+def test_a_queued_work_cannot_become_one_that_no_worker_can_take(client: TestClient) -> None:
+    (work_id,) = client.post("/api/v1/works", json=[WORK]).json()["ids"]
+    spoilt = WORK | {"id": work_id, "status": "queued", "parameters": "exposure=30"}
+    for path in ("/api/v1/works", "/workflow/buckets/work"):
+        answer = client.put(path, json=[spoilt])
+        assert (answer.status_code, "parameters" in answer.text) == (400, True), answer.text
+
+
 @pytest.mark.parametrize("cursor", [5, "x", "", "WzFd", "bnVsbA==", "W10=", "é" * 9, "W" * 100_000])
 def test_a_cursor_that_was_not_handed_out_is_refused(client: TestClient, cursor: Any) -> None:
     for place in ("works", "archive"):

@@ -76,6 +76,8 @@ def update_documents(session: Session, principal: Principal, given: Sequence[Doc
     for one in given:
         document = documents.completed(one)
         documents.check_id(document["id"])
+        if document["status"] not in FINISHED:  # somebody may withdraw it yet
+            document = runnable(document)
         documents.check(document)
         lineage.check_inputs(document)
         if documents.results_too_large(document):
