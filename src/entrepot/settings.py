@@ -141,6 +141,12 @@ class Settings(BaseSettings):
     webhook_allowed_networks: list[Network] = Field(
         default_factory=list, description="Private networks that webhooks and feeders may reach all the same."
     )
+    slack_url: str | None = Field(
+        None,
+        description="Where notices of works (`notify.slack`) are posted, such as "
+        "`https://slack.com/api/chat.postMessage`; unset: none are sent.",
+    )
+    slack_token: SecretStr = Field(SecretStr(""), description="Token of the Slack application that posts them.")
     key_grace_seconds: float = Field(900.0, description="How long a rotated API key's old token keeps working.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

@@ -4,6 +4,7 @@ import json
 import shlex
 import signal
 import threading
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -28,8 +29,14 @@ Example: `entrepot work dispersion --site local --keep /data/products`
 
 
 def work(
-    pipelines: Annotated[list[str], typer.Argument(metavar="PIPELINE...", help="Whose works to do.")],
-    token: Token,
+    pipelines: Annotated[list[str] | None, typer.Argument(metavar="[PIPELINE...]", help="Whose works to do.")] = None,
+    token: Annotated[str | None, typer.Option("--token", envvar="ENTREPOT_TOKEN", help="An API key's token.")] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file", envvar="ENTREPOT_TOKEN_FILE", help="File with the token, read anew when it is refused."
+        ),
+    ] = None,
     url: Url = DEFAULT_URL,
     site: Annotated[str | None, typer.Option(help="Only works of this site.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only works with one of these tags.")] = None,
@@ -43,15 +50,22 @@ def work(
     ] = None,
     lives: Annotated[int, typer.Option(min=-1, help="How often to look for a work; -1: without end.")] = -1,
     sleep: Annotated[float, typer.Option(min=0, help="Seconds to wait where there is none.")] = 10.0,
+    reports: Annotated[
+        Path | None, typer.Option(help="Folder of reports that the server has not acknowledged yet.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Only send the reports that are kept, and end.")] = False,
 ) -> None:
     """Withdraw works of pipelines, run them, and report."""
-    from entrepot.cli.works import answering, connect, parse_query
+    from entrepot.cli.works import answering, authorization, connect, parse_query
     from entrepot.client.keeping import Keeping
+    from entrepot.client.outbox import Outbox, default_folder
     from entrepot.client.worker import Worker
 
     if function and command:
         raise typer.BadParameter("only either --function or --command can be given")
-    query: dict[str, Any] = {"pipeline": {"$in": pipelines}, **({"site": site} if site else {})}
+    if not pipelines and not resume:
+        raise typer.BadParameter("say whose works to do: PIPELINE...")
+    query: dict[str, Any] = {"pipeline": {"$in": pipelines or []}, **({"site": site} if site else {})}
     among = {"tags": tag, "event": event, "config.parent": parent}
     query |= {name: {"$in": values} for name, values in among.items() if values}
     if where:
@@ -61,13 +75,26 @@ def work(
         # What runs is finished first.
         signal.signal(number, lambda *_: stop.set())
     worker = Worker(
-        connect(url, token),
+        connect(url, _token(token, token_file)),
         query,
+        outbox=Outbox(reports or default_folder(), url.rstrip("/")),
+        fresh_headers=None if token_file is None else lambda: authorization(_token(None, token_file)),
         keeping=Keeping(keep),
         function=function,
         command=shlex.split(command) if command else None,
         tell=lambda line: typer.echo(line, err=True),
     )
     with answering():
+        if resume:
+            typer.echo(json.dumps({"sent": worker.resume()}))
+            return
         done = worker.run(stop, lives, sleep)
     typer.echo(json.dumps({"done": done}))
+
+
+def _token(token: str | None, file: Path | None) -> str:
+    if file is not None:
+        return file.read_text().strip()
+    if not token:
+        raise typer.BadParameter("give a key: --token, --token-file, ENTREPOT_TOKEN or ENTREPOT_TOKEN_FILE")
+    return token

@@ -136,7 +136,12 @@ def connect(url: str, token: str) -> "Connection":
     """Return a connection to a server."""
     from entrepot.client._http import Connection
 
-    return Connection(url, headers={"authorization": f"Bearer {token}"}, timeout=300.0)
+    return Connection(url, headers=authorization(token), timeout=300.0)
+
+
+def authorization(token: str) -> dict[str, str]:
+    """Return the header that a key is sent in."""
+    return {"authorization": f"Bearer {token}"}
 
 
 @contextmanager

@@ -86,6 +86,10 @@ class Connection:
         """Return the JSON value with which a request is answered."""
         return self.request(method, path, **options).json()
 
+    def set_headers(self, headers: Mapping[str, str]) -> None:
+        """Send these headers with each request from now on, beside the others."""
+        self._client.headers.update(headers)
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from entrepot.client.results import jsonable
+
 
 def find(name: str) -> Callable[..., Any]:
     """Return a function by its dotted name.
@@ -52,7 +54,9 @@ def main(work: Path, outcome: Path) -> int:
     document = json.loads(work.read_text())
     try:
         returned = find(document["function"])(**(document["parameters"] or {}))
-        outcome.write_text(json.dumps(outcome_of(returned)))
+        made = outcome_of(returned)
+        made["results"], made["not_finite"] = jsonable(made["results"])
+        outcome.write_text(json.dumps(made))
     except BaseException as error:  # noqa: BLE001 - a function that exits has failed too
         outcome.write_text(json.dumps({"error": "".join(traceback.format_exception_only(error)).strip()}))
         traceback.print_exc()

@@ -1,8 +1,12 @@
 """Where a worker keeps what works leave: a folder, or a bucket of an object store."""
 
+import os
 import shutil
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from entrepot.client.outbox import file_name
 
 
 class Keeping:
@@ -23,41 +27,78 @@ class Keeping:
 
             self._store = from_url(self._target)
 
-    def apply(self, strategy: str, files: list[str], folder: str, cwd: Path) -> list[str]:
-        """Copy, move or delete files, or let them be (``bypass``), and return where they are now.
+    def apply(
+        self, strategy: str, files: list[str], place: tuple[str, ...], folder: Path, since: float
+    ) -> tuple[list[str], list[str]]:
+        """Copy, move or delete files, or let them be (``bypass``); return where they are now, and what was let be.
+
+        Only what a run itself made is touched: regular files that lie below its folder, by a path without symbolic
+        links, and were written since it began. Others are named as they were.
 
         Parameters
         ----------
+        strategy
+            ``bypass``, ``copy``, ``move`` or ``delete``.
         files
-            Their paths, relative ones below `cwd`.
+            Their paths, relative ones below `folder`.
+        place
+            Where they are kept: names, which become names of files whatever they are.
         folder
-            Where in the place they go.
-
-        Raises
-        ------
-        FileNotFoundError
-            One does not exist.
+            Of the run.
+        since
+            When the run began, by the clock of the file system.
         """
-        paths = [cwd / file for file in files]
-        if strategy == "delete":
-            for path in paths:
-                path.unlink()
-            return []
-        if strategy == "bypass" or self._target is None:
-            return files
-        kept = [self._keep(path, f"{folder}/{path.name}") for path in paths]
-        if strategy == "move":
-            for path in paths:
-                path.unlink()
-        return kept
+        if strategy == "bypass" or (strategy != "delete" and self._target is None):
+            return files, []
+        now, others = [], []
+        for file in dict.fromkeys(files):
+            relative = made_below(folder, file, since)
+            if relative is None:
+                now.append(file)
+                others.append(file)
+                continue
+            if strategy != "delete":
+                key = "/".join((*map(file_name, place), *relative.parts))
+                with _opened(folder / relative) as content:
+                    now.append(self.keep(content, key))
+            if strategy in ("delete", "move"):
+                (folder / relative).unlink()
+        return now, others
 
-    def _keep(self, path: Path, key: str) -> str:
+    @property
+    def is_set(self) -> bool:
+        """Whether anything is kept."""
+        return self._target is not None
+
+    def keep(self, content: BinaryIO, key: str) -> str:
+        """Keep a file under a key; return where it is."""
         if self._store is not None:
-            with path.open("rb") as content:
-                self._store.put(key, content)
+            self._store.put(key, content)
             return f"{self._target}/{key}"
         assert self._target is not None
         goal = Path(self._target).absolute() / key
         goal.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, goal)
+        part = goal.with_name(f".{goal.name}.part")
+        with part.open("wb") as copy:
+            shutil.copyfileobj(content, copy)
+        part.replace(goal)
         return str(goal)
+
+
+def made_below(folder: Path, file: str, since: float) -> Path | None:
+    """Return the path, relative to a folder, of a regular file that was written there since then; None of all else."""
+    root = folder.resolve()
+    try:
+        path = Path(os.path.normpath(root / file))
+        # Of what was there before, of links to it, and of what lies elsewhere, nothing is the run's own.
+        if not path.is_relative_to(root) or path.resolve(strict=True) != path:
+            return None
+        found = path.lstat()
+    except (OSError, ValueError):
+        return None
+    own = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_ctime >= since
+    return path.relative_to(root) if own else None
+
+
+def _opened(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")

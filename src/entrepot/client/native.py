@@ -16,6 +16,7 @@ from entrepot.client._http import Connection
 from entrepot.client.feeders import Feeders
 from entrepot.client.files import Files, StorageConfigs
 from entrepot.client.keys import Keys
+from entrepot.client.works import Works
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _POLL_SECONDS = 0.3
@@ -74,6 +75,16 @@ class Client:
     """A connection to a server; :func:`connect` makes one."""
 
     connection: Connection = field(repr=False)
+
+    @property
+    def works(self) -> Works:
+        """The queue of works."""
+        return Works(self.connection, "works")
+
+    @property
+    def archive(self) -> Works:
+        """The archive of works."""
+        return Works(self.connection, "archive")
 
     def me(self) -> dict[str, Any]:
         """Return who the caller is, and its organizations."""

@@ -187,6 +187,7 @@ class Endpoint:
             principal = NOBODY
         if write:
             principal = principal or self.authenticate(request)
+            request.state.principal = principal
             content = self.parse(request, body) if self.parse is not None else None
         with services.database.write() if write else services.database.read() as session:
             principal = principal or self.authenticate(request, session)

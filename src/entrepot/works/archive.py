@@ -112,18 +112,23 @@ def delete_ids(session: Session, principal: Principal, pipeline: str, ids: Itera
     return len(held)
 
 
-def delete_matching(session: Session, principal: Principal, query: Any) -> int:
-    """Delete the works that match, all or none, and return how many.
+def matching(session: Session, principal: Principal, query: Any) -> list[tuple[str, str]]:
+    """Return pipeline and id of the works that match; in a snapshot of its own, before a transaction that writes."""
+    principal.require("write")
+    return [(row.pipeline, row.id) for row in ARCHIVE.find(session, principal.organization_id, query)]
+
+
+def delete_found(session: Session, principal: Principal, found: Iterable[tuple[str, str]]) -> int:
+    """Delete the works of these pipelines and ids, all or none, and return how many there were.
 
     Raises
     ------
     Locked
         One of them is locked; nothing is deleted.
     """
-    principal.require("write")
     by_pipeline: dict[str, list[str]] = {}
-    for row in ARCHIVE.find(session, principal.organization_id, query):
-        by_pipeline.setdefault(row.pipeline, []).append(row.id)
+    for pipeline, work_id in found:
+        by_pipeline.setdefault(pipeline, []).append(work_id)
     with session.begin_nested():
         return sum(delete_ids(session, principal, name, ids) for name, ids in sorted(by_pipeline.items()))
 
@@ -142,6 +147,17 @@ def view(
     principal.require("read")
     order = order_of(sort) if sort else None
     return ARCHIVE.view(session, principal.organization_id, query, projection, skip=skip, limit=limit, order=order)
+
+
+def walk(
+    session: Session, principal: Principal, query: Any, projection: Any = None, *, after: str | None, limit: int
+) -> tuple[list[Document], str | None]:
+    """Return a page of works that match, in the order of their ids, and the cursor of the next page, None at the end.
+
+    Works that are there all the while are met once each, whatever is added or deleted meanwhile.
+    """
+    principal.require("read")
+    return ARCHIVE.walk(session, principal.organization_id, query, projection, after=after, limit=limit)
 
 
 def view_texts(

@@ -1,7 +1,7 @@
 """A table of documents with its side tables: kept, and found by MongoDB queries."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -27,19 +27,23 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
 )
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
 
 from entrepot.errors import InvalidInput
 from entrepot.events.journal import Journal
+from entrepot.works import cursors
 from entrepot.works import document as documents
 from entrepot.works.document import Document
+from entrepot.works.limits import limited
 from entrepot.works.models import Archived, ArchivedEvent, ArchivedTag, Work, WorkEvent, WorkTag
 from entrepot.works.query import (
     ColumnSpec,
     MultikeySpec,
     Plan,
+    Steps,
     compile_query,
     parse,
     parse_projection,
@@ -50,7 +54,6 @@ from entrepot.works.storing import Storage, locked_or_updated, reported
 
 #: The most that one query may have tested document by document, for what SQL cannot say exactly.
 MAX_TESTED = 500_000
-MAX_SECONDS = 60.0
 
 #: The longest queries, as JSON, whose statements are kept.
 LONGEST_REMEMBERED = 4096
@@ -86,10 +89,15 @@ class Collection:
         In which documents are returned when nothing else is asked for.
     live
         The columns that count in place of the document's own fields.
+    walked
+        The columns that tell one document from all others, in whose order they are walked.
     """
 
-    def __init__(self, storage: Storage, order: Order, live: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, storage: Storage, order: Order, live: tuple[str, ...] = (), walked: tuple[str, ...] = ("id",)
+    ) -> None:
         self.storage = storage
+        self.walked = walked
         self.table = storage.table
         self.order = order
         self.live = live
@@ -132,9 +140,39 @@ class Collection:
         order: Order | None = None,
     ) -> list[Document]:
         """Return documents that match, with the fields asked for."""
-        project = parse_projection(projection)
+        project = parse_projection(projection, parse(query))
         found = self.find(session, organization_id, query, skip=skip, limit=limit, order=order)
         return [project(self.document_of(row)) for row in found]
+
+    def walk(
+        self,
+        session: Session,
+        organization_id: str,
+        query: Any,
+        projection: Any = None,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> tuple[list[Document], str | None]:
+        """Return a page of documents that match, in the order of their ids, and the cursor of the next page.
+
+        Documents that are there from the first page to the last are met once each, whatever is added or deleted
+        meanwhile.
+
+        Raises
+        ------
+        InvalidInput
+            The cursor is none that was handed out.
+        """
+        project = parse_projection(projection, parse(query))
+        place = tuple_(*(self.table.c[name] for name in self.walked))
+        later = [] if after is None else [place > tuple_(*map(literal, cursors.read(after, len(self.walked))))]
+        order = Order(tuple((name, True) for name in self.walked))
+        found = self.find(session, organization_id, query, true(), *later, limit=limit, order=order)
+        rows = list(found)
+        ended = len(rows) < limit
+        following = None if ended else cursors.write(*(getattr(rows[-1], name) for name in self.walked))
+        return [project(self.document_of(row)) for row in rows], following
 
     def texts(
         self,
@@ -154,13 +192,14 @@ class Collection:
         """Return how many documents match."""
         search = self._search(session, query)
         connection, owner = session.connection(), {"owner": organization_id}
-        if search.is_exact(session, organization_id):
-            return int(connection.scalar(search.statement("count"), owner) or 0)
-        certain, unsure = connection.execute(search.statement("count both"), owner).one()
-        if not unsure:
-            return int(certain)
-        rows = connection.execution_options(yield_per=_CHUNK).execute(search.statement("unsure"), owner)
-        return int(certain) + sum(1 for _ in self._tested(rows, search.full, skip=0, limit=None))
+        with self._limited(session, search) as steps:
+            if search.is_exact(session, organization_id):
+                return int(connection.scalar(search.statement("count"), owner) or 0)
+            certain, unsure = connection.execute(search.statement("count both"), owner).one()
+            if not unsure:
+                return int(certain)
+            rows = connection.execute(search.statement("unsure"), owner, execution_options={"yield_per": _CHUNK})
+            return int(certain) + sum(1 for _ in self._tested(rows, search.full, steps, skip=0, limit=None))
 
     def find(
         self,
@@ -176,15 +215,27 @@ class Collection:
         search = self._search(session, query)
         order, owner = order or self.order, {"owner": organization_id}
         connection = session.connection()
-        if not condition and search.is_exact(session, organization_id):
-            paged = "page" if skip or limit is not None else "view"
-            page = {"skip": skip, "most": _ALL if limit is None else limit} if paged == "page" else {}
-            return iter(connection.execute(search.statement(paged, order), owner | page))
-        statement = search.statement("all", order)
-        rows = connection.execute(
-            statement.where(*condition) if condition else statement, owner, execution_options={"yield_per": _CHUNK}
-        )
-        return self._tested(rows, search.full, skip, limit)
+        with self._limited(session, search) as steps:
+            if not condition and search.is_exact(session, organization_id):
+                paged = "page" if skip or limit is not None else "view"
+                page = {"skip": skip, "most": _ALL if limit is None else limit} if paged == "page" else {}
+                yield from connection.execute(search.statement(paged, order), owner | page)
+                return
+            statement = search.statement("all", order)
+            if condition:
+                statement = statement.where(*condition)
+                if search.full.residual is None and limit is not None:
+                    statement = statement.limit(skip + limit)
+            rows = connection.execute(statement, owner, execution_options={"yield_per": _CHUNK})
+            yield from self._tested(rows, search.full, steps, skip, limit)
+
+    def is_quick(self, dialect: str, query: Any) -> bool:
+        """Tell whether columns and side tables decide a query, and it is short enough to be remembered."""
+        text = documents.query_text(query)
+        return len(text) <= LONGEST_REMEMBERED and _search_of(self, dialect, text).full.quick
+
+    def _limited(self, session: Session, search: "_Search") -> AbstractContextManager[Steps]:
+        return limited(session, search.full.quick)
 
     def explain(self, query: Any, dialect: str) -> dict[str, Any]:
         """Return what of a query the database decides, and by what."""
@@ -215,19 +266,19 @@ class Collection:
         found = _search_of if len(text) <= LONGEST_REMEMBERED else _search_of.__wrapped__
         return found(self, dialect_of(session), text)
 
-    def _tested(self, rows: Result[Any], plan: Plan, skip: int, limit: int | None) -> Iterator[Row[Any]]:
+    def _tested(self, rows: Result[Any], plan: Plan, steps: Steps, skip: int, limit: int | None) -> Iterator[Row[Any]]:
         """Pass on the rows whose documents match, testing those that SQL could not decide."""
-        tested, began = 0, time.monotonic()
+        tested = 0
         with rows:
             for row in rows:
                 if limit is not None and limit <= 0:
                     return
                 if plan.residual is not None and row.untested:
                     tested += 1
-                    if tested > MAX_TESTED or time.monotonic() - began > MAX_SECONDS:
+                    if tested > MAX_TESTED:
                         reason = f"needs more than {tested - 1} documents tested one by one; narrow it"
                         raise InvalidInput.field("query", reason)
-                    if not plan.residual(self.document_of(row)):
+                    if not plan.residual(self.document_of(row), steps):
                         continue
                 if skip > 0:
                     skip -= 1
@@ -394,4 +445,5 @@ ARCHIVE = Collection(
         replaced=locked_or_updated,
     ),
     Order((("id", False), ("pipeline", True))),
+    walked=("id", "pipeline"),
 )

@@ -1,7 +1,6 @@
 """A work's document: read and written faithfully, completed, checked, and what columns hold of it."""
 
 import json
-import re
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +15,6 @@ STATUSES = ("created", "queued", "running", *FINISHED)
 MAX_RESULTS_BYTES = 4_000_000
 MAX_ID_CHARACTERS = 100
 
-_PIPELINE = re.compile(r"(?:[^\W_]|-){1,128}")
 _EXACT = 2**53
 _COPIED = ("id", "pipeline", "site", "user", "status", "creation", "start", "stop", "timeout")
 
@@ -152,24 +150,6 @@ def check(document: Document) -> None:
             raise InvalidInput.field(name, "must be an object")
     if not isinstance(document["config"]["parent"], str | None) or not is_storable(document["config"]["parent"]):
         raise InvalidInput.field("config.parent", "must be a string or null")
-
-
-def check_runnable(document: Document) -> None:
-    """Raise InvalidInput unless a checked document is one that a worker can take: it could only fail there."""
-    if not _PIPELINE.fullmatch(document["pipeline"]):
-        raise InvalidInput.field("pipeline", "must have 1 to 128 characters: letters, digits and hyphens")
-    for name in ("site", "user"):
-        if document[name] is None:
-            raise InvalidInput.field(name, "is required")
-    for name, least, most in (("priority", 1, 5), ("timeout", 1, 259_200)):
-        if not least <= document[name] <= most:
-            raise InvalidInput.field(name, f"must be from {least} to {most}")
-    if document["retries"] > 5:
-        raise InvalidInput.field("retries", "must be less than 6")
-    if document["attempt"] < 0:
-        raise InvalidInput.field("attempt", "must not be negative")
-    if document.get("function") and document.get("command"):
-        raise InvalidInput.field("function", "only either function or command can be given")
 
 
 def results_too_large(document: Document) -> bool:

@@ -56,13 +56,13 @@ def record(session: Session, principal: Principal, finished: Sequence[Document])
         )
         for one in document.get("inputs") or ():
             detail = {
-                name: value for name, value in one.items() if name not in ("kind", "id") and _can_be_kept({name: value})
+                name: value for name, value in one.items() if name not in ("kind", "id") and can_be_kept({name: value})
             }
             links.append(_link(run_id, "in", one["kind"], one["id"], detail))
         if parent := document["config"]["parent"]:
             links.append(_link(run_id, "in", "work", parent[:400], {}))
         made: dict[str, Any] = {
-            name: document[name] for name in ("products", "plots") if document[name] and _can_be_kept(document[name])
+            name: document[name] for name in ("products", "plots") if document[name] and can_be_kept(document[name])
         }
         links.append(_link(run_id, "out", "work", document["id"], {"pipeline": document["pipeline"], **made}))
     record_ended(session, runs, links)
@@ -72,7 +72,7 @@ def _link(run_id: str, direction: str, kind: str, result_id: str, detail: dict[s
     return {"run_id": run_id, "direction": direction, "kind": kind, "result_id": result_id, "detail": detail}
 
 
-def _can_be_kept(value: Any) -> bool:
+def can_be_kept(value: Any) -> bool:
     """Tell whether every database can hold a value as JSON: it has no NUL character and no integer beyond 64 bits."""
     try:
         orjson.dumps(value)

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import Principal, limits
 from entrepot.works import document as documents
-from entrepot.works import lineage
+from entrepot.works import lineage, slack
 from entrepot.works.collection import QUEUE, Order, dialect_of, order_of
 from entrepot.works.document import FINISHED, Document
 from entrepot.works.ids import new_id
+from entrepot.works.model import runnable
 from entrepot.works.models import Deposit
 from entrepot.works.moves import moved
 
@@ -76,6 +77,8 @@ def update_documents(session: Session, principal: Principal, given: Sequence[Doc
     for one in given:
         document = documents.completed(one)
         documents.check_id(document["id"])
+        if document["status"] not in FINISHED:  # somebody may withdraw it yet
+            document = runnable(document)
         documents.check(document)
         lineage.check_inputs(document)
         if documents.results_too_large(document):
@@ -85,6 +88,7 @@ def update_documents(session: Session, principal: Principal, given: Sequence[Doc
     for part in _rounds(new):
         done += QUEUE.storage.replace(session, principal.organization_id, principal.user_id, part).values()
     lineage.record(session, principal, [one for one in done if one["status"] in FINISHED])
+    slack.tell_later(session, principal, done)
     return len(done) == len(new)
 
 
@@ -133,11 +137,10 @@ def delete_ids(session: Session, principal: Principal, ids: Iterable[str]) -> in
     )
 
 
-def delete_matching(session: Session, principal: Principal, query: Any, limit: int | None = None) -> int:
-    """Delete the works that match, the oldest first where a limit is given, and return how many."""
+def matching(session: Session, principal: Principal, query: Any) -> list[str]:
+    """Return the ids of the works that match; in a snapshot of its own, for what is then changed by their ids."""
     principal.require("write")
-    found = QUEUE.find(session, principal.organization_id, query, limit=limit)
-    return delete_ids(session, principal, [row.id for row in found])
+    return [row.id for row in QUEUE.find(session, principal.organization_id, query)]
 
 
 def view(
@@ -154,6 +157,17 @@ def view(
     principal.require("read")
     order: Order | None = order_of(sort) if sort else None
     return QUEUE.view(session, principal.organization_id, query, projection, skip=skip, limit=limit, order=order)
+
+
+def walk(
+    session: Session, principal: Principal, query: Any, projection: Any = None, *, after: str | None, limit: int
+) -> tuple[list[Document], str | None]:
+    """Return a page of works that match, in the order of their ids, and the cursor of the next page, None at the end.
+
+    Works that are there all the while are met once each, whatever is added or deleted meanwhile.
+    """
+    principal.require("read")
+    return QUEUE.walk(session, principal.organization_id, query, projection, after=after, limit=limit)
 
 
 def get(session: Session, principal: Principal, work_id: str) -> Document:
@@ -213,8 +227,8 @@ def _queued(given: Document, *, keep_ids: bool) -> Document:
     document["status"], document["start"], document["stop"] = "queued", None, None
     kept = document["id"] if keep_ids else None
     document["id"] = new_id() if kept is None else documents.check_id(kept)
+    document = runnable(document)
     documents.check(document)
-    documents.check_runnable(document)
     documents.check_results_size(document)
     lineage.check_inputs(document)
     return document

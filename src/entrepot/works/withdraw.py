@@ -1,6 +1,7 @@
 """Withdrawing: the most urgent queued works that a worker can do, claimed atomically."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -25,9 +26,11 @@ from entrepot.db.claim import claiming
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.works import document as documents
-from entrepot.works.collection import LONGEST_REMEMBERED, QUEUE, Order, dialect_of, make_ready
+from entrepot.works.collection import QUEUE, Order, dialect_of
 from entrepot.works.document import Document
+from entrepot.works.limits import WRITE_SECONDS
 from entrepot.works.moves import taken, taken_at
+from entrepot.works.query import Steps, matches, parse
 
 MAX_WORKS = 1000
 
@@ -37,8 +40,35 @@ _URGENCY = Order((("priority", False), ("creation", True), ("id", True)))
 _SPARE = 16
 
 
+def is_quick(dialect: str, query: Any) -> bool:
+    """Tell whether no document need be read to withdraw by a query."""
+    return QUEUE.is_quick(dialect, query)
+
+
+def candidates(session: Session, principal: Principal, query: Any, limit: int = 1) -> list[int] | None:
+    """Return the numbers of works to withdraw by a query that documents must be read for; None where `is_quick`.
+
+    To be asked in a snapshot of its own, before the transaction that withdraws: reading documents takes long, and a
+    writer keeps others waiting.
+    """
+    principal.require("write")
+    _check(limit)
+    if is_quick(dialect_of(session), query):
+        return None
+    queued = _table.c.status == "queued"
+    most = limit + _SPARE
+    found = QUEUE.find(session, principal.organization_id, query, queued, limit=most, order=_URGENCY)
+    return [row.number for row in found]
+
+
 def withdraw(
-    session: Session, principal: Principal, query: Any, *, limit: int = 1, lease_seconds: float | None = None
+    session: Session,
+    principal: Principal,
+    query: Any,
+    *,
+    limit: int = 1,
+    lease_seconds: float | None = None,
+    found: Sequence[int] | None = None,
 ) -> list[Document]:
     """Withdraw queued works that match: the highest priority first, then the oldest.
 
@@ -53,6 +83,8 @@ def withdraw(
         Most works to withdraw, 1000 at most.
     lease_seconds
         Unless a heartbeat comes within so many seconds, the work is given up before its timeout.
+    found
+        What `candidates` found, looked at once more; None: they are looked for here, within a short time.
 
     Returns
     -------
@@ -60,11 +92,16 @@ def withdraw(
         The most urgent first; empty when nothing matches.
     """
     principal.require("write")
-    if not 1 <= limit <= MAX_WORKS:
-        raise InvalidInput.field("limit", f"must be from 1 to {MAX_WORKS}")
-    claimed = _Withdrawal(session, principal, query, lease_seconds).take(limit)
+    _check(limit)
+    withdrawal = _Withdrawal(session, principal, query, lease_seconds)
+    claimed = withdrawal.take(limit) if found is None else withdrawal.take_found(found, limit)
     claimed.sort(key=lambda row: (-row["priority"], row["creation"], row["id"]))
     return [QUEUE.overlaid(row["text"], row) for row in claimed]
+
+
+def _check(limit: int) -> None:
+    if not 1 <= limit <= MAX_WORKS:
+        raise InvalidInput.field("limit", f"must be from 1 to {MAX_WORKS}")
 
 
 class _Withdrawal:
@@ -76,12 +113,11 @@ class _Withdrawal:
         self._parameters = taken_at(time.time(), lease_seconds)
 
     def take(self, limit: int) -> list[RowMapping]:
-        make_ready(self._session)
+        found = candidates(self._session, self._principal, self._query, limit)
+        if found is not None:
+            return self.take_found(found, limit)
         text = documents.query_text(self._query)
-        compiled = _compiled if len(text) <= LONGEST_REMEMBERED else _compiled.__wrapped__
-        claims = compiled(self._dialect, self._principal.organization_id, text, limit)
-        if claims is None:
-            return self._take_tested(limit)
+        claims = _compiled(self._dialect, self._principal.organization_id, text, limit)
         if claims.of_heads is not None and claims.heads is not None:
             claimed = self._enter(claims.of_heads)
             if claimed or self._dialect == "sqlite" or self._session.scalar(claims.heads.limit(1)) is None:
@@ -93,28 +129,20 @@ class _Withdrawal:
         journal, user_id = QUEUE.storage.journal, self._principal.user_id
         return list(journal.enter(self._session, claim, self._parameters, user_id=user_id))
 
-    def _take_tested(self, limit: int) -> list[RowMapping]:
-        """Withdraw by a query of which the database cannot say all."""
-        claimed: list[RowMapping] = []
-        organization_id = self._principal.organization_id
-        while len(claimed) < limit:
-            found = QUEUE.find(
-                self._session,
-                organization_id,
-                self._query,
-                _table.c.status == "queued",
-                limit=limit - len(claimed) + _SPARE,
-                order=_URGENCY,
-            )
-            numbers = [row.number for row in found]
-            if not numbers:
-                break
-            offered = select(_table.c.number).where(_queued(_table, organization_id), _table.c.number.in_(numbers))
-            taken = self._enter(_claim(self._dialect, _ordered(offered), limit - len(claimed)))
-            claimed += taken
-            if not taken:
-                break
-        return claimed
+    def take_found(self, found: Sequence[int], limit: int) -> list[RowMapping]:
+        """Withdraw works that were found by a query, where they are still queued and match."""
+        offered = select(_table.c.number).where(
+            _queued(_table, self._principal.organization_id), _table.c.number.in_(found)
+        )
+        text, live = QUEUE.text_column(self._dialect), [_table.c[name] for name in QUEUE.live]
+        rows = self._session.execute(_ordered(offered).add_columns(text, *live)).all()
+        steps, parsed = Steps(WRITE_SECONDS), parse(self._query)
+        right: list[int] = []
+        for row in rows:
+            if len(right) < limit + _SPARE and matches(parsed, QUEUE.document_of(row), steps):
+                right.append(row.number)
+        claim = _claim(self._dialect, _ordered(offered.where(_table.c.number.in_(right))), limit)
+        return self._enter(claim) if right else []
 
 
 @dataclass(frozen=True)
@@ -129,12 +157,10 @@ class _Claims:
 
 # Workers ask for the same again and again, and a statement costs more to build than to run.
 @lru_cache(maxsize=256)
-def _compiled(dialect: str, organization_id: str, text: str, limit: int) -> _Claims | None:
-    """Return the claims for a query, None where the database cannot say all of it."""
+def _compiled(dialect: str, organization_id: str, text: str, limit: int) -> _Claims:
+    """Return the claims for a query that columns and side tables decide."""
     query = documents.loads(text)
     plan = QUEUE.plan_for(dialect, query, _table)
-    if plan.residual is not None:
-        return None
     every = _ordered(select(_table.c.number).where(_queued(_table, organization_id), plan.where))
     claims = _Claims(every, _claim(dialect, every, limit))
     pipelines = _pipelines_of(query) or []

@@ -14,7 +14,7 @@ SLASH = ARGUMENTS.get("slash", "")
 BASE = ARGUMENTS["url"] + "/workflow"
 CONTENT = {
     "workspace": "entrepot",
-    "sites": ["local"],
+    "sites": ARGUMENTS.get("sites", ["local"]),
     "http": {
         "baseurls": {
             "buckets": f"{BASE}/buckets{SLASH}",

@@ -121,3 +121,13 @@ def test_the_commands(shared_server: ServerProcess, tmp_path: Path) -> None:
     assert "version" in notes["results version"].lower(), notes["results version"]
     assert "success" in notes["results view"], notes["results view"]
     assert notes["left"]["total"] == 0, notes["rm"]
+
+
+def test_a_workspace_that_names_pipelines_works(shared_server: ServerProcess, tmp_path: Path) -> None:
+    notes = _run(shared_server, "workflow_pipelines", tmp_path)
+    assert notes["made"] == [True] * 5
+    assert notes["lists"] == [[]] * 5
+    assert notes["counts"] == [{}] * 3
+    assert [status for status, _ in notes["refused"]] == [400, 400]
+    assert all("runs no pipelines" in message for _, message in notes["refused"])
+    assert notes["works"] is True

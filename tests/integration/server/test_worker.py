@@ -63,6 +63,7 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "functions_of_works.py").write_text(FUNCTIONS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def _put(connection: Connection, **fields: Any) -> str:
@@ -93,7 +94,8 @@ def test_works_are_run_kept_and_reported(connection: Connection, tmp_path: Path)
     worker = Worker(connection, {"pipeline": "p"}, keeping=Keeping(str(tmp_path / "kept")), tell=lines.append)
     assert worker.run(threading.Event(), lives=len(ids) + 1, sleep_seconds=0) == len(ids)
     done = {what: _get(connection, one) for what, one in ids.items()}
-    assert {what for what, work in done.items() if work["status"] == "success"} == {"plain", "files", "command"}
+    assert {what for what, work in done.items() if work["status"] == "success"} == {"plain", "files", "nan", "command"}
+    assert (done["nan"]["results"], done["nan"]["not_finite"]) == ({"nan": None}, ["nan"])
     assert done["plain"]["results"] == {"kept": True, "sum": 3}
     place = tmp_path / "kept" / "p" / ids["files"]
     assert done["files"]["products"] == [str(place / "a.h5")]
@@ -104,7 +106,7 @@ def test_works_are_run_kept_and_reported(connection: Connection, tmp_path: Path)
     assert done["command"]["results"]["stdout"] == ["hello  world"]
     assert (tmp_path / "kept" / "p" / ids["command"] / "logs" / "stdout.log").read_text() == "hello  world\n"
     for what, said in {
-        "fails": "ValueError: no such event", "nan": "NaN", "leaves": "3", "unknown": "No module named 'no'",
+        "fails": "ValueError: no such event", "leaves": "3", "unknown": "No module named 'no'",
         "nothing": "neither", "shell": "ended with 3", "late": "timeout",
     }.items():  # fmt: skip
         assert said in done[what]["results"]["error"], done[what]["results"]

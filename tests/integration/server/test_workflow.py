@@ -169,3 +169,19 @@ def test_large_bodies_are_taken(client: TestClient) -> None:
     works = [_work("p", status="success", id=f"{number}", results={"x": "y" * 900_000}) for number in range(20)]
     assert client.post(f"{R}/results", json=works).json() == {"p": True}
     assert client.post(f"{R}/view/count", json={"query": {"results.x": {"$regex": "^y+$"}}}).json() == 20
+
+
+def test_pipelines_configs_and_schedules_are_empty(client: TestClient) -> None:
+    base = "/workflow/pipelines/v2"
+    assert client.head(f"{base}/version", headers={"x-access-token": ""}).status_code == 200
+    for path in ("/configs?database=pipelines&name=a", "/configs?query={}&projection={}", "/schedule?projection={}"):
+        assert client.get(f"{base}{path}").json() == []
+    for path in ("/configs/count?database=configs", "/schedule/count", "/status?a=b"):
+        assert client.get(f"{base}{path}").json() == {}
+    for method, path in (
+        ("POST", "/configs"), ("POST", "/schedule"), ("POST", "/configs/retry"), ("PUT", "/configs/cancel?name=a"),
+        ("DELETE", "/configs?name=a"), ("DELETE", "/schedule"), ("POST", "/configs/migrate"),
+    ):  # fmt: skip
+        refused = client.request(method, f"{base}{path}", json={"name": "a"})
+        assert (refused.status_code, "runs no pipelines" in refused.json()["message"]) == (400, True), path
+    assert client.get(f"{base}/configs", headers={"x-access-token": ""}).status_code == 401

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from entrepot.client._http import Connection
+from entrepot.client.native import Client
 from entrepot.db import Database
 from entrepot.identity import keys, users
 from entrepot.identity.models import Role
@@ -104,3 +107,37 @@ def test_bad_input_is_named_and_rights_are_asked_for(client: TestClient) -> None
     assert _post(client, f"{W}/view", {}) == []
     _post(client, f"{W}/withdraw", {}, 403)
     _post(client, f"{A}/lock", {"pipeline": "p", "ids": []}, 403)
+
+
+def test_works_are_walked_by_a_cursor(client: TestClient) -> None:
+    ids = [f"{number:024x}" for number in range(5)]
+    _post(client, W, [_work(id=one) for one in ids])
+    _post(client, A, [_work(id=one, status="success") for one in ids])
+    for place in (W, A):
+        body: dict[str, Any] = {"query": {"pipeline": "p"}, "projection": {"id": 1}, "limit": 2, "cursor": None}
+        seen = []
+        while True:
+            page = _post(client, f"{place}/view", body)
+            assert list(page) == ["items", "next"]
+            seen += [one["id"] for one in page["items"]]
+            if page["next"] is None:
+                break
+            body["cursor"] = page["next"]
+        assert seen == ids
+        for wrong in ({"limit": 0}, {"limit": 1001}, {"sort": [["id", 1]]}, {"skip": 1}, {"cursor": 1}):
+            _post(client, f"{place}/view", {"cursor": None} | wrong, 400)
+
+
+def test_the_sdk_walks_works(client: TestClient) -> None:
+    ids = [f"{number:024x}" for number in range(5)]
+    _post(client, A, [_work(id=one, status="success", results={"n": one}) for one in ids])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = client.request(request.method, request.url.path, content=request.content)
+        return httpx.Response(found.status_code, content=found.content)
+
+    sdk = Client(Connection("http://server", transport=httpx.MockTransport(answer)))
+    assert [one["id"] for one in sdk.archive.walk(at_once=2)] == ids
+    found = sdk.archive.walk({"results.n": {"$gte": ids[3]}}, {"results": 1})
+    assert [one["results"]["n"] for one in found] == ids[3:]
+    assert (sdk.archive.count({"id": ids[0]}), sdk.works.count(), list(sdk.works.walk())) == (1, 0, [])

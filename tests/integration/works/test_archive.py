@@ -119,7 +119,7 @@ def test_a_lock_holds_against_updates_and_deletion(database: Database, writer: P
         with pytest.raises(Locked), database.write() as session:
             archive.delete_ids(session, writer, "p", ids)
     with pytest.raises(Locked), database.write() as session:
-        archive.delete_matching(session, writer, {"pipeline": "p"})
+        archive.delete_found(session, writer, archive.matching(session, writer, {"pipeline": "p"}))
     with pytest.raises(NotFound):
         _update(database, writer, {**before["c"], "tags": ["changed"]}, {**before["c"], "id": "unknown"})
     with pytest.raises(NotFound), database.write() as session:
@@ -132,7 +132,7 @@ def test_a_lock_holds_against_updates_and_deletion(database: Database, writer: P
     with database.write() as session:
         assert archive.unlock(session, writer, "p", ["a", "b"]) == 1
         assert archive.delete_ids(session, writer, "p", ["a", "unknown"]) == 1
-        assert archive.delete_matching(session, writer, {"pipeline": "p"}) == 2
+        assert archive.delete_found(session, writer, archive.matching(session, writer, {"pipeline": "p"})) == 2
         assert archive.delete_ids(session, writer, "p", ["unknown"]) == 0
         assert lineage.explain(session, "work", "a") == []
         query = select(Event.action).where(Event.object_id == "b").order_by(Event.position)

@@ -6,10 +6,12 @@ Plain endpoints rather than typed ones: documents go through as they are, intege
 from collections.abc import Sequence
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Right
+from entrepot.server.ahead import look_up, to_withdraw
 from entrepot.server.bodies import Size
 from entrepot.server.endpoint import Call, Endpoint
 from entrepot.works import archive, audit, queue
@@ -18,6 +20,7 @@ from entrepot.works.document import Document
 from entrepot.works.withdraw import withdraw
 
 _LONGEST_LEASE = 3600.0
+_LONGEST_PAGE = 1000
 
 
 def deposit(call: Call) -> dict[str, Any]:
@@ -30,13 +33,16 @@ def take(call: Call) -> Response:
 
     With ``lease_seconds`` they are given up unless a heartbeat comes in time.
     """
-    fields = _fields(call)
-    lease = _number(fields, "lease_seconds", None)
-    limit = _number(fields, "limit", 1)
-    assert limit is not None
-    return _answer(
-        withdraw(call.session, call.principal, _query(fields), limit=int(limit), lease_seconds=lease),
-    )
+    fields, found = call.content
+    lease, limit = _number(fields, "lease_seconds", None), int(_number(fields, "limit", 1) or 0)
+    taken = withdraw(call.session, call.principal, _query(fields), limit=limit, lease_seconds=lease, found=found)
+    return _answer(taken)
+
+
+def _to_take(request: Request, body: bytes) -> tuple[dict[str, Any], list[int] | None]:
+    fields = _decoded(body)
+    limit = int(_number(fields, "limit", 1) or 0)
+    return fields, to_withdraw(request, _query(fields), limit)
 
 
 def heartbeat(call: Call) -> Response:
@@ -55,8 +61,14 @@ def update(call: Call) -> dict[str, bool]:
 
 
 def view(call: Call) -> Response:
-    """Return works that match, oldest deposits first unless ``sort`` says otherwise."""
+    """Return works that match, oldest deposits first unless ``sort`` says otherwise.
+
+    With ``cursor`` (null: from the begin) they come in the order of their ids, as ``{"items", "next"}``: ``next`` is
+    the cursor of the next page, null at the end. A walk meets each work once, whatever is added or deleted meanwhile.
+    """
     fields = _fields(call)
+    if "cursor" in fields:
+        return _walked(call, fields, queue.walk)
     return _answer(queue.view(call.session, call.principal, _query(fields), fields.get("projection"), **_page(fields)))
 
 
@@ -87,17 +99,28 @@ def pipelines(call: Call) -> list[str]:
 
 def retry(call: Call) -> dict[str, int]:
     """Queue failed works again, with all their attempts: those of ``ids``, or those that match ``query``."""
-    fields = _fields(call)
-    ids = _ids(fields) if "ids" in fields else _matching(call, {"$and": [_query(fields), {"status": "failure"}]})
-    return {"requeued": queue.retry(call.session, call.principal, ids)}
+    return {"requeued": queue.retry(call.session, call.principal, call.content)}
+
+
+def _to_retry(request: Request, body: bytes) -> Sequence[str]:
+    fields = _decoded(body)
+    if "ids" in fields:
+        return _ids(fields)
+    query = {"$and": [_query(fields), {"status": "failure"}]}
+    return look_up(request, lambda session, who: queue.matching(session, who, query))
 
 
 def delete(call: Call) -> dict[str, int]:
     """Delete the works of ``ids``, or those that match ``query``."""
-    fields = _fields(call)
+    return {"deleted": queue.delete_ids(call.session, call.principal, call.content)}
+
+
+def _to_delete(request: Request, body: bytes) -> Sequence[str]:
+    fields = _decoded(body)
     if "ids" in fields:
-        return {"deleted": queue.delete_ids(call.session, call.principal, _ids(fields))}
-    return {"deleted": queue.delete_matching(call.session, call.principal, _required_query(fields))}
+        return _ids(fields)
+    query = _required_query(fields)
+    return look_up(request, lambda session, who: queue.matching(session, who, query))
 
 
 def recover(call: Call) -> dict[str, int]:
@@ -120,8 +143,10 @@ def archive_update(call: Call) -> Response:
 
 
 def archive_view(call: Call) -> Response:
-    """Return archived works that match, the newest id first unless ``sort`` says otherwise."""
+    """Return archived works that match, the newest id first unless ``sort`` says otherwise; by ``cursor`` as works."""
     fields = _fields(call)
+    if "cursor" in fields:
+        return _walked(call, fields, archive.walk)
     query, page = _query(fields), _page(fields)
     if fields.get("projection") in (None, {}):
         texts = archive.view_texts(call.session, call.principal, query, **page)
@@ -158,30 +183,39 @@ def archive_unlock(call: Call) -> dict[str, int]:
 
 def archive_delete(call: Call) -> dict[str, int]:
     """Delete the works of ``pipeline`` and ``ids``, or those that match ``query``; none when one is locked."""
-    fields = _fields(call)
+    return {"deleted": archive.delete_found(call.session, call.principal, call.content)}
+
+
+def _to_delete_archived(request: Request, body: bytes) -> list[tuple[str, str]]:
+    fields = _decoded(body)
     if "ids" in fields:
-        found = archive.delete_ids(call.session, call.principal, _pipeline(fields), _ids(fields))
-        return {"deleted": found}
-    return {"deleted": archive.delete_matching(call.session, call.principal, _required_query(fields))}
+        pipeline = _pipeline(fields)
+        return [(pipeline, one) for one in _ids(fields)]
+    query = _required_query(fields)
+    return look_up(request, lambda session, who: archive.matching(session, who, query))
 
 
-def _endpoint(method: str, path: str, handler: Any, *, reads: bool = False, scope: str | None = None) -> Endpoint:
+def _endpoint(
+    method: str, path: str, handler: Any, *, reads: bool = False, scope: str | None = None, parse: Any = None
+) -> Endpoint:
     right: Right = "read" if reads else "write"
     body: Size = "none" if method == "GET" else "large"
-    return Endpoint(method, f"/api/v1{path}", handler, "works", right, write=not reads, scope=scope, body=body)
+    return Endpoint(
+        method, f"/api/v1{path}", handler, "works", right, write=not reads, scope=scope, parse=parse, body=body
+    )
 
 
 ENDPOINTS = [
     _endpoint("POST", "/works", deposit, scope="works:deposit"),
     _endpoint("PUT", "/works", update, scope="works:work"),
-    _endpoint("POST", "/works/withdraw", take, scope="works:work"),
+    _endpoint("POST", "/works/withdraw", take, scope="works:work", parse=_to_take),
     _endpoint("POST", "/works/view", view, reads=True),
     _endpoint("POST", "/works/count", count, reads=True),
     _endpoint("POST", "/works/explain", explain, reads=True),
     _endpoint("GET", "/works/status", status, reads=True),
     _endpoint("GET", "/works/pipelines", pipelines, reads=True),
-    _endpoint("POST", "/works/retry", retry),
-    _endpoint("POST", "/works/delete", delete),
+    _endpoint("POST", "/works/retry", retry, parse=_to_retry),
+    _endpoint("POST", "/works/delete", delete, parse=_to_delete),
     _endpoint("POST", "/works/audit", recover),
     _endpoint("GET", "/works/{work_id}", get, reads=True),
     _endpoint("POST", "/works/{work_id}/heartbeat", heartbeat, scope="works:work"),
@@ -193,7 +227,7 @@ ENDPOINTS = [
     _endpoint("GET", "/archive/status", archive_status, reads=True),
     _endpoint("POST", "/archive/lock", archive_lock),
     _endpoint("POST", "/archive/unlock", archive_unlock),
-    _endpoint("POST", "/archive/delete", archive_delete),
+    _endpoint("POST", "/archive/delete", archive_delete, parse=_to_delete_archived),
 ]
 
 
@@ -202,7 +236,11 @@ def _works(call: Call) -> list[Document]:
 
 
 def _fields(call: Call) -> dict[str, Any]:
-    fields = documents.loads(call.body) if call.body.strip() else {}
+    return _decoded(call.body)
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    fields = documents.loads(body) if body.strip() else {}
     if not isinstance(fields, dict):
         raise InvalidInput("The body must be an object.")
     return fields
@@ -210,6 +248,19 @@ def _fields(call: Call) -> dict[str, Any]:
 
 def _answer(value: Any) -> Response:
     return Response(documents.dumps(value), media_type="application/json")
+
+
+def _walked(call: Call, fields: dict[str, Any], walk: Any) -> Response:
+    cursor, limit = fields["cursor"], int(_number(fields, "limit", 100) or 0)
+    if not isinstance(cursor, str | None):
+        raise InvalidInput.field("cursor", "must be null or what `next` said")
+    if not 1 <= limit <= _LONGEST_PAGE:
+        raise InvalidInput.field("limit", f"must be from 1 to {_LONGEST_PAGE} with a cursor")
+    if fields.get("sort") or fields.get("skip"):
+        raise InvalidInput.field("cursor", "has an order of its own: it goes with neither sort nor skip")
+    projection = fields.get("projection")
+    items, following = walk(call.session, call.principal, _query(fields), projection, after=cursor, limit=limit)
+    return _answer({"items": items, "next": following})
 
 
 def _query(fields: dict[str, Any]) -> Any:
@@ -222,10 +273,6 @@ def _required_query(fields: dict[str, Any]) -> Any:
     if fields.get("query") is None:
         raise InvalidInput.field("query", "is required where no ids are given")
     return fields["query"]
-
-
-def _matching(call: Call, query: Any) -> list[str]:
-    return [work["id"] for work in queue.view(call.session, call.principal, query, {"id": True})]
 
 
 def _ids(fields: dict[str, Any]) -> Sequence[str]:

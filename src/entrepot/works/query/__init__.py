@@ -12,6 +12,7 @@ from entrepot.works.query.parse import parse
 from entrepot.works.query.projection import parse as parse_projection
 from entrepot.works.query.searchable import Searchable, searchable
 from entrepot.works.query.sqlite import register_sqlite_functions
+from entrepot.works.query.steps import Steps
 
 __all__ = [
     "ColumnSpec",
@@ -19,6 +20,7 @@ __all__ = [
     "Plan",
     "Query",
     "Searchable",
+    "Steps",
     "compile_query",
     "matches",
     "parse",

@@ -4,15 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Self
 
-from sqlalchemy import exists, literal_column, select
+from sqlalchemy import ColumnElement, exists, literal_column, select
 from sqlalchemy.sql.selectable import FromClause
 
 from entrepot.works.query.nodes import (
     WHOLE_TESTS,
     AllOf,
     AnyOf,
+    Bits,
     ElemMatch,
     Equal,
+    Every,
     Field,
     In,
     Not,
@@ -102,7 +104,7 @@ class Place(ABC):
         return None
 
 
-def query_condition(place: Place, query: Query, room: int) -> Tri:
+def query_condition(place: Place, query: Query, room: int, *, of_array: bool = False) -> Tri:
     """Return the condition of a query on the object (or, for tests without a path, the value) at a place.
 
     Parameters
@@ -113,20 +115,50 @@ def query_condition(place: Place, query: Query, room: int) -> Tri:
         The query.
     room
         How much of the SQL parser's stack is left; what needs more is left to the exact matcher.
+    of_array
+        Whether it is an array there, which counts as an object with the keys "0", "1", ...
     """
+
+    def condition(part: Query, room: int) -> Tri:
+        return query_condition(place, part, room, of_array=of_array)
+
     match query:
         case AllOf(parts):
-            return all_of([query_condition(place, part, room - JOIN_ROOM) for part in parts])
+            return all_of([condition(part, room - JOIN_ROOM) for part in parts])
         case AnyOf(parts):
-            return any_of([query_condition(place, part, room - JOIN_ROOM) for part in parts])
+            return any_of([condition(part, room - JOIN_ROOM) for part in parts])
         case Not(part):
-            return negation(query_condition(place, part, room - NOT_ROOM))
+            return negation(condition(part, room - NOT_ROOM))
         case Field((), test):
             return _value_condition(place, test, room)
+        case Field(path, test) if of_array:
+            return _indexed(place, path, test, room)
         case Field():
             return field_condition(place, query, room)
+        case Every():
+            return every_condition(query, lambda field: condition(field, room - JOIN_ROOM))
         case _:
             return UNKNOWN
+
+
+def every_condition(query: Every, condition: Callable[[Field], Tri]) -> Tri:
+    """Return the condition that some of the wanted values are found, which are all of them if they are few."""
+    fields = query.fields
+    found = all_of([condition(field) for field in fields[:FEW]])
+    return found if len(fields) <= FEW else Tri(found.may, FALSE.must)
+
+
+def bits_condition(test: Bits, common: ColumnElement[int], mask: ColumnElement[int]) -> Condition:
+    """Return the condition of a bit mask on what a value has in common with it."""
+    match test.operator:
+        case "$bitsAllSet":
+            return common == mask
+        case "$bitsAnySet":
+            return common != 0
+        case "$bitsAllClear":
+            return common == 0
+        case _:
+            return common != mask
 
 
 def field_condition(place: Place, field: Field, room: int) -> Tri:
@@ -141,11 +173,25 @@ def field_condition(place: Place, field: Field, room: int) -> Tri:
 
 def _walk(place: Place, path: tuple[str, ...], test: Test, room: int, arrays: int) -> Tri:
     """Descend objects as far as the path goes; where an array is on the way, traverse it."""
-    room -= _CASE_ROOM
-    if room < 0:
+    return _descend([place, place.child(path[0])], path, test, room, arrays)
+
+
+def _indexed(array: Place, path: tuple[str, ...], test: Test, room: int) -> Tri:
+    """Descend from an array as from an object whose keys are the indices."""
+    index = array_index(path[0])
+    if index is None:
+        return const(matches_missing(test))
+    try:
+        return _descend([array, array.element(index)], path, test, room, MAX_ARRAYS)
+    except UnpushableError:
         return UNKNOWN
-    way = [place]
-    for part in path:
+
+
+def _descend(way: list[Place], path: tuple[str, ...], test: Test, room: int, arrays: int) -> Tri:
+    room -= _CASE_ROOM
+    if room < _TEST_ROOM:
+        return UNKNOWN
+    for part in path[1:]:
         way.append(way[-1].child(part))
     branches = [(way[-1].exists(), _leaf(way[-1], test, room))]
     branches += [
@@ -202,7 +248,10 @@ def _value_condition(place: Place, test: Test, room: int) -> Tri:
     def condition(element: Place, room: int) -> Tri:
         if not test.objects:
             return query_condition(element, test.query, room)
-        return choose([(element.is_object(), query_condition(element, test.query, room - _CASE_ROOM))], FALSE)
+        room -= _CASE_ROOM
+        as_object = query_condition(element, test.query, room)
+        as_array = query_condition(element, test.query, room, of_array=True)
+        return choose([(element.is_object(), as_object), (element.is_array(), as_array)], FALSE)
 
     return choose([(place.is_array(), _some_element(place, condition, room))], FALSE)
 

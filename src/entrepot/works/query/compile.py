@@ -16,8 +16,9 @@ from entrepot.works.query.columns import (
     multikey_condition,
 )
 from entrepot.works.query.match import matches
-from entrepot.works.query.nodes import AllOf, AnyOf, Expr, Field, Not, Query
+from entrepot.works.query.nodes import AllOf, AnyOf, Every, Expr, Field, Not, Query
 from entrepot.works.query.searchable import Dialect
+from entrepot.works.query.steps import Steps
 from entrepot.works.query.tri import UNKNOWN, Tri, all_of, any_of, negation
 
 
@@ -30,16 +31,22 @@ class Plan:
     where
         The condition for SQL: holds for every document that matches, and, when `residual` is None, for no other.
     residual
-        None, or the exact test of a decoded document.
+        None, or the exact test of a decoded document, which counts its steps.
     needs_residual
         None, or the condition that a row of `where` must be tested by `residual`; the other rows of `where` match. To
         count: the rows of ``where and not needs_residual``, and those of ``where and needs_residual`` that pass.
     """
 
     where: ColumnElement[bool]
-    residual: Callable[[dict[str, Any]], bool] | None
+    residual: "Callable[[dict[str, Any], Steps | None], bool] | None"
     needs_residual: ColumnElement[bool] | None
     _conditions: tuple[dict[str, Any], ...]
+
+    @property
+    def quick(self) -> bool:
+        """Whether no document is read to decide it: columns and side tables say all."""
+        kept = {"column", "columns", "side table"}
+        return self.residual is None and all(one["by"] in kept for one in self._conditions)
 
     def explain(self) -> dict[str, Any]:
         """Return, for JSON, who decides each condition: columns, side tables, the body in SQL, or the matcher."""
@@ -112,6 +119,8 @@ class _Compiler:
                 return negation(self.compile(part, room - body.NOT_ROOM))
             case Field():
                 return self._field(query, room)
+            case Every():
+                return body.every_condition(query, lambda field: self.compile(field, room - body.JOIN_ROOM))
             case Expr(expression):
                 condition = expression_condition(expression, self._columns_by_path)
                 return self._explained(query, "columns", condition)

@@ -1,18 +1,24 @@
 """Aggregation expressions, as ``$expr`` takes them: parsed, and evaluated on one document.
 
 Where MongoDB ends the whole query with an error because of one document (arithmetic on what is no number, division by
-zero, ``$size`` or ``$in`` of what is no array), the result is null here.
+zero, ``$size`` or ``$in`` of what is no array), the result is null here. What would be an error of every document is
+refused.
 """
 
 import math
 import operator
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
 from entrepot.errors import InvalidInput
+from entrepot.works.query.kinds import refuse_error
 from entrepot.works.query.nodes import ArrayOf, Expression, Literal, ObjectOf, Operation, Path
-from entrepot.works.query.values import MISSING, NUMBER, compare, equal, rank, remainder, truthy
+from entrepot.works.query.steps import free
+from entrepot.works.query.values import MISSING, NUMBER, Spend, compare, equal, rank, remainder, truthy
+
+_Operator = Callable[[list[Any], Spend], Any]
+#: From here on, what is computed of integers is a double.
+_LARGEST = 10**1000
 
 COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "$eq": operator.eq,
@@ -52,7 +58,9 @@ def parse(value: Any) -> Expression:
     least, most = _ARITY[name]
     if not least <= len(operands) <= most:
         raise InvalidInput.field(name, f"takes {'exactly' if least == most else 'at least'} {least} operands")
-    return Operation(name, tuple(parse(operand) for operand in operands))
+    operation = Operation(name, tuple(parse(operand) for operand in operands))
+    refuse_error(operation)
+    return operation
 
 
 def _path(text: str) -> Path:
@@ -64,36 +72,38 @@ def _path(text: str) -> Path:
     return Path(parts)
 
 
-def holds(expression: Expression, document: Any) -> bool:
-    """Tell whether the expression is truthy on a document."""
-    return truthy(evaluate(expression, document))
+def holds(expression: Expression, document: Any, spend: Spend = free) -> bool:
+    """Tell whether the expression is truthy on a document; `spend` counts what it costs."""
+    return truthy(evaluate(expression, document, spend))
 
 
-def evaluate(expression: Expression, document: Any) -> Any:
+def evaluate(expression: Expression, document: Any, spend: Spend = free) -> Any:
     """Return the expression's value on a document; `MISSING` where a path leads nowhere."""
+    spend(1)
     match expression:
         case Literal(value):
             return value
         case Path(path):
-            return _read(document, path)
+            return _read(document, path, spend)
         case ArrayOf(items):
-            values = [evaluate(item, document) for item in items]
+            values = [evaluate(item, document, spend) for item in items]
             return [None if value is MISSING else value for value in values]
         case ObjectOf(items):
-            pairs = ((key, evaluate(item, document)) for key, item in items)
+            pairs = ((key, evaluate(item, document, spend)) for key, item in items)
             return {key: value for key, value in pairs if value is not MISSING}
         case Operation("$and", operands):
-            return all(holds(operand, document) for operand in operands)
+            return all(holds(operand, document, spend) for operand in operands)
         case Operation("$or", operands):
-            return any(holds(operand, document) for operand in operands)
+            return any(holds(operand, document, spend) for operand in operands)
         case Operation(name, operands):
-            return _OPERATIONS[name]([evaluate(operand, document) for operand in operands])
+            return _OPERATIONS[name]([evaluate(operand, document, spend) for operand in operands], spend)
 
 
-def _read(value: Any, path: tuple[str, ...]) -> Any:
+def _read(value: Any, path: tuple[str, ...], spend: Spend) -> Any:
     for step, part in enumerate(path):
         if isinstance(value, list):
-            found = [_read(element, path[step:]) for element in value if isinstance(element, dict)]
+            spend(len(value))
+            found = [_read(element, path[step:], spend) for element in value if isinstance(element, dict)]
             return [element for element in found if element is not MISSING]
         if not isinstance(value, dict):
             return MISSING
@@ -115,23 +125,32 @@ def _double(value: float) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _arithmetic(function: Callable[[Any, Any], Any], neutral: int = 0) -> Callable[[list[Any]], Any]:
-    def operation(values: list[Any]) -> Any:
+def _arithmetic(function: Callable[[Any, Any], Any], neutral: int = 0) -> _Operator:
+    def operation(values: list[Any], spend: Spend) -> Any:
         numbers = _numbers(values)
         if numbers is None:
             return None
-        return reduce(function, numbers) if numbers else neutral
+        if not numbers:
+            return neutral
+        total = numbers[0]
+        for number in numbers[1:]:
+            spend(1)
+            # What outgrows integers goes on as a double, as in MongoDB, where they end sooner.
+            total = function(total, _double(number) if isinstance(total, float) else number)
+            if isinstance(total, int) and abs(total) >= _LARGEST:
+                total = _double(total)
+        return total
 
     return operation
 
 
-def _divide(values: list[Any]) -> Any:
+def _divide(values: list[Any], _spend: Spend) -> Any:
     if _numbers(values) is None or values[1] == 0:
         return None
     return _double(values[0]) / _double(values[1])
 
 
-def _mod(values: list[Any]) -> Any:
+def _mod(values: list[Any], _spend: Spend) -> Any:
     numbers = _numbers(values)
     if numbers is None or numbers[1] == 0:
         return None
@@ -141,29 +160,29 @@ def _mod(values: list[Any]) -> Any:
     return math.fmod(value, divisor) if math.isfinite(value) else math.nan
 
 
-def _comparison(test: Callable[[int, int], bool]) -> Callable[[list[Any]], bool]:
-    return lambda values: test(compare(*values), 0)
+def _comparison(test: Callable[[int, int], bool]) -> _Operator:
+    return lambda values, spend: test(compare(values[0], values[1], spend), 0)
 
 
-def _if_null(values: list[Any]) -> Any:
+def _if_null(values: list[Any], _spend: Spend) -> Any:
     return next((value for value in values if value is not None and value is not MISSING), values[-1])
 
 
-def _in(values: list[Any]) -> bool | None:
+def _in(values: list[Any], spend: Spend) -> bool | None:
     wanted, array = values
-    return any(equal(wanted, item) for item in array) if isinstance(array, list) else None
+    return any(equal(wanted, item, spend) for item in array) if isinstance(array, list) else None
 
 
-_OPERATIONS: dict[str, Callable[[list[Any]], Any]] = {
+_OPERATIONS: dict[str, _Operator] = {
     **{name: _comparison(test) for name, test in COMPARISONS.items()},
-    "$cmp": lambda values: compare(*values),
-    "$not": lambda values: not truthy(values[0]),
+    "$cmp": lambda values, spend: compare(values[0], values[1], spend),
+    "$not": lambda values, _: not truthy(values[0]),
     "$add": _arithmetic(operator.add),
     "$multiply": _arithmetic(operator.mul, 1),
     "$subtract": _arithmetic(operator.sub),
     "$divide": _divide,
     "$mod": _mod,
-    "$size": lambda values: len(values[0]) if isinstance(values[0], list) else None,
+    "$size": lambda values, _: len(values[0]) if isinstance(values[0], list) else None,
     "$in": _in,
     "$ifNull": _if_null,
 }

@@ -9,9 +9,11 @@ from entrepot.works.query.nodes import (
     WHOLE_TESTS,
     AllOf,
     AnyOf,
+    Bits,
     Compare,
     ElemMatch,
     Equal,
+    Every,
     Exists,
     Field,
     In,
@@ -25,7 +27,22 @@ from entrepot.works.query.nodes import (
     array_index,
     matches_missing,
 )
-from entrepot.works.query.values import MISSING, NUMBER, STRING, compare, equal, number_type, rank, remainder, truncate
+from entrepot.works.query.steps import Steps, free
+from entrepot.works.query.values import (
+    INT64,
+    MISSING,
+    NULL,
+    NUMBER,
+    STRING,
+    Spend,
+    compare,
+    equal,
+    identity,
+    number_type,
+    rank,
+    remainder,
+    truncate,
+)
 
 _ORDER: dict[str, Callable[[int, int], bool]] = {
     "$gt": operator.gt,
@@ -34,31 +51,60 @@ _ORDER: dict[str, Callable[[int, int], bool]] = {
     "$lte": operator.le,
 }
 _TYPE_NAMES = ("missing", "null", "number", "string", "object", "array", "bool")
+_CHARACTERS_A_STEP = 1000
 
 
-def matches(query: Query, document: dict[str, Any]) -> bool:
-    """Tell whether a document, as decoded from JSON, matches a query."""
-    return _matches(query, document)
+def matches(query: Query, document: dict[str, Any], steps: Steps | None = None) -> bool:
+    """Tell whether a document, as decoded from JSON, matches a query.
+
+    Raises
+    ------
+    InvalidInput
+        It takes more than one document may cost, or than is left of the `steps` of all documents.
+    """
+    steps = steps or Steps()
+    steps.begin()
+    return holds(query, document, steps.spend)
 
 
-def _matches(query: Query, value: Any) -> bool:
+def holds(query: Query, value: Any, spend: Spend) -> bool:
+    """Tell whether a query holds of a document (or an element of an array); `spend` counts what it costs."""
     match query:
         case AllOf(parts):
-            return all(_matches(part, value) for part in parts)
+            return all(holds(part, value, spend) for part in parts)
         case AnyOf(parts):
-            return any(_matches(part, value) for part in parts)
+            return any(holds(part, value, spend) for part in parts)
         case Not(part):
-            return not _matches(part, value)
+            return not holds(part, value, spend)
         case Field((), test):
-            return _passes(test, value)
+            return passes(test, value, spend)
         case Field(path, test):
-            elements = not isinstance(test, WHOLE_TESTS)
-            return any(_passes(test, leaf) for leaf in leaves(value, path, elements=elements))
+            found = leaves(value, path, elements=not isinstance(test, WHOLE_TESTS), spend=spend)
+            return any(passes(test, leaf, spend) for leaf in found)
+        case Every(path, wanted):
+            return _finds_every(wanted, leaves(value, path, elements=True, spend=spend), spend)
         case _:
-            return expression.holds(query.expression, value)
+            return expression.holds(query.expression, value, spend)
 
 
-def leaves(document: dict[str, Any], path: tuple[str, ...], *, elements: bool) -> Iterator[Any]:
+def _finds_every(wanted: In, found: Iterator[Any], spend: Spend) -> bool:
+    missing = set(wanted.scalars | wanted.identities)
+    for leaf in found:
+        spend(1)
+        if leaf is MISSING:
+            missing.discard((NULL, None))
+        elif not isinstance(leaf, dict | list):
+            missing.discard((rank(leaf), leaf))
+        elif wanted.identities:
+            missing.discard(identity(leaf, spend))
+        if not missing:
+            return True
+    return not missing
+
+
+def leaves(
+    document: dict[str, Any] | list[Any], path: tuple[str, ...], *, elements: bool, spend: Spend = free
+) -> Iterator[Any]:
     """Yield the values at a path.
 
     Steps descend objects. Where a step meets an array, the rest of the path is tried on every element that is an
@@ -67,11 +113,13 @@ def leaves(document: dict[str, Any], path: tuple[str, ...], *, elements: bool) -
     Parameters
     ----------
     document
-        The document.
+        The document; an array (within ``$elemMatch``) counts as an object with the keys "0", "1", ...
     path
         The steps, at least one.
     elements
         Whether to yield the elements of an array at the end of the path too, after the array itself.
+    spend
+        Counts what it costs.
 
     Yields
     ------
@@ -80,8 +128,8 @@ def leaves(document: dict[str, Any], path: tuple[str, ...], *, elements: bool) -
     """
     seen: set[tuple[int, int]] = set()
 
-    def descend(container: dict[str, Any], step: int) -> Iterator[Any]:
-        value = container.get(path[step], MISSING)
+    def descend(container: dict[str, Any] | list[Any], step: int) -> Iterator[Any]:
+        value = _member(container, path[step])
         step += 1
         if step == len(path):
             yield value
@@ -98,6 +146,7 @@ def leaves(document: dict[str, Any], path: tuple[str, ...], *, elements: bool) -
         if (id(array), step) in seen:  # a path of numbers reaches the same place in many ways
             return
         seen.add((id(array), step))
+        spend(len(array))
         for element in array:
             if isinstance(element, dict):
                 yield from descend(element, step)
@@ -115,31 +164,50 @@ def leaves(document: dict[str, Any], path: tuple[str, ...], *, elements: bool) -
     return descend(document, 0)
 
 
-def _passes(test: Test, value: Any) -> bool:
+def _member(container: dict[str, Any] | list[Any], key: str) -> Any:
+    if isinstance(container, dict):
+        return container.get(key, MISSING)
+    index = array_index(key)
+    return container[index] if index is not None and index < len(container) else MISSING
+
+
+def passes(test: Test, value: Any, spend: Spend = free) -> bool:
+    """Tell whether one value passes a test; `spend` counts what it costs."""
+    spend(1)
     if value is MISSING:
         return matches_missing(test)
     match test:
         case Equal(operand):
-            return equal(value, operand)
-        case In(scalars, containers):
-            if isinstance(value, dict | list):
-                return any(equal(value, operand) for operand in containers)
-            return (rank(value), value) in scalars
+            return equal(value, operand, spend)
+        case In():
+            if not isinstance(value, dict | list):
+                return (rank(value), value) in test.scalars
+            return bool(test.identities) and identity(value, spend) in test.identities
         case Compare(op, operand):
-            return rank(value) == rank(operand) and _ORDER[op](compare(value, operand), 0)
+            return rank(value) == rank(operand) and _ORDER[op](compare(value, operand, spend), 0)
         case Exists():
             return True
         case Type(types):
             name = _TYPE_NAMES[rank(value)]
             return name in types or (name == "number" and number_type(value) in types)
         case Regex(pattern):
-            return rank(value) == STRING and regex.search(pattern, value)
+            if rank(value) != STRING:
+                return False
+            spend(len(value) // _CHARACTERS_A_STEP)
+            return regex.search(pattern, value)
         case Size(size):
             return isinstance(value, list) and len(value) == size
         case Mod(divisor, expected):
             integer = truncate(value) if rank(value) == NUMBER else None
             return integer is not None and remainder(integer, divisor) == expected
-        case ElemMatch(query, objects):
-            return isinstance(value, list) and any(
-                _matches(query, element) for element in value if not objects or isinstance(element, dict)
-            )
+        case Bits():
+            whole = rank(value) == NUMBER and INT64[0] <= value <= INT64[1] and value == int(value)
+            return whole and int(value) <= INT64[1] and test.holds(int(value))
+        case ElemMatch():
+            return isinstance(value, list) and any(is_match(test, element, spend) for element in value)
+
+
+def is_match(test: ElemMatch, element: Any, spend: Spend = free) -> bool:
+    """Tell whether an element of an array is one that ``$elemMatch`` looks for."""
+    spend(1)
+    return (not test.objects or isinstance(element, dict | list)) and holds(test.query, element, spend)

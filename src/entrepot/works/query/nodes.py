@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from entrepot.works.query.values import NULL, rank
+from entrepot.works.query.values import NULL, identity, rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,19 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Every:
+    """Each of the `wanted` values is found at `path`: ``$all``, and several equalities at once."""
+
+    path: tuple[str, ...]
+    wanted: "In"
+
+    @property
+    def fields(self) -> list[Field]:
+        """The same, a value each."""
+        return [Field(self.path, Equal(value)) for value in self.wanted.values]
+
+
+@dataclass(frozen=True, slots=True)
 class Expr:
     """The aggregation expression is truthy."""
 
@@ -61,21 +74,29 @@ class Equal:
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """``$in``; scalars are kept with their rank, so that a set finds them."""
+    """``$in``; scalars are kept with their rank, so that a set finds them, and so are what containers are known by."""
 
     scalars: frozenset[tuple[int, Any]]
     containers: tuple[Any, ...]
+    identities: frozenset[tuple[int, Any]]
 
     @classmethod
     def of(cls, values: Iterable[Any]) -> "In":
         """Return the test for any of `values`."""
-        scalars, containers = set(), []
+        scalars, containers = set(), {}
         for value in values:
             if isinstance(value, dict | list):
-                containers.append(value)
+                containers[identity(value)] = value
             else:
                 scalars.add((rank(value), value))
-        return cls(frozenset(scalars), tuple(containers))
+        return cls(frozenset(scalars), tuple(containers.values()), frozenset(containers))
+
+    @property
+    def values(self) -> list[Any]:
+        """The listed values, scalars first."""
+        return [value for _, value in sorted(self.scalars, key=lambda pair: (pair[0], str(pair[1])))] + [
+            *self.containers
+        ]
 
     @property
     def null(self) -> bool:
@@ -133,15 +154,36 @@ class Mod:
 
 
 @dataclass(frozen=True, slots=True)
+class Bits:
+    """``$bitsAllSet`` and its like; `mask` has 64 bits, the highest of which stands for all above it."""
+
+    operator: str
+    mask: int
+
+    def holds(self, value: int) -> bool:
+        """Tell whether an integer of 64 bits passes."""
+        found = value & self.mask
+        return {
+            "$bitsAllSet": found == self.mask,
+            "$bitsAnySet": found != 0,
+            "$bitsAllClear": found == 0,
+            "$bitsAnyClear": found != self.mask,
+        }[self.operator]
+
+
+@dataclass(frozen=True, slots=True)
 class ElemMatch:
-    """``$elemMatch``; with `objects`, elements must be objects and `query` has paths."""
+    """``$elemMatch``; with `objects`, `query` has paths, and elements must be objects.
+
+    Arrays count as objects with the keys "0", "1", ...
+    """
 
     query: "Query"
     objects: bool
 
 
-Test = Equal | In | Compare | Exists | Type | Regex | Size | Mod | ElemMatch
-Query = AllOf | AnyOf | Not | Field | Expr
+Test = Equal | In | Compare | Exists | Type | Regex | Size | Mod | Bits | ElemMatch
+Query = AllOf | AnyOf | Not | Field | Every | Expr
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from entrepot.errors import InvalidInput
-from entrepot.works.query import expression, regex
+from entrepot.works.query import bits, expression, regex
+from entrepot.works.query.merge import all_of, any_of
 from entrepot.works.query.nodes import (
-    AllOf,
     AnyOf,
     Compare,
     ElemMatch,
     Equal,
+    Every,
     Exists,
     Expr,
     Field,
@@ -45,6 +47,11 @@ _TYPES_NOT_OF_JSON = {
 }  # fmt: skip
 _TYPE_CODES = _TYPES_BY_CODE | {code: name for name, code in _TYPES_NOT_OF_JSON.items()}
 _LOGICAL = {"$and", "$or", "$nor"}
+# How MongoDB's extended JSON writes what plain JSON has not; no work holds such values.
+_EXTENDED = {
+    "$date", "$oid", "$timestamp", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal", "$binary", "$uuid",
+    "$regularExpression", "$minKey", "$maxKey", "$undefined", "$symbol", "$code", "$dbPointer",
+}  # fmt: skip
 
 
 def parse(document: Any) -> Query:
@@ -75,6 +82,7 @@ def _check_size(document: Any) -> None:
             if isinstance(value, dict):
                 conditions += len(value)
                 regexes += "$regex" in value
+                _refuse_extended(value)
                 below.extend(value.values())
             elif isinstance(value, list):
                 values += len(value)
@@ -95,8 +103,12 @@ def _check_size(document: Any) -> None:
     raise InvalidInput.field("query", f"is nested deeper than {MAX_DEPTH} levels")
 
 
-def _all(parts: list[Query]) -> Query:
-    return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
+def _refuse_extended(value: dict[str, Any]) -> None:
+    for name in _EXTENDED.intersection(value):
+        reason = (
+            "is extended JSON, which would find nothing: works hold numbers and text; instants are seconds since 1970"
+        )
+        raise InvalidInput.field(name, reason)
 
 
 def _query(document: dict[str, Any], *, top: bool) -> Query:
@@ -106,12 +118,14 @@ def _query(document: dict[str, Any], *, top: bool) -> Query:
             parts.append(_logical(key, value, top=top))
         elif key == "$expr" and top:
             parts.append(Expr(expression.parse(value)))
+        elif key == "$comment":
+            continue
         elif key.startswith("$"):
             reason = "is allowed at the top of a query only" if key == "$expr" else "is not a supported operator"
             raise InvalidInput.field(key, reason)
         else:
             parts.append(_field(_path(key), value))
-    return _all(parts)
+    return all_of(parts)
 
 
 def _logical(operator: str, value: Any, *, top: bool) -> Query:
@@ -119,8 +133,8 @@ def _logical(operator: str, value: Any, *, top: bool) -> Query:
         raise InvalidInput.field(operator, "must be a non-empty array of queries")
     parts = [_query(part, top=top) for part in value]
     if operator == "$and":
-        return _all(parts)
-    return AnyOf(tuple(parts)) if operator == "$or" else Not(AnyOf(tuple(parts)))
+        return all_of(parts)
+    return any_of(parts) if operator == "$or" else Not(any_of(parts))
 
 
 def _path(name: str) -> tuple[str, ...]:
@@ -143,7 +157,7 @@ def _operators(path: tuple[str, ...], operators: dict[str, Any]) -> Query:
     parts = [_operator(path, name, operand, operators) for name, operand in operators.items() if name != "$options"]
     if "$options" in operators and "$regex" not in operators:
         raise InvalidInput.field("$options", "needs a $regex beside it")
-    return _all(parts)
+    return all_of(parts)
 
 
 def _operator(path: tuple[str, ...], name: str, operand: Any, siblings: dict[str, Any]) -> Query:
@@ -189,9 +203,13 @@ def _all_of(path: tuple[str, ...], operand: Any) -> Query:
         and operand
         and all(isinstance(value, dict) and "$elemMatch" in value for value in operand)
     ):
-        return _all([_operators(path, value) for value in operand])
+        return all_of([_operators(path, value) for value in operand])
     values = _listed("$all", operand)
-    return _all([Field(path, Equal(value)) for value in values]) if values else AnyOf(())
+    if not values:
+        return AnyOf(())
+    if not path:  # of an element itself
+        return all_of([Field(path, Equal(value)) for value in values])
+    return Every(path, In.of(values)) if len(values) > 1 else Field(path, Equal(values[0]))
 
 
 def _elem_match(operand: Any) -> Test:
@@ -241,4 +259,10 @@ def _type_names(value: Any) -> tuple[str, ...]:
     raise InvalidInput.field("$type", f"{value!r} is not a type")
 
 
-_TESTS: dict[str, Callable[[Any], Test]] = {"$elemMatch": _elem_match, "$size": _size, "$mod": _mod, "$type": _type}
+_TESTS: dict[str, Callable[[Any], Test]] = {
+    "$elemMatch": _elem_match,
+    "$size": _size,
+    "$mod": _mod,
+    "$type": _type,
+    **{name: partial(bits.parse, name) for name in bits.OPERATORS},
+}

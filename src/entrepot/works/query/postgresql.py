@@ -6,12 +6,25 @@ import json
 from collections.abc import Sequence
 from typing import Any, Self
 
-from sqlalchemy import ARRAY, Boolean, ColumnElement, Integer, Numeric, Text, and_, case, cast, func, literal
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Integer,
+    Numeric,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+)
 from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 from sqlalchemy.sql.selectable import FromClause
 
-from entrepot.works.query.body import FEW, Budget, Place, UnpushableError
-from entrepot.works.query.nodes import Compare, Equal, Exists, In, Mod, Regex, Size, Test, Type, array_index
+from entrepot.works.query.body import FEW, Budget, Place, UnpushableError, bits_condition
+from entrepot.works.query.nodes import Bits, Compare, Equal, Exists, In, Mod, Regex, Size, Test, Type, array_index
 from entrepot.works.query.searchable import exact_json, is_storable
 from entrepot.works.query.tri import FALSE, TRUE, Condition, Tri, any_of, exactly
 from entrepot.works.query.values import BOOLEAN, INT32, INT64, NULL, NUMBER, STRING, rank
@@ -94,6 +107,8 @@ class PostgresPlace(Place):
                 number = cast(case((self._kind == "number", self._text)), Numeric())
                 modulus = func.mod(func.trunc(number), literal(divisor, Numeric()), type_=Numeric())
                 return exactly(func.coalesce(modulus == literal(expected, Numeric()), literal(False, Boolean())))
+            case Bits():
+                return self._bits(test)
             case _:
                 raise AssertionError(test)
 
@@ -128,6 +143,15 @@ class PostgresPlace(Place):
             and_(text, func.starts_with(self._text, literal(prefix, Text()), type_=Boolean())) if prefix else text
         )
         return exactly(starting) if whole else Tri(starting, FALSE.must)
+
+    def _bits(self, test: Bits) -> Tri:
+        number = cast(case((self._kind == "number", self._text)), Numeric())
+        whole = and_(
+            number == func.trunc(number), number.between(literal(INT64[0], Numeric()), literal(INT64[1], Numeric()))
+        )
+        mask = literal(test.mask, BigInteger())
+        common = cast(case((whole, number)), BigInteger()).op("&", return_type=BigInteger())(mask)
+        return exactly(func.coalesce(bits_condition(test, common, mask), literal(False, Boolean())))
 
     def _has_type(self, name: str) -> Tri:
         if name in {"null", "string", "object", "array", "number"}:

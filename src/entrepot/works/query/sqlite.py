@@ -14,8 +14,8 @@ from sqlalchemy import BigInteger, Boolean, ColumnElement, Double, Integer, Text
 from sqlalchemy.sql.selectable import FromClause
 
 from entrepot.works.query import regex
-from entrepot.works.query.body import FEW, Budget, Place, UnpushableError
-from entrepot.works.query.nodes import Compare, Equal, Exists, In, Mod, Regex, Size, Test, Type
+from entrepot.works.query.body import FEW, Budget, Place, UnpushableError, bits_condition
+from entrepot.works.query.nodes import Bits, Compare, Equal, Exists, In, Mod, Regex, Size, Test, Type
 from entrepot.works.query.searchable import is_storable
 from entrepot.works.query.tri import FALSE, TRUE, Condition, Tri, all_of, any_of, choose, const, exactly
 from entrepot.works.query.values import ARRAY, BOOLEAN, INT32, NULL, NUMBER, OBJECT, STRING, rank
@@ -111,6 +111,8 @@ class SqlitePlace(Place):
                 return exactly(and_(self._type == "array", self._length() == literal(min(size, 2**62), BigInteger())))
             case Mod(divisor, expected):
                 return self._modulo(divisor, expected)
+            case Bits():
+                return self._bits(test)
             case _:
                 raise AssertionError(test)
 
@@ -229,6 +231,13 @@ class SqlitePlace(Place):
         return choose(
             [(self._type == "integer", whole), (self._type == "real", Tri(TRUE.may, FALSE.must))], const(False)
         )
+
+    def _bits(self, test: Bits) -> Tri:
+        mask = literal(test.mask, BigInteger())
+        common = self._value.op("&", return_type=BigInteger())(mask)
+        fits = func.typeof(self._value, type_=Text()) == "integer"
+        whole = choose([(fits, exactly(bits_condition(test, common, mask)))], FALSE)
+        return choose([(self._type == "integer", whole), (self._type == "real", Tri(TRUE.may, FALSE.must))], FALSE)
 
 
 _SQL = {"==": "=", "$eq": "=", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}

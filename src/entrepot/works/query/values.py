@@ -6,7 +6,12 @@ compare as if their keys were sorted, so that equality does not depend on the or
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
+
+from entrepot.works.query.steps import free
+
+Spend = Callable[[int], None]
 
 
 class _Missing:
@@ -52,8 +57,8 @@ def _compare_numbers(a: float, b: float) -> int:
     return _sign(a, b)
 
 
-def compare(a: Any, b: Any) -> int:
-    """Return -1, 0 or 1 as `a` comes before, with or after `b` in the total order."""
+def compare(a: Any, b: Any, spend: Spend = free) -> int:
+    """Return -1, 0 or 1 as `a` comes before, with or after `b` in the total order; `spend` counts what it costs."""
     rank_a, rank_b = rank(a), rank(b)
     if rank_a != rank_b:
         return _sign(rank_a, rank_b)
@@ -63,21 +68,41 @@ def compare(a: Any, b: Any) -> int:
         return _sign(a, b)
     if rank_a == ARRAY:
         for x, y in zip(a, b, strict=False):
-            if order := compare(x, y):
+            spend(1)
+            if order := compare(x, y, spend):
                 return order
         return _sign(len(a), len(b))
     if rank_a == OBJECT:
+        spend(len(a) + len(b))
         for (key_a, x), (key_b, y) in zip(sorted(a.items()), sorted(b.items()), strict=False):
-            order = _sign(rank(x), rank(y)) or _sign(key_a, key_b) or compare(x, y)
+            order = _sign(rank(x), rank(y)) or _sign(key_a, key_b) or compare(x, y, spend)
             if order:
                 return order
         return _sign(len(a), len(b))
     return 0
 
 
-def equal(a: Any, b: Any) -> bool:
+def equal(a: Any, b: Any, spend: Spend = free) -> bool:
     """Tell whether two values are the same value of the same class (``1`` and ``1.0`` are, ``1`` and ``true`` not)."""
+    if isinstance(a, list) and isinstance(b, list):
+        spend(1)
+        return len(a) == len(b) and all(equal(x, y, spend) for x, y in zip(a, b, strict=True))
+    if isinstance(a, dict) and isinstance(b, dict):
+        spend(1)
+        return len(a) == len(b) and all(name in b and equal(x, b[name], spend) for name, x in a.items())
+    spend(1)
     return compare(a, b) == 0
+
+
+def identity(value: Any, spend: Spend = free) -> tuple[int, Any]:
+    """Return what is the same for equal values, and can be looked up in a set."""
+    if isinstance(value, list):
+        spend(len(value))
+        return ARRAY, tuple(identity(item, spend) for item in value)
+    if isinstance(value, dict):
+        spend(len(value))
+        return OBJECT, frozenset((name, identity(item, spend)) for name, item in value.items())
+    return rank(value), value
 
 
 def truthy(value: Any) -> bool:

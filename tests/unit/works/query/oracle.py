@@ -63,6 +63,8 @@ def clause(document, name, condition):
         return any(matches(part, document) for part in condition)
     if name == "$nor":
         return not any(matches(part, document) for part in condition)
+    if name == "$comment":
+        return True
     if name == "$expr":
         return truth(evaluate(condition, document))
     places = follow(document, name)
@@ -111,6 +113,8 @@ def operators(condition, places):
 def elem(condition, item):
     if is_operators(condition) and next(iter(condition)) not in ("$and", "$or", "$nor"):
         return operators(condition, [(item, True)])
+    if isinstance(item, list):
+        item = {str(index): value for index, value in enumerate(item)}
     return isinstance(item, dict) and matches(condition, item)
 
 
@@ -133,6 +137,15 @@ def single(name, operand, options, value):
             {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}[option] for option in options
         )
         return isinstance(value, str) and re.search(operand, value, flags) is not None
+    if name.startswith("$bits"):
+        if key(value)[0] != 2 or Fraction(value).denominator != 1 or not -(2**63) <= value < 2**63:
+            return False
+        positions = operand if isinstance(operand, list) else [p for p in range(63) if int(operand) >> p & 1]
+        bits = [int(value) >> position & 1 for position in positions]
+        return {
+            "$bitsAllSet": all(bits), "$bitsAnySet": any(bits),
+            "$bitsAllClear": not any(bits), "$bitsAnyClear": not all(bits),
+        }[name]  # fmt: skip
     if name == "$mod":
         if key(value)[0] != 2:
             return False
@@ -214,16 +227,18 @@ def arithmetic(name, arguments):
         return None
     if name == "$divide" or any(isinstance(argument, float) for argument in arguments):
         arguments = [to_double(argument) for argument in arguments]
-    if name == "$add":
-        total = 0
-        for argument in arguments:
-            total = total + argument
+    if name in ("$add", "$multiply", "$subtract"):
+        if name == "$subtract":
+            arguments = [arguments[0], -arguments[1]]
+        total = arguments[0] if arguments else int(name == "$multiply")
+        for argument in arguments[1:]:
+            if isinstance(total, float):
+                argument = to_double(argument)
+            total = total * argument if name == "$multiply" else total + argument
+            if isinstance(total, int) and len(str(abs(total))) > 1000:
+                total = to_double(total)
         return total
-    if name == "$multiply":
-        return math.prod(arguments)
     a, b = arguments
-    if name == "$subtract":
-        return a - b
     if name == "$divide":
         return a / b
     if isinstance(a, int):

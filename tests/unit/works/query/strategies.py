@@ -4,6 +4,9 @@ import os
 
 from hypothesis import strategies as st
 
+from entrepot.errors import InvalidInput
+from entrepot.works.query import parse
+
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 
 
@@ -117,6 +120,13 @@ def operators(queries, depth=2):
         "$size": st.integers(0, 3),
         "$mod": st.tuples(st.sampled_from([1, 2, 3, -2, 2.5, 2**40]), st.sampled_from([0, 1, -1, 2, 1.5])).map(list),
         "$all": LISTED,
+        **dict.fromkeys(
+            ("$bitsAllSet", "$bitsAnySet", "$bitsAllClear", "$bitsAnyClear"),
+            st.one_of(
+                st.sampled_from([0, 1, 2, 6, 2**40, 2**63 - 1, 4.0]),
+                st.lists(st.sampled_from([0, 1, 2, 5, 62, 63, 64, 200]), max_size=3),
+            ),
+        ),
     }
     parts = [operand.map(lambda value, name=name: {name: value}) for name, operand in simple.items()]
     parts += [
@@ -175,7 +185,16 @@ def _expressions(children):
     )
 
 
-EXPRESSIONS = st.recursive(EXPRESSION_LEAVES, _expressions, max_leaves=5)
+def _can_succeed(expression):
+    """Whether it is not refused as one that can only be an error."""
+    try:
+        parse({"$expr": expression})
+    except InvalidInput:
+        return False
+    return True
+
+
+EXPRESSIONS = st.recursive(EXPRESSION_LEAVES, _expressions, max_leaves=5).filter(_can_succeed)
 QUERIES = st.one_of(
     NESTED.flatmap(lambda query: _clauses(st.just(query))),
     _clauses(NESTED),

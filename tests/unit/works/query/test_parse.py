@@ -15,7 +15,30 @@ from entrepot.works.query.nodes import Field, Regex
         ({"$where": "this.a"}, "$where"),
         ({"$text": {"$search": "a"}}, "$text"),
         ({"$jsonSchema": {}}, "$jsonSchema"),
-        ({"$comment": "x"}, "$comment"),
+        ({"a": {"$comment": "x"}}, "$comment"),
+        ({"a": {"$gt": [{"b": {"$date": 0}}]}}, "$date"),
+        ({"a": {"$oid": "65fc4dae5ffde0e8dbeebc61"}}, "$oid"),
+        ({"$expr": {"$gt": ["$start", {"$date": 0}]}}, "$date"),
+        ({"$expr": {"$add": ["$a", {"$eq": [1, 2]}]}}, "$add"),
+        (
+            {
+                "$expr": {
+                    "$in": [
+                        1,
+                        "$a",
+                    ]
+                },
+                "a": {"$bitsAllSet": -1},
+            },
+            "$bitsAllSet",
+        ),
+        ({"$expr": {"$in": [1, 2]}}, "$in"),
+        ({"$expr": {"$divide": ["$a", 0]}}, "$divide"),
+        ({"a": {"$bitsAnySet": 2.5}}, "$bitsAnySet"),
+        ({"a": {"$bitsAnySet": True}}, "$bitsAnySet"),
+        ({"a": {"$bitsAnySet": [2**31]}}, "$bitsAnySet"),
+        ({"a": {"$bitsAllClear": 2**63}}, "$bitsAllClear"),
+        ({"a": {"$bitsAllClear": "AQ=="}}, "$bitsAllClear"),
         ({"a": {"$function": {}}}, "$function"),
         ({"a": {"$near": [1, 2]}}, "$near"),
         ({"a": {"$geoWithin": {}}}, "$geoWithin"),

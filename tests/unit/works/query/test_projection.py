@@ -3,7 +3,7 @@
 import pytest
 
 from entrepot.errors import InvalidInput
-from entrepot.works.query import parse_projection
+from entrepot.works.query import parse, parse_projection
 
 WORK = {
     "id": "1",
@@ -31,6 +31,10 @@ WORK = {
         ({"event.x": 1}, {"event": []}),
         ({"results.beams.snr": 1}, {"results": {"beams": [{"snr": 5}, [{"snr": 6}], {}]}}),
         ({"results": 0, "event": False}, {"id": "1", "tags": None}),
+        ({"event": {"$slice": -1}, "results": 0}, {"id": "1", "event": [2], "tags": None}),
+        ({"event": {"$slice": 1}, "id": 1}, {"id": "1", "event": [1]}),
+        ({"event": {"$elemMatch": {"$gt": 1}}}, {"event": [2]}),
+        ({"event": {"$elemMatch": {"$gt": 2}}, "id": 1}, {"id": "1"}),
         (
             {"results.beams.ra": 0, "_id": 1, "tags": 0},
             {"id": "1", "results": {"dm": 1.0, "locked": True, "beams": [{"snr": 5}, 7, [{"snr": 6}, 8], {}]},
@@ -51,8 +55,18 @@ def test_projections(projection, expected):
         {"a": 1, "b": 0},
         {"a": "x"},
         {"a": None},
-        {"a": {"$slice": 1}},
+        {"a": {"$slice": 1.5}},
+        {"a": {"$slice": [1]}},
+        {"a": {"$slice": [None, 1]}},
+        {"a": {"$slice": [1, 0]}},
+        {"a": {"$slice": 1, "$elemMatch": {}}},
+        {"a": {"$meta": "x"}},
+        {"a.b": {"$elemMatch": {"c": 1}}},
+        {"a": {"$elemMatch": 1}},
+        {"a": {"$slice": 1}, "a.b": 1},
+        {"a": 0, "b": {"$elemMatch": {"c": 1}}},
         {"a.$": 1},
+        {"$": 1},
         {"a": 1, "a.b": 1},
         {"a.b": 1, "a": 1},
         {"a": {"b": 1}, "a.b": 1},
@@ -63,3 +77,27 @@ def test_projections(projection, expected):
 def test_what_is_no_projection_is_refused(projection):
     with pytest.raises(InvalidInput):
         parse_projection(projection)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"event": {"$gt": 1}}, [2]),
+        ({"event": {"$all": [1, 2]}}, [2]),
+        ({"$or": [{"event": 7}, {"event": 2}]}, [2]),
+        ({"id": "1", "event": {"$elemMatch": {"$lt": 2}}}, [1]),
+    ],
+)
+def test_the_matched_element_alone(query, expected):
+    assert parse_projection({"event.$": 1}, parse(query))(WORK) == {"event": expected}
+
+
+@pytest.mark.parametrize("query", [{}, {"results.dm": 1}, {"event": {"$not": {"$gt": 9}}}])
+def test_an_element_that_no_condition_is_about_is_refused(query):
+    with pytest.raises(InvalidInput, match="event"):
+        parse_projection({"event.$": 1}, parse(query))
+
+
+def test_an_array_that_was_matched_as_a_whole_has_no_matched_element():
+    with pytest.raises(InvalidInput, match="as a whole"):
+        parse_projection({"event.$": 1}, parse({"event": [1, 2]}))(WORK)

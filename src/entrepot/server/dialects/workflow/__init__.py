@@ -1,4 +1,4 @@
-"""The workflow dialect: the Buckets and Results backends of CHIME/FRB Workflow."""
+"""The workflow dialect: the Buckets and Results backends of CHIME/FRB Workflow, and empty ones of pipelines."""
 
 import re
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 from starlette.routing import BaseRoute, Route
 
 from entrepot.errors import NotFound
-from entrepot.server.dialects.workflow import buckets, errors, results
+from entrepot.server.dialects.workflow import buckets, errors, pipelines, results
 from entrepot.server.endpoint import Call, Endpoint
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -14,7 +14,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 def routes() -> list[BaseRoute]:
     """Return the routes of this door."""
-    endpoints = [*buckets.ENDPOINTS, *results.ENDPOINTS]
+    endpoints = [*buckets.ENDPOINTS, *results.ENDPOINTS, *pipelines.ENDPOINTS]
     nothing = partial(Endpoint, path="/{path:path}", handler=_nothing, area="works", right="read", body="none")
     endpoints += [nothing(method, write=False) for method in _METHODS]
     return [_lenient(route) for endpoint in endpoints for route in endpoint.routes(errors.render)]

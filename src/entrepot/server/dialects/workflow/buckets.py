@@ -1,11 +1,16 @@
 """The Buckets backend: the work queue."""
 
+from typing import Any
+
+from starlette.requests import Request
 from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
+from entrepot.server.ahead import to_withdraw
 from entrepot.server.dialects.workflow import wire
 from entrepot.server.endpoint import Call, Endpoint
 from entrepot.works import audit, queue
+from entrepot.works import document as documents
 from entrepot.works.withdraw import withdraw
 
 
@@ -15,8 +20,15 @@ def _deposit(call: Call) -> Response:
     return wire.answer(ids if wanted else True)
 
 
+def _wanted(request: Request, body: bytes) -> tuple[Any, list[int] | None]:
+    query = documents.loads(body) if body.strip() else {}
+    query = {} if query is None else query
+    return query, to_withdraw(request, query)
+
+
 def _withdraw(call: Call) -> Response:
-    found = withdraw(call.session, call.principal, wire.body(call) or {})
+    query, candidates_found = call.content
+    found = withdraw(call.session, call.principal, query, found=candidates_found)
     return wire.answer(found[0] if found else {})
 
 
@@ -73,7 +85,9 @@ def _stale(call: Call) -> int:
 ENDPOINTS = [
     *wire.version_endpoints("/buckets"),
     Endpoint("POST", "/buckets/work", _deposit, "works", "write", body="large", scope="works:deposit"),
-    Endpoint("POST", "/buckets/work/withdraw", _withdraw, "works", "write", body="large", scope="works:work"),
+    Endpoint(
+        "POST", "/buckets/work/withdraw", _withdraw, "works", "write", body="large", scope="works:work", parse=_wanted
+    ),
     Endpoint("PUT", "/buckets/work", _update, "works", "write", body="large", scope="works:work"),
     Endpoint("DELETE", "/buckets/work", _delete, "works", "write"),
     Endpoint("POST", "/buckets/view", _view, "works", "read", write=False, body="large"),
