@@ -77,6 +77,7 @@ def schedule(session: Session, importer: Importer) -> None:
             {"id": importer.id, "requested": False, "scheduled": True},
             key=job_key(importer.id),
             organization_id=importer.organization_id,
+            project_id=importer.project_id,
         )
     else:
         schedules.remove(session, name)

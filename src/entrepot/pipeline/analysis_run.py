@@ -82,7 +82,7 @@ class Block:
     columns: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
 
 
-@jobs.task("analysis.run", max_attempts=MOST_ATTEMPTS)
+@jobs.task("analysis.run", max_attempts=MOST_ATTEMPTS, pool="runs")
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Compute what has to be, and write all of it in one transaction with the end of the marks and of the job."""
     analysis_id = payload_of(context)["id"]

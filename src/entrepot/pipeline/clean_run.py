@@ -68,7 +68,7 @@ class Result:
         return sum(piece.cleaned.times.size for piece in self.pieces)
 
 
-@jobs.task("cleaner.run", max_attempts=MOST_ATTEMPTS)
+@jobs.task("cleaner.run", max_attempts=MOST_ATTEMPTS, pool="runs")
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Clean what changed, unit cleaner by unit cleaner in the order of their creation.
 
