@@ -36,6 +36,7 @@ from entrepot.pipeline.windows import AnalysisSpec, Bounds, Input, analysis_inte
 from entrepot.scripts import ScriptError
 from entrepot.series import store
 from entrepot.series.clocks import grid, to_utc
+from entrepot.series.codec import DamagedChunk
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
 
@@ -129,7 +130,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
                         report["file"] = stored.record(session, run_id=context.job.id).id
                 lineage.end_run(session, context.job.id, "finished", report)
                 context.finish(session, report)
-        except (ScriptError, jobs.Failed) as error:
+        except (ScriptError, jobs.Failed, DamagedChunk) as error:
             context.check()
             script_error = error if isinstance(error, ScriptError) else None
             with context.unit() as session:

@@ -28,5 +28,6 @@ SCHEDULES = (
     "entrepot.events.mail",
     "entrepot.events.retention",
     "entrepot.files.lifecycle",
+    "entrepot.series.folding",
     "entrepot.works.audit",
 )
