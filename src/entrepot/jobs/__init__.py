@@ -9,6 +9,7 @@ A domain module registers what it can do, and enqueues it inside a unit of work:
 """
 
 from entrepot.jobs import schedules
+from entrepot.jobs.cancelling import Cancelled, cancel_all
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.cron import validate_cron
 from entrepot.jobs.models import Job, Schedule
@@ -19,6 +20,7 @@ from entrepot.jobs.registry import load, task
 __all__ = [
     "ENDED",
     "STATUSES",
+    "Cancelled",
     "DeadlinePassed",
     "Failed",
     "Job",
@@ -30,6 +32,7 @@ __all__ = [
     "Released",
     "Schedule",
     "cancel",
+    "cancel_all",
     "counts",
     "enqueue",
     "get",
