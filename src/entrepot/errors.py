@@ -21,6 +21,8 @@ class EntrepotError(Exception):
 
     status = 500
     code = "error"
+    #: In how many seconds to try again, where that is known.
+    retry_after: float | None = None
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or (self.__doc__ or "").strip().splitlines()[0]
@@ -99,3 +101,7 @@ class Unavailable(EntrepotError):
 
     status = 503
     code = "unavailable"
+
+    def __init__(self, message: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -21,6 +21,7 @@ from entrepot.server.auth import Authenticator
 from entrepot.server.endpoint import Json, native_error
 from entrepot.server.observe import Observer
 from entrepot.server.services import Services
+from entrepot.server.writers import Writers
 
 log = structlog.get_logger("entrepot.http")
 
@@ -53,6 +54,7 @@ def create_app(services: Services) -> FastAPI:
     registry = CollectorRegistry()
     app.state.services = services
     app.state.stopping = False
+    app.state.writers = Writers()
     app.state.authenticator = Authenticator()
     app.state.registry = registry
     app.add_middleware(Observer, registry=registry)

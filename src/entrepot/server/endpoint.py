@@ -1,5 +1,6 @@
 """One way to write an endpoint: authenticated, checked, in one unit of work, with errors in its dialect's words."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,17 +8,17 @@ from typing import Any, Literal
 
 import orjson
 import structlog
-from anyio.to_thread import run_sync
 from sqlalchemy.orm import Session
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from entrepot.errors import EntrepotError, Forbidden, InvalidInput, TooLarge
+from entrepot.errors import EntrepotError, Forbidden, InvalidInput, TooLarge, Unavailable
 from entrepot.identity import Principal, Right
 from entrepot.server.auth import Authenticator
 from entrepot.server.services import Services
+from entrepot.server.writers import in_turn
 
 log = structlog.get_logger("entrepot.http")
 
@@ -92,8 +93,9 @@ def native_error(error: EntrepotError) -> Response:
 
 
 def challenge(error: EntrepotError) -> dict[str, str]:
-    """Return the header that goes with a 401."""
-    return {"www-authenticate": 'Basic realm="entrepot", charset="UTF-8"'} if error.status == 401 else {}
+    """Return the headers that go with an error: how to authenticate, or when to try again."""
+    headers = {"www-authenticate": 'Basic realm="entrepot", charset="UTF-8"'} if error.status == 401 else {}
+    return headers | ({} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))})
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,11 @@ class Endpoint:
     access: Access = "member"
     parse: Callable[[Request, bytes], Any] | None = None
 
+    @property
+    def writes(self) -> bool:
+        """Whether the unit of work may write."""
+        return self.write if self.write is not None else self.method not in ("GET", "HEAD")
+
     def routes(self, errors: ErrorRenderer) -> list[Route]:
         """Return the routes of this endpoint, for both spellings of its path."""
         path = self.path.rstrip("/") or "/"
@@ -151,13 +158,16 @@ class Endpoint:
                 body = await read_body(request, request.app.state.services.settings.max_body_bytes)
             except EntrepotError as error:
                 return errors(error)
-            return await run_sync(self._answer, request, body, errors)
+            try:
+                return await in_turn(request, self.writes, self._answer, request, body, errors)
+            except Unavailable as error:
+                return errors(error)
 
         return endpoint
 
     def _answer(self, request: Request, body: bytes, errors: ErrorRenderer) -> Response:
         services: Services = request.app.state.services
-        write = self.write if self.write is not None else self.method not in ("GET", "HEAD")
+        write = self.writes
         try:
             principal, content = NOBODY if self.access == "open" else None, None
             if write:

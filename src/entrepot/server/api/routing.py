@@ -13,6 +13,7 @@ from starlette.responses import Response
 from entrepot.identity import Principal, Right
 from entrepot.server.endpoint import Access, authenticate
 from entrepot.server.services import Services
+from entrepot.server.writers import in_turn
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,17 @@ class NativeRouter(APIRouter):
                 # As a dependency it comes before anything of the request is looked at.
                 request.state.principal = authenticate(request, area, right, access)
 
-            @functools.wraps(function)
-            def endpoint(request: Request, **arguments: Any) -> Any:
+            writing = write if write is not None else method != "GET"
+
+            def work(request: Request, arguments: dict[str, Any]) -> Any:
                 services: Services = request.app.state.services
                 principal: Principal = request.state.principal
-                writing = write if write is not None else method != "GET"
                 with services.database.write() if writing else services.database.read() as session:
                     return function(Unit(services, principal, session, request), **arguments)
+
+            @functools.wraps(function)
+            async def endpoint(request: Request, **arguments: Any) -> Any:
+                return await in_turn(request, writing, work, request, arguments)
 
             signature = inspect.signature(function, eval_str=True)
             _, *parameters = signature.parameters.values()
