@@ -53,5 +53,6 @@ def cancel_all(
     numbers = waiting.with_for_update(skip_locked=True).cte("cancelled")
     ending = update(_table).where(_table.c.number == numbers.c.number).values(status="cancelled", ended_at=now())
     ended = len(session.execute(ending.returning(_table.c.number)).all())
-    session.expire_all()
+    for job in [one for one in session.identity_map.values() if isinstance(one, Job)]:
+        session.expire(job)
     return Cancelled(ended, told, more=ended == limit)

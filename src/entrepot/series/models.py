@@ -23,6 +23,10 @@ from entrepot.db import Base, Instant, new_id, now
 Key = BigInteger().with_variant(Integer, "sqlite")
 
 
+#: The project of series that nobody has any more: what is left of them is deleted in the background.
+DISCARDED = ""
+
+
 class Series(Base):
     """Values over time, with their unit, their clock, and a summary of the points.
 

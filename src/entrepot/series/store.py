@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
@@ -23,8 +23,9 @@ from entrepot.series import chunks, damage
 from entrepot.series.catalog import create_series, get_series, list_series
 from entrepot.series.chunks import Head, Written, series_table, tail_of
 from entrepot.series.codec import DamagedChunk
+from entrepot.series.discarding import discard
 from entrepot.series.integrity import check
-from entrepot.series.models import Series
+from entrepot.series.models import DISCARDED, Series
 from entrepot.series.points import EARLIEST, EMPTY, LATEST, Points, Tags, Times, compare, concatenate, merge, tidy
 from entrepot.series.reading import clip, read, read_many
 
@@ -37,6 +38,7 @@ __all__ = [
     "create_series",
     "delete_after",
     "delete_series",
+    "discard",
     "fold",
     "fold_due",
     "fold_later",
@@ -175,7 +177,7 @@ def delete_series(session: Session, pk: int) -> None:
         When there is no such series.
     """
     lock(session, [pk])
-    session.execute(delete(Series).where(Series.pk == pk))
+    discard(session, [pk])
 
 
 def lock(session: Session, pks: Iterable[int]) -> None:
@@ -372,7 +374,11 @@ def _find_ends(session: Session, head: Head, gone: Times) -> None:
         head.last, head.last_value = int(newest.times[0]), float(newest.values[0])
 
 
-_HEADS = select(*(series_table.c[name] for name in Head.__slots__)).order_by(series_table.c.pk)
+_HEADS = (
+    select(*(series_table.c[name] for name in Head.__slots__))
+    .where(series_table.c.project_id != DISCARDED)
+    .order_by(series_table.c.pk)
+)
 _HEADS_OF = _HEADS.where(series_table.c.pk.in_(bindparam("pks", expanding=True))).with_for_update(key_share=True)
 _WITH_TAIL = select(series_table.c.pk).where(series_table.c.tail > 0, series_table.c.damage.is_(None)).limit(1)
 _SAVE_HEAD = (

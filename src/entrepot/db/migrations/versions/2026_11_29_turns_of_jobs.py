@@ -33,6 +33,11 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_job_running", ["kind", "tenant"], unique=False, sqlite_where=_RUNNING, postgresql_where=_RUNNING
         )
+    # Schedules of importers did not say whose project they are of.
+    op.execute(
+        "UPDATE schedule SET project_id = (SELECT project_id FROM importer WHERE 'importer:' || importer.id = name)"
+        " WHERE project_id IS NULL AND name LIKE 'importer:%'"
+    )
     op.create_table(
         "job_turn",
         sa.Column("pool", sa.String(length=20), nullable=False),
