@@ -24,7 +24,7 @@ _MOST_CHUNKS, _MOST_ROWS = 500, 20_000
 def discard(session: Session, pks: Iterable[int]) -> None:
     """Delete series with all their points; those that somebody else deleted at this moment are passed over."""
     wanted = sorted(set(pks))
-    nobodys = {"organization_id": "", "project_id": DISCARDED, "generator_id": series_table.c.id}
+    nobodys = {"organization_id": DISCARDED, "project_id": DISCARDED, "generator_id": series_table.c.id}
     for at in range(0, len(wanted), BATCH):
         part = series_table.c.pk.in_(wanted[at : at + BATCH])
         # Taken in the order in which writers take them.

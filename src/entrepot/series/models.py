@@ -23,8 +23,8 @@ from entrepot.db import Base, Instant, new_id, now
 Key = BigInteger().with_variant(Integer, "sqlite")
 
 
-#: The project of series that nobody has any more: what is left of them is deleted in the background.
-DISCARDED = ""
+#: Organization and project of series that nobody has any more: what is left is deleted in the background.
+DISCARDED = "discarded"
 
 
 class Series(Base):
