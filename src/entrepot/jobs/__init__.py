@@ -14,7 +14,7 @@ from entrepot.jobs.context import JobContext
 from entrepot.jobs.cron import validate_cron
 from entrepot.jobs.models import Job, Schedule
 from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobCancelled, JobStopped, LeaseLost, Refused, Released
-from entrepot.jobs.queue import ENDED, STATUSES, cancel, counts, enqueue, get, list_, prune, retry
+from entrepot.jobs.queue import ENDED, STATUSES, cancel, counts, enqueue, get, list_, prune, retry, when_given_up
 from entrepot.jobs.registry import load, task
 
 __all__ = [
@@ -43,4 +43,5 @@ __all__ = [
     "schedules",
     "task",
     "validate_cron",
+    "when_given_up",
 ]

@@ -3,7 +3,7 @@
 import random
 import threading
 import weakref
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -24,6 +24,7 @@ LONGEST_BACK_OFF_SECONDS = 3600.0
 
 _table: Table = Job.__table__  # type: ignore[assignment]
 _is_running = _table.c.status == literal_column("'running'")
+_told: list[Callable[[Session, Job, str, str | None], None]] = []
 _wakers: weakref.WeakSet[threading.Event] = weakref.WeakSet()
 
 
@@ -313,9 +314,18 @@ def again_or_give_up(
     allowed = job.max_attempts or (task.max_attempts if task else registry.DEFAULT_ATTEMPTS)
     values = {**values, "error": error, "traceback": traceback}
     if job.attempt >= allowed:
-        return end(session, job, "server_error", **values)
+        kept = end(session, job, "server_error", **values)
+        for tell in _told if kept else ():
+            tell(session, job, error, traceback)
+        return kept
     ready_at = now() + timedelta(seconds=back_off_seconds(job.attempt) if wait else 0)
     return keep(session, job, {**_idle(), "status": "pending", "ready_at": ready_at, **values})
+
+
+def when_given_up(tell: Callable[[Session, Job, str, str | None], None]) -> None:
+    """Have a function called, in the same unit of work, with each job that is given up, the error and its traceback."""
+    if tell not in _told:
+        _told.append(tell)
 
 
 def back_off_seconds(attempt: int) -> float:

@@ -3,6 +3,7 @@
 #: What a worker imports before it starts.
 HANDLERS = (
     "entrepot.events.delivery",
+    "entrepot.events.failures",
     "entrepot.events.mail",
     "entrepot.events.retention",
     "entrepot.events.webhooks",
