@@ -113,6 +113,16 @@ class Settings(BaseSettings):
     )
 
     job_lease_seconds: float = Field(60.0, gt=0, description="A worker silent for so long has lost its job.")
+    job_slots_runs: int = Field(
+        3, ge=1, description="Imports, cleans and analyses at a time in a worker; a project gets all but one of them."
+    )
+    job_slots_deliveries: int = Field(
+        4, ge=1, description="Webhooks and mails at a time in a worker; an organization gets all but one of them."
+    )
+    job_slots_exports: int = Field(
+        2, ge=1, description="Exports at a time in a worker; a project gets all but one of them."
+    )
+    job_slots_upkeep: int = Field(2, ge=1, description="Jobs that look after what is stored at a time in a worker.")
     job_retention_days: float = Field(30.0, gt=0, description="How long ended jobs are kept.")
     script_seconds: float = Field(300.0, gt=0, description="Longest run of a user's script, in seconds.")
     script_memory_bytes: int = Field(2 * 2**30, description="Most memory of a user's script.")
@@ -182,6 +192,16 @@ class Settings(BaseSettings):
             return self.script_sandbox
         hosts = {self.host, (self.ftp_host or self.host) if self.ftp else self.host}
         return "auto" if all(map(is_loopback, hosts)) else "required"
+
+    @property
+    def job_slots(self) -> dict[str, int]:
+        """Most jobs at a time in a worker, by pool."""
+        return {
+            "runs": self.job_slots_runs,
+            "deliveries": self.job_slots_deliveries,
+            "exports": self.job_slots_exports,
+            "upkeep": self.job_slots_upkeep,
+        }
 
     @property
     def gates_dir(self) -> Path:

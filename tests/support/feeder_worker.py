@@ -24,4 +24,4 @@ def work(url: str, data_dir: str, lease_seconds: float) -> None:
         data_dir=Path(data_dir), job_lease_seconds=lease_seconds, webhook_allowed_networks=["127.0.0.1/32"]
     )
     services = {"scripts": InPlaceScripts(), "vault": Vault.open(settings.secret_key_file)}
-    Worker(database, settings, services, concurrency=2).run(threading.Event())
+    Worker(database, settings, services, slots=2).run(threading.Event())

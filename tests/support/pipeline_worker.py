@@ -41,7 +41,7 @@ def work(url: str, data_dir: str, lease_seconds: float) -> None:
     import_run._BATCH_SECONDS = 0.0  # a commit for each file: more moments to be killed at
     database = Database(url)
     settings = Settings(data_dir=Path(data_dir), job_lease_seconds=lease_seconds)
-    Worker(database, settings, {"scripts": InPlaceScripts()}, concurrency=2).run(threading.Event())
+    Worker(database, settings, {"scripts": InPlaceScripts()}, slots=2).run(threading.Event())
 
 
 def statuses(database: Database) -> set[str]:

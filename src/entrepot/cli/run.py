@@ -1,12 +1,19 @@
-"""`entrepot run`: an importer, a cleaner or an analysis."""
+"""`entrepot run`: an importer, a cleaner or an analysis; or no more of what waits."""
 
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from entrepot.cli.platform import ProjectName, project_of
+from entrepot.cli.common import AsJson, show_json
+from entrepot.cli.platform import ProjectName, api_of, project_of
 from entrepot.cli.work import DEFAULT_URL, Token, Url
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Run an importer, a cleaner or an analysis, and what depends on it; or cancel what was asked for.\n\n"
+    'Example: `entrepot run importer scada --project "Wind farm" --follow`',
+)
 
 
 class Kind(StrEnum):
@@ -17,25 +24,69 @@ class Kind(StrEnum):
     analysis = "analysis"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(run)
+Name = Annotated[str, typer.Argument(help="Its name.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Wait until it has ended; fail when it failed.")]
 
 
-def run(
-    kind: Annotated[Kind, typer.Argument(help="What it is.")],
-    name: Annotated[str, typer.Argument(help="Its name.")],
-    token: Token,
-    project: ProjectName,
-    url: Url = DEFAULT_URL,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Wait until it has ended; fail when it failed.")
-    ] = False,
-) -> None:
-    """Run an importer, a cleaner or an analysis, and what depends on it.
+@app.command()
+def importer(name: Name, token: Token, project: ProjectName, url: Url = DEFAULT_URL, follow: Follow = False) -> None:
+    """Import the new files of a gate.
 
     Example: `entrepot run importer scada --project "Wind farm" --follow`
     """
+    _run(Kind.importer, name, token, project, url, follow=follow)
+
+
+@app.command()
+def cleaner(name: Name, token: Token, project: ProjectName, url: Url = DEFAULT_URL, follow: Follow = False) -> None:
+    """Clean what changed.
+
+    Example: `entrepot run cleaner scada --project "Wind farm"`
+    """
+    _run(Kind.cleaner, name, token, project, url, follow=follow)
+
+
+@app.command()
+def analysis(name: Name, token: Token, project: ProjectName, url: Url = DEFAULT_URL, follow: Follow = False) -> None:
+    """Compute what changed.
+
+    Example: `entrepot run analysis yield --project "Wind farm"`
+    """
+    _run(Kind.analysis, name, token, project, url, follow=follow)
+
+
+@app.command()
+def cancel(
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    kind: Annotated[
+        str | None, typer.Option("--kind", "-k", help="Only these: importer, cleaner, analysis, feeder, series.export.")
+    ] = None,
+    all_waiting: Annotated[
+        bool, typer.Option("--all-waiting", help="Cancel all that wait, and let those go on that run.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Cancel the jobs of a project: at once those that wait; those that run are told to stop.
+
+    Example: `entrepot run cancel --project "Wind farm" --kind importer`
+    """
+    with api_of(url, token, project) as api:
+        total = {"waiting": 0, "running": 0}
+        more = True
+        while more:
+            body = {"kind": kind, "waiting_only": all_waiting}
+            done = api.call("POST", f"/projects/{api.project_id}/jobs/cancel", body)
+            total = {name: count + done[name] for name, count in total.items()}
+            more = done["more"]
+    if json:
+        show_json(total)
+    else:
+        typer.echo(f"{total['waiting']} cancelled that waited, {total['running']} told to stop that run")
+
+
+def _run(kind: Kind, name: str, token: str, project: str, url: str, *, follow: bool) -> None:
     with project_of(url, token, project) as found:
         get = {Kind.importer: found.get_importer, Kind.cleaner: found.get_cleaner, Kind.analysis: found.get_analysis}
         task = get[kind](name).run()

@@ -6,21 +6,25 @@ import select as select_module
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from entrepot.errors import InvalidInput
+from entrepot.errors import InvalidInput, Unavailable
 
 BUSY_TIMEOUT_SECONDS = 60
+#: Until when (of the monotonic clock) a request may wait for its turn to write.
+write_by: ContextVar[float | None] = ContextVar("write_by", default=None)
 #: A connection that was silent for so long is asked whether it lives before it is used.
 PING_SECONDS = 10.0
+_TOO_MANY = "The database is busy with what others write; try again."
 _READ_OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {"entrepot_read": True},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -42,20 +46,50 @@ class Database:
         SQLite only: ``FULL`` keeps every acknowledged write through a power cut, ``NORMAL`` may lose the last ones.
     pool_size
         PostgreSQL only: most connections that this process keeps.
+    patience
+        Seconds after which :meth:`write` gives up waiting for others; None: as long as it takes, but at most
+        `BUSY_TIMEOUT_SECONDS` for other processes on SQLite.
     """
 
-    def __init__(self, url: str, *, synchronous: str = "FULL", pool_size: int = 20) -> None:
+    def __init__(
+        self, url: str, *, synchronous: str = "FULL", pool_size: int = 20, patience: float | None = None
+    ) -> None:
         self.url = url
-        self.engine = _engine(url, synchronous, pool_size)
+        self._patience = patience
+        self.engine = _engine(url, synchronous, pool_size, patience)
         self.dialect = self.engine.dialect.name
         # SQLite lets one writer in at a time and makes the others poll: inside a process they queue here instead.
-        self._lane: Any = threading.RLock() if self.dialect == "sqlite" else nullcontext()
+        self._lane = threading.RLock() if self.dialect == "sqlite" else None
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Open a unit of work: one transaction, committed at the end, rolled back when it raises."""
-        with _bad_values(), self._lane, Session(self.engine, expire_on_commit=False) as session, session.begin():
+        """Open a unit of work: one transaction, committed at the end, rolled back when it raises.
+
+        Raises
+        ------
+        Unavailable
+            Others kept its turn from coming in time.
+        """
+        with (
+            _bad_values(),
+            self._busy(),
+            self._turn(),
+            Session(self.engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._lane is None:
+            yield
+            return
+        if not self._lane.acquire(timeout=-1 if self._patience is None else _left(self._patience)):
+            raise Unavailable(_TOO_MANY, retry_after=2)
+        try:
+            yield
+        finally:
+            self._lane.release()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -71,6 +105,16 @@ class Database:
         ):
             yield session
 
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        """Say to those who have a patience that a lock did not become free in time."""
+        try:
+            yield
+        except OperationalError as error:
+            if self._patience is not None and _is_locked(error):
+                raise Unavailable(_TOO_MANY, retry_after=2) from error
+            raise
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
@@ -83,6 +127,16 @@ def _bad_values() -> Iterator[None]:
         yield
     except DataError as error:  # on PostgreSQL, such as for the character NUL
         raise InvalidInput("A text or a number is none that can be stored or looked up.") from error
+
+
+def _is_locked(error: OperationalError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == "55P03" or "database is locked" in str(error.orig)
+
+
+def _left(patience: float) -> float:
+    """Return for how many seconds whoever asks now may wait."""
+    deadline = write_by.get()
+    return patience if deadline is None else min(max(deadline - time.monotonic(), 0.001), patience)
 
 
 def advisory_lock(session: Session, *key: str | int) -> None:
@@ -103,13 +157,15 @@ def unindexed(column: ColumnElement[str] | InstrumentedAttribute[str]) -> Column
     return column.concat("")
 
 
-def _engine(url: str, synchronous: str, pool_size: int) -> Engine:
+def _engine(url: str, synchronous: str, pool_size: int, patience: float | None) -> Engine:
     options: dict[str, Any] = {"json_serializer": _json_text, "json_deserializer": orjson.loads}
     if make_url(url).get_backend_name() != "sqlite":
         engine = create_engine(
             url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, pool_recycle=1800, **options
         )
         _ping_seldom(engine)
+        if patience is not None:
+            _give_up_locks(engine, patience)
         return engine
     try:
         # Python's own SQLite may lack JSONB and later repairs; where the wheel exists it is newer.
@@ -137,10 +193,22 @@ def _engine(url: str, synchronous: str, pool_size: int) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         reading = connection.get_execution_options().get("entrepot_read", False)
+        if not reading:
+            wait = BUSY_TIMEOUT_SECONDS if patience is None else _left(patience)
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={math.ceil(wait * 1000)}")
         # A deferred transaction that later writes can fail with "database is locked" whatever the timeout.
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _give_up_locks(engine: Engine, seconds: float) -> None:
+    """Have nobody wait for a lock for longer than this."""
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{math.ceil(seconds * 1000)}ms",))
+        connection.commit()
 
 
 def _ping_seldom(engine: Engine) -> None:

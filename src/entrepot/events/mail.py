@@ -59,7 +59,7 @@ def activate(session: Session, project: Project, *, value: bool) -> None:
     mail_later(session, project.id)
 
 
-@jobs.task(MAIL, max_attempts=10)
+@jobs.task(MAIL, max_attempts=10, pool="deliveries")
 def write(context: jobs.JobContext) -> dict[str, int]:
     """Write the mails on a project's notices that are due."""
     settings, payload = context.settings, context.job.payload or {}
@@ -80,7 +80,7 @@ def write(context: jobs.JobContext) -> dict[str, int]:
     return result
 
 
-@jobs.task(SEND, max_attempts=100)
+@jobs.task(SEND, max_attempts=100, pool="deliveries")
 def send(context: jobs.JobContext) -> dict[str, int]:
     """Hand over the mails that are due, one after the other; those that are not taken come back, ever later."""
     settings, sent = context.settings, 0

@@ -156,6 +156,11 @@ def change(
     return notification
 
 
+def settle(session: Session, notification: Notification) -> None:
+    """Resolve a notification, because its cause is gone."""
+    _mark_resolved(session, notification, resolved=True)
+
+
 def open_ones(session: Session, name: str) -> list[Notification]:
     """Return all open notifications of a name, whosesoever they are."""
     return list(

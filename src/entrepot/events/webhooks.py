@@ -97,7 +97,7 @@ def dispatch(session: Session, limit: int = 1000) -> int:
     return len(events)
 
 
-@jobs.task(log.DISPATCH)
+@jobs.task(log.DISPATCH, pool="deliveries")
 def run_dispatch(context: jobs.JobContext) -> dict[str, int]:
     """Publish and address what was written."""
     total = 0

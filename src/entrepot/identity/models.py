@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from entrepot.db import Base, Instant, Json, new_id, now
@@ -35,7 +35,10 @@ class Project(Base):
     """A part of an organization's work; series, gates and scripts live in one."""
 
     __tablename__ = "project"
-    __table_args__ = (UniqueConstraint("organization_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("organization_id", "name"),
+        Index("ix_project_deleting", "id", sqlite_where=text("deleting"), postgresql_where=text("deleting")),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id", ondelete="CASCADE"), index=True)
@@ -47,6 +50,8 @@ class Project(Base):
     display_buildings: Mapped[bool] = mapped_column(default=False)
     mail_alerts_activated: Mapped[bool] = mapped_column(default=False)
     creation_date: Mapped[date] = mapped_column(default=lambda: now().date())
+    #: It is gone for everybody, and being emptied.
+    deleting: Mapped[bool] = mapped_column(default=False)
 
 
 class User(Base):

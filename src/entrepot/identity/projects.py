@@ -1,7 +1,7 @@
 """Projects of organizations."""
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from entrepot.db import advisory_lock
 from entrepot.errors import Conflict, NotFound
@@ -55,7 +55,7 @@ def rename_project(session: Session, project: Project, name: str) -> None:
 def get_project(session: Session, principal: Principal, project_id: str, right: Right = "read") -> Project:
     """Return a project on which the caller has the right; NotFound when it belongs to others."""
     project = session.get(Project, project_id)
-    if project is None:
+    if project is None or project.deleting:
         raise NotFound("Project not found.")
     principal.require(right, project.organization_id, "Project", project.id)
     return project
@@ -65,12 +65,29 @@ def list_projects(
     session: Session, principal: Principal, *, organization_id: str | None = None, name: str | None = None
 ) -> list[Project]:
     """Return the projects that the caller may read, by name."""
-    query = select(Project).where(principal.within(Project)).order_by(Project.name, Project.id)
+    query = select(Project).where(principal.within(Project), ~Project.deleting).order_by(Project.name, Project.id)
     if organization_id is not None:
         query = query.where(Project.organization_id == organization_id)
     if name is not None:
         query = query.where(Project.name == name)
     return list(session.scalars(query))
+
+
+def vanish(session: Session, project: Project) -> None:
+    """Make a project be gone for everybody, its name free, whatever is still to be deleted of it."""
+    project.deleting = True
+    project.name = project.id
+    session.flush()
+
+
+def deleting(session: Session) -> list[Project]:
+    """Return the projects that are being emptied."""
+    return list(session.scalars(select(Project).where(Project.deleting).order_by(Project.id)))
+
+
+def is_kept(project_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Tell whether what belongs to a project does not belong to one that is being deleted."""
+    return project_id.not_in(select(Project.id).where(Project.deleting))
 
 
 def _require_free(session: Session, organization_id: str, name: str) -> None:

@@ -9,16 +9,18 @@ A domain module registers what it can do, and enqueues it inside a unit of work:
 """
 
 from entrepot.jobs import schedules
+from entrepot.jobs.cancelling import Cancelled, cancel_all
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.cron import validate_cron
 from entrepot.jobs.models import Job, Schedule
 from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobCancelled, JobStopped, LeaseLost, Refused, Released
-from entrepot.jobs.queue import ENDED, STATUSES, cancel, counts, enqueue, get, list_, prune, retry
+from entrepot.jobs.queue import ENDED, STATUSES, cancel, counts, enqueue, get, list_, prune, retry, when_given_up
 from entrepot.jobs.registry import load, task
 
 __all__ = [
     "ENDED",
     "STATUSES",
+    "Cancelled",
     "DeadlinePassed",
     "Failed",
     "Job",
@@ -30,6 +32,7 @@ __all__ = [
     "Released",
     "Schedule",
     "cancel",
+    "cancel_all",
     "counts",
     "enqueue",
     "get",
@@ -40,4 +43,5 @@ __all__ = [
     "schedules",
     "task",
     "validate_cron",
+    "when_given_up",
 ]

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from entrepot.db import now
-from entrepot.jobs import queue
+from entrepot.jobs import queue, turns
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.registry import task
 
@@ -17,6 +17,7 @@ def prune(context: JobContext) -> dict[str, int]:
     deleted = 0
     while True:
         with context.unit() as session:
+            turns.forget(session, now() - timedelta(days=1))
             part = queue.prune(session, before)
         if not part:
             return {"deleted": deleted}

@@ -20,12 +20,22 @@ class Job(Base):
     __table_args__ = (
         Index("ix_job_organization_id_number", "organization_id", "number"),
         Index(
-            "ix_job_urgency",
+            "ix_job_turn",
+            "kind",
+            "tenant",
             text("priority DESC"),
+            "place",
             "run_at",
             "number",
             sqlite_where=text("status = 'pending'"),
             postgresql_where=text("status = 'pending'"),
+        ),
+        Index(
+            "ix_job_running",
+            "kind",
+            "tenant",
+            sqlite_where=text("status = 'running'"),
+            postgresql_where=text("status = 'running'"),
         ),
         Index(
             "ix_job_key_order",
@@ -69,6 +79,8 @@ class Job(Base):
     key: Mapped[str | None] = mapped_column(String)
     coalesce: Mapped[str | None] = mapped_column(String)
     priority: Mapped[int] = mapped_column(default=0)
+    tenant: Mapped[str] = mapped_column(String(80), default="/")  # organization and project: who takes turns
+    place: Mapped[int] = mapped_column(default=0)  # how many jobs of the same key waited when it came
     max_attempts: Mapped[int | None]
     deadline: Mapped[datetime | None] = mapped_column(Instant)
 
@@ -95,6 +107,16 @@ class Job(Base):
 
     created_now = True
     """False on a job that :func:`entrepot.jobs.enqueue` found waiting already. Not stored."""
+
+
+class Turn(Base):
+    """When an organization, or a project, last had a job claimed in a pool."""
+
+    __tablename__ = "job_turn"
+
+    pool: Mapped[str] = mapped_column(String(20), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(80), primary_key=True)
+    taken: Mapped[datetime] = mapped_column(Instant)
 
 
 class Schedule(Base):

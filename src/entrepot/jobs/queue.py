@@ -3,18 +3,18 @@
 import random
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, event, func, or_, select
+from sqlalchemy import ColumnElement, Table, bindparam, delete, event, func, literal_column, select
 from sqlalchemy.orm import Session, SessionTransaction
 
 from entrepot.db import now
-from entrepot.db.claim import claim as claim_rows
-from entrepot.db.claim import hold
+from entrepot.db.claim import claiming, hold
 from entrepot.errors import Conflict, NotFound
-from entrepot.jobs import registry
+from entrepot.jobs import registry, turns
 from entrepot.jobs.models import Job
 
 STATUSES = ("pending", "running", "finished", "refused", "failed", "cancelled", "server_error")
@@ -23,7 +23,8 @@ BACK_OFF_SECONDS = 2.0
 LONGEST_BACK_OFF_SECONDS = 3600.0
 
 _table: Table = Job.__table__  # type: ignore[assignment]
-_is_running = _table.c.status == "running"
+_is_running = _table.c.status == literal_column("'running'")
+_told: list[Callable[[Session, Job, str, str | None], None]] = []
 _wakers: weakref.WeakSet[threading.Event] = weakref.WeakSet()
 
 
@@ -60,7 +61,7 @@ def enqueue(
     run_at
         Not before this instant; None: at once.
     priority
-        Higher comes first; within a key the order of arrival counts alone.
+        Higher comes first among the jobs of a project; within a key the order of arrival counts alone.
     max_attempts
         In place of the kind's own number.
     deadline
@@ -94,6 +95,8 @@ def enqueue(
         user_id=user_id,
         key=key,
         coalesce=coalesce,
+        tenant=turns.tenant_of(organization_id, project_id),
+        place=0 if key is None else turns.next_place(session, key),
         run_at=wanted_at,
         ready_at=wanted_at,
         priority=priority,
@@ -175,6 +178,7 @@ def retry(session: Session, job_id: str) -> Job:
     job = _locked(session, job_id)
     if job.status not in ENDED or job.status == "finished":
         raise Conflict(f"The job is {job.status}: only one that ended without success can be retried.")
+    job.place = 0 if job.key is None else turns.next_place(session, job.key)
     job.status = "pending"
     job.attempt = 0
     job.cancel_requested = False
@@ -214,36 +218,80 @@ def unlocked(session: Session, jobs: Iterable[Job]) -> set[int]:
     return set(session.scalars(query))
 
 
-def is_due(session: Session, instant: datetime | None = None) -> bool:
-    """Tell whether there is a job that this process can do now; a hint that costs no lock."""
-    instant = instant or now()
-    expired = select(_table.c.number).where(_is_running, _table.c.lease_until < instant).limit(1)
-    return any(session.execute(query.limit(1)).first() for query in (_candidates(instant), expired))
+def is_due(session: Session, pools: Mapping[str, Collection[str]], instant: datetime | None = None) -> bool:
+    """Tell whether there is a job that this process can do now; a hint that costs no lock.
+
+    Parameters
+    ----------
+    pools
+        Those to look into, with the tenants who get no more there for now.
+    """
+    instant, dialect = instant or now(), session.get_bind().dialect.name
+    for pool, full in pools.items():
+        if kinds := registry.kinds(pool):
+            query = turns.candidates(kinds, dialect).limit(1)
+            if session.execute(query, {"instant": instant, "pool": pool, "full": list(full)}).first():
+                return True
+    expired = select(_table.c.number).where(_is_running, _table.c.lease_until < instant)
+    return session.execute(expired.limit(1)).first() is not None
 
 
-def claim(session: Session, worker: str, lease_seconds: float, limit: int = 1) -> list[Job]:
-    """Claim the most urgent jobs that this process can do and that are due, for a worker.
+def claim(
+    session: Session,
+    worker: str,
+    lease_seconds: float,
+    limit: int = 1,
+    *,
+    pool: str | None = None,
+    full: Collection[str] = (),
+) -> list[Job]:
+    """Claim jobs that this process can do and that are due, for a worker, in the order of turns.
+
+    Parameters
+    ----------
+    pool
+        Only jobs of kinds of this pool.
+    full
+        Tenants (``Job.tenant``) who get no more for now.
 
     Raises
     ------
     IntegrityError
         When another worker, at the same moment, claimed a job of the same key: try again.
     """
+    kinds = registry.kinds(pool)
+    if not kinds:
+        return []
     instant = now()
+    claimed: list[Job] = []
+    given: dict[str, Any] = {"instant": instant, "pool": pool or "", "full": list(full), "worker": worker}
+    given["lease_until"] = instant + timedelta(seconds=lease_seconds)
+    statement = _claiming(kinds, session.get_bind().dialect.name)
+    # One at a time: each changes whose turn it is.
+    while len(claimed) < limit:
+        row = session.execute(statement, given, execution_options={"synchronize_session": False}).mappings().first()
+        if row is None:
+            break
+        claimed.append(Job(**row))
+    turns.took(session, pool or "", claimed, instant)
+    return claimed
+
+
+@lru_cache(32)
+def _claiming(kinds: tuple[str, ...], dialect: str) -> Any:
+    instant = bindparam("instant", type_=_table.c.started_at.type)
     values = {
         "status": "running",
-        "worker": worker,
+        "worker": bindparam("worker"),
         "attempt": _table.c.attempt + 1,
         "started_at": instant,
-        "lease_until": instant + timedelta(seconds=lease_seconds),
+        "lease_until": bindparam("lease_until", type_=_table.c.lease_until.type),
         "progress_done": 0,
         "progress_total": 0,
         "progress_message": "",
         "output": "",
     }
-    rows = claim_rows(session, _table, _candidates(instant), values, limit=limit)
-    claimed = [Job(**row) for row in rows]
-    return sorted(claimed, key=lambda job: (-job.priority, job.run_at, job.number))
+    return claiming(_table, turns.candidates(kinds, dialect), values).returning(*_table.columns)
 
 
 def keep(session: Session, job: Job, values: dict[str, Any]) -> bool:
@@ -269,9 +317,18 @@ def again_or_give_up(
     allowed = job.max_attempts or (task.max_attempts if task else registry.DEFAULT_ATTEMPTS)
     values = {**values, "error": error, "traceback": traceback}
     if job.attempt >= allowed:
-        return end(session, job, "server_error", **values)
+        kept = end(session, job, "server_error", **values)
+        for tell in _told if kept else ():
+            tell(session, job, error, traceback)
+        return kept
     ready_at = now() + timedelta(seconds=back_off_seconds(job.attempt) if wait else 0)
     return keep(session, job, {**_idle(), "status": "pending", "ready_at": ready_at, **values})
+
+
+def when_given_up(tell: Callable[[Session, Job, str, str | None], None]) -> None:
+    """Have a function called, in the same unit of work, with each job that is given up, the error and its traceback."""
+    if tell not in _told:
+        _told.append(tell)
 
 
 def back_off_seconds(attempt: int) -> float:
@@ -302,29 +359,6 @@ def recover(session: Session) -> int:
 def add_waker(waker: threading.Event) -> None:
     """Have an event set each time this process commits a new job; forgotten when nobody else keeps it."""
     _wakers.add(waker)
-
-
-def _candidates(instant: datetime) -> Any:
-    earlier = _table.alias()
-    before = or_(
-        earlier.c.run_at < _table.c.run_at,
-        and_(earlier.c.run_at == _table.c.run_at, earlier.c.number < _table.c.number),
-    )
-    blocked = (
-        select(earlier.c.number)
-        .where(
-            earlier.c.key == _table.c.key,
-            earlier.c.status.in_(["pending", "running"]),
-            or_(earlier.c.status == "running", before),
-        )
-        .exists()
-    )
-    free: ColumnElement[bool] = or_(_table.c.key.is_(None), ~blocked)
-    return (
-        select(_table.c.number)
-        .where(_table.c.status == "pending", _table.c.ready_at <= instant, _table.c.kind.in_(registry.kinds()), free)
-        .order_by(_table.c.priority.desc(), _table.c.run_at, _table.c.number)
-    )
 
 
 def _idle() -> dict[str, Any]:

@@ -12,6 +12,8 @@ Handler = Callable[["JobContext"], Any]
 H = TypeVar("H", bound=Handler)
 
 DEFAULT_ATTEMPTS = 3
+#: What jobs are for. Each pool has slots of its own in every worker, so that none keeps another waiting.
+POOLS = ("runs", "deliveries", "exports", "upkeep")
 
 
 @dataclass(frozen=True)
@@ -26,24 +28,36 @@ class Task:
         How often it is tried when it raises what it should not, or its worker dies.
     timeout_seconds
         Longest run of one attempt; None: no limit.
+    pool
+        Whose slots it takes: ``runs`` of users, ``deliveries`` (webhooks and mails), ``exports``, or the ``upkeep`` of
+        what is stored.
     """
 
     kind: str
     handler: Handler
     max_attempts: int = DEFAULT_ATTEMPTS
     timeout_seconds: float | None = None
+    pool: str = "upkeep"
 
 
 _tasks: dict[str, Task] = {}
 
 
-def task(kind: str, *, max_attempts: int = DEFAULT_ATTEMPTS, timeout_seconds: float | None = None) -> Callable[[H], H]:
+def task(
+    kind: str,
+    *,
+    max_attempts: int = DEFAULT_ATTEMPTS,
+    timeout_seconds: float | None = None,
+    pool: str = "upkeep",
+) -> Callable[[H], H]:
     """Register the decorated function as the handler of a kind of job."""
 
     def register(handler: H) -> H:
         if kind in _tasks and _tasks[kind].handler is not handler:
             raise ValueError(f"two handlers for jobs of the kind {kind!r}")
-        _tasks[kind] = Task(kind, handler, max_attempts, timeout_seconds)
+        if pool not in POOLS:
+            raise ValueError(f"no pool {pool!r}")
+        _tasks[kind] = Task(kind, handler, max_attempts, timeout_seconds, pool)
         return handler
 
     return register
@@ -60,6 +74,6 @@ def find(kind: str) -> Task | None:
     return _tasks.get(kind)
 
 
-def kinds() -> list[str]:
-    """Return the kinds of job that this process can do."""
-    return sorted(_tasks)
+def kinds(pool: str | None = None) -> tuple[str, ...]:
+    """Return the kinds of job that this process can do, of one pool or of all."""
+    return tuple(sorted(kind for kind, task in _tasks.items() if pool in (None, task.pool)))

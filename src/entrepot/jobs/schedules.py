@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from entrepot.db import advisory_lock, now
@@ -109,6 +109,11 @@ def remove(session: Session, name: str) -> None:
     if schedule := session.get(Schedule, name):
         session.delete(schedule)
         session.flush()
+
+
+def remove_of_project(session: Session, project_id: str) -> None:
+    """Remove all schedules of a project."""
+    session.execute(delete(Schedule).where(Schedule.project_id == project_id))
 
 
 def fire_due(session: Session, instant: datetime, *, limit: int = 100) -> list[Job]:

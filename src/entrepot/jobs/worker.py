@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from entrepot.db import Database, new_id
-from entrepot.jobs import queue, registry
+from entrepot.jobs import queue, registry, turns
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.engine import Engine, Handle, LocalEngine
 from entrepot.jobs.execution import execute
@@ -36,8 +37,8 @@ class Worker:
     ----------
     services
         What handlers find as ``context.services``.
-    concurrency
-        Most jobs at a time.
+    slots
+        Most jobs at a time in each pool (:data:`entrepot.jobs.registry.POOLS`), or the same number in every one.
     engine
         Where handlers run; by default in threads.
     """
@@ -47,7 +48,7 @@ class Worker:
         database: Database,
         settings: Settings,
         services: Mapping[str, Any] | None = None,
-        concurrency: int = 4,
+        slots: int | Mapping[str, int] = 4,
         engine: Engine | None = None,
     ) -> None:
         registry.load(["entrepot.jobs.housekeeping"])
@@ -55,9 +56,9 @@ class Worker:
         self._database = database
         self._settings = settings
         self._services = services or {}
-        self._concurrency = concurrency
+        self._slots = dict.fromkeys(registry.POOLS, slots) if isinstance(slots, int) else dict(slots)
         self._engine = engine or LocalEngine()
-        self._running: set[JobContext] = set()
+        self._running: dict[JobContext, str] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._look_again = True
@@ -66,7 +67,7 @@ class Worker:
     def run(self, stop: threading.Event, grace_seconds: float = GRACE_SECONDS) -> None:
         """Work until `stop` is set; then give running jobs time to end and release those that do not."""
         queue.add_waker(self._wake)
-        _log.info("worker started", worker=self.name, concurrency=self._concurrency)
+        _log.info("worker started", worker=self.name, slots=self._slots)
         with Keeper(self._database, self._settings.job_lease_seconds) as keeper:
             pause = BUSY_POLL_SECONDS
             while not stop.is_set():
@@ -88,34 +89,49 @@ class Worker:
         if time.monotonic() >= self._recover_at:
             self._recover_at = time.monotonic() + self._settings.job_lease_seconds / 10
             self._recover()
-        claimed = self._claim()
-        for context in claimed:
-            keeper.add(context)
-            handle = self._engine.submit(execute, context)
-            handle.add_done_callback(partial(self._done, keeper, context))
-        return len(claimed)
+        started = 0
+        for pool in self._due_pools():
+            while self._free(pool) > 0 and (context := self._claim(pool)) is not None:
+                keeper.add(context)
+                handle = self._engine.submit(execute, context)
+                handle.add_done_callback(partial(self._done, keeper, context))
+                started += 1
+        self._look_again = started > 0
+        return started
 
-    def _claim(self) -> list[JobContext]:
-        free = self._concurrency - len(self._running)
-        if free <= 0:
-            return []
-        if not self._look_again:
+    def _due_pools(self) -> list[str]:
+        free = {pool: self._full(pool) for pool in self._slots if self._free(pool) > 0}
+        if free and not self._look_again:
             with self._database.read() as session:
-                if not queue.is_due(session):
+                if not queue.is_due(session, free):
                     return []
-        # One at a time if two workers got in each other's way over a key.
-        for limit in (free, 1):
-            try:
-                with self._database.write() as session:
-                    jobs = queue.claim(session, self.name, self._settings.job_lease_seconds, limit)
-                break
-            except IntegrityError:
-                jobs = []
-        self._look_again = bool(jobs)
-        contexts = [JobContext(job, self._database, self._settings, self._services) for job in jobs]
+        return list(free)
+
+    def _claim(self, pool: str) -> JobContext | None:
+        try:
+            with self._database.write() as session:
+                found = queue.claim(
+                    session, self.name, self._settings.job_lease_seconds, pool=pool, full=self._full(pool)
+                )
+        except IntegrityError:  # another worker took a job of the same key at this moment
+            return None
+        if not found:
+            return None
+        context = JobContext(found[0], self._database, self._settings, self._services)
         with self._lock:
-            self._running.update(contexts)
-        return contexts
+            self._running[context] = pool
+        return context
+
+    def _free(self, pool: str) -> int:
+        with self._lock:
+            return self._slots[pool] - sum(busy == pool for busy in self._running.values())
+
+    def _full(self, pool: str) -> list[str]:
+        """Return the tenants who hold all slots of a pool but the last, which nobody gets who has others already."""
+        with self._lock:
+            held = Counter(context.job.tenant for context, busy in self._running.items() if busy == pool)
+        most = self._slots[pool] - 1
+        return [tenant for tenant, count in held.items() if tenant != turns.SERVER and count >= most > 0]
 
     def _recover(self) -> None:
         with self._database.write() as session:
@@ -132,7 +148,7 @@ class Worker:
         except Exception:  # noqa: BLE001 - logged, whatever it is
             _log.exception("the end of a job could not be stored", job=context.job.id)
         with self._lock:
-            self._running.discard(context)
+            self._running.pop(context, None)
         self._wake.set()
 
     def _finish(self, grace_seconds: float) -> None:

@@ -1,13 +1,11 @@
 """What people ask of generators (run, clear, reset, activate), and what follows from changed configuration."""
 
 from collections.abc import Collection
-from contextlib import suppress
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
-from entrepot.errors import NotFound
 from entrepot.jobs import schedules
 from entrepot.pipeline import dirty, disposal, notices
 from entrepot.pipeline.generators import (
@@ -19,9 +17,7 @@ from entrepot.pipeline.generators import (
     job_key,
     series_by_name,
 )
-from entrepot.pipeline.models import Analysis, Cleaner, Importer, Unitcleaner
-from entrepot.series import store
-from entrepot.series.models import Series
+from entrepot.pipeline.models import Analysis, Importer, Unitcleaner
 
 #: Changes to these fields make an importer's series say something else.
 _PARSING_FIELDS = {"gate", "parse_script", "root_dir_path"}
@@ -77,6 +73,7 @@ def schedule(session: Session, importer: Importer) -> None:
             {"id": importer.id, "requested": False, "scheduled": True},
             key=job_key(importer.id),
             organization_id=importer.organization_id,
+            project_id=importer.project_id,
         )
     else:
         schedules.remove(session, name)
@@ -136,24 +133,6 @@ def analysis_deleted(session: Session, analysis: Analysis) -> None:
     dirty.forget(session, analysis.id)
     mark_obsolete(session, analysis, drop_series(session, analysis))
     forget_generator(session, analysis.id)
-
-
-def project_deleted(session: Session, project_id: str) -> None:
-    """Delete all series of a project and end its schedules; its records go with the project itself."""
-    for importer in session.scalars(select(Importer).where(Importer.project_id == project_id)):
-        schedules.remove(session, f"importer:{importer.id}")
-    for model in (Importer, Cleaner, Analysis):
-        for generator_id in session.scalars(select(model.id).where(model.project_id == project_id)).all():
-            forget_generator(session, generator_id)
-    unitcleaners = select(Unitcleaner.id).join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
-    consumers = unitcleaners.where(Cleaner.project_id == project_id).union_all(
-        select(Analysis.id).where(Analysis.project_id == project_id)
-    )
-    for consumer_id in session.scalars(consumers).all():
-        dirty.forget(session, consumer_id)
-    for pk in session.scalars(select(Series.pk).where(Series.project_id == project_id)).all():
-        with suppress(NotFound):  # a job deleted it at this moment
-            store.delete_series(session, pk)
 
 
 def mark_obsolete(session: Session, generator: AnyGenerator, names: Collection[str]) -> None:

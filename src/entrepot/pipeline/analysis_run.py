@@ -36,6 +36,7 @@ from entrepot.pipeline.windows import AnalysisSpec, Bounds, Input, analysis_inte
 from entrepot.scripts import ScriptError
 from entrepot.series import store
 from entrepot.series.clocks import grid, to_utc
+from entrepot.series.codec import DamagedChunk
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
 
@@ -82,7 +83,7 @@ class Block:
     columns: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
 
 
-@jobs.task("analysis.run", max_attempts=MOST_ATTEMPTS)
+@jobs.task("analysis.run", max_attempts=MOST_ATTEMPTS, pool="runs")
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Compute what has to be, and write all of it in one transaction with the end of the marks and of the job."""
     analysis_id = payload_of(context)["id"]
@@ -129,7 +130,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
                         report["file"] = stored.record(session, run_id=context.job.id).id
                 lineage.end_run(session, context.job.id, "finished", report)
                 context.finish(session, report)
-        except (ScriptError, jobs.Failed) as error:
+        except (ScriptError, jobs.Failed, DamagedChunk) as error:
             context.check()
             script_error = error if isinstance(error, ScriptError) else None
             with context.unit() as session:

@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from entrepot.errors import NotFound
 from entrepot.identity import Principal, Project, Right
+from entrepot.identity.projects import is_kept
 from entrepot.pipeline.generators import KINDS
 from entrepot.series.models import Series
 
@@ -30,7 +31,8 @@ def find_series(
         One of them does not exist, or belongs to others.
     """
     column, wanted = (Series.id, set(ids)) if ids is not None else (Series.pk, set(pks or []))
-    found = session.scalars(select(Series).where(column.in_(wanted)).order_by(Series.pk)).all()
+    query = select(Series).where(column.in_(wanted), is_kept(Series.project_id)).order_by(Series.pk)
+    found = session.scalars(query).all()
     if len(found) < len(wanted):
         raise NotFound("Series not found.")
     for series in found:
@@ -57,7 +59,7 @@ def list_series(
     limit: int | None = None,
 ) -> list[Series]:
     """Return the series that the caller may read, newest first."""
-    query = select(Series).where(principal.within(Series))
+    query = select(Series).where(principal.within(Series), is_kept(Series.project_id))
     equal = {Series.project_id: project_id, Series.generator_id: generator_id, Series.name: name}
     equal[Series.generator_kind] = generator_kind
     for column, value in equal.items():

@@ -29,6 +29,7 @@ from entrepot.pipeline.reports import (
 )
 from entrepot.scripts import ScriptError
 from entrepot.series import store
+from entrepot.series.codec import DamagedChunk
 from entrepot.series.models import Series
 
 #: Cleaned points are written together up to so many, so that readers downstream see few, large changes.
@@ -68,7 +69,7 @@ class Result:
         return sum(piece.cleaned.times.size for piece in self.pieces)
 
 
-@jobs.task("cleaner.run", max_attempts=MOST_ATTEMPTS)
+@jobs.task("cleaner.run", max_attempts=MOST_ATTEMPTS, pool="runs")
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Clean what changed, unit cleaner by unit cleaner in the order of their creation.
 
@@ -96,7 +97,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
         context.progress(done, len(unitcleaner_ids))
         try:
             result = _clean(context, cleaner, unitcleaner_id)
-        except (ScriptError, InvalidInput) as error:
+        except (ScriptError, InvalidInput, DamagedChunk) as error:
             context.check()
             name = _name(context, unitcleaner_id)
             failures.append((f"{name}: {error.message}", error if isinstance(error, ScriptError) else None))
@@ -110,6 +111,8 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             batch = []
     with retried_when_series_vanish(), context.unit() as session:
         cleaner = _write(context, session, cleaner.id, batch, report)
+        unwritten = [f"{name}: {of['error']}" for name, of in report["series"].items() if of.get("unwritten")]
+        failures += [(message, None) for message in unwritten]
         if failures:
             message = "; ".join(message for message, _ in failures)
             failure = record_failure(context, session, cleaner, message, failures[0][1], report)
@@ -242,20 +245,13 @@ def _write(
         unitcleaner = session.scalar(select(Unitcleaner).where(Unitcleaner.id == result.unitcleaner_id))
         if unitcleaner is None or _configuration(unitcleaner) != result.configuration:
             continue
+        try:
+            sums, stamps = _replace(session, cleaner, unitcleaner, result, known)
+        except DamagedChunk as error:  # its marks stay, and it is cleaned again once what it made can be read
+            report["series"][result.name] = {"error": error.message, "unwritten": True}
+            continue
         dirty.settle(session, result.pending)
         unitcleaner.input_step = result.extent.step if result.extent and result.spec.has_durations else None
-        if result.points and result.name not in known:
-            known[result.name] = _create_series(session, cleaner, unitcleaner)
-        sums = {"added": 0, "replaced": 0, "deleted": 0, "unchanged": 0}
-        stamps = []
-        for piece in result.pieces if result.name in known else []:
-            bounds = _bounds(piece.influence.write_start, piece.influence.write_stop)
-            written = store.replace_range(
-                session, known[result.name].pk, *bounds, piece.cleaned.times, piece.cleaned.values
-            )
-            stamps.append(written.changed)
-            for name in sums:
-                sums[name] += getattr(written, name)
         changed[result.name] = np.concatenate(stamps) if stamps else np.empty(0, np.int64)
         _record(context, session, result, known, changed[result.name])
         _wait_for_delayed(session, cleaner, result)
@@ -264,6 +260,27 @@ def _write(
             report[name] += sums[name]
     series_changed(session, cleaner, changed)
     return cleaner
+
+
+def _replace(
+    session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner, result: Result, known: dict[str, Series]
+) -> tuple[dict[str, int], list[NDArray[np.int64]]]:
+    """Write what a unit cleaner made; return the numbers of points by what became of them, and the changed stamps."""
+    if result.points and result.name not in known:
+        known[result.name] = _create_series(session, cleaner, unitcleaner)
+    sums = {"added": 0, "replaced": 0, "deleted": 0, "unchanged": 0}
+    stamps = []
+    # One that fails leaves nothing of the others behind.
+    with session.begin_nested():
+        for piece in result.pieces if result.name in known else []:
+            bounds = _bounds(piece.influence.write_start, piece.influence.write_stop)
+            written = store.replace_range(
+                session, known[result.name].pk, *bounds, piece.cleaned.times, piece.cleaned.values
+            )
+            stamps.append(written.changed)
+            for name in sums:
+                sums[name] += getattr(written, name)
+    return sums, stamps
 
 
 def _create_series(session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner) -> Series:

@@ -29,9 +29,9 @@ from entrepot.series import store
 from entrepot.series.clocks import Clock, to_naive, to_utc
 
 
-@jobs.task("importer.clear", max_attempts=MOST_ATTEMPTS)
-@jobs.task("cleaner.clear", max_attempts=MOST_ATTEMPTS)
-@jobs.task("analysis.clear", max_attempts=MOST_ATTEMPTS)
+@jobs.task("importer.clear", max_attempts=MOST_ATTEMPTS, pool="runs")
+@jobs.task("cleaner.clear", max_attempts=MOST_ATTEMPTS, pool="runs")
+@jobs.task("analysis.clear", max_attempts=MOST_ATTEMPTS, pool="runs")
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Clear a generator in one transaction; a reset then has it run."""
     payload = payload_of(context)

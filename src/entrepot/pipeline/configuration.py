@@ -16,6 +16,7 @@ from entrepot import jobs
 from entrepot.db import advisory_lock
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import Principal, Right
+from entrepot.identity.projects import is_kept
 from entrepot.identity.users import check_name
 from entrepot.pipeline.models import (
     Analysis,
@@ -185,6 +186,6 @@ def naming(field: str) -> Iterator[None]:
 
 def _with_owner(model: type[RecordT]) -> tuple[Select[Any], type[Owned]]:
     if issubclass(model, Owned):
-        return select(model), model
+        return select(model).where(is_kept(model.project_id)), model
     owner, column = _OWNERS[model]
-    return select(model).join(owner, column == owner.id), owner
+    return select(model).join(owner, column == owner.id).where(is_kept(owner.project_id)), owner

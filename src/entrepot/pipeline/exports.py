@@ -82,7 +82,7 @@ def start(
     return job
 
 
-@jobs.task("series.export")
+@jobs.task("series.export", pool="exports")
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Write the archive; it is complete and listed before the job ends."""
     payload: Any = context.job.payload

@@ -82,7 +82,9 @@ def delete_gate(session: Session, principal: Principal, gate_id: str) -> None:
 def remove_home(session: Session, gate: Gate) -> None:
     """End a gate's account, and have its files removed once the unit of work has ended well."""
     ftp.remove_account(session, gate_home(gate.id))
-    jobs.enqueue(session, "gate.remove_files", {"id": gate.id}, organization_id=gate.organization_id)
+    jobs.enqueue(
+        session, "gate.remove_files", {"id": gate.id}, organization_id=gate.organization_id, project_id=gate.project_id
+    )
 
 
 @jobs.task("gate.remove_files")

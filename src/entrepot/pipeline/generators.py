@@ -1,7 +1,6 @@
 """What importers, cleaners and analyses have in common: finding them, their series, and those who consume them."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import cast
 
@@ -14,6 +13,7 @@ from entrepot import jobs
 from entrepot.errors import NotFound
 from entrepot.events import notifications
 from entrepot.identity import Principal, Right, limits
+from entrepot.identity.projects import is_kept
 from entrepot.pipeline import dirty
 from entrepot.pipeline.models import Analysis, AnalysisInput, Cleaner, Importer, SilenceWatch, Unitcleaner
 from entrepot.series import store
@@ -27,7 +27,7 @@ KINDS: dict[str, type[AnyGenerator]] = {model.kind: model for model in (Importer
 def find_generator(session: Session, generator_id: str, kind: str | None = None) -> AnyGenerator | None:
     """Return the importer, cleaner or analysis of this id; ids are unique across the three."""
     for model in [KINDS[kind]] if kind else KINDS.values():
-        generator = session.scalar(select(model).where(model.id == generator_id))
+        generator = session.scalar(select(model).where(model.id == generator_id, is_kept(model.project_id)))
         if isinstance(generator, Importer | Cleaner | Analysis):
             return generator
     return None
@@ -149,9 +149,7 @@ def drop_series(session: Session, generator: AnyGenerator, names: Iterable[str] 
     found = {
         name: series for name, series in series_by_name(session, generator.id).items() if not wanted or name in wanted
     }
-    for series in found.values():
-        with suppress(NotFound):  # somebody else deleted it at this moment
-            store.delete_series(session, series.pk)
+    store.discard(session, [series.pk for series in found.values()])
     _wake(
         session,
         [

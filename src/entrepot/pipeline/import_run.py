@@ -52,7 +52,7 @@ class ParsedFile:
     again: bool = False
 
 
-@jobs.task("importer.run", max_attempts=MOST_ATTEMPTS)
+@jobs.task("importer.run", max_attempts=MOST_ATTEMPTS, pool="runs")
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Import what is new on the gate, file by file in the order of their paths.
 

@@ -5,7 +5,8 @@ Everything here works on the tables themselves (SQLAlchemy Core): these are the 
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
@@ -59,10 +60,30 @@ class Head:
     width: int
     tail: int
     organization_id: str
+    damage: str | None
 
     def window(self, times: Times) -> Times:
         """Return the start of the window of each time."""
         return times // self.width * self.width
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did.
+
+    Attributes
+    ----------
+    added, replaced, unchanged, deleted
+        Numbers of points: new, with another value or tag than before, as before, gone.
+    changed
+        Times of the points added, replaced or deleted, sorted; empty when the writer did not ask for a report.
+    """
+
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    changed: Times = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def width_for(times: Times) -> int:
@@ -86,7 +107,7 @@ def load(session: Session, pks: Sequence[int], start: int | None = None, stop: i
                 tails[pk].append((time, value, tag))
             else:
                 chunks[pk].append((time, data))
-    return {pk: _assemble(chunks[pk], tails[pk], start, stop) for pk in pks}
+    return {pk: _assemble(session, pk, chunks[pk], tails[pk], start, stop) for pk in pks}
 
 
 def load_windows(session: Session, head: Head, windows: Times) -> Points:
@@ -108,7 +129,7 @@ def load_windows(session: Session, head: Head, windows: Times) -> Points:
     rows = tail_rows(session, head, start, stop)
     touched = np.isin(head.window(_times(rows)), windows)
     tail = [row for row, inside in zip(rows, touched, strict=True) if inside]
-    return _assemble(chunks, tail, None, None)
+    return _assemble(session, head.pk, chunks, tail, None, None)
 
 
 def tail_rows(session: Session, head: Head, start: int, stop: int) -> list[tuple[int, float, str | None]]:
@@ -178,6 +199,15 @@ def save(session: Session, head: Head, points: Points, touched: Times) -> None:
             head.tail -= len(folded)
 
 
+def tail_of(head: Head, points: Points) -> list[dict[str, Any]]:
+    """Return points as rows of the series' tail."""
+    tags = [None] * len(points) if points.tags is None else points.tags.tolist()
+    return [
+        {"series": head.pk, "time": time, "value": value, "tag": tag}
+        for time, value, tag in zip(points.times.tolist(), points.values.tolist(), tags, strict=True)
+    ]
+
+
 def save_tail(session: Session, rows: Sequence[dict[str, Any]], *, fresh: bool) -> None:
     """Add rows to tails; `fresh` rows are known not to be there yet."""
     execute_many(session, _INSERT_TAIL if fresh else _upsert(tail_table, session), rows)
@@ -206,12 +236,20 @@ def refit(session: Session, head: Head) -> None:
 
 
 def _assemble(
-    chunks: list[tuple[int, bytes]], tail: list[tuple[int, float, str | None]], start: int | None, stop: int | None
+    session: Session,
+    pk: int,
+    chunks: list[tuple[int, bytes]],
+    tail: list[tuple[int, float, str | None]],
+    start: int | None,
+    stop: int | None,
 ) -> Points:
     points = EMPTY
     if chunks:
         chunks.sort(key=lambda chunk: chunk[0])
-        points = _decode_all([data for _, data in chunks])
+        try:
+            points = _decode_all([data for _, data in chunks])
+        except (codec.DamagedChunk, RuntimeError, ValueError) as error:
+            raise codec.DamagedChunk(_damage(session, pk, chunks)) from error
         points = points[points.within(start, stop)]
     if tail:
         tail.sort(key=lambda row: row[0])
@@ -219,6 +257,20 @@ def _assemble(
         texts = np.array(tags, object) if any(tag is not None for tag in tags) else None
         points = merge(points, Points(np.array(times, np.int64), np.array(values, np.float64), texts))
     return points
+
+
+def _damage(session: Session, pk: int, chunks: list[tuple[int, bytes]]) -> str:
+    """Say in a sentence which points of which series cannot be read."""
+    name, width = session.execute(_NAME, {"pk": pk}).one()
+    for bucket, data in chunks:
+        try:
+            codec.decode(data)
+        except (codec.DamagedChunk, RuntimeError, ValueError):
+            first, stop = (
+                datetime.fromtimestamp(time / 1_000_000, UTC).isoformat() for time in (bucket, bucket + width)
+            )
+            return f"The points of series {name} from {first} to {stop} are damaged: restore them from a backup."
+    return f"Points of series {name} are damaged: restore them from a backup."
 
 
 def _decode_all(chunks: Sequence[bytes]) -> Points:
@@ -300,6 +352,7 @@ def _upsert(table: Table, session: Session) -> Any:
     return _upserting(table, session.get_bind().dialect.name)
 
 
+_NAME = select(series_table.c.name, series_table.c.width).where(series_table.c.pk == bindparam("pk"))
 _SOME_CHUNKS = select(chunk_table.c.bucket, chunk_table.c.data).where(
     chunk_table.c.series == bindparam("pk"), chunk_table.c.bucket.in_(bindparam("windows", expanding=True))
 )

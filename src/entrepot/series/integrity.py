@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from entrepot.errors import EntrepotError
 from entrepot.series import codec
 from entrepot.series.chunks import chunk_table, series_table, tail_table
+from entrepot.series.models import DISCARDED
 from entrepot.series.points import EMPTY, Points, concatenate, merge
 
 
@@ -17,7 +18,7 @@ def check(session: Session, pk: int | None = None) -> list[str]:
 
     Every chunk is decoded, so this takes as long as reading everything.
     """
-    statement = select(series_table).order_by(series_table.c.pk)
+    statement = select(series_table).where(series_table.c.project_id != DISCARDED).order_by(series_table.c.pk)
     if pk is not None:
         statement = statement.where(series_table.c.pk == pk)
     return [

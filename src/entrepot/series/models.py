@@ -2,13 +2,29 @@
 
 from datetime import datetime
 
-from sqlalchemy import DDL, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint, event, text
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    event,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base, Instant, new_id, now
 
 # SQLite numbers rows by itself only where the column is INTEGER, whose values have 64 bits there anyway.
 Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+#: Organization and project of series that nobody has any more: what is left is deleted in the background.
+DISCARDED = "discarded"
 
 
 class Series(Base):
@@ -28,6 +44,12 @@ class Series(Base):
             unique=True,
             sqlite_where=text("generator_id IS NULL"),
             postgresql_where=text("generator_id IS NULL"),
+        ),
+        Index(
+            "ix_series_damaged",
+            "pk",
+            sqlite_where=text("damage IS NOT NULL"),
+            postgresql_where=text("damage IS NOT NULL"),
         ),
         {"sqlite_autoincrement": True},  # clients keep keys: that of a deleted series must not come back
     )
@@ -55,6 +77,7 @@ class Series(Base):
     last_value: Mapped[float | None]
     width: Mapped[int] = mapped_column(BigInteger, default=0)  # of a chunk's window; 0 while there is no chunk
     tail: Mapped[int] = mapped_column(Integer, default=0)  # rows of SeriesTail
+    damage: Mapped[str | None] = mapped_column(Text)  # why points of it cannot be read; None: all can
     written: Mapped[int | None] = mapped_column(BigInteger)  # when points last changed, microseconds since 1970
 
 

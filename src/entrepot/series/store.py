@@ -5,14 +5,13 @@ several series in several calls takes them all first, with :func:`lock`, so that
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from time import time_ns
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
@@ -21,11 +20,13 @@ from entrepot import jobs
 from entrepot.db import now
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import limits
-from entrepot.series import chunks
+from entrepot.series import chunks, damage
 from entrepot.series.catalog import create_series, get_series, list_series
-from entrepot.series.chunks import Head, series_table
+from entrepot.series.chunks import Head, Written, series_table, tail_of
+from entrepot.series.codec import DamagedChunk
+from entrepot.series.discarding import discard
 from entrepot.series.integrity import check
-from entrepot.series.models import Series
+from entrepot.series.models import DISCARDED, Series
 from entrepot.series.points import EARLIEST, EMPTY, LATEST, Points, Tags, Times, compare, concatenate, merge, tidy
 from entrepot.series.reading import clip, read, read_many
 
@@ -38,10 +39,12 @@ __all__ = [
     "create_series",
     "delete_after",
     "delete_series",
+    "discard",
     "fold",
     "fold_due",
     "fold_later",
     "get_series",
+    "heal",
     "list_series",
     "lock",
     "read",
@@ -57,25 +60,6 @@ IDLE = timedelta(minutes=1)  # without a write, after which fewer rows are folde
 
 Input = tuple[npt.ArrayLike, npt.ArrayLike] | tuple[npt.ArrayLike, npt.ArrayLike, Sequence[str | None] | Tags | None]
 _NONE: Times = np.empty(0, np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write did.
-
-    Attributes
-    ----------
-    added, replaced, unchanged, deleted
-        Numbers of points: new, with another value or tag than before, as before, gone.
-    changed
-        Times of the points added, replaced or deleted, sorted; empty when the writer did not ask for a report.
-    """
-
-    added: int = 0
-    replaced: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    changed: Times = field(default_factory=lambda: _NONE)
 
 
 def append(
@@ -121,12 +105,19 @@ def append_many(session: Session, batch: Mapping[int, Input], *, report: bool = 
     written, tail, began = {}, [], False
     for pk, new in points.items():
         head = heads[pk]
+        if head.damage is not None and len(new):
+            written[pk] = damage.keep(session, head, new)
+            continue
         late = bool(len(new)) and head.last is not None and int(new.times[0]) <= head.last
         if late or len(new) + head.tail >= TAIL_LIMIT or len(new) >= LONG:
-            written[pk] = _change(session, head, new)
+            try:
+                written[pk] = _change(session, head, new)
+            except DamagedChunk as error:  # found before anything was written
+                damage.set_aside(session, head, error)
+                written[pk] = damage.keep(session, head, new)
         elif len(new):
             began = began or not head.tail
-            tail += _rows(head, new)
+            tail += tail_of(head, new)
             head.tail += len(new)
             _extend(head, new, added=len(new))
             written[pk] = Written(added=len(new), changed=new.times)
@@ -189,7 +180,7 @@ def delete_series(session: Session, pk: int) -> None:
         When there is no such series.
     """
     lock(session, [pk])
-    session.execute(delete(Series).where(Series.pk == pk))
+    discard(session, [pk])
 
 
 def lock(session: Session, pks: Iterable[int]) -> None:
@@ -213,16 +204,31 @@ def fold(session: Session, pk: int) -> None:
 def fold_due(session: Session, limit: int = 50, *, idle: timedelta = IDLE) -> int:
     """Fold the tails that are long enough, or idle, of at most `limit` series; return how many.
 
-    Series that are being written are left for the next time.
+    Series that are being written are left for the next time; those that cannot be read are set aside and told of.
     """
     due = or_(
         series_table.c.tail >= FOLD_AT,
         and_(series_table.c.tail > 0, series_table.c.written <= time_ns() // 1000 - idle // timedelta(microseconds=1)),
     )
-    statement = _HEADS.where(due).limit(limit).with_for_update(key_share=True, skip_locked=True)
+    statement = (
+        _HEADS.where(due, series_table.c.damage.is_(None))
+        .limit(limit)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
     heads = [Head(*row) for row in session.execute(statement)]
     for head in heads:
-        _fold(session, head)
+        try:
+            _fold(session, head)
+        except DamagedChunk as error:
+            damage.set_aside(session, head, error)
+    _save_heads(session, heads, written=False)
+    return len(heads)
+
+
+def heal(session: Session) -> int:
+    """Take back the damaged series that can be read again, and return how many."""
+    statement = _HEADS.where(series_table.c.damage.is_not(None)).with_for_update(key_share=True, skip_locked=True)
+    heads = [head for row in session.execute(statement).all() if damage.heal(session, head := Head(*row))]
     _save_heads(session, heads, written=False)
     return len(heads)
 
@@ -255,6 +261,7 @@ def _save_heads(session: Session, heads: Iterable[Head], *, written: bool = True
             "last_value": head.last_value,
             "width": head.width,
             "tail": head.tail,
+            "damage": head.damage,
         }
         for head in heads
     ]
@@ -305,7 +312,7 @@ def _change(session: Session, head: Head, new: Points, within: tuple[int, int] |
         return written
     if not gone.size and len(changes) < LONG and len(changes) + head.tail < TAIL_LIMIT:
         held = chunks.tail_times(session, head, int(changes.times[0]), int(changes.times[-1]) + 1)
-        chunks.save_tail(session, _rows(head, changes), fresh=False)
+        chunks.save_tail(session, tail_of(head, changes), fresh=False)
         if not head.tail:
             _request_fold(session)
         head.tail += len(changes) - int(np.isin(changes.times, held).sum())
@@ -357,15 +364,10 @@ def _save_chunks(session: Session, head: Head, points: Points, touched: Times) -
         head.width = chunks.width_for(points.times)
         touched = np.append(points.times, touched)
     chunks.save(session, head, points, touched)
-    chunks.refit(session, head)
-
-
-def _rows(head: Head, points: Points) -> list[dict[str, Any]]:
-    tags = [None] * len(points) if points.tags is None else points.tags.tolist()
-    return [
-        {"series": head.pk, "time": time, "value": value, "tag": tag}
-        for time, value, tag in zip(points.times.tolist(), points.values.tolist(), tags, strict=True)
-    ]
+    try:
+        chunks.refit(session, head)
+    except DamagedChunk as error:
+        damage.set_aside(session, head, error)
 
 
 def _extend(head: Head, points: Points, *, added: int) -> None:
@@ -391,9 +393,13 @@ def _find_ends(session: Session, head: Head, gone: Times) -> None:
         head.last, head.last_value = int(newest.times[0]), float(newest.values[0])
 
 
-_HEADS = select(*(series_table.c[name] for name in Head.__slots__)).order_by(series_table.c.pk)
+_HEADS = (
+    select(*(series_table.c[name] for name in Head.__slots__))
+    .where(series_table.c.project_id != DISCARDED)
+    .order_by(series_table.c.pk)
+)
 _HEADS_OF = _HEADS.where(series_table.c.pk.in_(bindparam("pks", expanding=True))).with_for_update(key_share=True)
-_WITH_TAIL = select(series_table.c.pk).where(series_table.c.tail > 0).limit(1)
+_WITH_TAIL = select(series_table.c.pk).where(series_table.c.tail > 0, series_table.c.damage.is_(None)).limit(1)
 _SAVE_HEAD = (
     update(series_table)
     .where(series_table.c.pk == bindparam("row"))

@@ -27,6 +27,7 @@ from entrepot.server.observe import Limits, Observer
 from entrepot.server.router import Table
 from entrepot.server.services import Services
 from entrepot.server.streaming import Waiting
+from entrepot.server.writers import Writers
 from entrepot.settings import Settings, is_loopback
 
 log = structlog.get_logger("entrepot.http")
@@ -63,6 +64,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.stopping = False
     app.state.waiting = Waiting(services.settings.max_streams_per_user)
     app.state.authenticator = Authenticator(services)
+    app.state.writers = Writers()
     app.state.registry = registry
     app.add_middleware(Observer, registry=registry)
     app.add_exception_handler(EntrepotError, _on_error)

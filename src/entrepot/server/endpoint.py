@@ -21,6 +21,7 @@ from entrepot.server import origin
 from entrepot.server.auth import Authenticator
 from entrepot.server.bodies import Body, Size
 from entrepot.server.services import Services
+from entrepot.server.writers import in_turn
 
 log = structlog.get_logger("entrepot.http")
 
@@ -147,6 +148,11 @@ class Endpoint:
         """What kind of body is taken."""
         return self.body or ("none" if self.method in ("GET", "HEAD") else "small")
 
+    @property
+    def writes(self) -> bool:
+        """Whether the unit of work may write."""
+        return self.write if self.write is not None else self.method not in ("GET", "HEAD")
+
     def routes(self, errors: ErrorRenderer) -> list[Route]:
         """Return the routes of this endpoint, for both spellings of its path."""
         path = self.path.rstrip("/") or "/"
@@ -171,7 +177,7 @@ class Endpoint:
                 if body.awaited(self.size):
                     principal = NOBODY if self.access == "open" else await run_sync(self.authenticate, request)
                     content = await body.read(self.size)
-                return await run_sync(self._answer, request, principal, content)
+                return await in_turn(request, self.writes, self._answer, request, principal, content)
             except EntrepotError as error:
                 return await run_sync(refusal, request, error, errors)
             except Exception as error:  # noqa: BLE001 - it is logged
@@ -181,7 +187,7 @@ class Endpoint:
 
     def _answer(self, request: Request, principal: Principal | None, body: bytes) -> Response:
         services: Services = request.app.state.services
-        write = self.write if self.write is not None else self.method not in ("GET", "HEAD")
+        write = self.writes
         content = None
         if principal is None and self.access == "open":
             principal = NOBODY

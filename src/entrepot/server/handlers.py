@@ -3,6 +3,7 @@
 #: What a worker imports before it starts.
 HANDLERS = (
     "entrepot.events.delivery",
+    "entrepot.events.failures",
     "entrepot.events.mail",
     "entrepot.events.retention",
     "entrepot.events.webhooks",
@@ -16,7 +17,9 @@ HANDLERS = (
     "entrepot.pipeline.feeders.feed_run",
     "entrepot.pipeline.gates",
     "entrepot.pipeline.import_run",
+    "entrepot.pipeline.projects",
     "entrepot.pipeline.silence",
+    "entrepot.series.discarding",
     "entrepot.series.folding",
     "entrepot.server.dialects.ricloud.fulfil",
     "entrepot.server.dialects.ricloud.trial",
@@ -28,5 +31,8 @@ SCHEDULES = (
     "entrepot.events.mail",
     "entrepot.events.retention",
     "entrepot.files.lifecycle",
+    "entrepot.pipeline.projects",
+    "entrepot.series.discarding",
+    "entrepot.series.folding",
     "entrepot.works.audit",
 )

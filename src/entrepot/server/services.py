@@ -16,9 +16,10 @@ class Services:
     database: Database
 
     @classmethod
-    def open(cls, settings: Settings) -> "Services":
-        """Connect to the database of the settings."""
-        return cls(settings, Database(settings.url, synchronous=settings.sqlite_synchronous))
+    def open(cls, settings: Settings, *, patience: float | None = None) -> "Services":
+        """Connect to the database of the settings; see :class:`~entrepot.db.Database` for the patience of writers."""
+        database = Database(settings.url, synchronous=settings.sqlite_synchronous, patience=patience)
+        return cls(settings, database)
 
     @cached_property
     def vault(self) -> Vault:

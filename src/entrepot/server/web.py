@@ -14,6 +14,7 @@ from entrepot.server.child import Ready
 from entrepot.server.connections import Connections
 from entrepot.server.protocol import HttpProtocol
 from entrepot.server.services import Services
+from entrepot.server.writers import PATIENCE_SECONDS
 from entrepot.settings import Settings
 
 _STOP_SECONDS = 8  # of the supervisor's ten
@@ -45,7 +46,7 @@ class _Server(uvicorn.Server):
 
 def run(settings: Settings, ready: Ready, listening: socket.socket) -> None:
     """Serve until SIGTERM; requests under way are answered first."""
-    app = create_app(Services.open(settings))
+    app = create_app(Services.open(settings, patience=PATIENCE_SECONDS))
     # What is here now stays; a request with many rows makes a lot that lives until its end, and no rubbish.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

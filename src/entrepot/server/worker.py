@@ -8,7 +8,6 @@ from entrepot.server.handlers import HANDLERS
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 
-JOBS_AT_A_TIME = 2
 #: Of the ten seconds that the supervisor gives; what is left is for the release of unfinished jobs.
 GRACE_SECONDS = 5.0
 
@@ -22,7 +21,7 @@ def run(settings: Settings, ready: Ready) -> None:
     with ScriptRunner(sandboxed=sandboxed, data_dir=settings.data_dir.absolute()) as scripts:
         scripts.start()
         offered = {"scripts": scripts, "settings": settings, "vault": services.vault}
-        worker = Worker(services.database, settings, offered, concurrency=JOBS_AT_A_TIME)
+        worker = Worker(services.database, settings, offered, slots=settings.job_slots)
         ready()
         worker.run(stop, grace_seconds=GRACE_SECONDS)
     services.close()

@@ -150,3 +150,13 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     done = CliRunner().invoke(app, [*command.split(), "--help"])
     assert done.exit_code == 0
     assert "Example: " in done.output
+
+
+def test_what_a_project_has_waiting_is_cancelled(terminal: Terminal, project: Project) -> None:
+    """The server's own worker may take one of them first: all end, and one way or the other none is left waiting."""
+    for _ in range(3):
+        project.get_importer("scada").clear()
+    done = orjson.loads(terminal.run("run", "cancel", "--kind", "importer", "--json").stdout)
+    assert set(done) == {"waiting", "running"}
+    said = terminal.run("run", "cancel", "--kind", "importer", "--all-waiting").stdout
+    assert said == "0 cancelled that waited, 0 told to stop that run\n"

@@ -77,7 +77,7 @@ def work(url: str, folder: Path, lease_seconds: float) -> None:
     """Be a worker until killed."""
     jobs.task("effect", max_attempts=1000)(take_effect)
     settings = Settings(data_dir=folder, job_lease_seconds=lease_seconds)
-    Worker(Database(url), settings, concurrency=3).run(threading.Event())
+    Worker(Database(url), settings, slots=3).run(threading.Event())
 
 
 def rows(database: Database) -> list[Any]:

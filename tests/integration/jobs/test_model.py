@@ -25,9 +25,14 @@ class Expected:
     key: str | None
     priority: int
     coalesce: str | None
+    place: int
     status: str = "pending"
     attempt: int = 0
     cancel: bool = False
+
+    @property
+    def urgency(self) -> tuple[int, int, int]:
+        return -self.priority, self.place, self.order
 
 
 def machine(database: Database) -> type[RuleBasedStateMachine]:
@@ -61,14 +66,19 @@ def machine(database: Database) -> type[RuleBasedStateMachine]:
             if waiting:
                 assert job.id in waiting
             else:
-                self.jobs[job.id] = Expected(self.next_order(), key, priority, coalesce)
+                self.jobs[job.id] = Expected(self.next_order(), key, priority, coalesce, self.next_place(key))
+
+        def next_place(self, key: str | None) -> int:
+            """Jobs of a key that wait have it stand back behind those of others, turn by turn."""
+            same = [it for it in self.jobs.values() if it.key == key is not None and it.status == "pending"]
+            return max(same, key=lambda it: it.order).place + 1 if same else 0
 
         @rule(target=claims)
         def claim(self) -> Job | None:
             with database.write() as session:
                 found = queue.claim(session, "w", 60)
             possible = [id_ for id_, it in self.jobs.items() if it.status == "pending" and not self.blocked(it)]
-            best = min(possible, key=lambda id_: (-self.jobs[id_].priority, self.jobs[id_].order), default=None)
+            best = min(possible, key=lambda id_: self.jobs[id_].urgency, default=None)
             assert [job.id for job in found] == ([best] if best else [])
             if best is None:
                 return None
@@ -153,8 +163,14 @@ def machine(database: Database) -> type[RuleBasedStateMachine]:
                     assert expected.status in {"pending", "running", "finished"}
                 else:
                     assert expected.status not in {"pending", "running", "finished"}
-                    order = self.next_order()
-                    self.jobs[id_] = replace(expected, order=order, status="pending", attempt=0, cancel=False)
+                    self.jobs[id_] = replace(
+                        expected,
+                        order=self.next_order(),
+                        place=self.next_place(expected.key),
+                        status="pending",
+                        attempt=0,
+                        cancel=False,
+                    )
 
         @invariant()
         def equal(self) -> None:

@@ -460,3 +460,25 @@ def test_what_a_database_cannot_keep_ends_the_job_all_the_same(
     enqueue(database, "details")
     (done,) = run_pending(database, settings)
     assert done.status == ("failed" if database.dialect == "postgresql" else "finished")
+
+
+def test_many_are_cancelled_at_once_those_that_run_are_told(database: Database, handler: Register) -> None:
+    handler("importer.run")
+    handler("importer.clear")
+    mine = {"organization_id": "o", "project_id": "p"}
+    enqueue(database, "importer.run", **mine)
+    (running,) = claim(database)
+    waiting = [enqueue(database, "importer.run", **mine) for _ in range(5)]
+    clearing = enqueue(database, "importer.clear", **mine)
+    other = enqueue(database, "importers.run", **mine)
+    strange = enqueue(database, "importer.run", organization_id="o", project_id="q")
+    with database.write() as session:
+        assert jobs.cancel_all(session, "o", "p", kind="importer.run", running=False, limit=3) == (3, 0, True)
+        assert jobs.cancel_all(session, "o", "p", kind="importer.run", running=False) == (2, 0, False)
+    assert {get(database, job).status for job in waiting} == {"cancelled"}
+    assert not get(database, running).cancel_requested
+    with database.write() as session:
+        assert jobs.cancel_all(session, "o", "p", kind="importer") == (1, 1, False)
+    assert get(database, running).cancel_requested
+    assert get(database, clearing).ended_at is not None
+    assert [get(database, job).status for job in (other, strange)] == ["pending", "pending"]

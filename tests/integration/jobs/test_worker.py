@@ -83,7 +83,7 @@ def test_several_run_at_a_time_and_no_more(database: Database, settings: Setting
 
     handler("t", meet)
     done = [enqueue(database) for _ in range(6)]
-    with working(database, settings, concurrency=3):
+    with working(database, settings, slots=3):
         assert [ended(database, job).status for job in done] == ["finished"] * 6
     assert running[1] == 3
 

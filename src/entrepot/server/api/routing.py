@@ -18,6 +18,7 @@ from entrepot.server import origin
 from entrepot.server.bodies import Body, Size
 from entrepot.server.endpoint import NOBODY, Access, authenticate
 from entrepot.server.services import Services
+from entrepot.server.writers import in_turn
 
 
 class Unit(Request):
@@ -96,11 +97,12 @@ class NativeRoute(APIRoute):
         async def handle(request: Request) -> Response:
             body = Body.of(request.scope)
             if not body.awaited(size):
-                return await run_sync(answer, request, None, b"")
+                return await in_turn(request, declared.writes, answer, request, None, b"")
             principal = await run_sync(declared.authenticate, request)
             if self.body_field is not None:
                 origin.require_json(request)
-            return await run_sync(answer, request, principal, await body.read(size))
+            content = await body.read(size)
+            return await in_turn(request, declared.writes, answer, request, principal, content)
 
         return handle
 

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from entrepot import jobs
 from entrepot.errors import NotFound
-from entrepot.identity import Right
+from entrepot.identity import Right, projects
 from entrepot.lineage import Run
 from entrepot.server.api.routing import NativeRouter, Unit
 
@@ -63,6 +63,35 @@ def get_job(unit: Unit, job_id: str) -> Job:
 def cancel_job(unit: Unit, job_id: str) -> Job:
     """Cancel a job: at once if it waits; if it runs, it is told to stop."""
     return Job.model_validate(jobs.cancel(unit.session, _job(unit, job_id, "write").id))
+
+
+class CancelRequest(BaseModel):
+    """Which jobs of a project are to be cancelled."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: str | None = Field(None, max_length=100, description="Such as `importer.run`, or `importer`; null: all.")
+    waiting_only: bool = Field(False, description="Let those go on that run.")
+
+
+class Cancelled(BaseModel):
+    """How many jobs were cancelled."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    waiting: int = Field(description="That waited: they are cancelled.")
+    running: int = Field(description="That run: they are told to stop.")
+    more: bool = Field(description="Whether more are left that wait: ask again.")
+
+
+@router.serve("POST", "/projects/{project_id}/jobs/cancel", area="series", right="write")
+def cancel_jobs(unit: Unit, project_id: str, request_: CancelRequest) -> Cancelled:
+    """Cancel the jobs of a project: at once those that wait; those that run are told to stop."""
+    project = projects.get_project(unit.session, unit.principal, project_id, "write")
+    done = jobs.cancel_all(
+        unit.session, project.organization_id, project.id, kind=request_.kind, running=not request_.waiting_only
+    )
+    return Cancelled.model_validate(done)
 
 
 @router.serve("GET", "/runs", area="series", right="read")

@@ -40,6 +40,7 @@ class Series(BaseModel):
     first: int | None
     last: int | None
     last_value: float | None
+    damage: str | None
 
 
 class SeriesRequest(BaseModel):
