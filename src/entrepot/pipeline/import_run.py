@@ -3,13 +3,9 @@
 import hashlib
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,39 +13,23 @@ from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.events import emit
 from entrepot.pipeline import disposal, folders, gate_files, notices, quarantine
+from entrepot.pipeline.file_choice import choose
 from entrepot.pipeline.gates import gate_home
-from entrepot.pipeline.generators import enqueue_run, raw_changed, series_by_name
-from entrepot.pipeline.models import Gate, ImportedFile, Importer, ImporterSeries
+from entrepot.pipeline.generators import enqueue_run
+from entrepot.pipeline.import_write import MOST_FILES_IN_REPORT, write
+from entrepot.pipeline.models import Gate, ImportedFile, Importer
+from entrepot.pipeline.parsing import ParsedFile, parse
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
     payload_of,
     record_failure,
     retried_when_series_vanish,
-    script_limits,
-    stamps_of,
 )
 from entrepot.scripts import ScriptError
-from entrepot.series import store
-from entrepot.series.catalog import LONGEST_NAME
 
 #: Parsed files are written together for at most so long, so that many small files do not cost a commit each.
 _BATCH_SECONDS = 1.0
 _BATCH_POINTS = 2_000_000
-_MOST_FILES_IN_REPORT = 1000
-
-
-@dataclass
-class ParsedFile:
-    """A file that the script understood: its columns' stamps (as delivered, in microseconds) and values."""
-
-    path: str
-    size: int
-    modified: datetime
-    sha256: str
-    columns: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
-    report: dict[str, Any] = field(default_factory=dict)
-    #: Read again though the cursor has passed it; the cursor stays.
-    again: bool = False
 
 
 @jobs.task("importer.run", max_attempts=MOST_ATTEMPTS)
@@ -91,13 +71,13 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             quarantine.amend(session, importer, wrong)
     files = _remaining(context, home, gate, importer)
     refused = {record.path.removeprefix(prefix) for record in aside}
-    todo = _choose(importer, files, imported, refused)
+    todo = choose(importer, files, imported, refused)
     batch = _Batch(context, importer.id, refused)
     for done, (entry, again) in enumerate(todo):
         context.check()
         context.progress(done, len(todo), entry.path)
         try:
-            batch.add(_parse(context, script, root, entry, again=again))
+            batch.add(parse(context, script, root, entry, again=again))
         except ScriptError as error:
             context.check()
             # A script that does not compile says nothing about the file.
@@ -161,7 +141,7 @@ class _Batch:
 
     def write(self, session: Session) -> Importer:
         """Write what waits into an open unit of work, and return the importer."""
-        importer = _write(self._context, session, self._importer_id, self._files, self.report)
+        importer = write(self._context, session, self._importer_id, self._files, self.report)
         if read := [parsed.path for parsed in self._files if parsed.path in self._refused]:
             quarantine.imported(session, importer, read)
         self._files, self._began, self._points = [], time.monotonic(), 0
@@ -188,7 +168,7 @@ class _Batch:
                 importer.last_imported_path = entry.path
             record = quarantine.set_aside(session, home, importer, entry, error, self._context.job.id)
         quarantine.settle(home, [record])
-        if len(self.report["quarantined"]) < _MOST_FILES_IN_REPORT:
+        if len(self.report["quarantined"]) < MOST_FILES_IN_REPORT:
             self.report["quarantined"].append({"path": entry.path, "stored": record.stored, "reason": error.message})
 
 
@@ -208,125 +188,3 @@ def _dispose(context: jobs.JobContext, home: Path, gate_id: str, prefix: str, fi
             return
         found = disposal.imported_everywhere(session, gate, {prefix + entry.path: entry for entry in files})
     disposal.dispose(home, gate.after_import, found)
-
-
-def _choose(
-    importer: Importer, files: list[folders.Entry], imported: dict[str, ImportedFile], refused: Collection[str]
-) -> list[tuple[folders.Entry, bool]]:
-    """Return the files to read, in the order of their paths, each with whether it was passed before."""
-    cursor = importer.last_imported_path
-    if cursor is None:
-        return [(entry, False) for entry in files]
-    passed = [entry for entry in files if entry.path <= cursor]
-    most = importer.max_ante_scanned_files_nb
-    scanned = {entry.path for entry in passed[-most:]} if most else set()
-    # Late or rewritten, or refused before: never read, or not as it is now.
-    again = [
-        entry
-        for entry in passed
-        if (entry.path in refused or entry.path in scanned)
-        and (
-            (known := imported.get(entry.path)) is None
-            or (known.size, known.modified) != (entry.size, gate_files.instant(entry.modified))
-        )
-    ]
-    if importer.re_run_last_file and passed and passed[-1].path == cursor and passed[-1] not in again:
-        again.append(passed[-1])
-    return [(entry, True) for entry in again] + [(entry, False) for entry in files if entry.path > cursor]
-
-
-def _parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entry, *, again: bool) -> ParsedFile:
-    content = (root / entry.path).read_bytes()
-    parsed = ParsedFile(
-        entry.path, len(content), gate_files.instant(entry.modified), hashlib.sha256(content).hexdigest(), again=again
-    )
-    frame = (
-        context.services["scripts"]
-        .parse(script, content, entry.path, script_limits(context.settings), cancelled=context.cancelled)
-        .value
-    )
-    if frame is None or frame.empty:
-        parsed.report = {"path": entry.path, "rows": 0}
-        return parsed
-    stamps = stamps_of(frame.index)
-    last_rows = ~frame.index.duplicated(keep="last")
-    empty = 0
-    for label in frame.columns:
-        if not label.strip() or "\0" in label or len(label) > LONGEST_NAME:
-            raise ScriptError("result", f"a column's label has 1 to {LONGEST_NAME} characters, unlike {label[:40]!r}")
-        values = frame[label].to_numpy(dtype=np.float64)
-        present = ~np.isnan(values) & last_rows
-        empty += int(np.isnan(values).sum())
-        order = np.argsort(stamps[present], kind="stable")
-        parsed.columns[label] = (stamps[present][order], values[present][order])
-    parsed.report = {
-        "path": entry.path,
-        "rows": len(frame),
-        "duplicate_stamps": int((~last_rows).sum()),
-        "empty_cells": empty,
-    }
-    return parsed
-
-
-def _write(
-    context: jobs.JobContext, session: Session, importer_id: str, batch: list[ParsedFile], report: dict[str, Any]
-) -> Importer:
-    """Write parsed files: points, cursor, marks for the cleaner, lineage and the report's sums."""
-    importer = session.scalar(select(Importer).where(Importer.id == importer_id))
-    if importer is None:
-        raise jobs.Refused("The importer was deleted.")
-    known = series_by_name(session, importer.id)
-    labels = set(session.scalars(select(ImporterSeries.external_name).where(ImporterSeries.importer_id == importer.id)))
-    touched = False
-    for parsed in batch:
-        _remember(session, importer, parsed, context.job.id)
-        path = gate_files.prefix_of(importer.root_dir_path) + parsed.path
-        lineage.read(session, context.job.id, "gate file", f"{importer.gate_id}/{path}", sha256=parsed.sha256)
-        sums = {"added": 0, "replaced": 0, "unchanged": 0}
-        for label, (times, values) in parsed.columns.items():
-            if label not in labels:
-                session.add(ImporterSeries(importer_id=importer.id, external_name=label))
-                labels.add(label)
-            if label not in known:
-                known[label] = store.create_series(
-                    session,
-                    organization_id=importer.organization_id,
-                    project_id=importer.project_id,
-                    generator_kind=importer.kind,
-                    generator_id=importer.id,
-                    name=label,
-                )
-            written = store.append(session, known[label].pk, times, values)
-            for name in sums:
-                sums[name] += getattr(written, name)
-            if written.changed.size:
-                touched |= raw_changed(session, importer.cleaner, label, written.changed)
-                first, last = int(written.changed[0]), int(written.changed[-1])
-                lineage.made(session, context.job.id, "series", known[label].id, first, last + 1)
-        report["read"] += 1
-        report["skipped"] += not parsed.columns
-        report["rows"] += parsed.report["rows"]
-        for name, count in sums.items():
-            report[name] += count
-        if len(report["files"]) < _MOST_FILES_IN_REPORT:
-            report["files"].append({**parsed.report, **sums, "again": parsed.again})
-    if touched:
-        enqueue_run(session, importer.cleaner)
-    return importer
-
-
-def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: str) -> None:
-    session.merge(
-        ImportedFile(
-            importer_id=importer.id,
-            path=parsed.path,
-            size=parsed.size,
-            modified=parsed.modified,
-            sha256=parsed.sha256,
-            run_id=run_id,
-        )
-    )
-    if importer.latest_imported_mdate is None or parsed.modified > importer.latest_imported_mdate:
-        importer.latest_imported_mdate = parsed.modified
-    if not parsed.again:
-        importer.last_imported_path = parsed.path

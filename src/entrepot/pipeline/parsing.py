@@ -1,0 +1,70 @@
+"""What a file of a gate becomes: its columns' stamps and values, as the importer's script reads them."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entrepot import jobs
+from entrepot.pipeline import folders, gate_files
+from entrepot.pipeline.reports import script_limits, stamps_of
+from entrepot.scripts import ScriptError
+from entrepot.series.catalog import LONGEST_NAME
+
+
+@dataclass
+class ParsedFile:
+    """A file that the script understood: its columns' stamps (as delivered, in microseconds) and values."""
+
+    path: str
+    size: int
+    modified: datetime
+    sha256: str
+    columns: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+    #: Read again though the cursor has passed it; the cursor stays.
+    again: bool = False
+
+
+def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entry, *, again: bool) -> ParsedFile:
+    """Read a file below `root` through the script.
+
+    Raises
+    ------
+    ScriptError
+        The script refuses it.
+    """
+    content = (root / entry.path).read_bytes()
+    parsed = ParsedFile(
+        entry.path, len(content), gate_files.instant(entry.modified), hashlib.sha256(content).hexdigest(), again=again
+    )
+    frame = (
+        context.services["scripts"]
+        .parse(script, content, entry.path, script_limits(context.settings), cancelled=context.cancelled)
+        .value
+    )
+    if frame is None or frame.empty:
+        parsed.report = {"path": entry.path, "rows": 0}
+        return parsed
+    stamps = stamps_of(frame.index)
+    last_rows = ~frame.index.duplicated(keep="last")
+    empty = 0
+    for label in frame.columns:
+        if not label.strip() or "\0" in label or len(label) > LONGEST_NAME:
+            raise ScriptError("result", f"a column's label has 1 to {LONGEST_NAME} characters, unlike {label[:40]!r}")
+        values = frame[label].to_numpy(dtype=np.float64)
+        present = ~np.isnan(values) & last_rows
+        empty += int(np.isnan(values).sum())
+        order = np.argsort(stamps[present], kind="stable")
+        parsed.columns[label] = (stamps[present][order], values[present][order])
+    parsed.report = {
+        "path": entry.path,
+        "rows": len(frame),
+        "duplicate_stamps": int((~last_rows).sum()),
+        "empty_cells": empty,
+    }
+    return parsed
