@@ -12,15 +12,16 @@ from sqlalchemy.orm import Session
 from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.events import emit
-from entrepot.pipeline import disposal, folders, gate_files, notices, quarantine
-from entrepot.pipeline.file_choice import choose
+from entrepot.pipeline import disposal, file_choice, folders, gate_files, notices, quarantine
+from entrepot.pipeline.file_choice import Choice
 from entrepot.pipeline.gates import gate_home
 from entrepot.pipeline.generators import enqueue_run
 from entrepot.pipeline.import_write import MOST_FILES_IN_REPORT, write
-from entrepot.pipeline.models import Gate, ImportedFile, Importer
+from entrepot.pipeline.models import Gate, Importer, QuarantinedFile
 from entrepot.pipeline.parsing import ParsedFile, parse
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
+    ended_with_its_job,
     payload_of,
     record_failure,
     retried_when_series_vanish,
@@ -34,20 +35,27 @@ _BATCH_POINTS = 2_000_000
 
 @jobs.task("importer.run", max_attempts=MOST_ATTEMPTS)
 def run(context: jobs.JobContext) -> dict[str, Any]:
-    """Import what is new on the gate, file by file in the order of their paths.
+    """Import what the importer has not imported yet, file by file in their order.
 
-    Each commit holds points, cursor, marks for the cleaner and lineage of some files, so that a run that is cut
-    anywhere goes on where its last commit ended.
+    Each commit holds points, what is known of the files, marks for the cleaner and lineage of some files, so that a run
+    that is cut anywhere goes on where its last commit ended.
     """
+    with ended_with_its_job(context):
+        begun = _begin(context)
+        if begun is None:
+            return {"skipped": "The importer has no gate or no script."}
+        return _import(context, *begun)
+
+
+def _begin(context: jobs.JobContext) -> tuple[Importer, Gate, list[QuarantinedFile]] | None:
+    """Record that the run began; None when there is nothing that could be run, and nobody asked for it."""
     with context.unit() as session:
         importer = session.scalar(select(Importer).where(Importer.id == payload_of(context)["id"]))
         if importer is None:
             raise jobs.Refused("The importer was deleted.")
-        if importer.gate is None or not importer.parse_script.strip():
-            if not payload_of(context).get("requested"):
-                return {"skipped": "The importer has no gate or no script."}
-            raise jobs.Refused("The importer has no gate." if importer.gate is None else "The importer has no script.")
-        gate, script = importer.gate, importer.parse_script
+        runnable = importer.gate is not None and bool(importer.parse_script.strip())
+        if not runnable and not payload_of(context).get("requested"):
+            return None
         lineage.begin_run(
             session,
             context.job.id,
@@ -56,48 +64,79 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             organization_id=importer.organization_id,
             project_id=importer.project_id,
             user_id=context.job.user_id,
-            script_sha256=hashlib.sha256(script.encode()).hexdigest(),
+            script_sha256=hashlib.sha256(importer.parse_script.encode()).hexdigest(),
         )
-        imported = {
-            row.path: row
-            for row in session.scalars(select(ImportedFile).where(ImportedFile.importer_id == importer.id))
-        }
-        aside = quarantine.of_importer(session, importer)
+        gate, aside = importer.gate, quarantine.of_importer(session, importer)
+    if gate is None:
+        raise jobs.Refused("The importer has no gate.")
+    if not runnable:
+        raise jobs.Refused("The importer has no script.")
+    return importer, gate, aside
+
+
+def _import(context: jobs.JobContext, importer: Importer, gate: Gate, aside: list[QuarantinedFile]) -> dict[str, Any]:
     home = context.settings.data_dir / gate_home(gate.id)
     prefix = gate_files.prefix_of(importer.root_dir_path)
     root = folders.resolve(home, importer.root_dir_path)
+    if prefix and not root.is_dir():
+        raise jobs.Refused(f"root_dir_path: the gate {gate.name} has no folder {prefix!r}.")
     if wrong := quarantine.settle(home, aside):
         with context.unit() as session:
             quarantine.amend(session, importer, wrong)
-    files = _remaining(context, home, gate, importer)
     refused = {record.path.removeprefix(prefix) for record in aside}
-    todo = choose(importer, files, imported, refused)
-    batch = _Batch(context, importer.id, refused)
-    for done, (entry, again) in enumerate(todo):
+    choice = _choose(context, importer, root, _remaining(context, home, gate, importer), refused)
+    batch = _Batch(context, importer.id, refused, choice)
+    for done, (entry, again) in enumerate(choice.todo):
         context.check()
-        context.progress(done, len(todo), entry.path)
+        context.progress(done, len(choice.todo), entry.path)
         try:
-            batch.add(parse(context, script, root, entry, again=again))
+            batch.add(parse(context, importer.parse_script, root, entry, again=again))
+        except FileNotFoundError:  # it was removed since
+            continue
         except ScriptError as error:
             context.check()
             # A script that does not compile says nothing about the file.
             if not gate.quarantine or error.kind == "syntax":
                 batch.fail(f"{entry.path}: {error.message}", error)
-            batch.set_aside(home, entry, error, again=again)
+            batch.set_aside(home, entry, error)
         if batch.is_full:
             batch.commit()
-    if gate.after_import != disposal.KEEP and todo:
+    done_with = [*(entry for entry, _ in choice.todo), *choice.touched]
+    if gate.after_import != disposal.KEEP and done_with:
         batch.commit()
-        _dispose(context, home, gate.id, prefix, [entry for entry, _ in todo])
-    report = batch.report
+        _dispose(context, home, gate.id, prefix, done_with)
+    return _end(context, batch, found=bool(choice.todo))
+
+
+def _choose(
+    context: jobs.JobContext, importer: Importer, root: Path, files: list[folders.Entry], refused: set[str]
+) -> Choice:
+    """Return what is to be done with the files, having noted what was found out of those that are not read."""
+    with context.database.read() as session:
+        known = file_choice.known_files(session, importer.id, files)
+        noted = file_choice.noted_changes(session, importer.id)
+    choice = file_choice.choose(importer, root, files, known, refused)
+    if file_choice.is_news(importer, choice, noted):
+        with context.unit() as session:
+            file_choice.note(session, importer.id, choice, context.job.id)
+    return choice
+
+
+def _end(context: jobs.JobContext, batch: "_Batch", *, found: bool) -> dict[str, Any]:
+    """Write what waits, and end the run: as failed when there was something to read and nothing came of it."""
+    asked, scheduled = (bool(payload_of(context).get(name)) for name in ("requested", "scheduled"))
     with retried_when_series_vanish(), context.unit() as session:
         importer = batch.write(session)
+        report = batch.report
         importer.last_run = now()
-        scheduled = bool(payload_of(context).get("scheduled"))
-        notices.scheduled_run(session, importer, found=bool(todo), scheduled=scheduled)
+        notices.scheduled_run(session, importer, found=found, scheduled=scheduled)
         notices.clear(session, importer, notices.RUN_FAILED)
-        if payload_of(context).get("requested") or todo:
+        if asked or found:
             enqueue_run(session, importer.cleaner)
+        if (message := batch.told_of_nothing(session, importer)) is not None:
+            failure = record_failure(context, session, importer, message, None, report, notice=notices.NOTHING_READ)
+            context.finish(session, report, status="failed", error=message)
+            return failure.details  # type: ignore[no-any-return]
         lineage.end_run(session, context.job.id, "finished", report)
         data = {"run": context.job.id, **{name: report[name] for name in ("read", "added", "replaced")}}
         emit(
@@ -120,18 +159,30 @@ class _Batch:
     ----------
     refused
         Paths of files that were refused before.
+    choice
+        What is done with the gate's files.
     """
 
-    def __init__(self, context: jobs.JobContext, importer_id: str, refused: Collection[str]) -> None:
+    def __init__(self, context: jobs.JobContext, importer_id: str, refused: Collection[str], choice: Choice) -> None:
         self._context, self._importer_id, self._refused = context, importer_id, refused
         self._files: list[ParsedFile] = []
         self._began, self._points = time.monotonic(), 0
-        counts = ("read", "skipped", "rows", "added", "replaced", "unchanged")
-        self.report: dict[str, Any] = {"files": [], "quarantined": [], **dict.fromkeys(counts, 0)}
+        counts = ("read", "skipped", "rows", "added", "replaced", "unchanged", "deleted")
+        self.report: dict[str, Any] = {
+            "files": [],
+            "quarantined": [],
+            **dict.fromkeys(counts, 0),
+            "empty": [entry.path for entry in choice.empty[:MOST_FILES_IN_REPORT]],
+            "nothing": [],
+            "changed_unread": len(choice.unread),
+            "changed": [entry.path for entry in choice.unread[:MOST_FILES_IN_REPORT]],
+        }
 
     def add(self, parsed: ParsedFile) -> None:
         """Have a file written with the next commit."""
         self._files.append(parsed)
+        if parsed.nothing is not None and len(self.report["nothing"]) < MOST_FILES_IN_REPORT:
+            self.report["nothing"].append({"path": parsed.path, "why": parsed.nothing})
         self._points += sum(times.size for times, _ in parsed.columns.values())
 
     @property
@@ -147,6 +198,21 @@ class _Batch:
         self._files, self._began, self._points = [], time.monotonic(), 0
         return importer
 
+    def told_of_nothing(self, session: Session, importer: Importer) -> str | None:
+        """Tell of files of which nothing came; return what is amiss where nothing came of any file."""
+        points = sum(self.report[name] for name in ("added", "replaced", "unchanged"))
+        nothing = self.report["nothing"]
+        if not nothing:
+            if points:
+                notices.clear(session, importer, notices.NOTHING_READ)
+            return None
+        more = f" (and of {len(nothing) - 1} more files)" if len(nothing) > 1 else ""
+        message = f"Nothing came of {nothing[0]['path']}: {nothing[0]['why']}{more}."
+        if not points:
+            return message
+        notices.tell(session, importer, notices.NOTHING_READ, f"Importer {importer.name}: {message}")
+        return None
+
     def commit(self) -> None:
         """Write what waits."""
         if self._files:
@@ -160,12 +226,10 @@ class _Batch:
             failure = record_failure(self._context, session, importer, message, error, self.report)
         raise failure from error
 
-    def set_aside(self, home: Path, entry: folders.Entry, error: ScriptError, *, again: bool) -> None:
+    def set_aside(self, home: Path, entry: folders.Entry, error: ScriptError) -> None:
         """Write what waits, and put a file into quarantine that the script refuses."""
         with retried_when_series_vanish(), self._context.unit() as session:
             importer = self.write(session)
-            if not again:
-                importer.last_imported_path = entry.path
             record = quarantine.set_aside(session, home, importer, entry, error, self._context.job.id)
         quarantine.settle(home, [record])
         if len(self.report["quarantined"]) < MOST_FILES_IN_REPORT:

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
-from entrepot.pipeline import gate_files
+from entrepot.pipeline import gate_files, imported_stamps
+from entrepot.pipeline.file_choice import natural
 from entrepot.pipeline.generators import enqueue_run, raw_changed, series_by_name
+from entrepot.pipeline.imported_stamps import Stamps
 from entrepot.pipeline.models import ImportedFile, Importer, ImporterSeries
 from entrepot.pipeline.parsing import ParsedFile
 from entrepot.series import store
@@ -26,11 +29,11 @@ def write(
     labels = set(session.scalars(select(ImporterSeries.external_name).where(ImporterSeries.importer_id == importer.id)))
     touched = False
     for parsed in batch:
-        _remember(session, importer, parsed, context.job.id)
+        gone = _remember(session, importer, parsed, context.job.id)
         path = gate_files.prefix_of(importer.root_dir_path) + parsed.path
         lineage.read(session, context.job.id, "gate file", f"{importer.gate_id}/{path}", sha256=parsed.sha256)
-        sums = {"added": 0, "replaced": 0, "unchanged": 0}
-        for label, (times, values) in parsed.columns.items():
+        sums = {"added": 0, "replaced": 0, "unchanged": 0, "deleted": 0}
+        for label in parsed.columns:
             if label not in labels:
                 session.add(ImporterSeries(importer_id=importer.id, external_name=label))
                 labels.add(label)
@@ -43,7 +46,9 @@ def write(
                     generator_id=importer.id,
                     name=label,
                 )
-            written = store.append(session, known[label].pk, times, values)
+        brought = [(label, store.append(session, known[label].pk, *at)) for label, at in parsed.columns.items()]
+        taken = [(label, _delete(session, known[label].pk, at)) for label, at in gone.items() if label in known]
+        for label, written in (*brought, *taken):
             for name in sums:
                 sums[name] += getattr(written, name)
             if written.changed.size:
@@ -62,7 +67,10 @@ def write(
     return importer
 
 
-def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: str) -> None:
+def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: str) -> dict[str, Stamps]:
+    """Note that a file was imported, and return the stamps that its older version takes back."""
+    stamps = {label: times for label, (times, _) in parsed.columns.items()} if importer.replaces else {}
+    gone = imported_stamps.taken_back(session, importer.id, parsed.path, stamps) if importer.replaces else {}
     session.merge(
         ImportedFile(
             importer_id=importer.id,
@@ -71,9 +79,33 @@ def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: 
             modified=parsed.modified,
             sha256=parsed.sha256,
             run_id=run_id,
+            rows=parsed.report["rows"],
+            first=parsed.first,
+            last=parsed.last,
+            changed_size=None,
+            changed_modified=None,
         )
     )
+    session.flush()
+    if importer.replaces or parsed.again:
+        imported_stamps.keep(session, importer.id, parsed.path, stamps)
     if importer.latest_imported_mdate is None or parsed.modified > importer.latest_imported_mdate:
         importer.latest_imported_mdate = parsed.modified
-    if not parsed.again:
+    if not parsed.again and _is_last(session, importer, parsed.path):
         importer.last_imported_path = parsed.path
+    return gone
+
+
+def _is_last(session: Session, importer: Importer, path: str) -> bool:
+    last = importer.last_imported_path
+    if last is None or importer.file_order == "arrival" or natural(path) > natural(last):
+        return True
+    # Clients may have set it to anything.
+    return session.get(ImportedFile, (importer.id, last)) is None
+
+
+def _delete(session: Session, pk: int, stamps: Stamps) -> store.Written:
+    start, stop = int(stamps[0]), int(stamps[-1]) + 1
+    points = store.read(session, pk, start, stop)
+    kept = points[~np.isin(points.times, stamps)]
+    return store.replace_range(session, pk, start, stop, kept.times, kept.values, kept.tags)

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.identity.projects import get_project
-from entrepot.pipeline import actions, gate_files
-from entrepot.pipeline.configuration import assign, check_crontab, get, new_name, remove
+from entrepot.pipeline import actions, file_choice, gate_files
+from entrepot.pipeline.configuration import assign, check_choices, check_crontab, get, new_name, remove
 from entrepot.pipeline.models import Cleaner, Gate, Importer
 
 
@@ -43,7 +43,7 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
     fields
         Any of ``name``, ``comment``, ``gate`` (an id or None), ``crontab``, ``auto_partial_reset``, ``parse_script``,
         ``root_dir_path``, ``re_run_last_file``, ``notify_missing_files_nb``, ``max_ante_scanned_files_nb``,
-        ``last_imported_path``, ``active``.
+        ``last_imported_path``, ``read_changed``, ``replaces``, ``file_order`` (``name`` or ``arrival``), ``active``.
     """
     importer = get(session, principal, Importer, importer_id, "write")
     values = dict(fields)
@@ -51,6 +51,8 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
         values["name"] = _new_name(session, values["name"], importer.project_id, importer.name)
         importer.cleaner.name = values["name"]
     active = values.pop("active", None)
+    if "last_imported_path" in values and (path := values.pop("last_imported_path")) != importer.last_imported_path:
+        file_choice.move_to(session, importer, path)
     changed = assign(importer, _checked(session, principal, importer.project_id, values))
     session.flush()
     if changed:
@@ -76,6 +78,7 @@ def _new_name(session: Session, name: str, project_id: str, old: str | None = No
 def _checked(session: Session, principal: Principal, project_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(fields)
     check_crontab(values)
+    check_choices(values, {"file_order": file_choice.ORDERS})
     if ".." in values.get("root_dir_path", "").split("/"):
         raise InvalidInput.field("root_dir_path", "This may not lead out of the gate.")
     if gate_files.is_reserved(values.get("root_dir_path", "")):

@@ -28,6 +28,18 @@ class ParsedFile:
     report: dict[str, Any] = field(default_factory=dict)
     #: Read again though the cursor has passed it; the cursor stays.
     again: bool = False
+    #: Why nothing came of it, where there was something to read.
+    nothing: str | None = None
+
+    @property
+    def first(self) -> int | None:
+        """Its first stamp, as delivered."""
+        return min((int(times[0]) for times, _ in self.columns.values() if times.size), default=None)
+
+    @property
+    def last(self) -> int | None:
+        """Its last stamp, as delivered."""
+        return max((int(times[-1]) for times, _ in self.columns.values() if times.size), default=None)
 
 
 def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entry, *, again: bool) -> ParsedFile:
@@ -49,6 +61,8 @@ def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entr
     )
     if frame is None or frame.empty:
         parsed.report = {"path": entry.path, "rows": 0}
+        if frame is not None and len(content.split()) > len(content.partition(b"\n")[0].split()):
+            parsed.nothing = "the script made no row of it"
         return parsed
     stamps = stamps_of(frame.index)
     last_rows = ~frame.index.duplicated(keep="last")
@@ -61,6 +75,8 @@ def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entr
         empty += int(np.isnan(values).sum())
         order = np.argsort(stamps[present], kind="stable")
         parsed.columns[label] = (stamps[present][order], values[present][order])
+    if parsed.first is None:
+        parsed.nothing = f"every cell of its {len(frame)} rows is empty"
     parsed.report = {
         "path": entry.path,
         "rows": len(frame),
