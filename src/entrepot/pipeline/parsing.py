@@ -1,5 +1,6 @@
 """What a file of a gate becomes: its columns' stamps and values, as the importer's script reads them."""
 
+import ast
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,6 +60,8 @@ def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entr
         .parse(script, content, entry.path, script_limits(context.settings), cancelled=context.cancelled)
         .value
     )
+    if frame is None:
+        require_return(script)
     if frame is None or frame.empty:
         parsed.report = {"path": entry.path, "rows": 0}
         if frame is not None and len(content.split()) > len(content.partition(b"\n")[0].split()):
@@ -84,3 +87,12 @@ def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entr
         "empty_cells": empty,
     }
     return parsed
+
+
+def require_return(script: str, function: str = "parse") -> None:
+    """Raise ScriptError if a function that returned None never returns anything: its `return` was forgotten."""
+    for found in ast.walk(ast.parse(script)):
+        if isinstance(found, ast.FunctionDef) and found.name == function:
+            if not any(isinstance(part, ast.Return) for part in ast.walk(found)):
+                raise ScriptError("result", f"{function}() returns nothing: end it with `return df`")
+            return
