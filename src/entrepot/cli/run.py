@@ -7,6 +7,7 @@ import typer
 
 from entrepot.cli.platform import ProjectName, project_of
 from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.errors import EntrepotError
 
 
 class Kind(StrEnum):
@@ -29,7 +30,7 @@ def run(
     project: ProjectName,
     url: Url = DEFAULT_URL,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Wait until it has ended; fail when it failed.")
+        bool, typer.Option("--follow", "-f", help="Wait until it has ended; fail unless it finished.")
     ] = False,
 ) -> None:
     """Run an importer, a cleaner or an analysis, and what depends on it.
@@ -39,4 +40,9 @@ def run(
     with project_of(url, token, project) as found:
         get = {Kind.importer: found.get_importer, Kind.cleaner: found.get_cleaner, Kind.analysis: found.get_analysis}
         task = get[kind](name).run()
-        typer.echo(task.wait_for_completion(period=1000) if follow else task.id)
+        if not follow:
+            typer.echo(task.id)
+        elif (status := task.wait_for_completion(period=1000)) == "refused":
+            raise EntrepotError(f"The run was refused: {task.base['message']}")
+        else:
+            typer.echo(status)

@@ -71,8 +71,8 @@ def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entr
     last_rows = ~frame.index.duplicated(keep="last")
     empty = 0
     for label in frame.columns:
-        if not label.strip() or "\0" in label or len(label) > LONGEST_NAME:
-            raise ScriptError("result", f"a column's label has 1 to {LONGEST_NAME} characters, unlike {label[:40]!r}")
+        if wrong := wrong_label(label):
+            raise ScriptError("result", wrong)
         values = frame[label].to_numpy(dtype=np.float64)
         present = ~np.isnan(values) & last_rows
         empty += int(np.isnan(values).sum())
@@ -87,6 +87,13 @@ def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entr
         "empty_cells": empty,
     }
     return parsed
+
+
+def wrong_label(label: str) -> str | None:
+    """Say why no series can have this name, if so."""
+    if not label.strip() or "\0" in label or len(label) > LONGEST_NAME:
+        return f"a column's label has 1 to {LONGEST_NAME} characters, unlike {label[:40]!r}"
+    return None
 
 
 def require_return(script: str, function: str = "parse") -> None:

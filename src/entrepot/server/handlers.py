@@ -16,6 +16,7 @@ HANDLERS = (
     "entrepot.pipeline.feeders.feed_run",
     "entrepot.pipeline.gates",
     "entrepot.pipeline.import_run",
+    "entrepot.pipeline.trials",
     "entrepot.pipeline.silence",
     "entrepot.series.folding",
     "entrepot.server.dialects.ricloud.fulfil",
