@@ -1,5 +1,6 @@
 """`entrepot importer`: which files importers read, and scripts that are tried before they count."""
 
+import base64
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from entrepot.cli.common import AsJson, show, show_json, show_one
 from entrepot.cli.platform import ProjectName, api_of
 from entrepot.cli.trials import print_trial, tried
 from entrepot.cli.work import DEFAULT_URL, Token, Url
-from entrepot.errors import NotFound
+from entrepot.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from entrepot.cli.platform import ProjectApi
@@ -47,7 +48,7 @@ def set_(
     url: Url = DEFAULT_URL,
     script: Annotated[
         Path | None,
-        typer.Option("--script", exists=True, dir_okay=False, help="A parse script; what it made is reset."),
+        typer.Option("--script", exists=True, dir_okay=False, help="A parse script; it has all read again."),
     ] = None,
     order: Annotated[
         Order | None, typer.Option(help="By names, whose numbers compare as numbers, or by arrival.")
@@ -95,7 +96,7 @@ def files(
     with api_of(url, token, project) as api:
         importer, after = importer_of(api, name), None
         while True:
-            more = {"after": after} if after is not None else {}
+            more: dict[str, str] = {"after": after} if after is not None else {}
             page = api.get(f"/importers/{importer}/files", limit=1000, changed=changed, **more)
             found += page["items"]
             if (after := page["next"]) is None:
@@ -106,12 +107,17 @@ def files(
 
 @app.command("try")
 def try_(
-    script: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A parse script.")],
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Files here, which are sent along; or of the gate.")
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[[PROJECT/]IMPORTER] SCRIPT FILE...",
+            help="A parse script, and files here, which are sent along, or of the gate.",
+        ),
     ],
     token: Token,
-    project: ProjectName,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", envvar="ENTREPOT_PROJECT", help="Name of the project.")
+    ] = None,
     url: Url = DEFAULT_URL,
     importer: Annotated[
         str | None, typer.Option("--importer", "-i", help="For which importer: whose gate, and which series are new.")
@@ -125,8 +131,14 @@ def try_(
 
     Example: `entrepot importer try parse.py R80711/2014-03.csv --importer scada --project "Wind farm"`
     """
-    import base64
-
+    if not Path(words[0]).is_file():
+        path = words.pop(0)
+        project, importer = path.rpartition("/")[0] or project, path.rpartition("/")[2]
+    if project is None:
+        raise InvalidInput.field("project", "Give --project, or PROJECT/IMPORTER.")
+    if len(words) < 2 or not Path(words[0]).is_file():
+        raise InvalidInput.field("script", "Give a script, a file here, and one or more files to try it on.")
+    script, files = Path(words[0]), words[1:]
     here = [file for file in files if Path(file).is_file()]
     with api_of(url, token, project) as api:
         body = {
@@ -135,10 +147,7 @@ def try_(
             "gate_id": _gate(api, gate) if gate is not None else None,
             "script": script.read_text(),
             "paths": [file for file in files if file not in here],
-            "files": [
-                {"path": Path(file).as_posix(), "content": base64.b64encode(Path(file).read_bytes()).decode()}
-                for file in here
-            ],
+            "files": [{"path": Path(file).as_posix(), "content": _base64(file)} for file in here],
         }
         found = tried(api, "/importers/try", body)["files"]
     if json:
@@ -161,3 +170,7 @@ def _gate(api: "ProjectApi", name: str) -> str:
     if not found:
         raise NotFound(f"There is no gate {name!r} in this project.")
     return str(found[0]["id"])
+
+
+def _base64(file: str) -> str:
+    return base64.b64encode(Path(file).read_bytes()).decode()
