@@ -145,7 +145,7 @@ def _tried_file(context: jobs.JobContext, script: str, content: bytes, path: str
             parsing.require_return(script)
         except ScriptError as error:
             return {**told, "error": error.message}
-    elif "rows" in told and not told["rows"]:
+    elif not told.get("error") and not told["rows"] and not told["refused"]:
         told["refused"] = ["the script made no row of it"]
     return told
 
