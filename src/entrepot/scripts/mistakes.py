@@ -136,10 +136,11 @@ def _advice(cells: Sequence[Any], bad: Sequence[int], there: int, label: str) ->
         if len(bad) == there:
             return "pass decimal=',' to read_csv"
         return f"make points of the commas: pd.to_numeric(df[{label!r}].astype(str).str.replace(',', '.'))"
-    if len(bad) == there or not all(isinstance(cells[at], str) for at in bad):
-        return f"drop the column, or map it to numbers: df.drop(columns=[{label!r}])"
-    named = texts[:_MOST_NAMED]
-    return f"pass na_values={named!r} to read_csv"
+    drop = f"drop the column, or map it to numbers: df.drop(columns=[{label!r}])"
+    if not all(isinstance(cells[at], str) for at in bad) or (len(bad) == there and len(texts) > 1):
+        return drop
+    absent = f"pass na_values={texts[:_MOST_NAMED]!r} to read_csv"
+    return f"{absent} if that is no value, or {drop}" if len(bad) == there else absent
 
 
 def _first(column: pd.Series, bad: Sequence[int], content: bytes | None, text: str | None = None) -> str:
