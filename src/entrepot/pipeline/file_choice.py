@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
@@ -29,6 +29,16 @@ ORDERS = ("name", "arrival")
 _DIGITS = re.compile(r"([0-9]+)")
 #: Up to so many files are asked for by their paths; of more, all that the importer knows is looked at.
 _FEW, _AT_ONCE = 2000, 500
+
+
+class Known(NamedTuple):
+    """What an importer knows of a file (see :class:`.ImportedFile`)."""
+
+    size: int
+    modified: datetime
+    sha256: str
+    changed_size: int | None
+    changed_modified: datetime | None
 
 
 @dataclass
@@ -63,16 +73,18 @@ def natural(path: str) -> tuple[Any, ...]:
     return (tuple(parts), path)
 
 
-def known_files(session: Session, importer_id: str, files: Collection[Entry]) -> dict[str, ImportedFile]:
+def known_files(session: Session, importer_id: str, files: Collection[Entry]) -> dict[str, Known]:
     """Return what the importer knows of these files, by path."""
-    query = select(ImportedFile).where(ImportedFile.importer_id == importer_id)
+    columns = [getattr(ImportedFile, name) for name in Known._fields]
+    query = select(ImportedFile.path, *columns).where(ImportedFile.importer_id == importer_id)
     if len(files) > _FEW:
         there = {entry.path for entry in files}
-        return {row.path: row for row in session.scalars(query) if row.path in there}
-    paths, found = [entry.path for entry in files], list[ImportedFile]()
+        return {path: Known(*values) for path, *values in session.execute(query) if path in there}
+    paths, found = [entry.path for entry in files], dict[str, Known]()
     for start in range(0, len(paths), _AT_ONCE):
-        found += session.scalars(query.where(ImportedFile.path.in_(paths[start : start + _AT_ONCE])))
-    return {row.path: row for row in found}
+        some = query.where(ImportedFile.path.in_(paths[start : start + _AT_ONCE]))
+        found |= {path: Known(*values) for path, *values in session.execute(some)}
+    return found
 
 
 def noted_changes(session: Session, importer_id: str) -> Versions:
@@ -85,7 +97,7 @@ def choose(
     importer: Importer,
     root: Path,
     files: Iterable[Entry],
-    known: Mapping[str, ImportedFile],
+    known: Mapping[str, Known],
     refused: Collection[str],
 ) -> Choice:
     """Return what is to be done with the files below `root`.
