@@ -207,7 +207,7 @@ class _Batch:
                 notices.clear(session, importer, notices.NOTHING_READ)
             return None
         more = f" (and of {len(nothing) - 1} more files)" if len(nothing) > 1 else ""
-        message = f"Nothing came of {nothing[0]['path']}: {nothing[0]['why']}{more}."
+        message = f"{nothing[0]['path']}: nothing came of it: {nothing[0]['why']}{more}."
         if not points:
             return message
         notices.tell(session, importer, notices.NOTHING_READ, f"Importer {importer.name}: {message}")

@@ -265,7 +265,7 @@ def test_a_file_of_which_nothing_came_is_no_success(world: World) -> None:
     world.put("a.csv", hours("2024-01-01", 3, p=1))
     job = world.act(world.importer)
     assert job.status == "failed"
-    assert job.error == "Nothing came of a.csv: the script made no row of it."
+    assert job.error == "a.csv: nothing came of it: the script made no row of it."
     assert job.error in told(world)["Nothing read"]
     world.configure(parse_script=CSV_SCRIPT)
     world.act(world.importer)
