@@ -25,7 +25,7 @@ $(INSTALLED): $(LOCK) pyproject.toml
 	$(BIN)/pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: install ## Run Entrepot with a month of a wind farm in it, until Ctrl-C (DEMO_EXIT=1 ends it)
+demo: install ## Run Entrepot with two months of a wind farm in it, until Ctrl-C (DEMO_EXIT=1 ends it)
 	$(BIN)/entrepot demo
 
 test: install test-needs ## Install what the tests need and run them all

@@ -3,6 +3,7 @@
 import typer
 
 from entrepot.cli import (
+    analysis,
     bans,
     database,
     demo,
@@ -10,6 +11,7 @@ from entrepot.cli import (
     feeder,
     files,
     gate,
+    importer,
     maintenance,
     notices,
     organizations,
@@ -52,6 +54,9 @@ app.add_typer(series.app, name="series")
 app.add_typer(storage.app, name="storage")
 app.add_typer(gate.app, name="gate")
 app.add_typer(feeder.app, name="feeder")
+app.add_typer(importer.app, name="importer")
+app.add_typer(importer.app, name="importers", hidden=True)
+app.add_typer(analysis.app, name="analysis")
 app.add_typer(notices.app, name="notices")
 app.add_typer(works.app, name="works")
 app.add_typer(rows.app, name="rows")

@@ -44,7 +44,8 @@ def ls(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJson 
     with api_of(url, token, project) as api:
         gates = api.get("/gates", project_id=api.project_id)
     names = (
-        "name", "used_files", "quota_files", "used_bytes", "quota_bytes", "quarantine", "in_quarantine", "after_import"
+        "name", "used_files", "quota_files", "used_bytes", "quota_bytes", "quarantine", "in_quarantine",
+        "changed_unread", "after_import",
     )  # fmt: skip
     show(gates if json else [{name.replace("_", " "): gate[name] for name in names} for gate in gates], json)
 

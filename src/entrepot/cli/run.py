@@ -8,6 +8,7 @@ import typer
 from entrepot.cli.common import AsJson, show_json
 from entrepot.cli.platform import ProjectName, api_of, project_of
 from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.errors import EntrepotError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,7 +26,7 @@ class Kind(StrEnum):
 
 
 Name = Annotated[str, typer.Argument(help="Its name.")]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Wait until it has ended; fail when it failed.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Wait until it has ended; fail unless it finished.")]
 
 
 @app.command()
@@ -90,4 +91,9 @@ def _run(kind: Kind, name: str, token: str, project: str, url: str, *, follow: b
     with project_of(url, token, project) as found:
         get = {Kind.importer: found.get_importer, Kind.cleaner: found.get_cleaner, Kind.analysis: found.get_analysis}
         task = get[kind](name).run()
-        typer.echo(task.wait_for_completion(period=1000) if follow else task.id)
+        if not follow:
+            typer.echo(task.id)
+        elif (status := task.wait_for_completion(period=1000)) == "refused":
+            raise EntrepotError(f"The run was refused: {task.base['message']}")
+        else:
+            typer.echo(status)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from entrepot.client._http import Connection
 from entrepot.client.feeders import Feeders
 from entrepot.client.files import Files, StorageConfigs
+from entrepot.client.importers import Importers, try_analysis
 from entrepot.client.keys import Keys
 from entrepot.client.works import Works
 
@@ -138,6 +139,39 @@ class Client:
     def feeders(self) -> Feeders:
         """What fetches files into gates."""
         return Feeders(self.connection)
+
+    @property
+    def importers(self) -> Importers:
+        """What reads files of gates into raw series."""
+        return Importers(self.connection)
+
+    def try_analysis(
+        self,
+        analysis_id: str,
+        script: str | None = None,
+        *,
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+    ) -> dict[str, Any]:
+        """Try an analysis' script on a window of its inputs; nothing is written.
+
+        Parameters
+        ----------
+        script
+            Its text; by default, the analysis' own.
+        start, end
+            The window, with a zone; by default, the last hundred steps that can be computed.
+
+        Returns
+        -------
+        ``window``, ``rows_in``, and what :meth:`.Importers.try_script` tells of a file.
+
+        Raises
+        ------
+        TrialError
+            It could not be tried, for instance because an input is missing.
+        """
+        return try_analysis(self.connection, analysis_id, script, start, end)
 
     def export(
         self, series: "Sequence[Series | str]", *, publish: Mapping[str, str] | None = None, **options: Any

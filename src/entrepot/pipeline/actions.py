@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.jobs import schedules
-from entrepot.pipeline import dirty, disposal, notices
+from entrepot.pipeline import dirty, disposal, file_choice, notices
 from entrepot.pipeline.generators import (
     AnyGenerator,
     consumers_of,
@@ -103,8 +103,13 @@ def importer_changed(session: Session, importer: Importer, changed: Collection[s
     schedule(session, importer)
     # What was read of files that are deleted then cannot be read again.
     unique = importer.gate is not None and importer.gate.after_import == disposal.DELETE
-    if _PARSING_FIELDS & set(changed) and not unique and series_by_name(session, importer.id):
+    if not _PARSING_FIELDS & set(changed) or unique:
+        return
+    if series_by_name(session, importer.id):
         enqueue_clear(session, importer, then_run=importer.active)
+    else:
+        # Of what was read nothing came, or nothing was: it is read by what the importer is now.
+        file_choice.forget(session, importer)
 
 
 def importer_deleted(session: Session, importer: Importer) -> None:

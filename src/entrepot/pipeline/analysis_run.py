@@ -18,13 +18,14 @@ from entrepot import jobs, lineage
 from entrepot.db import Base, now
 from entrepot.events import emit, notifications
 from entrepot.pipeline import analysis_rows, dirty
-from entrepot.pipeline.generators import clock_of, enqueue_run, series_by_name, series_changed
+from entrepot.pipeline.generators import alike, clock_of, enqueue_run, series_by_name, series_changed
 from entrepot.pipeline.intervals import Interval, merge_intervals, subtract_intervals
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Unitcleaner
 from entrepot.pipeline.publication import Publishing
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
     RUN_FAILED,
+    ended_with_its_job,
     payload_of,
     record_failure,
     retried_when_series_vanish,
@@ -86,14 +87,23 @@ class Block:
 @jobs.task("analysis.run", max_attempts=MOST_ATTEMPTS, pool="runs")
 def run(context: jobs.JobContext) -> dict[str, Any]:
     """Compute what has to be, and write all of it in one transaction with the end of the marks and of the job."""
-    analysis_id = payload_of(context)["id"]
-    requested = bool(payload_of(context).get("requested"))
+    with ended_with_its_job(context):
+        plan = _begin(context, payload_of(context)["id"])
+        if isinstance(plan, str):
+            if payload_of(context).get("requested"):
+                raise jobs.Refused(plan)
+            return {"skipped": plan}
+        return _run(context, payload_of(context)["id"], plan)
+
+
+def _begin(context: jobs.JobContext, analysis_id: str) -> Plan | str:
+    """Return what to compute, having recorded that the run began; or why nothing can be."""
+    with context.database.read() as session:
+        plan = _plan(session, analysis_id)
+    if isinstance(plan, str) and not payload_of(context).get("requested"):
+        return plan
     with context.unit() as session:
         analysis = _analysis(session, analysis_id)
-        if analysis.config is None:
-            if requested:
-                raise jobs.Refused("The analysis has no configuration.")
-            return {"skipped": "The analysis has no configuration."}
         lineage.begin_run(
             session,
             context.job.id,
@@ -102,14 +112,12 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             organization_id=analysis.organization_id,
             project_id=analysis.project_id,
             user_id=context.job.user_id,
-            script_sha256=hashlib.sha256(analysis.config.script.encode()).hexdigest(),
+            script_sha256=hashlib.sha256(analysis.config.script.encode()).hexdigest() if analysis.config else None,
         )
-    with context.database.read() as session:
-        plan = _plan(session, analysis_id)
-        if isinstance(plan, str):
-            if requested:
-                raise jobs.Refused(plan)
-            return {"skipped": plan}
+    return plan
+
+
+def _run(context: jobs.JobContext, analysis_id: str, plan: Plan) -> dict[str, Any]:
     report: dict[str, Any] = {"intervals": [_iso(interval) for interval in plan.todo], "series": {}}
     with ExitStack() as files:
         try:
@@ -151,16 +159,9 @@ def _plan(session: Session, analysis_id: str) -> Plan | str:
         return "The analysis has no outputs."
     configuration = _configuration(analysis)
     spec = AnalysisSpec.of(configuration["config"])
-    columns = []
-    for each in analysis.inputs:
-        series = session.scalar(
-            select(Series).where(
-                Series.generator_id == each.input_series_generator, Series.name == each.input_series_name
-            )
-        )
-        if series is None:
-            return f"The input {each.column_name} waits for the series {each.input_series_name}."
-        columns.append(Column(_input(session, each, series), series.pk, series.id))
+    columns = columns_of(session, analysis)
+    if isinstance(columns, str):
+        return columns
     inputs = [column.input for column in columns]
     pending = dirty.pending(session, analysis.id)
     bounds = analysis_intervals(inputs, spec, round(time.time() * 1_000_000))
@@ -189,6 +190,22 @@ def _plan(session: Session, analysis_id: str) -> Plan | str:
             points = store.read(session, column.series_pk, *read_range(column.input, bounds, spec, start, stop))
             plan.data[-1][column.input.column] = (points.times, points.values)
     return plan
+
+
+def columns_of(session: Session, analysis: Analysis) -> list[Column] | str:
+    """Return an analysis' inputs with their series, or which of them is not there."""
+    columns = []
+    for each in analysis.inputs:
+        series = session.scalar(
+            select(Series).where(
+                Series.generator_id == each.input_series_generator, Series.name == each.input_series_name
+            )
+        )
+        if series is None:
+            like = alike(each.input_series_name, series_by_name(session, each.input_series_generator))
+            return f"The input {each.column_name} waits for the series {each.input_series_name}{like}."
+        columns.append(Column(_input(session, each, series), series.pk, series.id))
+    return columns
 
 
 def _input(session: Session, each: AnalysisInput, series: Series) -> Input:

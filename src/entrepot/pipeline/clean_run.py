@@ -13,15 +13,16 @@ from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import InvalidInput
 from entrepot.events import emit, notifications
-from entrepot.pipeline import dirty
+from entrepot.pipeline import dirty, notices
 from entrepot.pipeline.cleaning import EVER, Cleaned, CleaningSpec, Extent, Influence, clean, influence
 from entrepot.pipeline.functions import ScriptFunctions
-from entrepot.pipeline.generators import enqueue_run, series_by_name, series_changed
+from entrepot.pipeline.generators import alike, enqueue_run, series_by_name, series_changed
 from entrepot.pipeline.intervals import merge_intervals
 from entrepot.pipeline.models import Cleaner, Unitcleaner
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
     RUN_FAILED,
+    ended_with_its_job,
     payload_of,
     record_failure,
     retried_when_series_vanish,
@@ -76,6 +77,11 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
     Each commit holds the cleaned points of some unit cleaners, the end of their marks and the marks of what lies
     downstream. One that fails keeps its marks, and does not keep the others from being cleaned.
     """
+    with ended_with_its_job(context):
+        return _run(context)
+
+
+def _run(context: jobs.JobContext) -> dict[str, Any]:
     with context.unit() as session:
         cleaner = _cleaner(session, payload_of(context)["id"])
         query = select(Unitcleaner.id).where(Unitcleaner.cleaner_id == cleaner.id, Unitcleaner.active.is_(True))
@@ -113,6 +119,10 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
         cleaner = _write(context, session, cleaner.id, batch, report)
         unwritten = [f"{name}: {of['error']}" for name, of in report["series"].items() if of.get("unwritten")]
         failures += [(message, None) for message in unwritten]
+        missing = _without_series(session, cleaner)
+        report["missing"] = missing
+        if missing and payload_of(context).get("requested"):
+            failures += [(message, None) for message in missing.values()]
         if failures:
             message = "; ".join(message for message, _ in failures)
             failure = record_failure(context, session, cleaner, message, failures[0][1], report)
@@ -139,6 +149,25 @@ def _cleaner(session: Session, cleaner_id: str) -> Cleaner:
     if cleaner is None:
         raise jobs.Refused("The cleaner was deleted.")
     return cleaner
+
+
+def _without_series(session: Session, cleaner: Cleaner) -> dict[str, str]:
+    """Return what is amiss with unit cleaners whose raw series is not there, by name; tell of it."""
+    names = series_by_name(session, cleaner.importer_id)
+    query = select(Unitcleaner).where(Unitcleaner.cleaner_id == cleaner.id, Unitcleaner.active.is_(True))
+    missing = {
+        each.name: f"{each.name}: the importer has no series {each.external_name}{alike(each.external_name, names)}"
+        for each in session.scalars(query.order_by(Unitcleaner.pk))
+        if each.external_name not in names
+    }
+    if missing and names:  # else nothing was imported yet
+        first, more = next(iter(missing.values())), f", and for {len(missing) - 1} more" if len(missing) > 1 else ""
+        notices.tell(
+            session, cleaner, notices.NO_SERIES, f"Cleaner {cleaner.name} has nothing to clean for {first}{more}."
+        )
+    else:
+        notices.clear(session, cleaner, notices.NO_SERIES)
+    return missing
 
 
 def _clean(context: jobs.JobContext, cleaner: Cleaner, unitcleaner_id: str) -> Result | None:

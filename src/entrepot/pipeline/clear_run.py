@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.db import now
 from entrepot.events import emit
-from entrepot.pipeline import dirty, disposal, gate_files
+from entrepot.pipeline import dirty, disposal, file_choice, gate_files
 from entrepot.pipeline.actions import enqueue_clear, forget_progress, mark_obsolete
 from entrepot.pipeline.gates import gate_home
 from entrepot.pipeline.generators import (
@@ -23,7 +23,7 @@ from entrepot.pipeline.generators import (
     series_by_name,
     series_changed,
 )
-from entrepot.pipeline.models import Cleaner, ImportedFile, Importer, Unitcleaner
+from entrepot.pipeline.models import Cleaner, Importer, Unitcleaner
 from entrepot.pipeline.reports import MOST_ATTEMPTS, payload_of
 from entrepot.series import store
 from entrepot.series.clocks import Clock, to_naive, to_utc
@@ -69,8 +69,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
 def _clear(session: Session, generator: AnyGenerator) -> dict[str, Any]:
     names = drop_series(session, generator)
     if isinstance(generator, Importer):
-        generator.last_imported_path = generator.latest_imported_mdate = None
-        session.execute(delete(ImportedFile).where(ImportedFile.importer_id == generator.id))
+        file_choice.forget(session, generator)
         enqueue_clear(session, generator.cleaner, then_run=False)
     elif isinstance(generator, Cleaner):
         for unitcleaner in _unitcleaners(session, generator):

@@ -8,9 +8,9 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from entrepot.pipeline import gate_files
+from entrepot.pipeline import file_choice, gate_files
 from entrepot.pipeline.folders import Entry, list_files
-from entrepot.pipeline.models import Gate, ImportedFile, Importer
+from entrepot.pipeline.models import Gate, Importer
 
 KEEP, MOVE, DELETE = "keep", "move", "delete"
 CHOICES = (KEEP, MOVE, DELETE)
@@ -27,9 +27,11 @@ def imported_everywhere(session: Session, gate: Gate, entries: dict[str, Entry])
             continue
         prefix = gate_files.prefix_of(importer.root_dir_path)
         concerned = {path for path in left if path.startswith(prefix)}
+        own = [Entry(path.removeprefix(prefix), left[path].size, left[path].modified) for path in concerned]
         read = {
-            prefix + row.path: (row.size, row.modified)
-            for row in session.scalars(select(ImportedFile).where(ImportedFile.importer_id == importer.id))
+            prefix + path: (row.size, row.modified)
+            for path, row in file_choice.known_files(session, importer.id, own).items()
+            if row.sha256
         }
         last = f"{prefix}{importer.last_imported_path}" if importer.re_run_last_file else None
         for path in concerned:

@@ -148,6 +148,8 @@ def _scan(root: Path, folder: Path) -> Iterator[Entry]:
         found = list(os.scandir(folder))
     except FileNotFoundError:  # removed since
         return
+    above = folder.relative_to(root).as_posix()
+    prefix = "" if above == "." else f"{above}/"
     for item in found:
         if item.name.startswith(HIDDEN_PREFIX) or not is_text(item.name):
             continue
@@ -155,7 +157,7 @@ def _scan(root: Path, folder: Path) -> Iterator[Entry]:
             status = item.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
-        path = Path(item.path).relative_to(root).as_posix()
+        path = prefix + item.name
         if stat.S_ISREG(status.st_mode):
             yield Entry(path, status.st_size, status.st_mtime)
         elif stat.S_ISDIR(status.st_mode):

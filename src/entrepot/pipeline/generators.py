@@ -1,5 +1,6 @@
 """What importers, cleaners and analyses have in common: finding them, their series, and those who consume them."""
 
+import difflib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import cast
@@ -58,6 +59,12 @@ def series_by_name(session: Session, generator_id: str) -> dict[str, Series]:
     """Return the series that a generator made, by name, in the order of their creation."""
     query = select(Series).where(Series.generator_id == generator_id).order_by(Series.pk)
     return {series.name: series for series in session.scalars(query)}
+
+
+def alike(name: str, names: Iterable[str]) -> str:
+    """Return what to say of names that somebody may have meant who wrote another one."""
+    found = difflib.get_close_matches(name, names, 3, 0.6)
+    return f" (there is {', '.join(found)})" if found else ""
 
 
 def enqueue_run(

@@ -3,71 +3,59 @@
 import hashlib
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.events import emit
-from entrepot.pipeline import disposal, folders, gate_files, notices, quarantine
+from entrepot.pipeline import disposal, file_choice, folders, gate_files, notices, quarantine
+from entrepot.pipeline.file_choice import Choice
 from entrepot.pipeline.gates import gate_home
-from entrepot.pipeline.generators import enqueue_run, raw_changed, series_by_name
-from entrepot.pipeline.models import Gate, ImportedFile, Importer, ImporterSeries
+from entrepot.pipeline.generators import enqueue_run
+from entrepot.pipeline.import_write import MOST_FILES_IN_REPORT, write
+from entrepot.pipeline.models import Gate, Importer, QuarantinedFile
+from entrepot.pipeline.parsing import ParsedFile, parse
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
+    ended_with_its_job,
     payload_of,
     record_failure,
     retried_when_series_vanish,
-    script_limits,
-    stamps_of,
 )
 from entrepot.scripts import ScriptError
-from entrepot.series import store
-from entrepot.series.catalog import LONGEST_NAME
 
 #: Parsed files are written together for at most so long, so that many small files do not cost a commit each.
 _BATCH_SECONDS = 1.0
 _BATCH_POINTS = 2_000_000
-_MOST_FILES_IN_REPORT = 1000
-
-
-@dataclass
-class ParsedFile:
-    """A file that the script understood: its columns' stamps (as delivered, in microseconds) and values."""
-
-    path: str
-    size: int
-    modified: datetime
-    sha256: str
-    columns: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
-    report: dict[str, Any] = field(default_factory=dict)
-    #: Read again though the cursor has passed it; the cursor stays.
-    again: bool = False
 
 
 @jobs.task("importer.run", max_attempts=MOST_ATTEMPTS, pool="runs")
 def run(context: jobs.JobContext) -> dict[str, Any]:
-    """Import what is new on the gate, file by file in the order of their paths.
+    """Import what the importer has not imported yet, file by file in their order.
 
-    Each commit holds points, cursor, marks for the cleaner and lineage of some files, so that a run that is cut
-    anywhere goes on where its last commit ended.
+    Each commit holds points, what is known of the files, marks for the cleaner and lineage of some files, so that a run
+    that is cut anywhere goes on where its last commit ended.
     """
+    with ended_with_its_job(context):
+        begun = _begin(context)
+        if begun is None:
+            return {"skipped": "The importer has no gate or no script."}
+        return _import(context, *begun)
+
+
+def _begin(context: jobs.JobContext) -> tuple[Importer, Gate, list[QuarantinedFile]] | None:
+    """Record that the run began; None when there is nothing that could be run, and nobody asked for it."""
     with context.unit() as session:
         importer = session.scalar(select(Importer).where(Importer.id == payload_of(context)["id"]))
         if importer is None:
             raise jobs.Refused("The importer was deleted.")
-        if importer.gate is None or not importer.parse_script.strip():
-            if not payload_of(context).get("requested"):
-                return {"skipped": "The importer has no gate or no script."}
-            raise jobs.Refused("The importer has no gate." if importer.gate is None else "The importer has no script.")
-        gate, script = importer.gate, importer.parse_script
+        runnable = importer.gate is not None and bool(importer.parse_script.strip())
+        if not runnable and not payload_of(context).get("requested"):
+            return None
         lineage.begin_run(
             session,
             context.job.id,
@@ -76,48 +64,79 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             organization_id=importer.organization_id,
             project_id=importer.project_id,
             user_id=context.job.user_id,
-            script_sha256=hashlib.sha256(script.encode()).hexdigest(),
+            script_sha256=hashlib.sha256(importer.parse_script.encode()).hexdigest(),
         )
-        imported = {
-            row.path: row
-            for row in session.scalars(select(ImportedFile).where(ImportedFile.importer_id == importer.id))
-        }
-        aside = quarantine.of_importer(session, importer)
+        gate, aside = importer.gate, quarantine.of_importer(session, importer)
+    if gate is None:
+        raise jobs.Refused("The importer has no gate.")
+    if not runnable:
+        raise jobs.Refused("The importer has no script.")
+    return importer, gate, aside
+
+
+def _import(context: jobs.JobContext, importer: Importer, gate: Gate, aside: list[QuarantinedFile]) -> dict[str, Any]:
     home = context.settings.data_dir / gate_home(gate.id)
     prefix = gate_files.prefix_of(importer.root_dir_path)
     root = folders.resolve(home, importer.root_dir_path)
+    if prefix and not root.is_dir():
+        raise jobs.Refused(f"root_dir_path: the gate {gate.name} has no folder {prefix!r}.")
     if wrong := quarantine.settle(home, aside):
         with context.unit() as session:
             quarantine.amend(session, importer, wrong)
-    files = _remaining(context, home, gate, importer)
     refused = {record.path.removeprefix(prefix) for record in aside}
-    todo = _choose(importer, files, imported, refused)
-    batch = _Batch(context, importer.id, refused)
-    for done, (entry, again) in enumerate(todo):
+    choice = _choose(context, importer, root, _remaining(context, home, gate, importer), refused)
+    batch = _Batch(context, importer.id, refused, choice)
+    for done, (entry, again) in enumerate(choice.todo):
         context.check()
-        context.progress(done, len(todo), entry.path)
+        context.progress(done, len(choice.todo), entry.path)
         try:
-            batch.add(_parse(context, script, root, entry, again=again))
+            batch.add(parse(context, importer.parse_script, root, entry, again=again))
+        except FileNotFoundError:  # it was removed since
+            continue
         except ScriptError as error:
             context.check()
             # A script that does not compile says nothing about the file.
             if not gate.quarantine or error.kind == "syntax":
                 batch.fail(f"{entry.path}: {error.message}", error)
-            batch.set_aside(home, entry, error, again=again)
+            batch.set_aside(home, entry, error)
         if batch.is_full:
             batch.commit()
-    if gate.after_import != disposal.KEEP and todo:
+    done_with = [*(entry for entry, _ in choice.todo), *choice.touched]
+    if gate.after_import != disposal.KEEP and done_with:
         batch.commit()
-        _dispose(context, home, gate.id, prefix, [entry for entry, _ in todo])
-    report = batch.report
+        _dispose(context, home, gate.id, prefix, done_with)
+    return _end(context, batch, found=bool(choice.todo))
+
+
+def _choose(
+    context: jobs.JobContext, importer: Importer, root: Path, files: list[folders.Entry], refused: set[str]
+) -> Choice:
+    """Return what is to be done with the files, having noted what was found out of those that are not read."""
+    with context.database.read() as session:
+        known = file_choice.known_files(session, importer.id, files)
+        noted = file_choice.noted_changes(session, importer.id)
+    choice = file_choice.choose(importer, root, files, known, refused)
+    if file_choice.is_news(importer, choice, noted):
+        with context.unit() as session:
+            file_choice.note(session, importer.id, choice, context.job.id)
+    return choice
+
+
+def _end(context: jobs.JobContext, batch: "_Batch", *, found: bool) -> dict[str, Any]:
+    """Write what waits, and end the run: as failed when there was something to read and nothing came of it."""
+    asked, scheduled = (bool(payload_of(context).get(name)) for name in ("requested", "scheduled"))
     with retried_when_series_vanish(), context.unit() as session:
         importer = batch.write(session)
+        report = batch.report
         importer.last_run = now()
-        scheduled = bool(payload_of(context).get("scheduled"))
-        notices.scheduled_run(session, importer, found=bool(todo), scheduled=scheduled)
+        notices.scheduled_run(session, importer, found=found, scheduled=scheduled)
         notices.clear(session, importer, notices.RUN_FAILED)
-        if payload_of(context).get("requested") or todo:
+        if asked or found:
             enqueue_run(session, importer.cleaner)
+        if (message := batch.told_of_nothing(session, importer)) is not None:
+            failure = record_failure(context, session, importer, message, None, report, notice=notices.NOTHING_READ)
+            context.finish(session, report, status="failed", error=message)
+            return failure.details  # type: ignore[no-any-return]
         lineage.end_run(session, context.job.id, "finished", report)
         data = {"run": context.job.id, **{name: report[name] for name in ("read", "added", "replaced")}}
         emit(
@@ -140,18 +159,30 @@ class _Batch:
     ----------
     refused
         Paths of files that were refused before.
+    choice
+        What is done with the gate's files.
     """
 
-    def __init__(self, context: jobs.JobContext, importer_id: str, refused: Collection[str]) -> None:
+    def __init__(self, context: jobs.JobContext, importer_id: str, refused: Collection[str], choice: Choice) -> None:
         self._context, self._importer_id, self._refused = context, importer_id, refused
         self._files: list[ParsedFile] = []
         self._began, self._points = time.monotonic(), 0
-        counts = ("read", "skipped", "rows", "added", "replaced", "unchanged")
-        self.report: dict[str, Any] = {"files": [], "quarantined": [], **dict.fromkeys(counts, 0)}
+        counts = ("read", "skipped", "rows", "added", "replaced", "unchanged", "deleted")
+        self.report: dict[str, Any] = {
+            "files": [],
+            "quarantined": [],
+            **dict.fromkeys(counts, 0),
+            "empty": [entry.path for entry in choice.empty[:MOST_FILES_IN_REPORT]],
+            "nothing": [],
+            "changed_unread": len(choice.unread),
+            "changed": [entry.path for entry in choice.unread[:MOST_FILES_IN_REPORT]],
+        }
 
     def add(self, parsed: ParsedFile) -> None:
         """Have a file written with the next commit."""
         self._files.append(parsed)
+        if parsed.nothing is not None and len(self.report["nothing"]) < MOST_FILES_IN_REPORT:
+            self.report["nothing"].append({"path": parsed.path, "why": parsed.nothing})
         self._points += sum(times.size for times, _ in parsed.columns.values())
 
     @property
@@ -161,11 +192,26 @@ class _Batch:
 
     def write(self, session: Session) -> Importer:
         """Write what waits into an open unit of work, and return the importer."""
-        importer = _write(self._context, session, self._importer_id, self._files, self.report)
+        importer = write(self._context, session, self._importer_id, self._files, self.report)
         if read := [parsed.path for parsed in self._files if parsed.path in self._refused]:
             quarantine.imported(session, importer, read)
         self._files, self._began, self._points = [], time.monotonic(), 0
         return importer
+
+    def told_of_nothing(self, session: Session, importer: Importer) -> str | None:
+        """Tell of files of which nothing came; return what is amiss where nothing came of any file."""
+        points = sum(self.report[name] for name in ("added", "replaced", "unchanged"))
+        nothing = self.report["nothing"]
+        if not nothing:
+            if points:
+                notices.clear(session, importer, notices.NOTHING_READ)
+            return None
+        more = f" (and of {len(nothing) - 1} more files)" if len(nothing) > 1 else ""
+        message = f"{nothing[0]['path']}: nothing came of it: {nothing[0]['why']}{more}."
+        if not points:
+            return message
+        notices.tell(session, importer, notices.NOTHING_READ, f"Importer {importer.name}: {message}")
+        return None
 
     def commit(self) -> None:
         """Write what waits."""
@@ -180,15 +226,13 @@ class _Batch:
             failure = record_failure(self._context, session, importer, message, error, self.report)
         raise failure from error
 
-    def set_aside(self, home: Path, entry: folders.Entry, error: ScriptError, *, again: bool) -> None:
+    def set_aside(self, home: Path, entry: folders.Entry, error: ScriptError) -> None:
         """Write what waits, and put a file into quarantine that the script refuses."""
         with retried_when_series_vanish(), self._context.unit() as session:
             importer = self.write(session)
-            if not again:
-                importer.last_imported_path = entry.path
             record = quarantine.set_aside(session, home, importer, entry, error, self._context.job.id)
         quarantine.settle(home, [record])
-        if len(self.report["quarantined"]) < _MOST_FILES_IN_REPORT:
+        if len(self.report["quarantined"]) < MOST_FILES_IN_REPORT:
             self.report["quarantined"].append({"path": entry.path, "stored": record.stored, "reason": error.message})
 
 
@@ -208,125 +252,3 @@ def _dispose(context: jobs.JobContext, home: Path, gate_id: str, prefix: str, fi
             return
         found = disposal.imported_everywhere(session, gate, {prefix + entry.path: entry for entry in files})
     disposal.dispose(home, gate.after_import, found)
-
-
-def _choose(
-    importer: Importer, files: list[folders.Entry], imported: dict[str, ImportedFile], refused: Collection[str]
-) -> list[tuple[folders.Entry, bool]]:
-    """Return the files to read, in the order of their paths, each with whether it was passed before."""
-    cursor = importer.last_imported_path
-    if cursor is None:
-        return [(entry, False) for entry in files]
-    passed = [entry for entry in files if entry.path <= cursor]
-    most = importer.max_ante_scanned_files_nb
-    scanned = {entry.path for entry in passed[-most:]} if most else set()
-    # Late or rewritten, or refused before: never read, or not as it is now.
-    again = [
-        entry
-        for entry in passed
-        if (entry.path in refused or entry.path in scanned)
-        and (
-            (known := imported.get(entry.path)) is None
-            or (known.size, known.modified) != (entry.size, gate_files.instant(entry.modified))
-        )
-    ]
-    if importer.re_run_last_file and passed and passed[-1].path == cursor and passed[-1] not in again:
-        again.append(passed[-1])
-    return [(entry, True) for entry in again] + [(entry, False) for entry in files if entry.path > cursor]
-
-
-def _parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entry, *, again: bool) -> ParsedFile:
-    content = (root / entry.path).read_bytes()
-    parsed = ParsedFile(
-        entry.path, len(content), gate_files.instant(entry.modified), hashlib.sha256(content).hexdigest(), again=again
-    )
-    frame = (
-        context.services["scripts"]
-        .parse(script, content, entry.path, script_limits(context), cancelled=context.cancelled)
-        .value
-    )
-    if frame is None or frame.empty:
-        parsed.report = {"path": entry.path, "rows": 0}
-        return parsed
-    stamps = stamps_of(frame.index)
-    last_rows = ~frame.index.duplicated(keep="last")
-    empty = 0
-    for label in frame.columns:
-        if not label.strip() or "\0" in label or len(label) > LONGEST_NAME:
-            raise ScriptError("result", f"a column's label has 1 to {LONGEST_NAME} characters, unlike {label[:40]!r}")
-        values = frame[label].to_numpy(dtype=np.float64)
-        present = ~np.isnan(values) & last_rows
-        empty += int(np.isnan(values).sum())
-        order = np.argsort(stamps[present], kind="stable")
-        parsed.columns[label] = (stamps[present][order], values[present][order])
-    parsed.report = {
-        "path": entry.path,
-        "rows": len(frame),
-        "duplicate_stamps": int((~last_rows).sum()),
-        "empty_cells": empty,
-    }
-    return parsed
-
-
-def _write(
-    context: jobs.JobContext, session: Session, importer_id: str, batch: list[ParsedFile], report: dict[str, Any]
-) -> Importer:
-    """Write parsed files: points, cursor, marks for the cleaner, lineage and the report's sums."""
-    importer = session.scalar(select(Importer).where(Importer.id == importer_id))
-    if importer is None:
-        raise jobs.Refused("The importer was deleted.")
-    known = series_by_name(session, importer.id)
-    labels = set(session.scalars(select(ImporterSeries.external_name).where(ImporterSeries.importer_id == importer.id)))
-    touched = False
-    for parsed in batch:
-        _remember(session, importer, parsed, context.job.id)
-        path = gate_files.prefix_of(importer.root_dir_path) + parsed.path
-        lineage.read(session, context.job.id, "gate file", f"{importer.gate_id}/{path}", sha256=parsed.sha256)
-        sums = {"added": 0, "replaced": 0, "unchanged": 0}
-        for label, (times, values) in parsed.columns.items():
-            if label not in labels:
-                session.add(ImporterSeries(importer_id=importer.id, external_name=label))
-                labels.add(label)
-            if label not in known:
-                known[label] = store.create_series(
-                    session,
-                    organization_id=importer.organization_id,
-                    project_id=importer.project_id,
-                    generator_kind=importer.kind,
-                    generator_id=importer.id,
-                    name=label,
-                )
-            written = store.append(session, known[label].pk, times, values)
-            for name in sums:
-                sums[name] += getattr(written, name)
-            if written.changed.size:
-                touched |= raw_changed(session, importer.cleaner, label, written.changed)
-                first, last = int(written.changed[0]), int(written.changed[-1])
-                lineage.made(session, context.job.id, "series", known[label].id, first, last + 1)
-        report["read"] += 1
-        report["skipped"] += not parsed.columns
-        report["rows"] += parsed.report["rows"]
-        for name, count in sums.items():
-            report[name] += count
-        if len(report["files"]) < _MOST_FILES_IN_REPORT:
-            report["files"].append({**parsed.report, **sums, "again": parsed.again})
-    if touched:
-        enqueue_run(session, importer.cleaner)
-    return importer
-
-
-def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: str) -> None:
-    session.merge(
-        ImportedFile(
-            importer_id=importer.id,
-            path=parsed.path,
-            size=parsed.size,
-            modified=parsed.modified,
-            sha256=parsed.sha256,
-            run_id=run_id,
-        )
-    )
-    if importer.latest_imported_mdate is None or parsed.modified > importer.latest_imported_mdate:
-        importer.latest_imported_mdate = parsed.modified
-    if not parsed.again:
-        importer.last_imported_path = parsed.path

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.identity.projects import get_project
-from entrepot.pipeline import actions, gate_files
-from entrepot.pipeline.configuration import assign, check_crontab, get, new_name, remove
-from entrepot.pipeline.models import Cleaner, Gate, Importer
+from entrepot.pipeline import actions, file_choice, gate_files
+from entrepot.pipeline.configuration import assign, check_choices, check_crontab, get, new_name, remove
+from entrepot.pipeline.models import Cleaner, Gate, ImportedFile, Importer
 
 
 def create_importer(session: Session, principal: Principal, fields: Mapping[str, Any]) -> Importer:
@@ -27,9 +28,12 @@ def create_importer(session: Session, principal: Principal, fields: Mapping[str,
     active = values.pop("active", False)
     owner = {"project_id": project.id, "organization_id": project.organization_id}
     importer = Importer(name=name, cleaner=Cleaner(name=name, **owner), **owner)
+    path = values.pop("last_imported_path", None)
     assign(importer, _checked(session, principal, project.id, values))
     session.add(importer)
     session.flush()
+    if path is not None:
+        file_choice.move_to(session, importer, path)
     if active:
         actions.set_active(session, importer, value=True)
     return importer
@@ -43,7 +47,7 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
     fields
         Any of ``name``, ``comment``, ``gate`` (an id or None), ``crontab``, ``auto_partial_reset``, ``parse_script``,
         ``root_dir_path``, ``re_run_last_file``, ``notify_missing_files_nb``, ``max_ante_scanned_files_nb``,
-        ``last_imported_path``, ``active``.
+        ``last_imported_path``, ``read_changed``, ``replaces``, ``file_order`` (``name`` or ``arrival``), ``active``.
     """
     importer = get(session, principal, Importer, importer_id, "write")
     values = dict(fields)
@@ -51,13 +55,43 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
         values["name"] = _new_name(session, values["name"], importer.project_id, importer.name)
         importer.cleaner.name = values["name"]
     active = values.pop("active", None)
+    cursor = values.pop("last_imported_path", None)
     changed = assign(importer, _checked(session, principal, importer.project_id, values))
     session.flush()
     if changed:
         actions.importer_changed(session, importer, {name.removesuffix("_id") for name in changed})
+    if "last_imported_path" in fields and cursor != importer.last_imported_path:
+        file_choice.move_to(session, importer, cursor)
     if active is not None:
         actions.set_active(session, importer, value=active)
     return importer
+
+
+def list_files(
+    session: Session,
+    principal: Principal,
+    importer_id: str,
+    *,
+    after: str | None = None,
+    changed: bool = False,
+    limit: int = 100,
+) -> list[ImportedFile]:
+    """Return the files that an importer knows, by path.
+
+    Parameters
+    ----------
+    after
+        Only paths after this one.
+    changed
+        Only those that changed since and are not read again.
+    """
+    importer = get(session, principal, Importer, importer_id)
+    query = select(ImportedFile).where(ImportedFile.importer_id == importer.id)
+    if after is not None:
+        query = query.where(ImportedFile.path > after)
+    if changed:
+        query = query.where(ImportedFile.changed_size.is_not(None))
+    return list(session.scalars(query.order_by(ImportedFile.path).limit(limit)))
 
 
 def delete_importer(session: Session, principal: Principal, importer_id: str) -> None:
@@ -76,6 +110,7 @@ def _new_name(session: Session, name: str, project_id: str, old: str | None = No
 def _checked(session: Session, principal: Principal, project_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(fields)
     check_crontab(values)
+    check_choices(values, {"file_order": file_choice.ORDERS})
     if ".." in values.get("root_dir_path", "").split("/"):
         raise InvalidInput.field("root_dir_path", "This may not lead out of the gate.")
     if gate_files.is_reserved(values.get("root_dir_path", "")):

@@ -3,7 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 
 from entrepot.db import Base, Instant, Json, new_id, now
@@ -120,6 +129,16 @@ class Importer(Generator, Base):
     re_run_last_file: Mapped[bool] = mapped_column(default=False)
     notify_missing_files_nb: Mapped[int] = mapped_column(default=0)
     max_ante_scanned_files_nb: Mapped[int] = mapped_column(default=0)
+    #: Whether a file that changed under its name is read again, whatever the two settings of the published client say.
+    read_changed: Mapped[bool] = mapped_column(default=True)
+    #: Whether what an older version of a file brought goes, where a newer one brings it no more.
+    replaces: Mapped[bool] = mapped_column(default=False)
+    #: In which order files are read: ``name`` (numbers in names compare as numbers) or ``arrival``.
+    file_order: Mapped[str] = mapped_column(String(10), default="name")
+    #: Files that were there at an instant, up to this path, count as imported though they were not: once, until the
+    #: next run has noted which these are.
+    passed_path: Mapped[str | None]
+    passed_at: Mapped[datetime | None] = mapped_column(Instant)
     last_imported_path: Mapped[str | None]
     latest_imported_mdate: Mapped[datetime | None] = mapped_column(Instant)
     #: Scheduled runs in a row that found no new file.
@@ -262,13 +281,48 @@ class ImportedFile(Base):
     """What an importer last read from a path of its gate."""
 
     __tablename__ = "imported_file"
+    __table_args__ = (
+        Index(
+            "ix_imported_file_changed",
+            "importer_id",
+            sqlite_where=text("changed_size IS NOT NULL"),
+            postgresql_where=text("changed_size IS NOT NULL"),
+        ),
+    )
 
     importer_id: Mapped[str] = mapped_column(ForeignKey("importer.id", ondelete="CASCADE"), primary_key=True)
     path: Mapped[str] = mapped_column(primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
     modified: Mapped[datetime] = mapped_column(Instant)
+    #: Empty where it counts as imported though it never was read.
     sha256: Mapped[str] = mapped_column(String(64))
     run_id: Mapped[str] = mapped_column(String(36))
+    #: Rows that the script made of it, and their first and last stamps as delivered, in microseconds.
+    rows: Mapped[int] = mapped_column(BigInteger, default=0)
+    first: Mapped[int | None] = mapped_column(BigInteger)
+    last: Mapped[int | None] = mapped_column(BigInteger)
+    #: The version that lies on the gate now, where its content is another and it is not read again.
+    changed_size: Mapped[int | None] = mapped_column(BigInteger)
+    changed_modified: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class ImportedStamps(Base):
+    """The stamps that a file brought to a raw series; kept where a file replaces what it brought."""
+
+    __tablename__ = "imported_stamps"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["importer_id", "path"], ["imported_file.importer_id", "imported_file.path"], ondelete="CASCADE"
+        ),
+        Index("ix_imported_stamps_series", "importer_id", "name", "last"),
+    )
+
+    importer_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    first: Mapped[int] = mapped_column(BigInteger)
+    last: Mapped[int] = mapped_column(BigInteger)
+    stamps: Mapped[bytes]
 
 
 class QuarantinedFile(Record, Base):

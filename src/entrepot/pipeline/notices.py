@@ -9,6 +9,9 @@ from entrepot.pipeline.models import Cleaner, Importer
 RUN_FAILED = "Run failed"
 MISSING_FILES = "Missing files"
 QUARANTINED = "Files in quarantine"
+CHANGED = "Files changed"
+NOTHING_READ = "Nothing read"
+NO_SERIES = "Series missing"
 SILENT = "Series silent"
 OBSOLETE = "Analysis obsolete"
 

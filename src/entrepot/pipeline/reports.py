@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
@@ -15,7 +16,7 @@ from entrepot.db import now
 from entrepot.errors import NotFound, Unavailable
 from entrepot.events import emit
 from entrepot.pipeline import dirty, notices
-from entrepot.pipeline.generators import AnyGenerator
+from entrepot.pipeline.generators import AnyGenerator, find_generator
 from entrepot.scripts import Limits, ScriptError
 
 RUN_FAILED = notices.RUN_FAILED
@@ -57,6 +58,8 @@ def record_failure(
     message: str,
     error: ScriptError | None,
     report: dict[str, Any],
+    *,
+    notice: str = RUN_FAILED,
 ) -> jobs.Failed:
     """Record in the open unit of work that a run failed, and return what is to be raised once it is committed.
 
@@ -67,7 +70,7 @@ def record_failure(
     else:
         report = {**report, "error": message}
     generator.last_run = now()
-    notices.tell(session, generator, RUN_FAILED, f"Run of {generator.kind} {generator.name} failed. {message}")
+    notices.tell(session, generator, notice, f"Run of {generator.kind} {generator.name} failed. {message}")
     lineage.end_run(session, context.job.id, "failed", report)
     emit(
         session,
@@ -79,6 +82,45 @@ def record_failure(
         data={"run": context.job.id, "message": message},
     )
     return jobs.Failed(message, report)
+
+
+@contextmanager
+def ended_with_its_job(context: jobs.JobContext) -> Iterator[None]:
+    """See to it that a run whose job ends otherwise than it recorded is not left running, and says why.
+
+    A run that another worker takes over goes on.
+    """
+    try:
+        yield
+    except (jobs.LeaseLost, jobs.Released):
+        raise
+    except jobs.Refused as error:
+        _end(context, "refused", error.message)
+        raise
+    except jobs.DeadlinePassed as error:
+        _end(context, "failed", error.message)
+        raise
+    except jobs.JobStopped as error:
+        _end(context, "cancelled", error.message)
+        raise
+    except jobs.Failed:
+        raise
+    except Exception:
+        if not context.ended:
+            _end(context, "failed", "An error of the server stopped the run.")
+        raise
+
+
+def _end(context: jobs.JobContext, status: str, message: str) -> None:
+    with suppress(SQLAlchemyError), context.database.write() as session:
+        run = session.get(lineage.Run, context.job.id)
+        if run is None or run.status != "running":
+            return
+        lineage.end_run(session, run.id, status, {**run.report, "error": message})
+        generator = find_generator(session, run.generator_id)
+        if generator is not None and status == "refused":
+            what = f"Run of {generator.kind} {generator.name} was refused. {message}"
+            notices.tell(session, generator, RUN_FAILED, what)
 
 
 def stamps_of(index: pd.Index) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from .errors import KINDS, ScriptError
 
 # Lists and dicts of these that JSON can say, and tables of Arrow, too; it has no types that a checker could use.
 Argument = bytes | str | bool | int | float | pd.DataFrame | pd.Series | npt.NDArray[np.float64] | None | Any
-Expects = Literal["frame", "series", "values", "mask", "json", "files"]
+Expects = Literal["frame", "series", "values", "mask", "json", "files", "trial"]
 
 
 def encode(
@@ -48,7 +48,7 @@ def encode(
 
 
 def decode(message: wire.Buffer, expects: Expects) -> Any:
-    """Return the value of a result; None where the script gave nothing.
+    """Return the value of a result; None where the script gave None, a frame without rows where it gave none.
 
     Raises
     ------
@@ -66,9 +66,11 @@ def decode(message: wire.Buffer, expects: Expects) -> Any:
     kind = header.get("kind")
     if kind == "none" and expects in ("frame", "series", "files") and not buffers:
         return None
+    if kind == "empty" and expects in ("frame", "series") and not buffers:
+        return frames.EMPTY.copy() if expects == "frame" else None
     if kind != expects:
         raise ValueError(f"the result is of the kind {kind!r}, not {expects!r}")
-    if expects == "json":
+    if expects in ("json", "trial"):
         return header.get("value")
     if expects == "files":
         names = header.get("names")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import frames
+from . import frames, mistakes, trial
 from .confine import loosen
 from .content import FileContent
 from .errors import Kind
@@ -40,11 +40,12 @@ def evaluate(header: Mapping[str, Any], buffers: Sequence[memoryview]) -> list[B
     try:
         function = _function(header["source"], header["function"], filename, header["variable"])
         arguments = [_argument(described, buffers) for described in header["arguments"]]
+        content = next((each for each in arguments if isinstance(each, FileContent)), None)
         if header["each"]:
             result = _each(function, arguments[0], header["function"], filename)
         else:
-            result = _guarded(lambda: function(*arguments), filename)
-        message = _describe(result, header["expects"], header["function"])
+            result = _guarded(lambda: function(*arguments), filename, content=content)
+        message = _describe(result, header["expects"], header["function"], content)
     except _Failure as failure:
         return _failed(failure)
     except frames.BadResult as error:
@@ -122,7 +123,9 @@ def _expression(source: str, variable: str, filename: str) -> types.CodeType | N
     return compile(tree, filename, "eval", dont_inherit=True)
 
 
-def _guarded(call: Callable[[], Any], filename: str, where: Callable[[], str] = str) -> Any:
+def _guarded(
+    call: Callable[[], Any], filename: str, where: Callable[[], str] = str, content: bytes | None = None
+) -> Any:
     """Call the user's code; whatever it raises is a failure of the script, told after `where`."""
     try:
         return call()
@@ -134,7 +137,8 @@ def _guarded(call: Callable[[], Any], filename: str, where: Callable[[], str] = 
         message = f"{where()}the script called exit({'' if error.code is None else repr(error.code)})"
         raise _Failure("raised", message, _shown(error, filename)) from None
     except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and the like are the script's own doing here
-        raise _Failure("raised", where() + _last_line(error), _shown(error, filename)) from None
+        message = where() + _last_line(error) + mistakes.raised(error, filename, content)
+        raise _Failure("raised", message, _shown(error, filename)) from None
 
 
 def _each(function: Callable[[Any], Any], values: Sequence[float], name: str, filename: str) -> list[tuple[float, Any]]:
@@ -152,8 +156,10 @@ def _each(function: Callable[[Any], Any], values: Sequence[float], name: str, fi
 # ------------------------------------------------------------------------------------------------ results
 
 
-def _describe(result: Any, expects: str, name: str) -> list[Buffer]:
+def _describe(result: Any, expects: str, name: str, content: bytes | None) -> list[Buffer]:
     match expects:
+        case "trial":
+            return pack({"kind": "trial", "value": _plain(trial.describe(result, name, content), name)})
         case "values" | "mask":
             return _describe_values(result, expects, name)
         case "json":
@@ -165,8 +171,10 @@ def _describe(result: Any, expects: str, name: str) -> list[Buffer]:
             result = result.rename("values") if result.name is None else result
         elif isinstance(result, pd.DataFrame) and result.shape[1] > 1:
             raise frames.BadResult(f"{name}() must return one Series, not a DataFrame of {result.shape[1]} columns")
-    stream = frames.result_to_ipc(result, name)
-    return pack({"kind": "none"}) if stream is None else pack({"kind": expects}, [stream])
+    stream = frames.result_to_ipc(result, name, content)
+    if stream is None:
+        return pack({"kind": "none" if result is None else "empty"})
+    return pack({"kind": expects}, [stream])
 
 
 def _describe_values(pairs: list[tuple[float, Any]], expects: str, name: str) -> list[Buffer]:

@@ -11,9 +11,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from . import mistakes
 from .wire import Buffer
 
 _NOT_REAL = (np.complexfloating, np.timedelta64)
+
+
+#: What stands for a frame without rows.
+EMPTY = pd.DataFrame(index=pd.DatetimeIndex([]).as_unit("us"))
 
 
 class BadResult(Exception):
@@ -51,7 +56,7 @@ def frame_from_ipc(stream: Buffer) -> pd.DataFrame:
     return frame
 
 
-def result_to_ipc(result: Any, name: str) -> Buffer | None:
+def result_to_ipc(result: Any, name: str, content: bytes | None = None) -> Buffer | None:
     """Check what the script's function `name` returned and return it as a stream.
 
     Parameters
@@ -60,11 +65,13 @@ def result_to_ipc(result: Any, name: str) -> Buffer | None:
         A DataFrame, or a named Series, with a DatetimeIndex and columns of numbers; None.
     name
         The function, for messages.
+    content
+        The file that it was given, in which messages say the line of a value.
 
     Returns
     -------
     Buffer | None
-        None if there is nothing: None, no rows or no columns.
+        None if there is nothing: None, or no rows.
 
     Raises
     ------
@@ -79,18 +86,27 @@ def result_to_ipc(result: Any, name: str) -> Buffer | None:
         return None
     if not isinstance(result, pd.DataFrame):
         raise BadResult(f"{name}() must return a DataFrame, not {_kind(result)}")
-    if result.shape[0] == 0 or result.shape[1] == 0:
+    if result.shape[0] == 0:
         return None
+    arrays = [check_shape(result, name, content)]
     labels = [str(label) for label in result.columns]
-    if len(set(labels)) < len(labels):
-        twice = next(label for label in labels if labels.count(label) > 1)
-        raise BadResult(f"{name}() returned the column {twice!r} twice")
-    arrays = [_times(result.index, name)]
     arrays += [
-        pa.array(_numbers(result.iloc[:, position], label, name), pa.float64()) for position, label in enumerate(labels)
+        pa.array(numbers_of(result.iloc[:, position], label, name, content), pa.float64())
+        for position, label in enumerate(labels)
     ]
     schema = pa.schema([pa.field("", arrays[0].type), *(pa.field(label, pa.float64()) for label in labels)])
     return to_ipc(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def check_shape(frame: pd.DataFrame, name: str, content: bytes | None = None) -> pa.Array:
+    """Return the stamps of a frame that has rows; BadResult unless it has columns, of different names, and stamps."""
+    if frame.shape[1] == 0:
+        raise BadResult(f"{name}() returned {mistakes.no_columns(frame, content)}")
+    labels = [str(label) for label in frame.columns]
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise BadResult(f"{name}() returned the column {twice!r} twice")
+    return _times(frame.index, labels, name, content)
 
 
 def result_from_ipc(stream: Buffer) -> pd.DataFrame:
@@ -167,33 +183,31 @@ class BadValue(Exception):
         self.position = position
 
 
-def _times(index: pd.Index, name: str) -> pa.Array:
+def _times(index: pd.Index, labels: Sequence[str], name: str, content: bytes | None) -> pa.Array:
     if not isinstance(index, pd.DatetimeIndex):
-        raise BadResult(
-            f"{name}() must return a frame with a DatetimeIndex, not {type(index).__name__} of {index.dtype}"
-        )
+        raise BadResult(f"{name}() must return {mistakes.no_stamps(index, labels, content)}")
     if index.hasnans:
-        raise BadResult(f"{name}() returned NaT in the index, at row {int(np.flatnonzero(index.isna())[0])}")
+        raise BadResult(f"{name}() returned {mistakes.missing_stamps(np.flatnonzero(index.isna()).tolist())}")
     try:
         return pa.array(index.as_unit("us"), from_pandas=True)
     except (ValueError, TypeError, pa.ArrowException) as error:
         raise BadResult(f"{name}() returned an index that cannot be taken: {error}") from error
 
 
-def _numbers(column: pd.Series, label: str, name: str) -> np.ndarray[Any, Any]:
+def numbers_of(column: pd.Series, label: str, name: str, content: bytes | None = None) -> np.ndarray[Any, Any]:
+    """Return a column's floats; BadResult names the first that is no finite number."""
     kind = column.dtype
     plain = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind)
     if not plain and not column.isna().all():
-        raise BadResult(f"{name}() returned the column {label!r} with values of type {kind}, not numbers")
+        raise BadResult(mistakes.not_numbers(column, label, content))
     if not plain:
         return np.full(len(column), np.nan)
     try:
         values = column.to_numpy(dtype="float64", na_value=np.nan)
     except (ValueError, TypeError, OverflowError) as error:
         raise BadResult(f"{name}() returned the column {label!r} with values that are not numbers: {error}") from error
-    if (infinite := np.isinf(values)).any():
-        where = column.index[int(np.flatnonzero(infinite)[0])]
-        raise BadResult(f"{name}() returned an infinite value in the column {label!r}, at {where}")
+    if (found := np.isinf(values)).any():
+        raise BadResult(mistakes.infinite(column, label, np.flatnonzero(found).tolist(), content))
     return values
 
 

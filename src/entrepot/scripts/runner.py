@@ -124,7 +124,8 @@ class ScriptRunner:
         -------
         Outcome[pd.DataFrame | None]
             A frame of float64 columns with unique names, its index in microseconds with the script's zone or none,
-            in the script's order, stamps perhaps repeated. None if the file holds nothing.
+            in the script's order, stamps perhaps repeated; without columns if it has no row. None if the script
+            returned that.
 
         Raises
         ------
@@ -252,7 +253,8 @@ class ScriptRunner:
             What it may take.
         expects
             What the function has to return: a ``frame`` (None if nothing), a ``series`` (likewise), ``json`` (what
-            JSON can say), ``files`` (a dict of names and contents); with `each`, ``values`` or a ``mask``.
+            JSON can say), ``files`` (a dict of names and contents), anything, which is described (``trial``); with
+            `each`, ``values`` or a ``mask``.
         variable
             If given, the text may also be an expression of this name, a lambda, or define one function of any name.
         each

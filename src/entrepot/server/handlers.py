@@ -18,6 +18,7 @@ HANDLERS = (
     "entrepot.pipeline.gates",
     "entrepot.pipeline.import_run",
     "entrepot.pipeline.projects",
+    "entrepot.pipeline.trials",
     "entrepot.pipeline.silence",
     "entrepot.series.discarding",
     "entrepot.series.folding",

@@ -210,7 +210,8 @@ def test_the_traceback_shows_the_script_alone(runner):
     with pytest.raises(ScriptError) as caught:
         runner.parse(text, b"{", "x", LIMITS, filename="importer-a")
     error = caught.value
-    assert (error.kind, error.message, error.output) == ("raised", "LookupError: no frame", "begun\n")
+    said = "LookupError: no frame (line 9 of the script: raise LookupError('no frame') from error)"
+    assert (error.kind, error.message, error.output) == ("raised", said, "begun\n")
     assert '  File "importer-a", line 3, in inner\n    return pd.read_json(content)  # here\n' in error.traceback
     assert '  File "importer-a", line 9, in parse\n' in error.traceback
     assert "direct cause" in error.traceback

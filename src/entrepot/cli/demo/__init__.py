@@ -15,7 +15,7 @@ def demo(
     ftp_port: Annotated[int, typer.Option(help="Port of the FTP server; 0 picks a free one.")] = 2121,
     leave: Annotated[bool, typer.Option("--exit", envvar="DEMO_EXIT", help="End when all is shown.")] = False,
 ) -> None:
-    """Run a server with a month of a wind farm in it, and show what came out.
+    """Run a server with two months of a wind farm in it, and show what came out.
 
     Example: `entrepot demo --exit`
     """

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 
 from entrepot.errors import Unavailable
 
@@ -44,6 +45,10 @@ class Server:
         """Put a body and return the answer."""
         return self._answer(self._http.put(path, json=body))
 
+    def patch(self, path: str, body: Any) -> Any:
+        """Change what is at a path and return the answer."""
+        return self._answer(self._http.patch(path, json=body))
+
     def publish(self, name: str, content: bytes) -> Any:
         """Publish a file and return what is known of it."""
         return self._answer(self._http.post("/api/v1/files", files={"file": (name, content)}))
@@ -61,10 +66,15 @@ class Server:
             time.sleep(0.05)
         raise Unavailable(f"Job {job_id} did not end in {_JOB_SECONDS} s.")
 
-    def last_run(self, generator_id: str) -> dict[str, Any] | None:
-        """Return the last run of a generator, once it has ended."""
-        runs = self.get("/api/v1/runs", generator_id=generator_id, limit=1)
-        return runs[0] if runs and runs[0]["ended"] else None
+    def frame(self, generator_id: str) -> pd.DataFrame:
+        """Return the series of a generator on their wall clock, a column each."""
+        ovbp = "/ovbp/api/v2/odata/series/"
+        keys = [each["otsdb_pk"] for each in self.get(ovbp, generator=generator_id)["data"]]
+        found = self.post(f"{ovbp}multi_select/", {"otsdb_pk": keys}, clock="dst")
+        columns = {
+            each["name"]: pd.Series(each["data"], pd.to_datetime(each["index"], unit="ms")) for each in found.values()
+        }
+        return pd.DataFrame(columns).sort_index(axis=1)
 
     @contextmanager
     def ftp(self, kind: str, account_id: str) -> Iterator[ftplib.FTP]:

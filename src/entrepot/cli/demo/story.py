@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 import plotext
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from entrepot.cli.demo import kinds, rows
+from entrepot.cli.demo import kinds, month, rows
 from entrepot.cli.demo.server import Server, running
 from entrepot.errors import Unavailable
 
@@ -29,8 +28,8 @@ _console = Console()
 def tell(port: int, ftp_port: int, *, leave: bool) -> None:
     """Run the demo; stay up until Ctrl-C unless told to leave."""
     began = time.monotonic()
-    _console.rule("[bold]Entrepot: a month of a wind farm, from files to results")
-    _console.print("Data: La Haute Borne wind farm, ENGIE, Licence Ouverte / Open Licence 2.0 (Etalab); March 2014.\n")
+    _console.rule("[bold]Entrepot: a wind farm, from files to results")
+    _console.print("Data: La Haute Borne wind farm, ENGIE, Licence Ouverte / Open Licence 2.0 (Etalab); 2014.\n")
     _console.print("Starting a server on a fresh data folder ...")
     with running(port, ftp_port) as server:
         _main_job(server)
@@ -46,22 +45,20 @@ def tell(port: int, ftp_port: int, *, leave: bool) -> None:
 def _main_job(server: Server) -> None:
     organization = server.get(f"{OVBP}/oteams/organizations/")["data"][0]
     project = server.post(f"{OVBP}/oteams/projects/", {"organization": organization["id"], "name": "La Haute Borne"})
-    cleaner = _import(server, project["odata"])
+    gate, importer, cleaner = _import(server, project["odata"])
     _clean(server, cleaner)
     analysis, factors = _analyse(server, project["odata"], cleaner)
     archive = _export(server, project["odata"])
     kinds.show(server, _console, factors, archive)
     rows.show(server, _console, project["odata"], cleaner)
+    month.show(server, _console, gate, importer, analysis)
     _explain(server, analysis)
 
 
-def _import(server: Server, project: str) -> str:
+def _import(server: Server, project: str) -> tuple[str, str, str]:
     gate = server.post(f"{OVBP}/odata/gates/", {"project": project, "name": "scada", "comment": ""})
-    with server.ftp("gate_ftp_accounts", gate["ftp_account"]["id"]) as ftp:
-        for turbine in track(TURBINES, "Uploading by FTP", console=_console):
-            ftp.mkd(turbine)
-            content = (_FARM / turbine / "2014-03.csv").read_bytes()
-            ftp.storbinary(f"STOR {turbine}/2014-03.csv", io.BytesIO(content))
+    account: str = gate["ftp_account"]["id"]
+    month.upload(server, _console, account, "2014-03")
     fields = {"project": project, "name": "scada", "gate": gate["id"], "parse_script": (_FARM / "parse.py").read_text()}
     importer = server.post(f"{OVBP}/odata/importers/", fields)
     report = server.run(f"{OVBP}/odata/importers/{importer['id']}/action/", {"name": "run"})["result"]
@@ -71,7 +68,7 @@ def _import(server: Server, project: str) -> str:
         table.add_row(file["path"], *(f"{count:,}" for count in counts))
     _console.print(table)
     cleaner: str = server.get(f"{OVBP}/odata/cleaners/", project=project, name="scada")["data"][0]["id"]
-    return cleaner
+    return account, str(importer["id"]), cleaner
 
 
 def _clean(server: Server, cleaner: str) -> None:
@@ -126,7 +123,7 @@ def _analyse(server: Server, project: str, cleaner: str) -> tuple[str, pd.DataFr
     }
     server.post(f"{OVBP}/odata/analysis_configs/", config)
     server.run(f"{OVBP}/odata/analyses/{analysis}/action/", {"name": "run"})
-    frame = _frame(server, analysis)
+    frame = server.frame(analysis)
     table = Table("day", *frame.columns, title="Analysis: daily capacity factor (mean power / 2050 kW)")
     for day, row in frame.iterrows():
         table.add_row(f"{day:%Y-%m-%d}", *("" if np.isnan(value) else f"{value:6.1%}" for value in row))
@@ -207,17 +204,6 @@ def _print_lineage(runs: list[dict[str, Any]], depth: int) -> None:
 def _all(server: Server, generator: str, count: int) -> list[dict[str, Any]] | None:
     series: list[dict[str, Any]] = server.get(f"{OVBP}/odata/series/", generator=generator)["data"]
     return sorted(series, key=lambda each: str(each["name"])) if len(series) == count else None
-
-
-def _frame(server: Server, generator: str) -> pd.DataFrame:
-    series = server.get(f"{OVBP}/odata/series/", generator=generator)["data"]
-    found = server.post(
-        f"{OVBP}/odata/series/multi_select/", {"otsdb_pk": [each["otsdb_pk"] for each in series]}, clock="dst"
-    )
-    columns = {
-        each["name"]: pd.Series(each["data"], pd.to_datetime(each["index"], unit="ms")) for each in found.values()
-    }
-    return pd.DataFrame(columns).sort_index(axis=1)
 
 
 def _eventually(look: Any) -> Any:

@@ -9,6 +9,7 @@ from entrepot.server.api import (
     feeders,
     files,
     gates,
+    importers,
     lineage,
     notices,
     points,
@@ -25,7 +26,19 @@ from entrepot.server.endpoint import native_error
 
 def include(app: FastAPI) -> None:
     """Add the native API to the application."""
-    for module in (account, projects, series, exports, runs, lineage, gates, feeders, notices, storage_configs):
+    for module in (
+        account,
+        projects,
+        series,
+        exports,
+        runs,
+        lineage,
+        gates,
+        importers,
+        feeders,
+        notices,
+        storage_configs,
+    ):
         app.router.routes.extend(module.router.routes)
     for module in (points, works, uploads, files, storage_configs, events, rows, gates):
         for endpoint in module.ENDPOINTS:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
-from entrepot.pipeline import configuration, folders, gate_files, gates, quarantine
+from entrepot.pipeline import configuration, file_choice, folders, gate_files, gates, quarantine
 from entrepot.pipeline.models import Gate as GateRecord
 from entrepot.pipeline.models import QuarantinedFile
 from entrepot.server.api.routing import NativeRouter, Unit
@@ -42,6 +42,8 @@ class Gate(BaseModel):
     used_bytes: int
     used_files: int
     in_quarantine: int
+    #: Files that changed after an importer had read them, and that it does not read again.
+    changed_unread: int
 
 
 class GateRequest(BaseModel):
@@ -188,6 +190,7 @@ def _gate(unit: Unit, gate: GateRecord) -> Gate:
         used_bytes=used.bytes,
         used_files=used.files,
         in_quarantine=len(quarantine.list_files(unit.session, unit.principal, home, gate.id)),
+        changed_unread=file_choice.count_unread(unit.session, gate.id),
     )
 
 

@@ -64,7 +64,8 @@ def _retrieve_importer(call: Call) -> Record:
 
 
 def _create_importer(call: Call) -> Record:
-    fields = parse.created(call.fields, specs.IMPORTER)
+    # What is read again is said by the client's own settings alone.
+    fields = {**parse.created(call.fields, specs.IMPORTER), "read_changed": False}
     return _importer(importers.create_importer(call.session, call.principal, fields))
 
 

@@ -1,0 +1,176 @@
+"""`entrepot importer`: which files importers read, and scripts that are tried before they count."""
+
+import base64
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from entrepot.cli.common import AsJson, show, show_json, show_one
+from entrepot.cli.platform import ProjectName, api_of
+from entrepot.cli.trials import print_trial, tried
+from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from entrepot.cli.platform import ProjectApi
+
+app = typer.Typer(no_args_is_help=True, help="Importers, which read files of gates into raw series.")
+
+Name = Annotated[str, typer.Argument(help="Name of the importer.")]
+
+
+class Order(StrEnum):
+    """In which order files are read."""
+
+    name = "name"
+    arrival = "arrival"
+
+
+@app.command("ls")
+def ls(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
+    """List a project's importers, and how they read their files.
+
+    Example: `entrepot importer ls --project "Wind farm"`
+    """
+    with api_of(url, token, project) as api:
+        found = api.get("/importers", project_id=api.project_id)
+    names = ("name", "active", "root_dir_path", "file_order", "read_changed", "replaces", "last_run")
+    show(found if json else [{name.replace("_", " "): one[name] for name in names} for one in found], json)
+
+
+@app.command("set")
+def set_(
+    name: Name,
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    script: Annotated[
+        Path | None,
+        typer.Option("--script", exists=True, dir_okay=False, help="A parse script; it has all read again."),
+    ] = None,
+    order: Annotated[
+        Order | None, typer.Option(help="By names, whose numbers compare as numbers, or by arrival.")
+    ] = None,
+    read_changed: Annotated[
+        bool | None,
+        typer.Option("--read-changed/--no-read-changed", help="Read a file again that changed under its name."),
+    ] = None,
+    replaces: Annotated[
+        bool | None,
+        typer.Option("--replaces/--no-replaces", help="Rows that a file read again has no more go."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Say how an importer reads its files.
+
+    Example: `entrepot importer set scada --replaces --project "Wind farm"`
+    """
+    fields: dict[str, Any] = {
+        "parse_script": script and script.read_text(),
+        "file_order": order and str(order),
+        "read_changed": read_changed,
+        "replaces": replaces,
+    }
+    with api_of(url, token, project) as api:
+        fields = {field: value for field, value in fields.items() if value is not None}
+        changed = api.call("PATCH", f"/importers/{importer_of(api, name)}", fields)
+    show_one({field: value for field, value in changed.items() if json or field not in ("id", "parse_script")}, json)
+
+
+@app.command("files")
+def files(
+    name: Name,
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    changed: Annotated[bool, typer.Option("--changed", help="Only those that changed and are not read again.")] = False,
+    json: AsJson = False,
+) -> None:
+    """List the files that an importer has read, with their first and last stamps.
+
+    Example: `entrepot importer files scada --changed --project "Wind farm"`
+    """
+    found: list[dict[str, Any]] = []
+    with api_of(url, token, project) as api:
+        importer, after = importer_of(api, name), None
+        while True:
+            more: dict[str, str] = {"after": after} if after is not None else {}
+            page = api.get(f"/importers/{importer}/files", limit=1000, changed=changed, **more)
+            found += page["items"]
+            if (after := page["next"]) is None:
+                break
+    names = ("path", "size", "modified", "rows", "first", "last", "changed")
+    show(found if json else [{field: one[field] for field in names} for one in found], json)
+
+
+@app.command("try")
+def try_(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[[PROJECT/]IMPORTER] SCRIPT FILE...",
+            help="A parse script, and files here, which are sent along, or of the gate.",
+        ),
+    ],
+    token: Token,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", envvar="ENTREPOT_PROJECT", help="Name of the project.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    importer: Annotated[
+        str | None, typer.Option("--importer", "-i", help="For which importer: whose gate, and which series are new.")
+    ] = None,
+    gate: Annotated[str | None, typer.Option("--gate", "-g", help="The gate on which the files are.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Run a parse script on files and tell what it makes of them. Nothing is written.
+
+    Ends with 1 where a run would refuse any of it.
+
+    Example: `entrepot importer try parse.py R80711/2014-03.csv --importer scada --project "Wind farm"`
+    """
+    if not Path(words[0]).is_file():
+        path = words.pop(0)
+        project, importer = path.rpartition("/")[0] or project, path.rpartition("/")[2]
+    if project is None:
+        raise InvalidInput.field("project", "Give --project, or PROJECT/IMPORTER.")
+    if len(words) < 2 or not Path(words[0]).is_file():
+        raise InvalidInput.field("script", "Give a script, a file here, and one or more files to try it on.")
+    script, files = Path(words[0]), words[1:]
+    here = [file for file in files if Path(file).is_file()]
+    with api_of(url, token, project) as api:
+        body = {
+            "project_id": api.project_id,
+            "importer_id": importer_of(api, importer) if importer is not None else None,
+            "gate_id": _gate(api, gate) if gate is not None else None,
+            "script": script.read_text(),
+            "paths": [file for file in files if file not in here],
+            "files": [{"path": Path(file).as_posix(), "content": _base64(file)} for file in here],
+        }
+        found = tried(api, "/importers/try", body)["files"]
+    if json:
+        show_json(found)
+    fine = [print_trial(one, heading=one["path"] if len(found) > 1 else None, quiet=json) for one in found]
+    if not all(fine):
+        raise typer.Exit(1)
+
+
+def importer_of(api: "ProjectApi", name: str) -> str:
+    """Return the id of a project's importer."""
+    found = api.get("/importers", project_id=api.project_id, name=name)
+    if not found:
+        raise NotFound(f"There is no importer {name!r} in this project.")
+    return str(found[0]["id"])
+
+
+def _gate(api: "ProjectApi", name: str) -> str:
+    found = api.get("/gates", project_id=api.project_id, name=name)
+    if not found:
+        raise NotFound(f"There is no gate {name!r} in this project.")
+    return str(found[0]["id"])
+
+
+def _base64(file: str) -> str:
+    return base64.b64encode(Path(file).read_bytes()).decode()

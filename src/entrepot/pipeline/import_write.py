@@ -1,0 +1,111 @@
+"""Writing what files became: points, what is known of the files, marks for the cleaner, and lineage."""
+
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from entrepot import jobs, lineage
+from entrepot.pipeline import gate_files, imported_stamps
+from entrepot.pipeline.file_choice import natural
+from entrepot.pipeline.generators import enqueue_run, raw_changed, series_by_name
+from entrepot.pipeline.imported_stamps import Stamps
+from entrepot.pipeline.models import ImportedFile, Importer, ImporterSeries
+from entrepot.pipeline.parsing import ParsedFile
+from entrepot.series import store
+
+MOST_FILES_IN_REPORT = 1000
+
+
+def write(
+    context: jobs.JobContext, session: Session, importer_id: str, batch: list[ParsedFile], report: dict[str, Any]
+) -> Importer:
+    """Write parsed files: points, cursor, marks for the cleaner, lineage and the report's sums."""
+    importer = session.scalar(select(Importer).where(Importer.id == importer_id))
+    if importer is None:
+        raise jobs.Refused("The importer was deleted.")
+    known = series_by_name(session, importer.id)
+    labels = set(session.scalars(select(ImporterSeries.external_name).where(ImporterSeries.importer_id == importer.id)))
+    touched = False
+    for parsed in batch:
+        gone = _remember(session, importer, parsed, context.job.id)
+        path = gate_files.prefix_of(importer.root_dir_path) + parsed.path
+        lineage.read(session, context.job.id, "gate file", f"{importer.gate_id}/{path}", sha256=parsed.sha256)
+        sums = {"added": 0, "replaced": 0, "unchanged": 0, "deleted": 0}
+        for label in parsed.columns:
+            if label not in labels:
+                session.add(ImporterSeries(importer_id=importer.id, external_name=label))
+                labels.add(label)
+            if label not in known:
+                known[label] = store.create_series(
+                    session,
+                    organization_id=importer.organization_id,
+                    project_id=importer.project_id,
+                    generator_kind=importer.kind,
+                    generator_id=importer.id,
+                    name=label,
+                )
+        brought = [(label, store.append(session, known[label].pk, *at)) for label, at in parsed.columns.items()]
+        taken = [(label, _delete(session, known[label].pk, at)) for label, at in gone.items() if label in known]
+        for label, written in (*brought, *taken):
+            for name in sums:
+                sums[name] += getattr(written, name)
+            if written.changed.size:
+                touched |= raw_changed(session, importer.cleaner, label, written.changed)
+                first, last = int(written.changed[0]), int(written.changed[-1])
+                lineage.made(session, context.job.id, "series", known[label].id, first, last + 1)
+        report["read"] += 1
+        report["skipped"] += not parsed.columns
+        report["rows"] += parsed.report["rows"]
+        for name, count in sums.items():
+            report[name] += count
+        if len(report["files"]) < MOST_FILES_IN_REPORT:
+            report["files"].append({**parsed.report, **sums, "again": parsed.again})
+    if touched:
+        enqueue_run(session, importer.cleaner)
+    return importer
+
+
+def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: str) -> dict[str, Stamps]:
+    """Note that a file was imported, and return the stamps that its older version takes back."""
+    stamps = {label: times for label, (times, _) in parsed.columns.items()} if importer.replaces else {}
+    gone = imported_stamps.taken_back(session, importer.id, parsed.path, stamps) if importer.replaces else {}
+    session.merge(
+        ImportedFile(
+            importer_id=importer.id,
+            path=parsed.path,
+            size=parsed.size,
+            modified=parsed.modified,
+            sha256=parsed.sha256,
+            run_id=run_id,
+            rows=parsed.report["rows"],
+            first=parsed.first,
+            last=parsed.last,
+            changed_size=None,
+            changed_modified=None,
+        )
+    )
+    session.flush()
+    if importer.replaces or parsed.again:
+        imported_stamps.keep(session, importer.id, parsed.path, stamps)
+    if importer.latest_imported_mdate is None or parsed.modified > importer.latest_imported_mdate:
+        importer.latest_imported_mdate = parsed.modified
+    if not parsed.again and _is_last(session, importer, parsed.path):
+        importer.last_imported_path = parsed.path
+    return gone
+
+
+def _is_last(session: Session, importer: Importer, path: str) -> bool:
+    last = importer.last_imported_path
+    if last is None or importer.file_order == "arrival" or natural(path) > natural(last):
+        return True
+    # Clients may have set it to anything.
+    return session.get(ImportedFile, (importer.id, last)) is None
+
+
+def _delete(session: Session, pk: int, stamps: Stamps) -> store.Written:
+    start, stop = int(stamps[0]), int(stamps[-1]) + 1
+    points = store.read(session, pk, start, stop)
+    kept = points[~np.isin(points.times, stamps)]
+    return store.replace_range(session, pk, start, stop, kept.times, kept.values, kept.tags)
