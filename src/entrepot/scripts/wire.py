@@ -7,9 +7,13 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from entrepot.bounds.text import require_modest
+from entrepot.errors import TooLarge
+
 MAGIC = b"ENT1"
 _PREFIX = struct.Struct("<4sI")
 MAX_HEADER = 16 << 20
+MAX_BUFFERS = 10_000
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 Buffer = bytes | bytearray | memoryview
@@ -31,7 +35,11 @@ def unpack(message: Buffer) -> tuple[dict[str, Any], list[memoryview]]:
         raise ValueError("this is no message")
     position = _PREFIX.size + length
     try:
-        content = json.loads(bytes(view[_PREFIX.size : position]))
+        text = bytes(view[_PREFIX.size : position])
+        require_modest(text)
+        content = json.loads(text)
+    except TooLarge as error:
+        raise ValueError(error.message) from None
     except RecursionError:
         raise ValueError("the header is nested too deep") from None
     if not isinstance(content, dict) or content.keys() != {"header", "sizes"}:
@@ -39,6 +47,8 @@ def unpack(message: Buffer) -> tuple[dict[str, Any], list[memoryview]]:
     header, sizes = content["header"], content["sizes"]
     if not isinstance(header, dict) or not isinstance(sizes, list):
         raise ValueError("the header is malformed")  # noqa: TRY004
+    if len(sizes) > MAX_BUFFERS:
+        raise ValueError(f"the message has more than {MAX_BUFFERS} parts")
     buffers = []
     for size in sizes:
         if type(size) is not int or not 0 <= size <= len(view) - position:

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from entrepot.bounds.text import read_json
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, TooLarge
 from entrepot.identity import Principal, Right
 from entrepot.server.auth import Authenticator
@@ -53,7 +54,7 @@ class Call:
         if not self.body.strip():
             return None
         try:
-            return orjson.loads(self.body)
+            return read_json(self.body)
         except orjson.JSONDecodeError as error:
             raise InvalidInput(f"The body is not valid JSON: {error}.") from None
 

@@ -11,6 +11,8 @@ import polars as pl
 import pyarrow as pa
 from starlette.requests import Request
 
+from entrepot.bounds.arrow import MOST_ROWS, read_stream
+from entrepot.bounds.text import check_csv, read_json
 from entrepot.errors import InvalidInput
 from entrepot.series.points import Points, Times, Values
 
@@ -22,6 +24,7 @@ Batch = dict[str, tuple[Times, Values]]
 
 # What else looks like a date, days and months may be told apart wrongly.
 _ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:$|[T ])"
+_LONGEST_TEXT = 200
 _TIME = pa.timestamp("us", tz="UTC")
 _ONE = pa.schema([("time", _TIME), ("value", pa.float64())])
 _MANY = pa.schema([("series", pa.dictionary(pa.int32(), pa.string())), *_ONE])
@@ -38,14 +41,12 @@ def parse(request: Request, body: bytes) -> Batch:
     kind = request.headers.get("content-type", MEDIA["json"]).partition(";")[0].strip().lower()
     try:
         if kind == MEDIA["json"]:
-            return _from_json(orjson.loads(body))
+            return _from_json(read_json(body))
         if kind == ARROW:
-            table = pa.ipc.open_stream(body).read_all()
-            table.validate(full=True)  # offsets and indices that lead outside would be followed otherwise
-            return _from_table(table)
+            return _from_table(read_stream(body, lambda schema: _check_columns(schema.names)))
         if kind == MEDIA["csv"]:
-            overrides = {"series": pl.String, "value": pl.Float64}
-            frame = pl.read_csv(body, schema_overrides=overrides)
+            check_csv(body, COLUMNS, MOST_ROWS)  # polars would unpack what is packed, and make any number of columns
+            frame = pl.read_csv(body, schema_overrides={"series": pl.String, "value": pl.Float64})
             _check_columns(frame.columns)  # before Arrow, in which a name with a null byte ends the program
             return _from_table(frame.to_arrow())
     except (orjson.JSONDecodeError, pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:
@@ -155,24 +156,35 @@ def _codes(column: Any) -> tuple[list[str], Any]:
         raise InvalidInput.field("series", "The ids of series are texts.")
     encoded = _encoded(column)
     found = encoded.dictionary.to_pylist()
-    if len(set(found)) < len(found):  # it is the sender's, who may name a series twice
-        encoded = _encoded(column.cast(names))
-        found = encoded.dictionary.to_pylist()
     if encoded.null_count or None in found:
         raise InvalidInput.field("series", "Every row names its series.")
-    return found, encoded.indices.to_numpy()
+    codes = encoded.indices.to_numpy()
+    if len(set(found)) < len(found):  # it is the sender's, who may name a series twice
+        places = {name: place for place, name in enumerate(dict.fromkeys(found))}
+        found, codes = [*places], np.array([places[name] for name in found])[codes]
+    return found, codes
 
 
 def _encoded(column: Any) -> Any:
     if pa.types.is_dictionary(column.type):
+        for chunk in column.chunks:
+            _require_short(pl.from_arrow(chunk.dictionary), "series")
         return column.unify_dictionaries().combine_chunks()
+    _require_short(pl.from_arrow(column), "series")
     return column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+
+
+def _require_short(texts: Any, field: str) -> None:
+    """Refuse long texts before they are copied: a million rows may show the same one, which is there once."""
+    if (texts.str.len_bytes().max() or 0) > _LONGEST_TEXT:
+        raise InvalidInput.field(field, f"A text here has at most {_LONGEST_TEXT} bytes.")
 
 
 def _times(times: Any, field: str) -> Times:
     """Return timestamps, texts or whole numbers as microseconds since 1970; what has no zone is UTC."""
     try:
         if times.dtype == pl.String:
+            _require_short(times, field)
             if not times.drop_nulls().str.contains(_ISO).all():
                 raise InvalidInput.field(field, "Times are microseconds since 1970, or ISO 8601 timestamps.")
             times = times.str.to_datetime(time_unit="us", time_zone="UTC", strict=True)

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-import orjson
-
+from entrepot.bounds.text import read_json
+from entrepot.errors import TooLarge
 from entrepot.pipeline.feeders.sources.base import Remote, Unreachable
 
 
@@ -40,9 +40,9 @@ def parse_listing(content: bytes, content_type: str, url: str, folder: str) -> t
 
 def _of_json(content: bytes, prefix: str) -> tuple[list[Remote], list[str]]:
     try:
-        entries = orjson.loads(content)
+        entries = read_json(content)
         named = [(entry["name"], entry) for entry in entries if is_name(entry["name"])]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, TooLarge):
         raise Unreachable("The listing is no list of names.") from None
     files = [_file(prefix + name, entry) for name, entry in named if entry.get("type", "file") == "file"]
     return files, [prefix + name for name, entry in named if entry.get("type") == "directory"]
