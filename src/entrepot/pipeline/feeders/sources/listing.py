@@ -9,7 +9,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from entrepot.bounds.text import read_json
 from entrepot.errors import TooLarge
-from entrepot.pipeline.feeders.sources.base import Remote, Unreachable
+from entrepot.pipeline.feeders.sources.base import MOST_ENTRIES, Remote, Unreachable
 
 
 def parse_listing(content: bytes, content_type: str, url: str, folder: str) -> tuple[list[Remote], list[str]]:
@@ -87,6 +87,8 @@ class _Links(HTMLParser):
             folder = base.path.rpartition("/")[0] + "/"
             rest = target.path.removeprefix(folder) if target.path.startswith(folder) else ""
             name = unquote(rest.removesuffix("/"))
+            if len(self.found) > MOST_ENTRIES:
+                return
             if target[:2] == base[:2] and not target.query and is_name(name):
                 self._name = name + "/" * rest.endswith("/")
                 self.found.setdefault(self._name, "")
