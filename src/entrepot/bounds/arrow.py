@@ -23,10 +23,23 @@ _LENGTH, _NODES, _BUFFERS, _COMPRESSION = 0, 1, 2, 3
 Accept = Callable[[pa.Schema], object]
 
 
-def read_stream(
-    stream: Any, accept: Accept, *, most_bytes: int = MOST_BYTES, most_rows: int = MOST_ROWS
-) -> pa.Table:
-    """Return the table of an Arrow stream that others sent, every offset of which was checked.
+def read_stream(stream: Any, accept: Accept) -> pa.Table:
+    """Return the table of an Arrow stream that others sent, as :func:`check_stream` allows, every offset checked."""
+    check_stream(stream, accept)
+    with pa.ipc.open_stream(pa.py_buffer(stream)) as reader:
+        table = reader.read_all()
+    table.validate(full=True)  # offsets and indices that lead outside would be followed otherwise
+    return table
+
+
+def check_stream(
+    stream: Any,
+    accept: Accept = lambda _schema: None,
+    *,
+    most_bytes: int = MOST_BYTES,
+    most_rows: int = MOST_ROWS,
+) -> None:
+    """Make sure that an Arrow stream can be read, without unpacking anything of it.
 
     Parameters
     ----------
@@ -50,15 +63,12 @@ def read_stream(
     buffer = pa.py_buffer(stream)
     with pa.ipc.open_stream(buffer) as reader:
         schema = reader.schema
-        if len(schema) > MOST_COLUMNS:
-            raise TooLarge(f"A table may have at most {MOST_COLUMNS} columns.")
-        for field in schema:
-            _require_plain(field)
-        accept(schema)
-        _require_bounded(buffer, len(schema), most_bytes, most_rows)
-        table = reader.read_all()
-    table.validate(full=True)  # offsets and indices that lead outside would be followed otherwise
-    return table
+    if len(schema) > MOST_COLUMNS:
+        raise TooLarge(f"A table may have at most {MOST_COLUMNS} columns.")
+    for field in schema:
+        _require_plain(field)
+    accept(schema)
+    _require_bounded(buffer, len(schema), most_bytes, most_rows)
 
 
 def _require_plain(field: pa.Field) -> None:

@@ -4,19 +4,15 @@ A result's stream has a first column of microsecond timestamps (with the zone, i
 columns after it, all named by position, so that no label can clash with another.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from entrepot.bounds.arrow import read_stream
-from entrepot.errors import InvalidInput
-
 from .wire import Buffer
 
-_HEADS = 1 << 16
 _NOT_REAL = (np.complexfloating, np.timedelta64)
 
 
@@ -33,7 +29,7 @@ def to_ipc(table: pa.Table) -> Buffer:
 
 
 def from_ipc(stream: Buffer) -> pa.Table:
-    """Return the table of an Arrow stream that the server made; ValueError if it is none."""
+    """Return the table of an Arrow stream; ValueError if it is none."""
     try:
         with pa.ipc.open_stream(pa.py_buffer(stream)) as reader:
             table = reader.read_all()
@@ -41,26 +37,6 @@ def from_ipc(stream: Buffer) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"this is no Arrow stream: {error}") from None
     return table
-
-
-def from_hostile_ipc(stream: Buffer, accept: Callable[[pa.Schema], object]) -> pa.Table:
-    """Return the table of an Arrow stream that a script may have made; ValueError if it is none.
-
-    It takes no more memory than it has bytes: what we write for scripts is never packed.
-
-    Parameters
-    ----------
-    accept
-        Is given the schema before anything is read, and raises ValueError.
-    """
-    size = len(stream)
-    try:
-        # Each value counts twice, in its buffer and in what is made of it.
-        return read_stream(stream, accept, most_bytes=3 * size + _HEADS, most_rows=size)
-    except InvalidInput as error:
-        raise ValueError(error.message) from None
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"this is no Arrow stream: {error}") from None
 
 
 def frame_to_ipc(frame: pd.DataFrame) -> Buffer:
@@ -123,11 +99,18 @@ def result_from_ipc(stream: Buffer) -> pd.DataFrame:
     The index is a DatetimeIndex without name, in microseconds, with the script's zone or none; it may repeat stamps
     and its order is the script's. The columns are float64, without infinite values.
     """
-    table = from_hostile_ipc(stream, _require_result)
-    if not table.num_rows or table.column(0).null_count:
+    table = from_ipc(stream)
+    stamps, *fields = table.schema
+    if not (
+        pa.types.is_timestamp(stamps.type) and stamps.type.unit == "us" and all(f.type == pa.float64() for f in fields)
+    ):
+        raise ValueError("the columns are not timestamps and numbers")
+    if not fields or not table.num_rows or table.column(0).null_count:
         raise ValueError("the table is empty or lacks stamps")
-    labels = table.column_names[1:]
-    values = [table.column(i + 1).to_numpy(zero_copy_only=False) for i in range(len(labels))]
+    labels = [field.name for field in fields]
+    if len(set(labels)) < len(labels):
+        raise ValueError("a column is there twice")
+    values = [table.column(i + 1).to_numpy(zero_copy_only=False) for i in range(len(fields))]
     if any(np.isinf(column).any() for column in values):
         raise ValueError("a value is infinite")
     index = pd.DatetimeIndex(table.column(0).to_pandas()).as_unit("us").rename(None)
@@ -143,18 +126,13 @@ def values_to_ipc(values: np.ndarray[Any, Any]) -> Buffer:
 
 def values_from_ipc(stream: Buffer, dtype: str) -> np.ndarray[Any, Any]:
     """Return the array of `values_to_ipc`; ValueError unless it is one column of `dtype`, without gaps."""
-
-
-    def require(schema: pa.Schema) -> None:
-        if len(schema) != 1:
-            raise ValueError("this is not one array")
-        if schema[0].type != pa.from_numpy_dtype(np.dtype(dtype)):
-            raise ValueError(f"the values are {schema[0].type}, not {dtype}")
-
-    table = from_hostile_ipc(stream, require)
-    if table.column(0).null_count:
+    table = from_ipc(stream)
+    if table.num_columns != 1 or table.column(0).null_count:
         raise ValueError("this is not one array")
-    return np.array(table.column(0).to_numpy(zero_copy_only=False))
+    values = table.column(0).to_numpy(zero_copy_only=False)
+    if values.dtype != np.dtype(dtype):
+        raise ValueError(f"the values are {values.dtype}, not {dtype}")
+    return np.array(values)
 
 
 def numbers(results: Sequence[Any]) -> np.ndarray[Any, Any]:
@@ -187,16 +165,6 @@ class BadValue(Exception):
     def __init__(self, position: int, reason: str) -> None:
         super().__init__(reason)
         self.position = position
-
-
-def _require_result(schema: pa.Schema) -> None:
-    kinds = schema.types
-    if len(kinds) < 2 or not (pa.types.is_timestamp(kinds[0]) and kinds[0].unit == "us"):
-        raise ValueError("the columns are not timestamps and numbers")
-    if any(kind != pa.float64() for kind in kinds[1:]):
-        raise ValueError("the columns are not timestamps and numbers")
-    if len(set(schema.names[1:])) < len(kinds) - 1:
-        raise ValueError("a column is there twice")
 
 
 def _times(index: pd.Index, name: str) -> pa.Array:
