@@ -1,7 +1,8 @@
 """Points on the wire: JSON, CSV, Arrow and Parquet to NumPy and back, with as few copies as each allows."""
 
 import io
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import orjson
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 from starlette.requests import Request
 
 from entrepot.bounds.arrow import MOST_ROWS, read_stream
@@ -25,6 +27,7 @@ Batch = dict[str, tuple[Times, Values]]
 # What else looks like a date, days and months may be told apart wrongly.
 _ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:$|[T ])"
 _LONGEST_TEXT = 200
+_IN_MEMORY = 1 << 20
 _TIME = pa.timestamp("us", tz="UTC")
 _ONE = pa.schema([("time", _TIME), ("value", pa.float64())])
 _MANY = pa.schema([("series", pa.dictionary(pa.int32(), pa.string())), *_ONE])
@@ -62,7 +65,7 @@ def encode(points: Points, form: str) -> bytes:
         with pa.ipc.new_stream(sink, _ONE) as writer:
             writer.write_batch(pa.record_batch([times, points.values], _ONE))
         return bytes(sink.getvalue().to_pybytes())
-    frame = pl.DataFrame({"time": pl.Series(points.times).cast(pl.Datetime("us")), "value": points.values})
+    frame = _frame(points)
     if form == "csv":
         return _csv(frame)
     buffer = io.BytesIO()
@@ -70,26 +73,87 @@ def encode(points: Points, form: str) -> bytes:
     return buffer.getvalue()
 
 
-def stream(form: str, ids: Sequence[str], parts: Iterator[Points]) -> Iterator[bytes]:
-    """Yield a table with the columns `series`, `time` and `value`, each series' points in turn."""
+def stream_one(form: str, series_id: str, name: str, parts: Iterable[Points]) -> Iterator[bytes]:
+    """Yield what :func:`encode` returns, or the JSON of a series, made of its points page by page."""
+    if form == "json":
+        yield from _json_pages(series_id, name, parts)
+    elif form == "csv":
+        yield b"time,value\n"
+        for points in parts:
+            yield _csv(_frame(points), header=False)
+    else:
+        sink = _Sink()
+        opened = pa.ipc.new_stream(sink, _ONE) if form == "arrow" else pq.ParquetWriter(sink, _ONE, compression="zstd")
+        with opened as writer:
+            for points in parts:
+                writer.write_batch(pa.record_batch([pa.array(points.times).view(_TIME), points.values], _ONE))
+                yield sink.taken()
+        yield sink.taken()
+
+
+def _json_pages(series_id: str, name: str, parts: Iterable[Points]) -> Iterator[bytes]:
+    head = orjson.dumps({"id": series_id, "name": name})
+    yield head[:-1] + b',"time":['
+    # Values come after all times, so they wait on disk.
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as values:
+        separator = b""
+        for points in parts:
+            if len(points):
+                yield separator + orjson.dumps(points.times, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+                values.write(separator + orjson.dumps(points.values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1])
+                separator = b","
+        yield b'],"value":['
+        values.seek(0)
+        while block := values.read(_IN_MEMORY):
+            yield block
+    yield b"]}"
+
+
+def stream(form: str, ids: Sequence[str], parts: Iterable[tuple[int, Points]]) -> Iterator[bytes]:
+    """Yield a table with the columns `series`, `time` and `value`, of pages with the numbers of their series."""
     if form == "csv":
         yield b"series,time,value\n"
-        for series_id, points in zip(ids, parts, strict=True):
-            times = pl.Series(points.times).cast(pl.Datetime("us"))
-            frame = pl.DataFrame({"time": times, "value": points.values})
-            yield _csv(frame.select(pl.lit(series_id).alias("series"), "time", "value"), header=False)
+        for number, points in parts:
+            frame = _frame(points).select(pl.lit(ids[number]).alias("series"), "time", "value")
+            yield _csv(frame, header=False)
         return
     names = pa.array(ids)
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(pa.PythonFile(sink, "w"), _MANY) as writer:
-        for number, points in enumerate(parts):
+    sink = _Sink()
+    with pa.ipc.new_stream(sink, _MANY) as writer:
+        for number, points in parts:
             codes = pa.DictionaryArray.from_arrays(np.full(len(points), number, np.int32), names)
             times = pa.array(points.times).view(_TIME)
             writer.write_batch(pa.record_batch([codes, times, points.values], _MANY))
-            yield sink.getvalue()
-            sink.seek(0)
-            sink.truncate()
-    yield sink.getvalue()
+            yield sink.taken()
+    yield sink.taken()
+
+
+class _Sink(io.RawIOBase):
+    """A file from which what was written is taken away."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._blocks.append(bytes(data))
+        self._size += len(self._blocks[-1])
+        return len(self._blocks[-1])
+
+    def tell(self) -> int:
+        return self._size
+
+    def taken(self) -> bytes:
+        """Return what came since the last time."""
+        blocks, self._blocks = self._blocks, []
+        return b"".join(blocks)
+
+
+def _frame(points: Points) -> pl.DataFrame:
+    return pl.DataFrame({"time": pl.Series(points.times).cast(pl.Datetime("us")), "value": points.values})
 
 
 def _from_json(content: Any) -> Batch:

@@ -47,7 +47,7 @@ class _Ftp(ftplib.FTP):
             while not (lines[-1].startswith(code) and lines[-1][3:4] != "-"):
                 lines.append(self.getline())
                 if len(lines) > _MOST_LINES:
-                    raise ftplib.error_proto("an answer has no end")
+                    raise Unreachable("An answer of the server has no end.")
         return "\n".join(lines)
 
     def secure(self) -> None:
