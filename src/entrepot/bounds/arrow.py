@@ -65,8 +65,11 @@ def check_stream(
         schema = reader.schema
     if len(schema) > MOST_COLUMNS:
         raise TooLarge(f"A table may have at most {MOST_COLUMNS} columns.")
-    for field in schema:
-        _require_plain(field)
+    try:
+        for field in schema:
+            _require_plain(field)
+    except UnicodeDecodeError:
+        raise pa.ArrowInvalid("a column's name is not UTF-8") from None
     accept(schema)
     _require_bounded(buffer, len(schema), most_bytes, most_rows)
 

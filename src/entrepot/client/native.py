@@ -126,7 +126,9 @@ class Client:
             and only in the caller's own folder.
         options
             Any of ``start``, ``end``, ``out_freq``, ``clock``, ``timezone``, ``out_mode`` (``series`` or
-            ``dataframe``), ``sep``, ``decimal``, ``time_grouper``, ``in_start_mode`` and ``in_end_mode``.
+            ``dataframe``), ``sep``, ``decimal``, ``time_grouper``, ``in_start_mode``, ``in_end_mode``, ``offsets``
+            (stamps carry theirs), ``bom`` (a byte order mark, for spreadsheets) and ``formula_guard`` (texts that a
+            spreadsheet would execute stand behind an apostrophe).
 
         Returns
         -------

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrepot.series.clocks import Clock
@@ -16,6 +16,7 @@ HOUR = 3_600_000_000
 AUTUMN = 1_351_375_200_000_000  # 2012-10-27 22:00 UTC
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 80), min_size=1, max_size=60, unique=True).map(sorted),
     st.lists(st.integers(1, 59), max_size=6).map(sorted),

@@ -47,6 +47,9 @@ class Publishing(BaseModel):
     format: Literal["parquet", "csv"] = "parquet"
     identifier: str | None = None
     storage_config: str | None = None
+    formula_guard: bool | None = Field(
+        None, description="In CSV, names of columns that a spreadsheet would execute stand behind an apostrophe."
+    )
 
 
 @router.serve("POST", "/exports", area="series", right="read", write=True, status=202)
