@@ -266,7 +266,8 @@ def _written(frame: "pd.DataFrame", format_: Format) -> bytes:
 
     table = frame.rename_axis("time").reset_index()
     if format_ is Format.csv:
-        return table.to_csv(index=False).encode()
+        # A carriage return in a name would begin a line to some.
+        return table.rename(columns=lambda name: str(name).replace("\r", " ")).to_csv(index=False).encode()
     sink = pa.BufferOutputStream()
     rows = pa.Table.from_pandas(table, preserve_index=False)
     if format_ is Format.parquet:

@@ -149,14 +149,14 @@ class Client:
         result: dict[str, Any] = job["result"]
         return result
 
-    def publish_runs(self, analysis_id: str, **options: str) -> None:
+    def publish_runs(self, analysis_id: str, **options: str | bool) -> None:
         """Have each run of an analysis publish what it computed as a file.
 
         Parameters
         ----------
         options
-            Any of ``format`` (``parquet``, the default, or ``csv``), ``identifier`` (by default the analysis' name) and
-            ``storage_config``.
+            Any of ``format`` (``parquet``, the default, or ``csv``), ``identifier`` (by default the analysis' name),
+            ``storage_config`` and, of CSV, ``formula_guard``.
         """
         self.connection.request("PUT", f"/api/v1/analyses/{analysis_id}/publishing", body=options)
 

@@ -365,3 +365,33 @@ def test_pieces_follow_the_points_not_the_calendar(
         export(session, [(series, "direct", "")], ExportRequest(), tmp_path / "x.zip")
     assert sum(sizes) == 2 * times.size
     assert max(sizes) < 40_000
+
+
+def test_an_export_stops_between_two_pieces(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "CELLS", 1000)
+    times = np.arange(300_000) * 1_000_000
+    with database.write() as session:
+        series = make(session, "x", times, np.zeros(times.size), clock="gmt")
+    read = 0
+    part = table.Column.part
+
+    class Cancelled(Exception):
+        pass
+
+    def stop() -> None:
+        if read > 3:
+            raise Cancelled
+
+    def watched(*arguments: Any) -> Any:
+        nonlocal read
+        read += 1
+        return part(*arguments)
+
+    monkeypatch.setattr(table.Column, "part", watched)
+    for request in (ExportRequest(), ExportRequest(out_freq="1min")):
+        read = 0
+        with database.read() as session, pytest.raises(Cancelled):
+            export(session, [(series, "direct", "")], request, tmp_path / "x.zip", budget=Budget(stop=stop))
+        assert read == 4
