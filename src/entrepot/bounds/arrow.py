@@ -7,6 +7,7 @@ FlatBuffers, of which these lines read the few fields that matter.
 
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -26,9 +27,9 @@ Accept = Callable[[pa.Schema], object]
 def read_stream(stream: Any, accept: Accept) -> pa.Table:
     """Return the table of an Arrow stream that others sent, as :func:`check_stream` allows, every offset checked."""
     check_stream(stream, accept)
-    with pa.ipc.open_stream(pa.py_buffer(stream)) as reader:
+    with _readable(), pa.ipc.open_stream(pa.py_buffer(stream)) as reader:
         table = reader.read_all()
-    table.validate(full=True)  # offsets and indices that lead outside would be followed otherwise
+        table.validate(full=True)  # offsets and indices that lead outside would be followed otherwise
     return table
 
 
@@ -61,17 +62,24 @@ def check_stream(
         It is no Arrow stream.
     """
     buffer = pa.py_buffer(stream)
-    with pa.ipc.open_stream(buffer) as reader:
+    with _readable(), pa.ipc.open_stream(buffer) as reader:
         schema = reader.schema
     if len(schema) > MOST_COLUMNS:
         raise TooLarge(f"A table may have at most {MOST_COLUMNS} columns.")
-    try:
+    with _readable():
         for field in schema:
             _require_plain(field)
+        accept(schema)
+        _require_bounded(buffer, len(schema), most_bytes, most_rows)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Say of names and messages that are not UTF-8, which the library fails to show, that the stream is damaged."""
+    try:
+        yield
     except UnicodeDecodeError:
-        raise pa.ArrowInvalid("a column's name is not UTF-8") from None
-    accept(schema)
-    _require_bounded(buffer, len(schema), most_bytes, most_rows)
+        raise pa.ArrowInvalid("it holds names that are not UTF-8") from None
 
 
 def _require_plain(field: pa.Field) -> None:

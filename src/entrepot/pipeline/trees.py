@@ -140,17 +140,22 @@ def remove(root: Path) -> None:
 def make(root: Path, path: str) -> int:
     """Return a descriptor of a folder at any depth below another, made where it is missing."""
     here = os.open(root, _FOLDER)
-    try:
-        for name in path.split("/"):
-            if name in ("", ".", ".."):
-                raise ValueError(f"{path[:100]!r} is no path below a folder")
-            with suppress(FileExistsError):
-                os.mkdir(name, 0o755, dir_fd=here)
-            here = _down(here, name)
-    except BaseException:
-        os.close(here)
-        raise
+    for name in path.split("/"):
+        outer = here
+        try:
+            here = step(outer, name)
+        finally:
+            os.close(outer)
     return here
+
+
+def step(here: int, name: str) -> int:
+    """Return a descriptor of a folder in another, made where it is missing."""
+    if name in ("", ".", ".."):
+        raise ValueError(f"{name!r} is no name of a folder")
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o755, dir_fd=here)
+    return os.open(name, _FOLDER, dir_fd=here)
 
 
 def height(root: Path) -> int:

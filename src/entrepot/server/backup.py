@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -191,22 +191,26 @@ def _add(tar: tarfile.TarFile, item: trees.Item, name: str) -> None:
 
 def _within_reach(tar: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:
     """Yield the members that the library can unpack; unpack those itself to which no path could be given."""
-    for member in tar:
-        if is_within_reach(folder, member.name):
-            yield member
-        elif member.isdir():
-            os.close(trees.make(folder, member.name))
-        elif member.isreg() and (content := tar.extractfile(member)) is not None:
+    with ExitStack() as opened:
+        last = ""  # the folder that is open: in a deep one, the next member mostly is one of its own
+        inner = -1
+        for member in tar:
+            if is_within_reach(folder, member.name):
+                yield member
+                continue
             parent, _, name = member.name.rpartition("/")
-            inner = trees.make(folder, parent)
-            try:
-                descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=inner)
+            wanted = member.name if member.isdir() else parent
+            if wanted != last:
+                known = last == parent and inner >= 0
+                found = trees.step(inner, name) if known else trees.make(folder, wanted)
+                opened.close()
+                opened.callback(os.close, found)
+                last, inner = wanted, found
+            if member.isreg() and (content := tar.extractfile(member)) is not None:
+                descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, member.mode & 0o777, dir_fd=inner)
                 with os.fdopen(descriptor, "wb") as file:
                     shutil.copyfileobj(content, file)
-                os.chmod(name, member.mode & 0o777, dir_fd=inner)
                 os.utime(name, (member.mtime, member.mtime), dir_fd=inner)
-            finally:
-                os.close(inner)
 
 
 @contextmanager
