@@ -170,7 +170,13 @@ def export(
         if publish is not None:
             ids = [one.id for one, _ in _picked(found, names, of)]
             mode = "dataframe" if frame else "series"
-            options = {"start": start, "end": end, "out_freq": resample, "clock": clock, "out_mode": mode}
+            options: dict[str, Any] = {
+                "start": start,
+                "end": end,
+                "out_freq": resample,
+                "clock": clock,
+                "out_mode": mode,
+            }
             for_people = {"offsets": offsets, "bom": bom, "formula_guard": formula_guard}
             options |= {name: True for name, wanted in for_people.items() if wanted}
             typer.echo(_published(url, token, ids, publish, options))

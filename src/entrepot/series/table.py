@@ -167,7 +167,8 @@ class Axis:
         if self.clock is not None:
             return times
         naive = to_naive(times, clock)
-        return 2 * naive + (to_utc(naive, clock, ambiguous="first") != times)
+        keys: Times = 2 * naive + (to_utc(naive, clock, ambiguous="first") != times)
+        return keys
 
     def stamps(self, keys: Times) -> Times:
         """Return what rows show."""

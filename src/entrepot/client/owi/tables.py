@@ -148,7 +148,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     schema = pq.read_schema(path)
     texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
     # Rows that say the same share one text, however long.
-    table = pq.read_table(path, read_dictionary=texts).to_pandas()
+    table: pd.DataFrame = pq.read_table(path, read_dictionary=texts).to_pandas()
     return table.astype({name: object for name, kind in table.dtypes.items() if isinstance(kind, pd.CategoricalDtype)})
 
 
