@@ -138,6 +138,13 @@ class Settings(BaseSettings):
         False, description="Let scripts of feeders use the network, inside and outside; others never do."
     )
 
+    read_max_rows: int = Field(1_000_000_000, ge=1, description="Most points that one request for points may read.")
+    read_max_bytes: int = Field(64 * 2**30, ge=1, description="Most bytes of the answer to such a request.")
+    read_max_seconds: float = Field(1800.0, gt=0, description="Longest time for such a request.")
+    export_max_rows: int = Field(2_000_000_000, ge=1, description="Most lines of one export, all files together.")
+    export_max_bytes: int = Field(256 * 2**30, ge=1, description="Most bytes of one export before it is packed.")
+    export_max_seconds: float = Field(14_400.0, gt=0, description="Longest time for one export.")
+
     file_local_roots: list[Path] = Field(
         default_factory=list, description="Folders in which users may place local storage configs."
     )

@@ -23,6 +23,9 @@ _ENVIRONMENT = "ENTREPOT_DATA_DIR"
 _WIDEST = 10_000
 
 DataDir = Annotated[Path, typer.Option("--data-dir", envvar=_ENVIRONMENT, help="The server's data folder.")]
+FormulaGuard = Annotated[
+    bool, typer.Option("--formula-guard", help="In CSV: texts that a spreadsheet would execute stand behind a '.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OrganizationName = Annotated[
     str | None, typer.Option("--organization", help="Name of the organization; needed where there are several.")

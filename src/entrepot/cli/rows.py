@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entrepot.cli.common import AsJson, show
+from entrepot.cli.common import AsJson, FormulaGuard, show
 from entrepot.cli.work import DEFAULT_URL, Token, Url
 from entrepot.errors import EntrepotError, InvalidInput
 
@@ -109,6 +109,7 @@ def export(
     file: Annotated[Path, typer.Argument(help="The .xlsx, .csv or .parquet to write.")],
     token: Token,
     filters: Filters = None,
+    formula_guard: FormulaGuard = False,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Write rows to a file, a line a point, at full precision.
@@ -119,7 +120,7 @@ def export(
         from entrepot.client.owi import to_table, write_table
 
         rows = _frame(_found(api, filters))
-        write_table(to_table(rows), file)
+        write_table(to_table(rows), file, formula_guard=formula_guard)
     typer.echo(f"{len(rows)} rows in {file}")
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entrepot.cli.common import AsJson, show
+from entrepot.bounds.cells import guarded
+from entrepot.cli.common import AsJson, FormulaGuard, show
 from entrepot.cli.platform import ProjectName, project_of
 from entrepot.cli.work import DEFAULT_URL, Token, Url
 from entrepot.errors import InvalidInput, NotFound
@@ -77,6 +78,7 @@ def read(
     clock: ClockName = None,
     format_: Annotated[Format, typer.Option("--format", "-f", help="What is written.")] = Format.csv,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; otherwise standard output.")] = None,
+    formula_guard: FormulaGuard = False,
 ) -> None:
     """Write values as CSV, Parquet or an Arrow stream: a column `time`, and one for each series.
 
@@ -86,7 +88,7 @@ def read(
         raise InvalidInput.field("format", f"{format_} is not for a terminal: redirect it, or give --output FILE.")
     with project_of(url, token, project) as found:
         frame = _frame(found, names, of, start, end, resample, rule, clock)
-    content = _written(frame, format_)
+    content = _written(frame.rename(columns=guarded) if formula_guard else frame, format_)
     if output is None:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
@@ -156,6 +158,9 @@ def export(
     publish: Annotated[
         str | None, typer.Option(help="Publish the archive under this identifier instead of fetching it.")
     ] = None,
+    offsets: Annotated[bool, typer.Option("--offsets", help="Stamps carry their offset; with --publish.")] = False,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin as spreadsheets like it; with --publish.")] = False,
+    formula_guard: FormulaGuard = False,
 ) -> None:
     """Export any amount of values as CSV files, made by the server.
 
@@ -165,9 +170,19 @@ def export(
         if publish is not None:
             ids = [one.id for one, _ in _picked(found, names, of)]
             mode = "dataframe" if frame else "series"
-            options = {"start": start, "end": end, "out_freq": resample, "clock": clock, "out_mode": mode}
+            options: dict[str, Any] = {
+                "start": start,
+                "end": end,
+                "out_freq": resample,
+                "clock": clock,
+                "out_mode": mode,
+            }
+            for_people = {"offsets": offsets, "bom": bom, "formula_guard": formula_guard}
+            options |= {name: True for name, wanted in for_people.items() if wanted}
             typer.echo(_published(url, token, ids, publish, options))
             return
+        if offsets or bom or formula_guard:
+            raise InvalidInput("--offsets, --bom and --formula-guard need --publish.")
         before = set(output.iterdir())
         found.client.series.export_download_and_parse_data(
             [one for one, _ in _picked(found, names, of)],
@@ -184,7 +199,7 @@ def export(
             typer.echo(file)
 
 
-def _published(url: str, token: str, ids: list[str], identifier: str, options: dict[str, str | None]) -> str:
+def _published(url: str, token: str, ids: list[str], identifier: str, options: dict[str, Any]) -> str:
     """Have the server publish an export, and return the file's id."""
     from entrepot.cli.works import connect
     from entrepot.client.native import Client
@@ -257,7 +272,8 @@ def _written(frame: "pd.DataFrame", format_: Format) -> bytes:
 
     table = frame.rename_axis("time").reset_index()
     if format_ is Format.csv:
-        return table.to_csv(index=False).encode()
+        # A carriage return in a name would begin a line to some.
+        return table.rename(columns=lambda name: str(name).replace("\r", " ")).to_csv(index=False).encode()
     sink = pa.BufferOutputStream()
     rows = pa.Table.from_pandas(table, preserve_index=False)
     if format_ is Format.parquet:

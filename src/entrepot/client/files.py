@@ -85,36 +85,55 @@ class Files:
         return record
 
     def download(self, file_id: str, target: str | Path) -> Path:
-        """Fetch a file, going on where a connection broke, and check its SHA-256; it appears once it is whole.
+        """Fetch a file and check its SHA-256; it appears once it is whole.
+
+        What broke goes on where it was, also when another process began it: until the file is whole, what came of it
+        is in ``<target>.part``, and which file that is in ``<target>.part.etag``.
 
         Raises
         ------
         ChecksumError
-            What came is not what was published.
+            What came is not what was published; it is not kept.
         """
         record, target = self.get(file_id), Path(target)
-        part, digest, came, failures = target.with_name(f"{target.name}.part"), hashlib.sha256(), 0, 0
-        try:
-            with part.open("wb") as file:
-                while came < record["size"]:
-                    headers = {"range": f"bytes={came}-", "if-range": f'"{record["sha256"]}"'}
-                    try:
-                        with self.connection.stream(f"/api/v1/files/{file_id}/download", headers=headers) as answer:
-                            for block in answer.iter_raw(_BLOCK):
-                                file.write(block)
-                                digest.update(block)
-                                came += len(block)
-                                failures = 0
-                    except httpx.TransportError:
-                        failures += 1
-                        if failures >= _TRIES:
-                            raise
-            if came != record["size"] or digest.hexdigest() != record["sha256"]:
-                raise ChecksumError(f"{file_id}: {came} of {record['size']} bytes, SHA-256 {digest.hexdigest()}")
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        part, beside = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.etag")
+        etag, size = f'"{record["sha256"]}"', record["size"]
+        if not (part.exists() and beside.exists() and beside.read_text() == etag and part.stat().st_size <= size):
+            part.write_bytes(b"")
+            beside.write_text(etag)
+        digest = hashlib.sha256()
+        with part.open("r+b") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+            for block in self._rest(file_id, etag, file.tell(), size):
+                file.write(block)
+                digest.update(block)
+            came = file.tell()
+        if came != size or digest.hexdigest() != record["sha256"]:
+            for path in (part, beside):
+                path.unlink(missing_ok=True)
+            raise ChecksumError(f"{file_id}: {came} of {size} bytes, SHA-256 {digest.hexdigest()}")
+        part.replace(target)
+        beside.unlink(missing_ok=True)
         return target
+
+    def _rest(self, file_id: str, etag: str, came: int, size: int) -> Iterator[bytes]:
+        """Yield a file's bytes from a position on, asking again where the connection breaks."""
+        failures = 0
+        while came < size:
+            headers = {"range": f"bytes={came}-", "if-range": etag}
+            try:
+                with self.connection.stream(f"/api/v1/files/{file_id}/download", headers=headers) as answer:
+                    if came and answer.status_code != httpx.codes.PARTIAL_CONTENT:
+                        raise ChecksumError(f"{file_id}: the file is another one now")
+                    for block in answer.iter_raw(_BLOCK):
+                        yield block
+                        came += len(block)
+                        failures = 0
+            except httpx.TransportError:
+                failures += 1
+                if failures >= _TRIES:
+                    raise
 
     def acknowledge(self, file_id: str, sha256: str | None = None) -> Record:
         """Tell that a file was consumed.

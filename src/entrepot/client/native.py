@@ -187,7 +187,9 @@ class Client:
             and only in the caller's own folder.
         options
             Any of ``start``, ``end``, ``out_freq``, ``clock``, ``timezone``, ``out_mode`` (``series`` or
-            ``dataframe``), ``sep``, ``decimal``, ``time_grouper``, ``in_start_mode`` and ``in_end_mode``.
+            ``dataframe``), ``sep``, ``decimal``, ``time_grouper``, ``in_start_mode``, ``in_end_mode``, ``offsets``
+            (stamps carry theirs), ``bom`` (a byte order mark, for spreadsheets) and ``formula_guard`` (texts that a
+            spreadsheet would execute stand behind an apostrophe).
 
         Returns
         -------
@@ -208,14 +210,14 @@ class Client:
         result: dict[str, Any] = job["result"]
         return result
 
-    def publish_runs(self, analysis_id: str, **options: str) -> None:
+    def publish_runs(self, analysis_id: str, **options: str | bool) -> None:
         """Have each run of an analysis publish what it computed as a file.
 
         Parameters
         ----------
         options
-            Any of ``format`` (``parquet``, the default, or ``csv``), ``identifier`` (by default the analysis' name) and
-            ``storage_config``.
+            Any of ``format`` (``parquet``, the default, or ``csv``), ``identifier`` (by default the analysis' name),
+            ``storage_config`` and, of CSV, ``formula_guard``.
         """
         self.connection.request("PUT", f"/api/v1/analyses/{analysis_id}/publishing", body=options)
 

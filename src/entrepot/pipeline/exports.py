@@ -8,11 +8,12 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
+from entrepot.bounds.budget import Budget
 from entrepot.db import now
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal, limits
 from entrepot.pipeline import catalog, folders, publication
-from entrepot.series.export import ExportRequest, export
+from entrepot.series.export import ExportRequest, check_offsets, export
 from entrepot.series.models import Series
 
 FOLDER: Final = "series_exports"
@@ -52,7 +53,7 @@ def start(
     """
     if not series:
         raise InvalidInput.field("series", "There is no series to export.")
-    ExportRequest(**options)
+    check_offsets(series, ExportRequest(**options))
     written = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in options.items()}
     projects = {one.project_id for one in series}
     project_id = projects.pop() if len(projects) == 1 else None
@@ -92,10 +93,10 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
     assert context.job.user_id is not None
     folder = make_home(context.settings.data_dir / user_home(context.job.user_id)) / FOLDER
 
-    def progress(done: int, total: int) -> None:
-        context.check()
-        context.progress(done, total)
-
+    settings = context.settings
+    budget = Budget(
+        settings.export_max_rows, settings.export_max_bytes, settings.export_max_seconds, "export", context.check
+    )
     with context.database.read() as session:
         series = catalog.existing_series(session, payload["series"])
         if not series:
@@ -104,7 +105,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
         sources = [(one, one.generator_kind, names.get(one.generator_id or "", "")) for one in series]
         path = folder / now().strftime("%Y-%m-%d-%H-%M-%S-%f.zip")
         with folders.replacing(path) as file:
-            files = export(session, sources, request, Path(file.name), progress)
+            files = export(session, sources, request, Path(file.name), context.progress, budget)
     for old in sorted(folder.glob("*.zip"), reverse=True)[KEPT:]:
         old.unlink(missing_ok=True)
     result = {"path": f"{FOLDER}/{path.name}", "files": files}

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from entrepot.errors import InvalidInput, NotFound
+from entrepot.pipeline import trees
 
 #: Files that are still being written start like this, and are left out of every listing.
 HIDDEN_PREFIX = ".entrepot-"
 _STALE_SECONDS = 24 * 3600
 _LONGEST_NAME, _LONGEST_PATH = 255, 4000  # bytes
+#: Of what is new on a gate or in a user's folder: names in a path, and bytes of it.
+MOST_DEPTH, LONGEST_PATH = 32, 2000
 
 
 @dataclass(frozen=True)
@@ -75,20 +78,38 @@ def resolve(root: Path, relative: str) -> Path:
     return path
 
 
+def require_shallow(relative: str, below: int = 0) -> None:
+    """Refuse a path, with so many folders below it, for something new where others could not be looked through.
+
+    Raises
+    ------
+    InvalidInput
+        It has more than :data:`MOST_DEPTH` parts, or is longer than :data:`LONGEST_PATH`.
+    """
+    parts = [part for part in relative.split("/") if part not in ("", ".")]
+    if len(parts) + below > MOST_DEPTH:
+        raise InvalidInput.field("path", f"At most {MOST_DEPTH} folders may lie in one another.")
+    if len("/".join(parts).encode(errors="replace")) > LONGEST_PATH:
+        raise InvalidInput.field("path", f"A path may have at most {LONGEST_PATH} bytes.")
+
+
+def is_within_reach(root: Path, relative: str) -> bool:
+    """Tell whether a path below a root is short enough for the system to open."""
+    return len(os.fsencode(root)) + len(relative.encode(errors="replace")) < _LONGEST_PATH
+
+
 def list_files(root: Path, below: str = "/") -> list[Entry]:
     """Return the complete files below a folder of the root, at any depth, by path; none when there is no such folder.
 
     Their paths start at the root. Symbolic links and what is no regular file are left out.
     """
-    entries: list[Entry] = []
-    start = resolve(root, below)
-    folders = [start] if start.is_dir() else []
-    while folders:
-        for entry in _scan(root, folders.pop()):
-            if entry.type == "directory":
-                folders.append(root / entry.path)
-            else:
-                entries.append(entry)
+    prefix = resolve(root, below).relative_to(root).as_posix()
+    prefix = "" if prefix == "." else f"{prefix}/"
+    entries = [
+        Entry(prefix + item.path, item.status.st_size, item.status.st_mtime)
+        for item in trees.walk(root / prefix, _is_shown)
+        if item.is_file
+    ]
     return sorted(entries, key=lambda entry: entry.path)
 
 
@@ -151,7 +172,7 @@ def _scan(root: Path, folder: Path) -> Iterator[Entry]:
     above = folder.relative_to(root).as_posix()
     prefix = "" if above == "." else f"{above}/"
     for item in found:
-        if item.name.startswith(HIDDEN_PREFIX) or not is_text(item.name):
+        if not _is_shown(item.name):
             continue
         try:
             status = item.stat(follow_symlinks=False)
@@ -162,6 +183,10 @@ def _scan(root: Path, folder: Path) -> Iterator[Entry]:
             yield Entry(path, status.st_size, status.st_mtime)
         elif stat.S_ISDIR(status.st_mode):
             yield Entry(path, 0, status.st_mtime, "directory")
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith(HIDDEN_PREFIX) and is_text(name)
 
 
 def remove_stale(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import threading
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,13 +12,19 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 
 from entrepot.errors import InvalidInput, TooLarge
-from entrepot.pipeline.folders import Entry, list_files, put_in_place, resolve
+from entrepot.pipeline import trees
+from entrepot.pipeline.folders import Entry, is_within_reach, list_files, put_in_place, require_shallow, resolve
 
 QUARANTINE, IMPORTED = "quarantine", "imported"
 #: Folders of a gate in which the server puts files; nobody else does, and importers do not look there.
 RESERVED = (QUARANTINE, IMPORTED)
 #: Names that clients give to files that they rename once these are complete.
 TEMPORARY = (".part", ".partial", ".filepart", ".tmp")
+
+
+#: Files and folders of a gate or a user's folder.
+MOST_ENTRIES = 1_000_000
+_COUNT_AGAIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -60,14 +68,17 @@ def require_free_path(path: str) -> None:
 def importable(home: Path, root_dir_path: str) -> list[Entry]:
     """Return the files that an importer reads, by path, which starts at the folder that it reads.
 
-    Files whose names say that they are still coming in are left out, until they are renamed.
+    Files whose names say that they are still coming in are left out, until they are renamed; as are those that lie so
+    deep that no path leads there, which no gate has taken since it has a limit.
     """
     root = resolve(home, root_dir_path)
     prefix = prefix_of(root_dir_path)
     return [
         entry
         for entry in list_files(root)
-        if not is_reserved(prefix + entry.path) and not entry.path.lower().endswith(TEMPORARY)
+        if not is_reserved(prefix + entry.path)
+        and not entry.path.lower().endswith(TEMPORARY)
+        and is_within_reach(root, entry.path)
     ]
 
 
@@ -106,6 +117,40 @@ def require_room(left: int | None, size: int, quota: Quota) -> None:
         raise TooLarge(f"The gate's quota of {quota.bytes} bytes is used up: there is room for {left}.")
 
 
+class Entries:
+    """Keeps the number of files and folders of accounts below a limit, without counting them each time.
+
+    After a count, a quarter of what there is room for may come without another: so it takes few counts to get near the
+    limit, and several processes that count for themselves pass it by little.
+    """
+
+    def __init__(self, most: int = MOST_ENTRIES) -> None:
+        self.most = most
+        self._free: dict[Path, int] = {}
+        self._full: dict[Path, float] = {}
+        self._lock = threading.Lock()
+
+    def require(self, home: Path, more: int = 1) -> None:
+        """Count what is to come; raise TooLarge where there are too many."""
+        with self._lock:
+            if self._free.get(home, 0) < more:
+                if time.monotonic() < self._full.get(home, 0.0):
+                    raise self._refusal()
+                left = self.most - sum(1 for _ in trees.walk(home))
+                if left < more:
+                    self._full[home] = time.monotonic() + _COUNT_AGAIN_SECONDS
+                    raise self._refusal()
+                self._free[home] = max(left // 4, more)
+                self._full.pop(home, None)
+            self._free[home] -= more
+
+    def _refusal(self) -> TooLarge:
+        return TooLarge(f"There may be at most {self.most} files and folders.")
+
+
+ENTRIES = Entries()
+
+
 def place(home: Path, complete: Path, path: Path, quota: Quota) -> None:
     """Let a complete file appear on a gate, if there is room for it; others who do the same take turns.
 
@@ -116,6 +161,10 @@ def place(home: Path, complete: Path, path: Path, quota: Quota) -> None:
     """
     with alone(home):
         require_room(room(home, quota, path), complete.stat().st_size, quota)
+        if not path.exists():
+            require_shallow(path.relative_to(home).as_posix())
+            missing = [parent for parent in path.relative_to(home).parents if not (home / parent).exists()]
+            ENTRIES.require(home, 1 + len(missing))
         path.parent.mkdir(parents=True, exist_ok=True)
         put_in_place(complete, path)
 

@@ -1,6 +1,5 @@
 """Configuring gates."""
 
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from entrepot import jobs
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal, Vault, ftp
 from entrepot.identity.projects import get_project
-from entrepot.pipeline import disposal, gate_files
+from entrepot.pipeline import disposal, gate_files, trees
 from entrepot.pipeline.configuration import assign, check_choices, get, new_name, remove
 from entrepot.pipeline.models import Gate
 
@@ -92,5 +91,5 @@ def remove_files(context: jobs.JobContext) -> None:
     """Remove the files of a gate that was deleted."""
     payload: Any = context.job.payload
     home = context.settings.data_dir / gate_home(payload["id"])
-    shutil.rmtree(home, ignore_errors=True)
+    trees.remove(home)
     gate_files.lock_of(home).unlink(missing_ok=True)

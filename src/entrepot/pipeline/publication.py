@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
+from entrepot.bounds.cells import guarded
 from entrepot.errors import Forbidden, InvalidInput
 from entrepot.files.publish import Description, Publisher, Stored
 from entrepot.identity import Principal, Role
@@ -31,12 +32,13 @@ def set_publishing(
     Parameters
     ----------
     fields
-        Any of ``format`` (``parquet``, the default, or ``csv``), ``identifier`` (by default the analysis' name) and
-        ``storage_config``.
+        Any of ``format`` (``parquet``, the default, or ``csv``), ``identifier`` (by default the analysis' name),
+        ``storage_config`` and, of CSV, ``formula_guard``.
     """
     analysis = get(session, principal, Analysis, analysis_id, "write")
     if fields is not None:
         described = dict(fields)
+        formula_guard = bool(described.pop("formula_guard", False))
         format_ = described.pop("format", None) or FORMATS[0]
         if format_ not in FORMATS:
             raise InvalidInput.field("format", f"One of {', '.join(FORMATS)}.")
@@ -46,6 +48,7 @@ def set_publishing(
         publishing = Description.of(described | {"project": analysis.project_id})
         publishing.check(session, replace(principal, organization_id=analysis.organization_id))
         fields = {"format": format_, **{name: value for name, value in described.items() if value}}
+        fields |= {"formula_guard": True} if formula_guard else {}
     analysis.publishing = dict(fields) if fields is not None else None
     session.flush()
     return analysis
@@ -128,6 +131,8 @@ class Publishing:
             if format_ == "parquet":
                 table.write_parquet(path)
             else:
+                if self.fields.get("formula_guard"):
+                    table = table.rename(guarded)
                 table.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
             try:
                 with storing(context, path, described) as stored:

@@ -8,12 +8,17 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from entrepot.bounds.arrow import check_stream
+from entrepot.errors import InvalidInput
+
 from . import frames, wire
 from .errors import KINDS, ScriptError
 
 # Lists and dicts of these that JSON can say, and tables of Arrow, too; it has no types that a checker could use.
 Argument = bytes | str | bool | int | float | pd.DataFrame | pd.Series | npt.NDArray[np.float64] | None | Any
 Expects = Literal["frame", "series", "values", "mask", "json", "files", "trial"]
+
+_HEADS = 1 << 16
 
 
 def encode(
@@ -79,6 +84,7 @@ def decode(message: wire.Buffer, expects: Expects) -> Any:
         return {name: bytes(content) for name, content in zip(names, buffers, strict=True)}
     if len(buffers) != 1:
         raise ValueError("the result is not one table")
+    _require_modest(buffers[0])
     match expects:
         case "values" | "mask":
             return frames.values_from_ipc(buffers[0], "float64" if expects == "values" else "bool")
@@ -89,6 +95,18 @@ def decode(message: wire.Buffer, expects: Expects) -> Any:
             if frame.shape[1] != 1:
                 raise ValueError("the result is not one series")
             return frame.iloc[:, 0]
+
+
+def _require_modest(stream: wire.Buffer) -> None:
+    """Raise ValueError for a table that takes more memory than it has bytes: what the child writes is never packed."""
+    size = len(stream)
+    try:
+        # Each value counts twice, in its buffer and in what is made of it.
+        check_stream(stream, most_bytes=3 * size + _HEADS, most_rows=size)
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"this is no Arrow stream: {error}") from None
 
 
 def _describe(argument: Argument, position: int) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from typing import Any
 MAGIC = b"ENT1"
 _PREFIX = struct.Struct("<4sI")
 MAX_HEADER = 16 << 20
+MAX_BUFFERS = 10_000
+#: Objects and arrays in a header: two bytes there, seventy in memory.
+MAX_CONTAINERS = 1_000_000
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 Buffer = bytes | bytearray | memoryview
@@ -30,8 +33,11 @@ def unpack(message: Buffer) -> tuple[dict[str, Any], list[memoryview]]:
     if magic != MAGIC or length > min(MAX_HEADER, len(view) - _PREFIX.size):
         raise ValueError("this is no message")
     position = _PREFIX.size + length
+    text = bytes(view[_PREFIX.size : position])
+    if text.count(b"{") + text.count(b"[") > MAX_CONTAINERS:
+        raise ValueError(f"the header holds more than {MAX_CONTAINERS} objects and arrays")
     try:
-        content = json.loads(bytes(view[_PREFIX.size : position]))
+        content = json.loads(text)
     except RecursionError:
         raise ValueError("the header is nested too deep") from None
     if not isinstance(content, dict) or content.keys() != {"header", "sizes"}:
@@ -39,6 +45,8 @@ def unpack(message: Buffer) -> tuple[dict[str, Any], list[memoryview]]:
     header, sizes = content["header"], content["sizes"]
     if not isinstance(header, dict) or not isinstance(sizes, list):
         raise ValueError("the header is malformed")  # noqa: TRY004
+    if len(sizes) > MAX_BUFFERS:
+        raise ValueError(f"the message has more than {MAX_BUFFERS} parts")
     buffers = []
     for size in sizes:
         if type(size) is not int or not 0 <= size <= len(view) - position:

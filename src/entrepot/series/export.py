@@ -2,10 +2,10 @@
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -13,15 +13,18 @@ import numpy as np
 import polars as pl
 from sqlalchemy.orm import Session
 
+from entrepot.bounds.budget import Budget, unlimited
+from entrepot.bounds.cells import guarded
 from entrepot.errors import InvalidInput
 from entrepot.series.archive import Archive
 from entrepot.series.catalog import frequency
 from entrepot.series.clocks import Kind, floor_to_grid, grid
 from entrepot.series.frequency import DAY, Frequency
 from entrepot.series.models import Series
+from entrepot.series.points import Times
 from entrepot.series.resample import Rule
 from entrepot.series.select import limits_in_utc, output_clock
-from entrepot.series.table import NAIVE, Column, frame, has_fractions, slabs
+from entrepot.series.table import NAIVE, Axis, Column, frames, has_fractions, pieces, read
 
 LONGEST_LABEL = 200  # bytes: the name of a file has at most 255
 MOST_FILES = 10_000  # of a series
@@ -59,6 +62,12 @@ class ExportRequest:
         at the earliest.
     in_end_mode
         Where they end: `left` at the earliest of the series' ends, `right` at the latest.
+    offsets
+        Whether stamps carry their offset from UTC, as ``2022-10-30T02:00:00+01:00``; those of an unknown clock do not.
+    bom
+        Whether files begin with a byte order mark, by which spreadsheets know that they are UTF-8.
+    formula_guard
+        Whether texts that a spreadsheet would execute stand behind an apostrophe: names of columns, and tags.
 
     Raises
     ------
@@ -78,6 +87,9 @@ class ExportRequest:
     with_tags: bool = False
     in_start_mode: Side = "right"
     in_end_mode: Side = "left"
+    offsets: bool = False
+    bom: bool = False
+    formula_guard: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in (("out_mode", Mode), ("in_start_mode", Side), ("in_end_mode", Side)):
@@ -100,8 +112,11 @@ def export(
     request: ExportRequest,
     target: Path,
     progress: Progress = lambda _done, _total: None,
+    budget: Budget | None = None,
 ) -> int:
     """Write series into a zip archive of CSV files and return how many files it holds: at least one.
+
+    Every point is in it: the hour that a clock shows twice, too.
 
     Parameters
     ----------
@@ -115,28 +130,48 @@ def export(
         The file to write; the caller gives it its public name once it is whole.
     progress
         Called with how many of how many parts are done.
+    budget
+        What it may take; by default, anything.
 
     Raises
     ------
     InvalidInput
         When there is no series, or a time zone is not known.
+    TooLarge
+        It would take more than the budget.
     """
     if not sources:
         raise InvalidInput.field("series", "there is no series to export.")
+    budget = budget or unlimited()
     columns = _columns(sources, request)
-    ends = {column.label: column.ends(session) for column in columns}
+    axis = Axis.of(columns)
+    ends = {column.label: _ends(session, axis, column, budget) for column in columns}
     window = _window([found for found in ends.values() if found is not None], request)
     with Archive(target, "w") as archive:
         if request.out_mode == "dataframe":
-            return _write(session, archive, DATAFRAME, columns, request, window, progress)
+            return _Writer(session, archive, request, budget, progress).write(DATAFRAME, axis, columns, window)
+        writer = _Writer(session, archive, request, budget)
         files = 0
         for done, column in enumerate(columns, 1):
             own = ends[column.label]
             if request.out_freq is not None and own is not None and window is not None:
                 own = (max(own[0], window[0]), min(own[1], window[1]))
-            files += _write(session, archive, column.label, [column], request, own)
+            if own is not None:
+                first, last = own
+                own = axis.instant(first, column.clock), axis.instant(last, column.clock, last=True)
+            files += writer.write(column.label, Axis(column.clock), [column], own)
             progress(done, len(columns))
         return files
+
+
+def check_offsets(series: Sequence[Series], request: ExportRequest) -> None:
+    """Raise InvalidInput where rows of one frame would have several offsets."""
+    if request.offsets and request.out_mode == "dataframe":
+        clocks = {output_clock(one, request.clock, request.timezone) for one in series}
+        if len(clocks) > 1:
+            raise InvalidInput.field(
+                "offsets", "The series of this frame are on several clocks: give `clock` and `timezone`."
+            )
 
 
 def labels(sources: Sequence[Source]) -> list[str]:
@@ -181,68 +216,110 @@ def _window(ends: Sequence[tuple[int, int]], request: ExportRequest) -> tuple[in
     )
 
 
-def _write(
-    session: Session,
-    archive: Archive,
-    stem: str,
-    columns: Sequence[Column],
-    request: ExportRequest,
-    window: tuple[int, int] | None,
-    progress: Progress = lambda _done, _total: None,
-) -> int:
-    """Write one file, or one for each period that has rows, and return how many."""
-    periods = (
-        [] if window is None or window[0] > window[1] else _periods(window[0], window[1] + 1, request.time_grouper)
-    )
-    pieces = [slabs(columns, start, stop) for _, start, stop in periods]
-    total = sum(map(len, pieces))
-    fraction = has_fractions(session, columns, [piece for some in pieces for piece in some])
-    files = done = 0
-    for (suffix, _, _), some in zip(periods, pieces, strict=True):
+def _ends(session: Session, axis: Axis, column: Column, budget: Budget) -> tuple[int, int] | None:
+    """Return the positions of the first and of the last row of a column; None when there is none."""
+    budget.check()
+    found = column.ends(session)
+    if found is None:
+        return None
+    places = axis.positions(np.array(found), column.clock).tolist()
+    return min(places), max(places)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes files into an archive."""
+
+    session: Session
+    archive: Archive
+    request: ExportRequest
+    budget: Budget
+    progress: Progress = lambda _done, _total: None
+
+    def write(self, stem: str, axis: Axis, columns: Sequence[Column], window: tuple[int, int] | None) -> int:
+        """Write one file, or one for each period that has rows, and return how many."""
+        files = 0
+        if window is not None and window[0] <= window[1]:
+            start, stop = window[0], window[1] + 1
+            fraction = has_fractions(self.session, axis, columns, start, stop, self.budget)
+            for suffix, low, high in _periods(axis, start, stop, self.request.time_grouper):
+                files += self._file(f"{stem}{suffix}.csv", axis, columns, (low, high, start, stop), fraction=fraction)
+        if not files:
+            nothing = np.empty(0, np.int64), np.empty(0), None
+            with self.archive.member(f"{stem}.csv") as empty:
+                for keys, table in frames(axis, columns, [nothing] * len(columns), with_tags=self.request.with_tags):
+                    empty.write(_csv(axis, keys, table, self.request, fraction=False, header=True))
+        return max(files, 1)
+
+    def _file(
+        self, name: str, axis: Axis, columns: Sequence[Column], range_: tuple[int, int, int, int], *, fraction: bool
+    ) -> bool:
+        """Write the rows of a period as a file, and return whether there are any."""
+        low, high, start, stop = range_
         file = None
-        for start, stop in some:
-            table = frame(columns, [each.part(session, start, stop) for each in columns], with_tags=request.with_tags)
-            if len(table):
-                content = _csv(table, request, fraction=fraction, header=file is None)
-                file = file or archive.member(f"{stem}{suffix}.csv")
-                file.write(content)
-            done += 1
-            progress(done, total)
-        if file is not None:
-            file.close()
-            files += 1
-    if not files:
-        nothing = np.empty(0, np.int64), np.empty(0), None
-        with archive.member(f"{stem}.csv") as empty:
-            table = frame(columns, [nothing] * len(columns), with_tags=request.with_tags)
-            empty.write(_csv(table, request, fraction=False, header=True))
-    return max(files, 1)
+        with ExitStack() as opened:
+            for begin, end in pieces(self.session, axis, columns, low, high, self.budget):
+                parts = read(self.session, axis, columns, begin, end, self.budget, last=end == stop)
+                for keys, table in frames(axis, columns, parts, with_tags=self.request.with_tags):
+                    if not keys.size:
+                        continue
+                    content = _csv(axis, keys, table, self.request, fraction=fraction, header=file is None)
+                    self.budget.made(len(keys), len(content))
+                    file = file or opened.enter_context(self.archive.member(name))
+                    file.write(content)
+                # A thousandth is fine enough for a bar.
+                self.progress((end - start) * 1000 // (stop - start), 1000)
+        return file is not None
 
 
-def _periods(start: int, stop: int, grouper: str | None) -> list[tuple[str, int, int]]:
-    """Return the periods of [start, stop): what the names of their files end in, and their bounds."""
+def _periods(axis: Axis, start: int, stop: int, grouper: str | None) -> Iterator[tuple[str, int, int]]:
+    """Yield the periods of the positions [start, stop): what the names of their files end in, and their bounds."""
     if grouper is None:
-        return [("", start, stop)]
+        yield "", start, stop
+        return
     freq = frequency("time_grouper", grouper)
-    inner = grid(start + 1, stop, freq, NAIVE)
+    first, end = axis.naive(start), axis.naive(stop - 1) + 1
+    inner = grid(first + 1, end, freq, NAIVE)
     if inner.size >= MOST_FILES:
         raise InvalidInput.field("time_grouper", f"makes more than {MOST_FILES} files of this range of time.")
-    edges = [start, *inner.tolist(), stop]
-    starts = floor_to_grid(np.array(edges[:-1]), freq, NAIVE).astype("M8[us]")
-    names = np.datetime_as_string(starts, unit="D" if freq.longest >= DAY else "s")
-    return [
-        (f" {name.replace('T', ' ').replace(':', '-')}", low, high)  # colons may not be in names of files
-        for name, (low, high) in zip(names.tolist(), pairwise(edges), strict=True)
-    ]
+    begins = floor_to_grid(np.array([first, *inner.tolist()]), freq, NAIVE).astype("M8[us]")
+    names = np.datetime_as_string(begins, unit="D" if freq.longest >= DAY else "s")
+    edges = [start, *axis.at(inner).tolist(), stop]
+    for name, low, high in zip(names.tolist(), edges[:-1], edges[1:], strict=True):
+        if low < high:
+            yield f" {name.replace('T', ' ').replace(':', '-')}", low, high  # colons may not be in names of files
 
 
-def _csv(table: pl.DataFrame, request: ExportRequest, *, fraction: bool, header: bool) -> bytes:
+def _csv(
+    axis: Axis, keys: Times, table: pl.DataFrame, request: ExportRequest, *, fraction: bool, header: bool
+) -> bytes:
     buffer = io.BytesIO()
+    if header and request.bom:
+        buffer.write(b"\xef\xbb\xbf")
+    digits = "%.6f" if fraction else ""
+    if request.offsets:
+        table = table.with_columns(_with_offsets(axis, keys, table["time"], f"%Y-%m-%dT%H:%M:%S{digits}"))
+    if request.formula_guard:
+        table = table.with_columns(
+            table[name].map_elements(guarded, return_dtype=pl.String)
+            for name, kind in table.schema.items()
+            if kind == pl.String and name != "time"
+        ).rename(guarded)
     table.write_csv(
         buffer,
         include_header=header,
         separator=request.sep,
         decimal_comma=request.decimal == ",",
-        datetime_format="%Y-%m-%d %H:%M:%S%.6f" if fraction else "%Y-%m-%d %H:%M:%S",
+        datetime_format=f"%Y-%m-%d %H:%M:%S{digits}",
     )
     return buffer.getvalue()
+
+
+def _with_offsets(axis: Axis, keys: Times, stamps: pl.Series, form: str) -> pl.Series:
+    texts = stamps.dt.strftime(form)
+    if axis.clock is None or axis.clock.kind is None:
+        return texts
+    found, which = np.unique(axis.stamps(keys) - keys, return_inverse=True)
+    zones = [timezone(timedelta(microseconds=one)) for one in found.tolist()]
+    names = [datetime(2000, 1, 1, tzinfo=zone).isoformat()[19:] for zone in zones]
+    return (texts + pl.Series(names, dtype=pl.String).gather(which)).rename("time")

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from sqlalchemy.orm import Session
 
+from entrepot.bounds.budget import Budget, unlimited
 from entrepot.errors import InvalidInput
 from entrepot.series import store
 from entrepot.series.catalog import frequency
@@ -19,7 +20,7 @@ from entrepot.series.points import EARLIEST, EMPTY, LATEST, Points, Tags, Times,
 from entrepot.series.resample import RULES, Rule, resample
 
 MOST_POINTS = 1_000_000  # of one selection, all series together
-PAGE = 4_000_000  # points that are resampled at a time
+PAGE = 1_000_000  # points that are resampled at a time
 
 Closed = Literal["left", "right", "both", "neither"]
 Side = Literal["left", "right"]
@@ -99,7 +100,9 @@ class Selected:
     tags: Tags | None = None
 
 
-def select(session: Session, series: Sequence[Series], selection: Selection) -> list[Selected]:
+def select(
+    session: Session, series: Sequence[Series], selection: Selection, budget: Budget | None = None
+) -> list[Selected]:
     """Return what a selection asks for of each series, in the order of the series.
 
     Parameters
@@ -110,6 +113,8 @@ def select(session: Session, series: Sequence[Series], selection: Selection) -> 
         The series, whose rights the caller has checked.
     selection
         What to return.
+    budget
+        What it may take; by default, anything.
 
     Raises
     ------
@@ -127,7 +132,7 @@ def select(session: Session, series: Sequence[Series], selection: Selection) -> 
     bounds = [limits_in_utc(selection.start, selection.end, selection.closed, clock) for clock in clocks]
     if freq is not None:
         return [
-            _resampled(session, each, selection, freq, clock, bound, limit)
+            _resampled(session, each, selection, freq, clock, bound, limit, budget or unlimited())
             for each, clock, bound in zip(series, clocks, bounds, strict=True)
         ]
     found = _read(session, series, bounds, limit)
@@ -195,16 +200,19 @@ def resampled_points(
     clock: Clock,
     rule: Rule,
     limit: int | None = None,
+    budget: Budget | None = None,
 ) -> tuple[Times, Values]:
     """Resample the points of a series in [low, high), a page at a time, and return starts in UTC and values.
 
     The bounds must be starts of intervals, for these to be whole. With a limit, reading stops once there are as many.
     """  # fmt: skip
+    budget = budget or unlimited()
     times: list[Times] = [EMPTY.times]
     values: list[Values] = [EMPTY.values]
     rows = 0
     while limit is None or rows < limit:
         points = store.read(session, pk, low, high, limit=PAGE)
+        budget.made(len(points))
         if more := len(points) == PAGE:
             edge = int(floor_to_grid(points.times[-1:], freq, clock)[0])
             if edge <= points.times[0]:  # one interval fills the page
@@ -228,10 +236,11 @@ def _resampled(
     clock: Clock,
     bounds: tuple[int | None, int | None],
     limit: int | None,
+    budget: Budget,
 ) -> Selected:
     low, high = (None if bound is None else _first_start(bound, freq, clock, selection.convention) for bound in bounds)
     rule = selection.resample_rule
-    starts, values = resampled_points(session, series.pk, low, high, freq, clock, rule, limit)
+    starts, values = resampled_points(session, series.pk, low, high, freq, clock, rule, limit, budget)
     starts, values = starts[:limit], values[:limit]
     if not selection.dropna and starts.size:
         stop = int(starts[-1]) + 1

@@ -1,22 +1,26 @@
-"""The table that an export writes: columns of series, read a range of time at a time."""
+"""The table that an export writes: columns of series, read a piece at a time.
 
-from collections.abc import Sequence
+A row stands for an instant where all columns are on one clock, so that the hour that a clock shows twice has its rows
+twice. Where they are on several, a row stands for what each column's own clock shows, the second time apart.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import polars as pl
 from sqlalchemy.orm import Session
 
-from entrepot.series import store
+from entrepot.bounds.budget import Budget
+from entrepot.series import chunks, store
 from entrepot.series.clocks import Clock, ceil_to_grid, floor_to_grid, next_start, to_naive, to_utc
 from entrepot.series.frequency import DAY, SECOND, Frequency
 from entrepot.series.models import Series
 from entrepot.series.points import Tags, Times, Values
 from entrepot.series.resample import Rule, spread
-from entrepot.series.select import once, once_with_tags, resampled_points
+from entrepot.series.select import resampled_points
 
-CELLS = 2_000_000  # about as many are held at a time
+CELLS = 1_000_000  # about as many are held at a time
 NAIVE = Clock(None)
 
 Part = tuple[Times, Values, Tags | None]
@@ -33,7 +37,7 @@ class Column:
     series
         The series.
     clock
-        The output clock, on which all times here are, naive, unless said otherwise.
+        The output clock.
     rule
         How the points of a row become one.
     step
@@ -54,11 +58,11 @@ class Column:
     high: int | None
 
     def ends(self, session: Session) -> tuple[int, int] | None:
-        """Return the stamps of the first and of the last row; None when there is none."""
+        """Return the instants of the first and of the last row; None when there is none."""
         if self.freq is None:
             low, high = self.low, self.high
         else:
-            low, high = (None if bound is None else self._ceil(bound) for bound in (self.low, self.high))
+            low, high = (None if bound is None else self.ceil(bound) for bound in (self.low, self.high))
         first = store.read(session, self.series.pk, low, high, limit=1).times
         last = store.read(session, self.series.pk, low, high, limit=1, newest=True).times
         if (step := self._longer_step()) is not None:
@@ -74,80 +78,186 @@ class Column:
         edges = np.concatenate([first, last])
         if self.freq is not None:
             edges = floor_to_grid(edges, self.freq, self.clock)
-        start, end = to_naive(edges, self.clock).tolist()
-        return min(start, end), max(start, end)
+        start, end = edges.tolist()
+        return start, end
 
-    def part(self, session: Session, start: int, stop: int) -> Part:
-        """Return the rows whose stamps are in [start, stop)."""
-        low, high = to_utc(np.array([start, stop]), self.clock, ambiguous="first").tolist()
-        low = low if self.low is None else max(low, self.low)
-        high = max(low, high if self.high is None else min(high, self.high))
+    def part(self, session: Session, low: int, high: int, budget: Budget) -> Part:
+        """Return the rows in the instants [low, high)."""
+        low, high = self.within(low, high)
         if self.freq is None:
             points = store.read(session, self.series.pk, low, high)
-            return once_with_tags(to_naive(points.times, self.clock), points.values, points.tags, self.rule)
-        low, high = self._ceil(low), self._ceil(high)
-        if (step := self._longer_step()) is not None:
-            points = store.read(session, self.series.pk, low - _reach(step), high + _reach(step))
-            times, values = spread(points.times, points.values, step, self.freq, self.clock, self.rule)
-            inside = slice(*times.searchsorted([low, high]))
-            times, values = times[inside], values[inside]
-        else:
-            times, values = resampled_points(session, self.series.pk, low, high, self.freq, self.clock, self.rule)
-        return *once(to_naive(times, self.clock), values, self.rule), None
+            return points.times, points.values, points.tags
+        low, high = self.ceil(low), self.ceil(high)
+        if (step := self._longer_step()) is None:
+            patience = Budget(stop=budget.check)  # points that are read are no rows that are written
+            rows = resampled_points(
+                session, self.series.pk, low, high, self.freq, self.clock, self.rule, budget=patience
+            )
+            return *rows, None
+        points = store.read(session, self.series.pk, low - _reach(step), high + _reach(step))
+        times, values = spread(points.times, points.values, step, self.freq, self.clock, self.rule)
+        inside = slice(*times.searchsorted([low, high]))
+        return times[inside], values[inside], None
+
+    def full(self, session: Session, low: int, high: int, limit: int) -> int:
+        """Return until which instant to read from `low` on, for about `limit` points or rows: at most `high`."""
+        if self.freq is not None:
+            return min(high, self.ceil(low + max(limit, 1) * self.freq.longest))
+        inside = self.within(low, high)
+        _, stop = chunks.narrow(session, self.series.pk, *inside, max(limit, 1), newest=False)
+        return high if stop is None or stop >= inside[1] else stop
+
+    def within(self, low: int, high: int) -> tuple[int, int]:
+        """Return the part of the instants [low, high) in which there may be rows."""
+        low = low if self.low is None else max(low, self.low)
+        return low, max(low, high if self.high is None else min(high, self.high))
+
+    def ceil(self, instant: int) -> int:
+        """Return the start of the first row at or after an instant."""
+        assert self.freq is not None
+        return int(ceil_to_grid(np.array([instant]), self.freq, self.clock)[0])
 
     def _longer_step(self) -> Frequency | None:
         """Return the series' own step where a value of it holds for longer than a row."""
         longer = self.step is not None and self.freq is not None and self.step.longest > self.freq.longest
         return self.step if longer else None
 
-    def _ceil(self, instant: int) -> int:
-        assert self.freq is not None
-        return int(ceil_to_grid(np.array([instant]), self.freq, self.clock)[0])
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Where rows lie: at instants on one clock, or where columns have several, at naive stamps.
+
+    Attributes
+    ----------
+    clock
+        The clock of all columns; None when they have several.
+    """
+
+    clock: Clock | None
+
+    @classmethod
+    def of(cls, columns: Sequence[Column]) -> "Axis":
+        """Return the axis on which columns share rows."""
+        clocks = {column.clock for column in columns}
+        return cls(clocks.pop() if len(clocks) == 1 else None)
+
+    def positions(self, times: Times, clock: Clock) -> Times:
+        """Return where instants of a column's clock lie."""
+        return times if self.clock is not None else to_naive(times, clock)
+
+    def instant(self, position: int, clock: Clock, *, last: bool = False) -> int:
+        """Return the instant of a position on a column's clock; the first, or the last, that shows it."""
+        if self.clock is not None:
+            return position
+        ambiguous = "second" if last else "first"
+        return int(to_utc(np.array([position]), clock, ambiguous=ambiguous, nonexistent="next")[0])  # type: ignore[arg-type]
+
+    def naive(self, position: int) -> int:
+        """Return what is shown at a position."""
+        return position if self.clock is None else int(to_naive(np.array([position]), self.clock)[0])
+
+    def at(self, naive: Times) -> Times:
+        """Return the positions at which stamps are shown first."""
+        if self.clock is None:
+            return naive
+        return to_utc(naive, self.clock, ambiguous="first", nonexistent="next")
+
+    def keys(self, times: Times, clock: Clock) -> Times:
+        """Return for each instant of a column a number that is that of its row, and rises with the rows."""
+        if self.clock is not None:
+            return times
+        naive = to_naive(times, clock)
+        keys: Times = 2 * naive + (to_utc(naive, clock, ambiguous="first") != times)
+        return keys
+
+    def stamps(self, keys: Times) -> Times:
+        """Return what rows show."""
+        return keys >> 1 if self.clock is None else to_naive(keys, self.clock)
+
+
+def pieces(
+    session: Session, axis: Axis, columns: Sequence[Column], start: int, stop: int, budget: Budget
+) -> Iterator[tuple[int, int]]:
+    """Cut the positions [start, stop), one piece after the other, so that each holds about `CELLS` cells."""
+    limit = max(CELLS // len(columns), 1)
+    while start < stop:
+        budget.check()
+        edge = stop
+        for column in columns:
+            low, high = axis.instant(start, column.clock), axis.instant(edge, column.clock, last=edge == stop)
+            reached = column.full(session, low, high, limit)
+            if reached < high:
+                edge = min(edge, int(axis.positions(np.array([reached]), column.clock)[0]))
+        if edge < stop and axis.clock is None and not all(column.clock.fixed for column in columns):
+            # Where a clock is put back, its stamps repeat: midnight keeps all that repeat on one side.
+            edge = min(stop, int(next_start(np.array([edge]), Frequency.parse("1D"), NAIVE)[0]))
+        edge = edge if edge > start else min(stop, start + DAY)
+        yield start, edge
+        start = edge
+
+
+def read(
+    session: Session, axis: Axis, columns: Sequence[Column], start: int, stop: int, budget: Budget, *, last: bool
+) -> list[Part]:
+    """Return the rows of each column in the positions [start, stop), by their keys; `last` where nothing follows."""
+    parts = []
+    for column in columns:
+        low, high = axis.instant(start, column.clock), axis.instant(stop, column.clock, last=last)
+        times, values, tags = column.part(session, low, high, budget)
+        budget.check()
+        keys = axis.keys(times, column.clock)
+        if axis.clock is None and (keys[1:] < keys[:-1]).any():  # where a clock was put back
+            order = np.argsort(keys)
+            keys, values, tags = keys[order], values[order], None if tags is None else tags[order]
+        parts.append((keys, values, tags))
+    return parts
+
+
+def frames(
+    axis: Axis, columns: Sequence[Column], parts: Sequence[Part], *, with_tags: bool
+) -> Iterator[tuple[Times, pl.DataFrame]]:
+    """Yield frames with a column (with tags, two) of each series, and the keys of their rows: those that any has."""
+    keys = parts[0][0] if len(parts) == 1 else np.unique(np.concatenate([part[0] for part in parts]))
+    size = max(CELLS // len(columns), 1)
+    for begin in range(0, max(len(keys), 1), size):
+        piece = keys[begin : begin + size]
+        yield piece, _frame(axis, columns, parts, piece, with_tags=with_tags)
+
+
+def _frame(
+    axis: Axis, columns: Sequence[Column], parts: Sequence[Part], keys: Times, *, with_tags: bool
+) -> pl.DataFrame:
+    data = {"time": pl.Series("time", axis.stamps(keys)).cast(pl.Datetime("us"))}
+    for column, (places, values, tags) in zip(columns, parts, strict=True):
+        inside = slice(*places.searchsorted([keys[0], keys[-1] + 1])) if keys.size else slice(0)
+        where = keys.searchsorted(places[inside])
+        cells = np.full(keys.size, np.nan)
+        cells[where] = values[inside]
+        data[column.label] = pl.Series(column.label, cells, nan_to_null=True)
+        if with_tags:
+            texts = np.full(keys.size, None, object)
+            if tags is not None:
+                texts[where] = tags[inside]
+            data[f"{column.label} tag"] = pl.Series(texts.tolist(), dtype=pl.String)
+    return pl.DataFrame(data)
+
+
+def has_fractions(
+    session: Session, axis: Axis, columns: Sequence[Column], start: int, stop: int, budget: Budget
+) -> bool:
+    """Return whether stamps of the positions [start, stop) need more than whole seconds."""
+    freq = columns[0].freq
+    if freq is not None:
+        return bool((freq.microseconds or 0) % SECOND)
+    for column in columns:
+        own = Axis(column.clock)
+        low, high = axis.instant(start, column.clock), axis.instant(stop, column.clock, last=True)
+        for piece in pieces(session, own, [column], low, high, budget):
+            if (column.part(session, *piece, budget)[0] % SECOND).any():
+                return True
+    return False
 
 
 def _reach(step: Frequency) -> int:
     """Return how far before a row the value may lie that holds in it: a step, and a change of time."""
     return step.longest + DAY
-
-
-def slabs(columns: Sequence[Column], start: int, stop: int) -> list[tuple[int, int]]:
-    """Cut [start, stop) so that each piece makes about `CELLS` cells, at midnights or at starts of rows."""
-    freq = columns[0].freq
-    if freq is None:
-        cells = sum(column.series.count for column in columns)
-    else:
-        cells = (stop - start) // freq.longest * len(columns)
-    pieces = cells // CELLS + 1
-    inner = start + (stop - start) * np.arange(1, pieces) // pieces
-    fixed = all(column.clock.fixed for column in columns)
-    if freq is None or (freq.longest < DAY and not fixed):
-        # Where a clock is put back, its stamps repeat: midnight keeps all that repeat on one side.
-        freq = Frequency.parse("1s" if fixed else "1D")
-    inner = np.unique(floor_to_grid(inner, freq, NAIVE))
-    edges = [start, *inner[(inner > start) & (inner < stop)].tolist(), stop]
-    return list(pairwise(edges))
-
-
-def frame(columns: Sequence[Column], parts: Sequence[Part], *, with_tags: bool) -> pl.DataFrame:
-    """Return a frame with the stamps that any part has, and a column (with tags, two) of each."""
-    times = parts[0][0] if len(parts) == 1 else np.unique(np.concatenate([part[0] for part in parts]))
-    data = {"time": pl.Series("time", times).cast(pl.Datetime("us"))}
-    for column, (stamps, values, tags) in zip(columns, parts, strict=True):
-        where = times.searchsorted(stamps)
-        cells = np.full(times.size, np.nan)
-        cells[where] = values
-        data[column.label] = pl.Series(column.label, cells, nan_to_null=True)
-        if with_tags:
-            texts = np.full(times.size, None, object)
-            if tags is not None:
-                texts[where] = tags
-            data[f"{column.label} tag"] = pl.Series(texts.tolist(), dtype=pl.String)
-    return pl.DataFrame(data)
-
-
-def has_fractions(session: Session, columns: Sequence[Column], pieces: Sequence[tuple[int, int]]) -> bool:
-    """Return whether stamps need more than whole seconds."""
-    freq = columns[0].freq
-    if freq is not None:
-        return bool((freq.microseconds or 0) % SECOND)
-    return any((column.part(session, start, stop)[0] % SECOND).any() for start, stop in pieces for column in columns)

@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +23,8 @@ from sqlalchemy.orm import Session
 import entrepot
 from entrepot.db import Database, migrate
 from entrepot.errors import Conflict, InvalidInput
-from entrepot.pipeline.folders import HIDDEN_PREFIX, replacing
+from entrepot.pipeline import trees
+from entrepot.pipeline.folders import HIDDEN_PREFIX, is_within_reach, replacing
 from entrepot.server.private import tighten
 from entrepot.server.services import Services
 from entrepot.settings import CONFIG_FILE, Settings, load
@@ -76,7 +77,7 @@ def restore(file: Path, data_dir: Path) -> Settings:
         unpacked = Path(folder) / "data"
         unpacked.mkdir(mode=0o700)
         with _reading(file) as tar:
-            tar.extractall(unpacked, filter="data")
+            tar.extractall(unpacked, members=_within_reach(tar, unpacked), filter="data")
         manifest = _read_manifest(unpacked)
         settings = load(data_dir=unpacked)
         if settings.url.partition(":")[0].partition("+")[0] != manifest["database"]:
@@ -171,17 +172,47 @@ def _cursor(session: Session) -> Iterator[Any]:
 
 
 def _add_folder(tar: tarfile.TarFile, folder: Path, name: str) -> None:
-    """Add a folder's files and folders; what is neither, or vanishes meanwhile, is left out."""
-    for parent, folders, files in os.walk(folder):
-        for item in sorted([*folders, *files]):
-            path = Path(parent) / item
-            if item.startswith(HIDDEN_PREFIX):
+    """Add a folder's files and folders, at any depth; what is neither, or vanishes meanwhile, is left out."""
+    for item in trees.walk(folder, lambda name: not name.startswith(HIDDEN_PREFIX)):
+        if item.is_folder or item.is_file:
+            _add(tar, item, f"{name}/{item.path}" if name else item.path)
+
+
+def _add(tar: tarfile.TarFile, item: trees.Item, name: str) -> None:
+    info = tarfile.TarInfo(name)
+    info.mode, info.mtime = item.status.st_mode & 0o7777, item.status.st_mtime
+    info.uid, info.gid = item.status.st_uid, item.status.st_gid
+    if item.is_folder:
+        info.type = tarfile.DIRTYPE
+        tar.addfile(info)
+        return
+    with suppress(FileNotFoundError), os.fdopen(item.open(), "rb") as file:
+        info.size = os.fstat(file.fileno()).st_size
+        tar.addfile(info, file)
+
+
+def _within_reach(tar: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:
+    """Yield the members that the library can unpack; unpack those itself to which no path could be given."""
+    with ExitStack() as opened:
+        last = ""  # the folder that is open: in a deep one, the next member mostly is one of its own
+        inner = -1
+        for member in tar:
+            if is_within_reach(folder, member.name):
+                yield member
                 continue
-            try:
-                if not path.is_symlink() and (path.is_file() or path.is_dir()):
-                    tar.add(path, str(Path(name) / path.relative_to(folder)), recursive=False)
-            except FileNotFoundError:
-                continue
+            parent, _, name = member.name.rpartition("/")
+            wanted = member.name if member.isdir() else parent
+            if wanted != last:
+                known = last == parent and inner >= 0
+                found = trees.step(inner, name) if known else trees.make(folder, wanted)
+                opened.close()
+                opened.callback(os.close, found)
+                last, inner = wanted, found
+            if member.isreg() and (content := tar.extractfile(member)) is not None:
+                descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, member.mode & 0o777, dir_fd=inner)
+                with os.fdopen(descriptor, "wb") as file:
+                    shutil.copyfileobj(content, file)
+                os.utime(name, (member.mtime, member.mtime), dir_fd=inner)
 
 
 @contextmanager

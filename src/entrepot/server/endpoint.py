@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from entrepot.bounds.text import read_json
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput
 from entrepot.identity import Principal, Right
 from entrepot.server import origin
@@ -59,7 +60,7 @@ class Call:
         if self.request.url.path.startswith("/api/v1/"):
             origin.require_json(self.request)
         try:
-            return orjson.loads(self.body)
+            return read_json(self.body)
         except orjson.JSONDecodeError as error:
             raise InvalidInput(f"The body is not valid JSON: {error}.") from None
 

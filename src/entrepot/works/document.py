@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from entrepot.bounds.text import require_modest
 from entrepot.errors import InvalidInput, TooLarge
 from entrepot.works.query.searchable import is_storable, searchable
 
@@ -68,6 +69,8 @@ def loads(text: bytes | str) -> Any:
     InvalidInput
         When it is none, or has a number that JSON has not.
     """
+    if isinstance(text, bytes):  # what others sent; texts are our own
+        require_modest(text)
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except ValueError as error:

@@ -13,6 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from entrepot.client._http import Connection
+from entrepot.client.files import ChecksumError, Files
+from entrepot.server import conditions
 from tests.support.server import ServerProcess
 
 SIZE = int(os.environ.get("ENTREPOT_TEST_FILE_BYTES", 48 * 2**20))
@@ -382,3 +385,118 @@ def test_links_in_the_servers_own_storage_lead_nowhere(client: httpx.Client, sha
     answer = client.get(f"/api/v1/files/{record['id']}/download")
     assert answer.status_code == 404
     assert (shared_server.data_dir / "secret.key").read_bytes() not in answer.content
+
+
+def _sent(client: httpx.Client, content: bytes, name: str) -> dict[str, Any]:
+    answer = client.post("/api/v1/files", files={"file": ("a", content)}, data={"name": name})
+    record: dict[str, Any] = answer.raise_for_status().json()
+    return record
+
+
+def test_downloads_keep_to_conditions(client: httpx.Client) -> None:
+    content = b"time,kW\n" + b"".join(f"2024-10-{day:02},{day * day}\n".encode() for day in range(1, 32))
+    name = "Bericht März, Teil 1.csv"
+    path = f"/api/v1/files/{_sent(client, content, name)['id']}/download"
+    whole = client.get(path)
+    tag = whole.headers["etag"]
+    future, past = "Fri, 01 Jan 2100 00:00:00 GMT", "Sat, 01 Jan 2000 00:00:00 GMT"
+    asked: list[tuple[dict[str, str], int]] = [
+        ({"If-None-Match": tag}, 304),
+        ({"If-None-Match": f'W/{tag}, "x"'}, 304),
+        ({"If-None-Match": '"x"'}, 200),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-Modified-Since": future}, 304),
+        ({"If-Modified-Since": past}, 200),
+        ({"If-Modified-Since": whole.headers["last-modified"]}, 304),
+        ({"If-Modified-Since": "no date"}, 200),
+        ({"If-None-Match": '"x"', "If-Modified-Since": future}, 200),
+        ({"If-Unmodified-Since": past}, 412),
+        ({"If-Unmodified-Since": future}, 200),
+        ({"If-Match": f"W/{tag}"}, 412),
+        ({"If-Match": f'"x", {tag}'}, 200),
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": '"x"', "If-None-Match": tag}, 412),
+        ({"Range": "rows=0-2"}, 200),
+        ({"Range": "bytes=5-2"}, 200),
+        ({"Range": "bytes=-"}, 200),
+        ({"Range": "bytes=0-1,4-5"}, 200),
+        ({"Range": "bytes=0-6"}, 206),
+        ({"Range": "Bytes=0-6"}, 206),
+        ({"Range": "bytes=-0"}, 416),
+        ({"Range": "bytes=0-6", "If-Range": '"x"'}, 200),
+        ({"Range": "bytes=0-6", "If-Range": tag}, 206),
+        ({"Range": "bytes=0-6", "If-Range": f"W/{tag}"}, 200),
+        ({"Range": "bytes=0-6", "If-Range": whole.headers["last-modified"]}, 206),
+        ({"Range": "bytes=0-6", "If-Match": '"x"'}, 412),
+        ({"Range": "bytes=0-6", "If-None-Match": tag}, 304),
+    ]
+    for headers, status in asked:
+        for method in ("GET", "HEAD"):
+            answer = client.request(method, path, headers=headers)
+            assert answer.status_code == status, (method, headers)
+            expected = {200: content, 206: content[:7]}.get(status, b"") if method == "GET" else b""
+            assert answer.content == expected, (method, headers)
+            if status in (304, 412):
+                assert answer.headers["etag"] == tag
+    head = client.head(path)
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(content)), b"")
+    disposition = whole.headers["content-disposition"]
+    assert 'filename="Bericht Marz, Teil 1.csv"' in disposition
+    assert "filename*=UTF-8''Bericht%20M%C3%A4rz%2C%20Teil%201.csv" in disposition
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ('a"b\\c.csv', "a_b_c.csv"),
+        ("日本.csv", "__.csv"),
+        ("ß", "_"),
+        ("", "file"),
+        ("x\r\ny: z", "x__y_ z"),
+        ("50%.txt", "50_.txt"),
+    ],
+)
+def test_a_name_for_every_client(name: str, plain: str) -> None:
+    found = conditions.attachment(name)
+    assert found.startswith(f"attachment; filename=\"{plain}\"; filename*=UTF-8''")
+    assert found.isascii()
+    assert found.isprintable()
+
+
+def test_a_download_of_an_earlier_process_goes_on(
+    client: httpx.Client, shared_server: ServerProcess, tmp_path: Path
+) -> None:
+    content = random.Random(2).randbytes(3_000_000)
+    record, other = _sent(client, content, "large"), _sent(client, content[::-1], "other")
+    files = Files(Connection(shared_server.url, headers={"authorization": f"Token {shared_server.token}"}))
+    target = tmp_path / "large"
+    began = files._rest(record["id"], f'"{record["sha256"]}"', 0, record["size"])
+    part, beside = tmp_path / "large.part", tmp_path / "large.part.etag"
+    part.write_bytes(next(began))
+    began.close()
+    assert 0 < part.stat().st_size < len(content)
+    beside.write_text(f'"{record["sha256"]}"')
+    asked: list[str] = []
+    stream = files.connection.stream
+
+    def watched(path: str, *, headers: Any) -> Any:
+        asked.append(headers["range"])
+        return stream(path, headers=headers)
+
+    object.__setattr__(files.connection, "stream", watched)
+    came = part.stat().st_size
+    assert files.download(record["id"], target).read_bytes() == content
+    assert asked == [f"bytes={came}-"]
+    assert [path.name for path in tmp_path.iterdir()] == ["large"]
+    # What is there of another file, or was damaged, is no beginning of this one.
+    part.write_bytes(content[:1000])
+    beside.write_text(f'"{record["sha256"]}"')
+    assert files.download(other["id"], target).read_bytes() == content[::-1]
+    part.write_bytes(b"x" * 1000)
+    beside.write_text(f'"{record["sha256"]}"')
+    with pytest.raises(ChecksumError):
+        files.download(record["id"], target)
+    assert target.read_bytes() == content[::-1]
+    assert files.download(record["id"], target).read_bytes() == content
+    assert [path.name for path in tmp_path.iterdir()] == ["large"]
+    files.connection.close()

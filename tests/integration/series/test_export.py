@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from sqlalchemy.orm import Session
 
+from entrepot.bounds.budget import Budget
 from entrepot.db import Database
-from entrepot.errors import InvalidInput
+from entrepot.errors import InvalidInput, TooLarge
 from entrepot.series import export as exporting
 from entrepot.series import select as selecting
 from entrepot.series import store, table
@@ -258,5 +259,139 @@ def test_when_clocks_are_put_back(database: Database, exported: Exported) -> Non
         bounded = Selection(clock="dst", start=datetime(2012, 10, 28, 2), end=datetime(2012, 10, 28, 2))
         assert select(session, [delta], bounded)[0].values.tolist() == [2.0]
     files = exported([(mean, "direct", ""), (delta, "direct", "")], clock="dst", out_mode="dataframe", out_freq="1H")
-    assert files["export.csv"].shape == (24, 2)
+    assert files["export.csv"].shape == (25, 2)
     assert files["export.csv"]["d [direct]"].sum() == 25
+
+
+VIENNA = micros("2022-10-29 21:30") + np.arange(16) * HOUR // 2
+WALL = [
+    *(f"2022-10-{stamp}:00+02:00" for stamp in ("29T23:30", "30T00:00", "30T00:30", "30T01:00", "30T01:30")),
+    *("2022-10-30T02:00:00+02:00", "2022-10-30T02:30:00+02:00"),
+    *(f"2022-10-30T{hour:02}:{minute}:00+01:00" for hour in range(2, 6) for minute in ("00", "30")),
+    "2022-10-30T06:00:00+01:00",
+]
+
+
+@pytest.mark.parametrize("cells", [1_000_000, 3])
+@pytest.mark.parametrize("request_", [{}, {"out_mode": "dataframe", "out_freq": "30T"}, {"out_mode": "dataframe"}])
+def test_the_repeated_hour_is_exported_twice(
+    database: Database, tmp_path: Path, request_: dict[str, Any], cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "CELLS", cells)
+    values = np.arange(16) + 0.5
+    with database.write() as session:
+        load = make(session, "load", VIENNA, values, clock="dst", timezone="Europe/Vienna", freq="30T")
+    for options in ({}, {"offsets": True}, {"time_grouper": "1D"}):
+        lines: list[list[str]] = []
+        with database.read() as session:
+            export(session, [(load, "direct", "")], ExportRequest(**request_, **options), tmp_path / "x.zip")
+        with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+            for name in archive.namelist():
+                lines += [line.split(",") for line in archive.read(name).decode().splitlines()[1:]]
+        shown = WALL if "offsets" in options else [stamp[:19].replace("T", " ") for stamp in WALL]
+        assert [line[0] for line in lines] == shown
+        assert [float(line[1]) for line in lines] == values.tolist()
+
+
+@pytest.mark.parametrize("cells", [1_000_000, 7])
+def test_every_point_is_exported_though_series_are_on_several_clocks(
+    database: Database, exported: Exported, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "CELLS", cells)
+    with database.write() as session:
+        sources = [
+            (make(session, name, VIENNA, np.arange(16.0), clock=clock, timezone=zone), "direct", "")
+            for name, clock, zone in (
+                ("a", "dst", "Europe/Vienna"), ("b", "gmt", None), ("c", "dst", "Europe/Paris"), ("d", None, None)
+            )
+        ]  # fmt: skip
+    both = {"out_mode": "dataframe", "in_start_mode": "left", "in_end_mode": "right"}
+    frame = exported(sources, **both)["export.csv"]
+    assert frame.count().tolist() == [16] * 4
+    assert frame.index.is_monotonic_increasing
+    twice = frame.loc["2022-10-30 02:00":"2022-10-30 02:59"]
+    assert twice["a [direct]"].tolist() == [5.0, 7.0, 6.0, 8.0]
+    assert twice["b [direct]"].dropna().tolist() == [9.0, 10.0]
+    with pytest.raises(InvalidInput) as raised:
+        exporting.check_offsets([one for one, _, _ in sources], ExportRequest(out_mode="dataframe", offsets=True))
+    assert list(raised.value.fields) == ["offsets"]
+
+
+def test_a_byte_order_mark_by_option(database: Database, tmp_path: Path) -> None:
+    with database.write() as session:
+        series = make(session, "°C", np.arange(3) * HOUR, np.arange(3.0), clock="gmt")
+    for bom in (False, True):
+        with database.read() as session:
+            export(session, [(series, "direct", "")], ExportRequest(bom=bom), tmp_path / "x.zip")
+        with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+            (content,) = map(archive.read, archive.namelist())
+        assert content.startswith(b"\xef\xbb\xbftime," if bom else b"time,")
+        assert content.count(b"\xef\xbb\xbf") == bom
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (Budget(rows=99, setting="export"), "export_max_rows"),
+        (Budget(bytes=500, setting="export"), "export_max_bytes"),
+        (Budget(seconds=0, setting="export"), "export_max_seconds"),
+    ],
+)
+def test_an_export_has_an_end(database: Database, tmp_path: Path, budget: Budget, said: str) -> None:
+    with database.write() as session:
+        series = make(session, "x", np.arange(100) * HOUR, np.arange(100.0), clock="gmt")
+    with database.read() as session, pytest.raises(TooLarge, match=said):
+        export(session, [(series, "direct", "")], ExportRequest(), tmp_path / "x.zip", budget=budget)
+
+
+def test_pieces_follow_the_points_not_the_calendar(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stray stamp of 1970 does not put all else into one piece."""
+    monkeypatch.setattr(table, "CELLS", 10_000)
+    times = np.concatenate([[7_000_000], micros("2024-01-01") + np.arange(100_000) * 1_000_000])
+    with database.write() as session:
+        series = make(session, "x", times, np.zeros(times.size), clock="gmt")
+    sizes = []
+    part = table.Column.part
+
+    def watched(column: table.Column, *arguments: Any) -> Any:
+        found = part(column, *arguments)
+        sizes.append(found[0].size)
+        return found
+
+    monkeypatch.setattr(table.Column, "part", watched)
+    with database.read() as session:
+        export(session, [(series, "direct", "")], ExportRequest(), tmp_path / "x.zip")
+    assert sum(sizes) == 2 * times.size
+    assert max(sizes) < 40_000
+
+
+def test_an_export_stops_between_two_pieces(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "CELLS", 1000)
+    times = np.arange(300_000) * 1_000_000
+    with database.write() as session:
+        series = make(session, "x", times, np.zeros(times.size), clock="gmt")
+    read = 0
+    part = table.Column.part
+
+    class Cancelled(Exception):
+        pass
+
+    def stop() -> None:
+        if read > 3:
+            raise Cancelled
+
+    def watched(*arguments: Any) -> Any:
+        nonlocal read
+        read += 1
+        return part(*arguments)
+
+    monkeypatch.setattr(table.Column, "part", watched)
+    for request in (ExportRequest(), ExportRequest(out_freq="1min")):
+        read = 0
+        with database.read() as session, pytest.raises(Cancelled):
+            export(session, [(series, "direct", "")], request, tmp_path / "x.zip", budget=Budget(stop=stop))
+        assert read == 4

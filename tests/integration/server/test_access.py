@@ -61,6 +61,7 @@ class Walked:
 
     def client(self, caller: str) -> TestClient:
         headers = {"authorization": f"Token {self.tokens[caller]}"} if caller in self.tokens else {}
+        headers["content-type"] = "application/json"
         return TestClient(self.app, headers=headers, raise_server_exceptions=False, follow_redirects=False)
 
     def rows(self) -> dict[str, int]:

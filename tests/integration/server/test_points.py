@@ -1,5 +1,6 @@
 """The native points API: every format in and out, on both databases, and what it refuses."""
 
+import dataclasses
 import io
 import itertools
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from entrepot.db import Database
 from entrepot.identity import Role, keys, users
 from entrepot.identity.models import Project
 from entrepot.jobs.models import Job
-from entrepot.series import store
+from entrepot.series import paging, store
 from entrepot.series.models import Series
 from entrepot.server.api import point_formats, points
 from entrepot.server.app import create_app
@@ -496,3 +497,55 @@ def test_many_series_need_names_and_a_table(filled: Api) -> None:
     refused(filled.client.get("/api/v1/points", params={"series": filled.ids["a"], "format": "parquet"}), "format")
     refused(filled.client.get("/api/v1/points", params={"project": "nothing"}), None, 404)
     refused(filled.client.get("/api/v1/points", params={"series": []}), "series")
+
+
+@pytest.fixture
+def long(api: Api, monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Points of series a that take several pages."""
+    monkeypatch.setattr(paging, "PAGE", 700)
+    times, values = T0 + np.arange(3001) * HOUR, np.random.default_rng(1).normal(size=3001)
+    with api.database.write() as session:
+        store.append(session, api.pks["a"], times, values)
+    return times, values
+
+
+def test_what_takes_many_pages_comes_as_one(api: Api, long: Any) -> None:
+    times, values = long
+    assert list(api.points("a").items()) == list(zip(times.tolist(), values.tolist(), strict=True))
+    assert list(api.points("a", limit=1500)) == times[:1500].tolist()
+    assert list(api.points("a", start=int(times[5]), end=int(times[2000]))) == times[5:2000].tolist()
+    for form in ("csv", "arrow", "parquet"):
+        content = api.read("a", format=form).content
+        table = {
+            "csv": lambda body: pl.read_csv(body, try_parse_dates=True).to_arrow(),
+            "arrow": lambda body: pa.ipc.open_stream(body).read_all(),
+            "parquet": lambda body: pq.read_table(io.BytesIO(body)),
+        }[form](content)
+        assert table.column_names == ["time", "value"]
+        assert table["value"].to_pylist() == values.tolist()
+        assert table["time"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist() == times.tolist()
+    both = api.client.get("/api/v1/points", params={"series": [api.ids["a"], api.ids["b"]], "format": "arrow"})
+    table = pa.ipc.open_stream(both.content).read_all()
+    assert table["value"].to_pylist() == values.tolist()
+    assert set(table["series"].to_pylist()) == {api.ids["a"]}
+
+
+@pytest.mark.parametrize("query", [{"freq": "1D"}, {"freq": "1D", "clock": "dst", "timezone": "Europe/Paris"}])
+def test_means_of_many_pages_are_those_of_the_whole(
+    api: Api, long: Any, query: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = api.points("a", **query)
+    monkeypatch.setattr(paging, "PAGE", 1_000_000)
+    assert api.points("a", **query) == found
+    assert len(found) in (126, 127)
+
+
+def test_a_read_has_an_end(api: Api, long: Any) -> None:
+    services = api.client.app.state.services  # type: ignore[attr-defined]
+    services_ = dataclasses.replace(services, settings=services.settings.model_copy(update={"read_max_rows": 3000}))
+    api.client.app.state.services = services_  # type: ignore[attr-defined]
+    assert api.read("a").status_code == 413
+    assert "read_max_rows" in api.read("a").text
+    with pytest.raises(ValueError, match=r"JSON|Expecting"):  # it breaks off, so that nobody takes it for whole
+        api.read("a", start=T0).json()
+    assert api.read("a", limit=2000).status_code == 200

@@ -13,6 +13,8 @@ from openpyxl.cell import Cell
 from openpyxl.utils.exceptions import IllegalCharacterError
 from openpyxl.worksheet.worksheet import Worksheet
 
+from entrepot.bounds.cells import is_formula
+from entrepot.bounds.zipped import require_modest_zip
 from entrepot.client.ovbp import excel_template
 from entrepot.client.ovbp.excel_columns import COLUMNS, MARK, OUTPUTS, RUNNING, Column, Required
 from entrepot.client.ovbp.exceptions import ExcelConfigurationError, HttpError, WrongCell
@@ -88,6 +90,7 @@ def read(path: str | Path, existing: Mapping[str, str] | None = None) -> list[Ro
     ExcelConfigurationError
         Every cell at fault.
     """
+    require_modest_zip(path)
     book = openpyxl.load_workbook(path)
     if SHEET not in book.sheetnames:
         raise ExcelConfigurationError([WrongCell(SHEET, "A1", "the workbook has no sheet of this name")])
@@ -169,8 +172,8 @@ def _put(cell: Cell, value: Any, faults: list[WrongCell]) -> None:
     except IllegalCharacterError:
         faults.append(WrongCell(SHEET, cell.coordinate, "a cell cannot hold control characters"))
         return
-    if cell.data_type == "f":
-        # A text that begins with an equals sign is a text; and stays one when somebody edits it.
+    if isinstance(value, str) and is_formula(value):
+        # A text that begins like a formula is a text; and stays one when somebody edits it.
         cell.data_type = "s"
         cell.quotePrefix = True
 

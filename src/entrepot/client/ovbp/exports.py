@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Final
 
 import pandas as pd
 
+from entrepot.bounds.zipped import require_modest_zip
 from entrepot.client.ovbp.ftp import FtpAccount
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ def download_latest(account: FtpAccount, folder: Path) -> Path:
     with account.get_ftputil_client() as ftp:
         ftp.download(latest.path, str(archive))
     unpacked = archive.with_suffix("")
+    require_modest_zip(archive, shutil.disk_usage(folder).free)
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(unpacked)
     archive.unlink()

@@ -9,7 +9,6 @@ done: the file itself says so, by being gone.
 import contextlib
 import hashlib
 import os
-import shutil
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from sqlalchemy.orm import Session
 from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import Conflict, InvalidInput, TooLarge
-from entrepot.pipeline import folders, gate_files
+from entrepot.pipeline import folders, gate_files, trees
 from entrepot.pipeline.feeders.sources import Remote
 from entrepot.pipeline.generators import enqueue_run
 from entrepot.pipeline.models import BaseFeeder, FedFile, Importer
@@ -111,6 +110,7 @@ class Arrivals:
     def check_target(self, target: str) -> str:
         """Return where a file goes on the gate, as it is kept; InvalidInput where nothing may go."""
         path = folders.resolve(self._home, target)
+        folders.require_shallow(target)
         gate_files.require_free_path(target)
         found = path.relative_to(self._home).as_posix()
         if len(found) > LONGEST_PATH:
@@ -261,7 +261,7 @@ class Arrivals:
 
 def discard_all(settings: Settings, feeder_id: str) -> None:
     """Remove what a feeder that was deleted had under way."""
-    shutil.rmtree(settings.feeds_dir / feeder_id, ignore_errors=True)
+    trees.remove(settings.feeds_dir / feeder_id)
 
 
 def require_feeder(session: Session, feeder_id: str) -> BaseFeeder:

@@ -18,7 +18,7 @@ class Export(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    series: list[str] = Field(min_length=1)
+    series: list[str] = Field(min_length=1, max_length=10_000)
     start: AwareDatetime | None = None
     end: AwareDatetime | None = None
     out_freq: str | None = None
@@ -31,6 +31,11 @@ class Export(BaseModel):
     with_tags: bool | None = None
     in_start_mode: Literal["left", "right"] | None = None
     in_end_mode: Literal["left", "right"] | None = None
+    offsets: bool | None = Field(None, description="Stamps carry their offset from UTC.")
+    bom: bool | None = Field(None, description="Files begin with a byte order mark, for spreadsheets.")
+    formula_guard: bool | None = Field(
+        None, description="Texts that a spreadsheet would execute stand behind an apostrophe."
+    )
     publish: dict[str, Any] | None = None
 
 
@@ -42,6 +47,9 @@ class Publishing(BaseModel):
     format: Literal["parquet", "csv"] = "parquet"
     identifier: str | None = None
     storage_config: str | None = None
+    formula_guard: bool | None = Field(
+        None, description="In CSV, names of columns that a spreadsheet would execute stand behind an apostrophe."
+    )
 
 
 @router.serve("POST", "/exports", area="series", right="read", write=True, status=202, body="large")

@@ -1,18 +1,17 @@
 """Published files: listed, fetched, acknowledged; they come in through :mod:`.uploads`."""
 
 import base64
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from entrepot.errors import Gone, InvalidInput
 from entrepot.files import configs, lifecycle, signing
 from entrepot.files.models import PublishedFile, StorageConfig
+from entrepot.server import conditions
 from entrepot.server.endpoint import Call, Endpoint
 from entrepot.server.services import Services
 
@@ -37,12 +36,7 @@ _FILTERS = {
     "sha256": PublishedFile.sha256,
     "type": PublishedFile.type,
 }
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _MOST = 1000
-
-
-class _File(FileResponse):
-    chunk_size = 1 << 20
 
 
 def list_files(call: Call) -> list[dict[str, Any]]:
@@ -122,15 +116,21 @@ def signed_download(call: Call) -> Response:
 
 
 def content(call: Call, file: PublishedFile) -> Response:
-    """Return a file's bytes as an answer that resumes (Range, If-Range) and that browsers save, never show."""
+    """Return a file's bytes as an answer that keeps to conditions, resumes, and that browsers save, never show."""
     lifecycle.require_bytes(file)
     services, config = call.services, config_of(call.session, file)
+    etag, asked = f'"{file.sha256}"', call.request.headers
     headers = {
-        "content-disposition": f"attachment; filename*=utf-8''{quote(file.name, safe='')}",
+        "cache-control": "private, no-transform",
+        "etag": etag,
+        "last-modified": conditions.http_date(file.created),
+    }
+    if (status := conditions.failed(asked, etag, file.created)) is not None:
+        return Response(status_code=status, headers=headers)
+    headers |= {
+        "content-disposition": conditions.attachment(file.name),
         "x-content-type-options": "nosniff",
         "content-security-policy": "sandbox; default-src 'none'",
-        "cache-control": "private, no-transform",
-        "etag": f'"{file.sha256}"',
         "accept-ranges": "bytes",
         "repr-digest": f"sha-256=:{base64.b64encode(bytes.fromhex(file.sha256)).decode()}:",
     }
@@ -138,33 +138,21 @@ def content(call: Call, file: PublishedFile) -> Response:
     if config.own and services.settings.file_accelerated:
         internal = f"/entrepot-files/{config.organization_id}/{file.path}"
         return Response(headers=headers | {"x-accel-redirect": internal}, media_type=media_type)
-    storage = configs.open_config(services.settings, services.vault, config)
-    if config.own:
-        storage.size(file.path)  # raises unless it is a plain file of ours
-        path = services.settings.files_dir.absolute() / config.organization_id / file.path
-        return _File(path, headers=headers, media_type=media_type)
-    return _streamed(call, file, storage.read, headers, media_type)
-
-
-def _streamed(call: Call, file: PublishedFile, read: Any, headers: dict[str, str], media_type: str) -> Response:
-    start, stop, status = 0, file.size, 200
-    wanted, condition = call.request.headers.get("range"), call.request.headers.get("if-range")
-    if wanted is not None and condition in (None, headers["etag"]) and (found := _RANGE.fullmatch(wanted)):
-        first, last = found.groups()
-        if first:
-            start, stop = int(first), min(file.size, int(last) + 1 if last else file.size)
-        elif last:
-            start = max(0, file.size - int(last))
-        if (first or last) and (start >= stop or (not first and not int(last))):
-            return Response(status_code=416, headers={"content-range": f"bytes */{file.size}"})
-        if first or last:
-            status = 206
-            headers["content-range"] = f"bytes {start}-{stop - 1}/{file.size}"
+    try:
+        part = conditions.part(asked, file.size, etag, file.created)
+    except ValueError:
+        return Response(status_code=416, headers={"content-range": f"bytes */{file.size}"})
+    start, stop = part or (0, file.size)
     headers["content-length"] = str(stop - start)
-    whole = status == 200
-    blocks: Iterator[bytes] = read(file.path) if whole else read(file.path, start, stop)
+    if part is not None:
+        headers["content-range"] = f"bytes {start}-{stop - 1}/{file.size}"
+    storage = configs.open_config(services.settings, services.vault, config)
+    status = 200 if part is None else 206
     if call.request.method == "HEAD":
+        if config.own:
+            storage.size(file.path)  # raises unless it is there
         return Response(status_code=status, headers=headers, media_type=media_type)
+    blocks: Iterator[bytes] = storage.read(file.path) if part is None else storage.read(file.path, start, stop)
     return StreamingResponse(blocks, status, headers, media_type)
 
 

@@ -142,6 +142,8 @@ async def put_file(request: Request, principal: Principal) -> Response:
         staging.mkdir(parents=True, exist_ok=True)
         folders.remove_stale(staging)
         target = folders.resolve(home, path)
+        if not target.exists():
+            folders.require_shallow(path)
         declared = request.headers.get("content-length", "")
         if declared.isdigit():
             gate_files.require_room(gate_files.room(home, quota, target), int(declared[:18]), quota)

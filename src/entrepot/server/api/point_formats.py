@@ -1,7 +1,8 @@
 """Points on the wire: JSON, CSV, Arrow and Parquet to NumPy and back, with as few copies as each allows."""
 
 import io
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -9,8 +10,11 @@ import numpy as np
 import orjson
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 from starlette.requests import Request
 
+from entrepot.bounds.arrow import MOST_ROWS, read_stream
+from entrepot.bounds.text import check_csv, read_json
 from entrepot.errors import InvalidInput
 from entrepot.series.points import Points, Times, Values
 
@@ -22,6 +26,8 @@ Batch = dict[str, tuple[Times, Values]]
 
 # What else looks like a date, days and months may be told apart wrongly.
 _ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:$|[T ])"
+_LONGEST_TEXT = 200
+_IN_MEMORY = 1 << 20
 _TIME = pa.timestamp("us", tz="UTC")
 _ONE = pa.schema([("time", _TIME), ("value", pa.float64())])
 _MANY = pa.schema([("series", pa.dictionary(pa.int32(), pa.string())), *_ONE])
@@ -38,14 +44,12 @@ def parse(request: Request, body: bytes) -> Batch:
     kind = request.headers.get("content-type", MEDIA["json"]).partition(";")[0].strip().lower()
     try:
         if kind == MEDIA["json"]:
-            return _from_json(orjson.loads(body))
+            return _from_json(read_json(body))
         if kind == ARROW:
-            table = pa.ipc.open_stream(body).read_all()
-            table.validate(full=True)  # offsets and indices that lead outside would be followed otherwise
-            return _from_table(table)
+            return _from_table(read_stream(body, lambda schema: _check_columns(schema.names)))
         if kind == MEDIA["csv"]:
-            overrides = {"series": pl.String, "value": pl.Float64}
-            frame = pl.read_csv(body, schema_overrides=overrides)
+            check_csv(body, COLUMNS, MOST_ROWS)  # polars would unpack what is packed, and make any number of columns
+            frame = pl.read_csv(body, schema_overrides={"series": pl.String, "value": pl.Float64})
             _check_columns(frame.columns)  # before Arrow, in which a name with a null byte ends the program
             return _from_table(frame.to_arrow())
     except (orjson.JSONDecodeError, pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:
@@ -61,7 +65,7 @@ def encode(points: Points, form: str) -> bytes:
         with pa.ipc.new_stream(sink, _ONE) as writer:
             writer.write_batch(pa.record_batch([times, points.values], _ONE))
         return bytes(sink.getvalue().to_pybytes())
-    frame = pl.DataFrame({"time": pl.Series(points.times).cast(pl.Datetime("us")), "value": points.values})
+    frame = _frame(points)
     if form == "csv":
         return _csv(frame)
     buffer = io.BytesIO()
@@ -69,26 +73,87 @@ def encode(points: Points, form: str) -> bytes:
     return buffer.getvalue()
 
 
-def stream(form: str, ids: Sequence[str], parts: Iterator[Points]) -> Iterator[bytes]:
-    """Yield a table with the columns `series`, `time` and `value`, each series' points in turn."""
+def stream_one(form: str, series_id: str, name: str, parts: Iterable[Points]) -> Iterator[bytes]:
+    """Yield what :func:`encode` returns, or the JSON of a series, made of its points page by page."""
+    if form == "json":
+        yield from _json_pages(series_id, name, parts)
+    elif form == "csv":
+        yield b"time,value\n"
+        for points in parts:
+            yield _csv(_frame(points), header=False)
+    else:
+        sink = _Sink()
+        opened = pa.ipc.new_stream(sink, _ONE) if form == "arrow" else pq.ParquetWriter(sink, _ONE, compression="zstd")
+        with opened as writer:
+            for points in parts:
+                writer.write_batch(pa.record_batch([pa.array(points.times).view(_TIME), points.values], _ONE))
+                yield sink.taken()
+        yield sink.taken()
+
+
+def _json_pages(series_id: str, name: str, parts: Iterable[Points]) -> Iterator[bytes]:
+    head = orjson.dumps({"id": series_id, "name": name})
+    yield head[:-1] + b',"time":['
+    # Values come after all times, so they wait on disk.
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as values:
+        separator = b""
+        for points in parts:
+            if len(points):
+                yield separator + orjson.dumps(points.times, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+                values.write(separator + orjson.dumps(points.values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1])
+                separator = b","
+        yield b'],"value":['
+        values.seek(0)
+        while block := values.read(_IN_MEMORY):
+            yield block
+    yield b"]}"
+
+
+def stream(form: str, ids: Sequence[str], parts: Iterable[tuple[int, Points]]) -> Iterator[bytes]:
+    """Yield a table with the columns `series`, `time` and `value`, of pages with the numbers of their series."""
     if form == "csv":
         yield b"series,time,value\n"
-        for series_id, points in zip(ids, parts, strict=True):
-            times = pl.Series(points.times).cast(pl.Datetime("us"))
-            frame = pl.DataFrame({"time": times, "value": points.values})
-            yield _csv(frame.select(pl.lit(series_id).alias("series"), "time", "value"), header=False)
+        for number, points in parts:
+            frame = _frame(points).select(pl.lit(ids[number]).alias("series"), "time", "value")
+            yield _csv(frame, header=False)
         return
     names = pa.array(ids)
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(pa.PythonFile(sink, "w"), _MANY) as writer:
-        for number, points in enumerate(parts):
+    sink = _Sink()
+    with pa.ipc.new_stream(sink, _MANY) as writer:
+        for number, points in parts:
             codes = pa.DictionaryArray.from_arrays(np.full(len(points), number, np.int32), names)
             times = pa.array(points.times).view(_TIME)
             writer.write_batch(pa.record_batch([codes, times, points.values], _MANY))
-            yield sink.getvalue()
-            sink.seek(0)
-            sink.truncate()
-    yield sink.getvalue()
+            yield sink.taken()
+    yield sink.taken()
+
+
+class _Sink(io.RawIOBase):
+    """A file from which what was written is taken away."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._blocks.append(bytes(data))
+        self._size += len(self._blocks[-1])
+        return len(self._blocks[-1])
+
+    def tell(self) -> int:
+        return self._size
+
+    def taken(self) -> bytes:
+        """Return what came since the last time."""
+        blocks, self._blocks = self._blocks, []
+        return b"".join(blocks)
+
+
+def _frame(points: Points) -> pl.DataFrame:
+    return pl.DataFrame({"time": pl.Series(points.times).cast(pl.Datetime("us")), "value": points.values})
 
 
 def _from_json(content: Any) -> Batch:
@@ -155,24 +220,35 @@ def _codes(column: Any) -> tuple[list[str], Any]:
         raise InvalidInput.field("series", "The ids of series are texts.")
     encoded = _encoded(column)
     found = encoded.dictionary.to_pylist()
-    if len(set(found)) < len(found):  # it is the sender's, who may name a series twice
-        encoded = _encoded(column.cast(names))
-        found = encoded.dictionary.to_pylist()
     if encoded.null_count or None in found:
         raise InvalidInput.field("series", "Every row names its series.")
-    return found, encoded.indices.to_numpy()
+    codes = encoded.indices.to_numpy()
+    if len(set(found)) < len(found):  # it is the sender's, who may name a series twice
+        places = {name: place for place, name in enumerate(dict.fromkeys(found))}
+        found, codes = [*places], np.array([places[name] for name in found])[codes]
+    return found, codes
 
 
 def _encoded(column: Any) -> Any:
     if pa.types.is_dictionary(column.type):
+        for chunk in column.chunks:
+            _require_short(pl.from_arrow(chunk.dictionary), "series")
         return column.unify_dictionaries().combine_chunks()
+    _require_short(pl.from_arrow(column), "series")
     return column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+
+
+def _require_short(texts: Any, field: str) -> None:
+    """Refuse long texts before they are copied: a million rows may show the same one, which is there once."""
+    if (texts.str.len_bytes().max() or 0) > _LONGEST_TEXT:
+        raise InvalidInput.field(field, f"A text here has at most {_LONGEST_TEXT} bytes.")
 
 
 def _times(times: Any, field: str) -> Times:
     """Return timestamps, texts or whole numbers as microseconds since 1970; what has no zone is UTC."""
     try:
         if times.dtype == pl.String:
+            _require_short(times, field)
             if not times.drop_nulls().str.contains(_ISO).all():
                 raise InvalidInput.field(field, "Times are microseconds since 1970, or ISO 8601 timestamps.")
             times = times.str.to_datetime(time_unit="us", time_zone="UTC", strict=True)

@@ -4,15 +4,18 @@ Plain endpoints rather than typed ones: here the bytes are many, and go between 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import structlog
 from sqlalchemy import Table, bindparam, select
 from starlette.responses import Response, StreamingResponse
 
-from entrepot.errors import Conflict, InvalidInput, Locked, NotFound
-from entrepot.series import store
+from entrepot.bounds.budget import Budget
+from entrepot.db import Database
+from entrepot.errors import Conflict, InvalidInput, Locked, NotFound, TooLarge
+from entrepot.series import paging, store
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
@@ -21,12 +24,22 @@ from entrepot.series.resample import RULES, resample
 from entrepot.server.api import point_formats
 from entrepot.server.api.point_formats import MEDIA, Batch
 from entrepot.server.endpoint import Call, Endpoint, Json
+from entrepot.server.patience import budget_of
+
+log = structlog.get_logger("entrepot.http")
 
 _MOST = 10_000  # series in a write: they are taken in one statement
 _MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _series = cast("Table", Series.__table__).c
-_WHOSE = (_series.id, _series.pk, _series.name, _series.organization_id, _series.project_id)
+_WHOSE = (
+    _series.id,
+    _series.pk,
+    _series.name,
+    _series.organization_id,
+    _series.project_id,
+    _series.count.label("held"),
+)
 _ONE = select(*_WHOSE).where(_series.id == bindparam("id"))
 # Taken in the order in which the store takes them, so that what is checked here still holds when it writes.
 _TO_WRITE = (
@@ -75,22 +88,27 @@ def read_series(call: Call) -> Response:
     if row is None:
         raise NotFound("Series not found.")
     call.principal.require("read", row.organization_id, "Series", row.project_id, row.id)
-    window = _Window(call)
-    form = _format(call)
-    points = window.cut(store.read(call.session, row.pk, window.start, window.stop, limit=window.limit))
-    if form == "json":
-        return Json({"id": row.id, "name": row.name, "time": points.times, "value": points.values})
-    return Response(point_formats.encode(points, form), media_type=MEDIA[form])
+    window, form, settings = _Window(call), _format(call), call.services.settings
+    points = paging.first_page(call.session, row.pk, window.start, window.stop, window.limit)
+    if len(points) < paging.PAGE:
+        points = window.cut(points)
+        if form == "json":
+            return Json({"id": row.id, "name": row.name, "time": points.times, "value": points.values})
+        return Response(point_formats.encode(points, form), media_type=MEDIA[form])
+    budget = budget_of(settings)
+    window.require_modest([row.held], settings.read_max_rows)
+    blocks = point_formats.stream_one(form, row.id, row.name, window.pages(call.services.database, row.pk, budget))
+    return StreamingResponse(_counted(blocks, budget), media_type=MEDIA[form])
 
 
 def read_points(call: Call) -> Response:
     """Return the points of several series (``series``, repeated) or of a whole ``project``, one after the other.
 
-    As CSV or as an Arrow stream, in columns ``series``, ``time`` and ``value``; it is read series by series, so its
-    size is not bounded by memory.
+    As CSV or as an Arrow stream, in columns ``series``, ``time`` and ``value``; it is read page by page, so its size
+    is not bounded by memory, but by the settings ``read_max_rows``, ``read_max_bytes`` and ``read_max_seconds``.
     """
     ids, project_id = call.query.getlist("series"), call.query.get("project")
-    query = select(Series.id, Series.pk, Series.organization_id, Series.project_id).order_by(Series.pk)
+    query = select(Series.id, Series.pk, Series.organization_id, Series.project_id, Series.count).order_by(Series.pk)
     if project_id is not None:
         query = query.where(Series.project_id == project_id)
     elif ids:
@@ -106,13 +124,31 @@ def read_points(call: Call) -> Response:
     if form not in ("arrow", "csv"):
         raise InvalidInput.field("format", "Many series come as arrow or csv.")
 
-    def parts() -> Iterator[Points]:
-        for _, pk, _, _ in found:
-            with call.services.database.read() as session:
-                yield window.cut(store.read(session, pk, window.start, window.stop, limit=window.limit))
+    settings = call.services.settings
+    budget = budget_of(settings)
+    window.require_modest([count for *_, count in found], settings.read_max_rows)
 
-    body = point_formats.stream(form, [series_id for series_id, _, _, _ in found], parts())
-    return StreamingResponse(body, media_type=MEDIA[form])
+    def parts() -> Iterator[tuple[int, Points]]:
+        for number, (_, pk, *_) in enumerate(found):
+            for points in window.pages(call.services.database, pk, budget):
+                yield number, points
+
+    body = point_formats.stream(form, [series_id for series_id, *_ in found], parts())
+    return StreamingResponse(_counted(body, budget), media_type=MEDIA[form])
+
+
+class BrokenOff(Exception):
+    """An answer that has begun cannot go on, and its client must notice."""
+
+
+def _counted(blocks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
+    try:
+        for block in blocks:
+            budget.made(0, len(block))
+            yield block
+    except TooLarge as error:
+        log.warning("broken off", message=error.message)
+        raise BrokenOff(error.message) from None
 
 
 class _Window:
@@ -126,6 +162,18 @@ class _Window:
         self.rule = call.query.get("rule", "mean")
         if self.rule not in RULES:
             raise InvalidInput.field("rule", f"One of {', '.join(RULES)}.")
+
+    def require_modest(self, counts: Iterable[int], most: int) -> None:
+        """Refuse at once what would be broken off in the end, where no bound makes it less."""
+        if self.start is None and self.stop is None and self.limit is None and sum(counts) > most:
+            raise TooLarge(f"These are more than {most} points (setting read_max_rows): ask for less at a time.")
+
+    def pages(self, database: Database, pk: int, budget: Budget) -> Iterator[Points]:
+        """Yield the points of a series, resampled where a frequency was asked for."""
+        found = paging.pages(database, pk, self.start, self.stop, self.limit, budget)
+        if self.freq is None:
+            return found
+        return paging.resampled(found, self.freq, self.clock, self.rule)  # type: ignore[arg-type]
 
     def cut(self, points: Points) -> Points:
         """Return the points, resampled where a frequency was asked for."""

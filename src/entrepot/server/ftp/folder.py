@@ -7,8 +7,10 @@ from typing import Any
 from pyftpdlib.exceptions import FilesystemError
 from pyftpdlib.filesystems import AbstractedFS
 
-from entrepot.pipeline.folders import HIDDEN_PREFIX, is_text, put_in_place
-from entrepot.pipeline.gate_files import RESERVED, alone, is_reserved
+from entrepot.errors import InvalidInput, TooLarge
+from entrepot.pipeline import trees
+from entrepot.pipeline.folders import HIDDEN_PREFIX, is_text, put_in_place, require_shallow
+from entrepot.pipeline.gate_files import ENTRIES, RESERVED, alone, is_reserved
 from entrepot.server.ftp.uploads import Upload
 
 
@@ -25,6 +27,8 @@ class Folder(AbstractedFS):  # type: ignore[misc]
         """Open a file to send it, or an upload that will become it."""
         if mode != "rb":
             self._require_free(filename)
+            if not Path(filename).exists():
+                self._require_shallow(filename)
             session = self.cmd_channel
             return Upload(Path(self.root), Path(filename), session.staging, mode, session.quota())
         if Path(filename).exists() and not Path(filename).is_file():
@@ -48,14 +52,26 @@ class Folder(AbstractedFS):  # type: ignore[misc]
     def mkdir(self, path: str) -> None:
         """Make a folder."""
         self._require_free(path)
+        self._require_shallow(path)
+        try:
+            ENTRIES.require(Path(self.root))
+        except TooLarge as error:
+            raise FilesystemError(error.message) from None
         super().mkdir(path)
 
     def rename(self, src: str, dst: str) -> None:
         """Rename a file or folder, for good."""
         for path in (src, dst):
             self._require_free(path)
+        self._require_shallow(dst, max(trees.height(Path(src)) - 1, 0))
         with alone(Path(self.root)):
             put_in_place(Path(src), Path(dst))
+
+    def _require_shallow(self, path: str, below: int = 0) -> None:
+        try:
+            require_shallow(self.fs2ftp(path), below)
+        except InvalidInput as error:
+            raise FilesystemError(error.fields["path"][0]) from None
 
     def _require_free(self, path: str) -> None:
         if is_reserved(self.fs2ftp(path)):

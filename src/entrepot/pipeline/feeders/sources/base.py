@@ -15,6 +15,9 @@ from entrepot.pipeline.feeders.options import Address, Credentials, Options
 BLOCK = 256 * 1024
 #: Deepest folder that is looked into: a link to a folder above would have no end.
 DEEPEST = 32
+#: Files and folders that a listing may show, and bytes that it may take.
+MOST_ENTRIES = 300_000
+MOST_LISTED_BYTES = 64 * 2**20
 
 
 class Unreachable(Unavailable):
@@ -56,6 +59,32 @@ class Remote:
     version: str | None = None
     modified: datetime | None = None
     whole: bool = False
+
+
+@dataclass
+class Tally:
+    """What a listing has taken so far: a source may invent folders and names without end."""
+
+    entries: int = 0
+    size: int = 0
+
+    def entry(self) -> None:
+        """Count a file or folder.
+
+        Raises
+        ------
+        Denied
+            There are too many.
+        """
+        self.entries += 1
+        if self.entries > MOST_ENTRIES:
+            raise Denied(f"The listing has more than {MOST_ENTRIES} entries: name a folder with fewer.")
+
+    def took(self, size: int) -> None:
+        """Count bytes; raise Denied where there are too many."""
+        self.size += size
+        if self.size > MOST_LISTED_BYTES:
+            raise Denied(f"The listing has more than {MOST_LISTED_BYTES} bytes: name a folder with fewer files.")
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,14 @@ from entrepot.pipeline.feeders.sources.base import (
     Access,
     Denied,
     Remote,
+    Tally,
     Unreachable,
     Unreadable,
     Vanished,
 )
 
 _LONGEST_LINE = 8192
+_MOST_LINES = 1000  # of one answer
 _NOT_KNOWN = ("500", "501", "502", "504")
 _BUSY = ("450", "451", "452")
 
@@ -36,6 +38,17 @@ class _Ftp(ftplib.FTP):
         self.host, self.timeout, self.sock, self.af = host, seconds, sock, sock.family
         self.file = sock.makefile("r", encoding=self.encoding, errors="surrogateescape")
         self.welcome = self.getresp()
+
+    def getmultiline(self) -> str:
+        """Return an answer, which may have several lines."""
+        lines = [self.getline()]
+        if lines[0][3:4] == "-":
+            code = lines[0][:3]
+            while not (lines[-1].startswith(code) and lines[-1][3:4] != "-"):
+                lines.append(self.getline())
+                if len(lines) > _MOST_LINES:
+                    raise Unreachable("An answer of the server has no end.")
+        return "\n".join(lines)
 
     def secure(self) -> None:
         """Encrypt, where the kind of connection is to be encrypted."""
@@ -68,6 +81,7 @@ class FtpSource:
         self._access = access
         self._data: socket | None = None
         self._listing = "MLSD"
+        self._tally = Tally()
         options, address = access.options, access.address
         if address.scheme == "ftps":
             self._ftp: _Ftp = _Ftps(context=access.trust(), encoding=options.encoding)
@@ -84,7 +98,7 @@ class FtpSource:
 
     def files(self) -> Iterator[Remote]:
         """Yield the files below the folder."""
-        folders = [""]
+        self._tally, folders = Tally(), [""]
         while folders:
             folder = folders.pop()
             try:
@@ -203,6 +217,8 @@ class FtpSource:
             while line := file.readline(_LONGEST_LINE + 1):
                 if len(line) > _LONGEST_LINE:
                     raise Unreachable("A line of the listing has no end.")
+                self._tally.entry()
+                self._tally.took(len(line))
                 lines.append(line.decode(self._access.options.encoding, "surrogateescape").rstrip("\r\n"))
         return lines
 

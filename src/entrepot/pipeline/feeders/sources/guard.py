@@ -39,6 +39,8 @@ class Guard(socketserver.ThreadingTCPServer):
         self.allowed, self.seconds = tuple(allowed), seconds
         #: Why a connection was refused last.
         self.refused: str | None = None
+        #: How many bytes may yet come from upstream; None: any number.
+        self.allowance: int | None = None
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
@@ -63,8 +65,24 @@ class Guard(socketserver.ThreadingTCPServer):
         self.server_close()
         self.abort()
 
+    @property
+    def is_used_up(self) -> bool:
+        """Whether more came than was allowed."""
+        return self.allowance is not None and self.allowance < 0
+
+    def _is_too_much(self, size: int) -> bool:
+        if self.allowance is not None:
+            self.allowance -= size
+        return self.is_used_up
+
     def join(self, one: socket.socket, other: socket.socket) -> None:
-        """Send on what comes from either side until one of them ends, or both are silent for too long."""
+        """Send on what comes from either side until one of them ends, or both are silent for too long.
+
+        Parameters
+        ----------
+        one, other
+            The client, and what it wanted to be connected to.
+        """
         ends = {one.fileno(): (one, other), other.fileno(): (other, one)}
         poll = select.poll()
         for number in ends:
@@ -75,6 +93,8 @@ class Guard(socketserver.ThreadingTCPServer):
                 for number, _ in ready:
                     source, target = ends[number]
                     if not (block := source.recv(_BLOCK)):
+                        return
+                    if source is other and self._is_too_much(len(block)):
                         return
                     target.sendall(block)
         except OSError:

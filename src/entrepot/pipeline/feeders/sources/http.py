@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import zlib
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
@@ -10,19 +11,20 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 import httpx
 
 from entrepot import net
+from entrepot.bounds.text import inflated
 from entrepot.pipeline.feeders.sources.base import (
     BLOCK,
     DEEPEST,
     Access,
     Denied,
     Remote,
+    Tally,
     Unreachable,
     Unreadable,
     Vanished,
 )
 from entrepot.pipeline.feeders.sources.listing import instant, is_name, parse_listing
 
-_LONGEST_LISTING = 64 * 2**20
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -54,17 +56,19 @@ class HttpSource:
             name = unquote(self._access.address.path.rpartition("/")[2])
             yield self._described(self._url, name if is_name(name) else "index")
             return
-        folders = [""]
+        tally, folders = Tally(), [""]
         while folders:
             folder = folders.pop()
             try:
-                url, content, content_type = self._page(self._address(folder) + "/" * bool(folder))
+                url, content, content_type = self._page(self._address(folder) + "/" * bool(folder), tally)
             except (Unreadable, Vanished) as error:
                 if not folder:
                     raise Denied(f"The folder cannot be listed. {error.message}") from error
                 self.problems.append((folder, error.message))
                 continue
             files, below = parse_listing(content, content_type, url, folder)
+            for _ in (*files, *below):
+                tally.entry()
             for remote in files:
                 try:
                     # A bare link says nothing of its file.
@@ -78,7 +82,7 @@ class HttpSource:
         """Yield a file's bytes."""
         with self._asking("GET", self._address(remote.path)) as response:
             self._got = _version(response)
-            yield from response.iter_bytes(BLOCK)
+            yield from _unpacked(response)
 
     def unchanged(self, remote: Remote) -> bool:
         """Tell whether the server still describes the file as it did when it was read."""
@@ -109,13 +113,12 @@ class HttpSource:
         except Unreadable:
             return Remote(path)  # some servers know no HEAD: the content will tell
 
-    def _page(self, url: str) -> tuple[str, bytes, str]:
+    def _page(self, url: str, tally: Tally) -> tuple[str, bytes, str]:
         content = bytearray()
         with self._asking("GET", url) as response:
-            for block in response.iter_bytes(BLOCK):
+            for block in _unpacked(response):
+                tally.took(len(block))
                 content += block
-                if len(content) > _LONGEST_LISTING:
-                    raise Denied("The listing is endless.")
             return str(response.url), bytes(content), response.headers.get("content-type", "")
 
     @contextlib.contextmanager
@@ -161,6 +164,20 @@ def _check(response: httpx.Response) -> None:
         raise Unreachable(message)
     if status != 200:
         raise Unreadable(message)
+
+
+def _unpacked(response: httpx.Response) -> Iterator[bytes]:
+    """Yield a body in small blocks, though the server packed it unasked: a block of it may stand for any number."""
+    packed = response.headers.get("content-encoding", "identity").strip().lower()
+    if packed in ("", "identity"):
+        yield from response.iter_raw(BLOCK)
+    elif packed in ("gzip", "x-gzip"):
+        try:
+            yield from inflated(response.iter_raw(BLOCK))
+        except zlib.error as error:
+            raise Unreadable(f"What the server packed by gzip is damaged: {error}.") from error
+    else:
+        raise Unreadable(f"The server packs what it sends by {packed[:40]!r}, which was not asked for.")
 
 
 def _version(response: httpx.Response) -> str | None:

@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-import orjson
-
-from entrepot.pipeline.feeders.sources.base import Remote, Unreachable
+from entrepot.bounds.text import read_json
+from entrepot.errors import TooLarge
+from entrepot.pipeline.feeders.sources.base import MOST_ENTRIES, Remote, Unreachable
 
 
 def parse_listing(content: bytes, content_type: str, url: str, folder: str) -> tuple[list[Remote], list[str]]:
@@ -40,9 +40,9 @@ def parse_listing(content: bytes, content_type: str, url: str, folder: str) -> t
 
 def _of_json(content: bytes, prefix: str) -> tuple[list[Remote], list[str]]:
     try:
-        entries = orjson.loads(content)
+        entries = read_json(content)
         named = [(entry["name"], entry) for entry in entries if is_name(entry["name"])]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, TooLarge):
         raise Unreachable("The listing is no list of names.") from None
     files = [_file(prefix + name, entry) for name, entry in named if entry.get("type", "file") == "file"]
     return files, [prefix + name for name, entry in named if entry.get("type") == "directory"]
@@ -87,6 +87,8 @@ class _Links(HTMLParser):
             folder = base.path.rpartition("/")[0] + "/"
             rest = target.path.removeprefix(folder) if target.path.startswith(folder) else ""
             name = unquote(rest.removesuffix("/"))
+            if len(self.found) > MOST_ENTRIES:
+                return
             if target[:2] == base[:2] and not target.query and is_name(name):
                 self._name = name + "/" * rest.endswith("/")
                 self.found.setdefault(self._name, "")

@@ -10,8 +10,20 @@ from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, 
 from obstore.store import S3Store
 
 from entrepot import net
-from entrepot.pipeline.feeders.sources.base import BLOCK, Access, Denied, Remote, Unreachable, Unreadable, Vanished
+from entrepot.pipeline.feeders.sources.base import (
+    BLOCK,
+    MOST_LISTED_BYTES,
+    Access,
+    Denied,
+    Remote,
+    Tally,
+    Unreachable,
+    Unreadable,
+    Vanished,
+)
 from entrepot.pipeline.feeders.sources.guard import Guard
+
+_XML = 4  # what XML and TLS add to what a listing says
 
 
 class S3Source:
@@ -62,9 +74,11 @@ class S3Source:
 
     def files(self) -> Iterator[Remote]:
         """Yield the objects below the prefix."""
+        tally = Tally()
         with self._translated(listing=True):
             for part in obstore.list(self._store, self._prefix or None, chunk_size=1000):
                 for found in part:
+                    tally.entry()
                     path = found["path"].removeprefix(self._prefix).lstrip("/")
                     if path and (self._recursive or "/" not in path):
                         etag = found.get("e_tag") or f"{found['size']} {found['last_modified']}"
@@ -93,6 +107,8 @@ class S3Source:
 
     @contextlib.contextmanager
     def _translated(self, *, listing: bool = False) -> Iterator[None]:
+        # The library takes a page of a listing whole, however long it is.
+        self._guard.allowance = MOST_LISTED_BYTES * _XML if listing else None
         try:
             yield
         except (NotFoundError, FileNotFoundError) as error:
@@ -100,6 +116,8 @@ class S3Source:
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
             raise (Denied if listing else Unreadable)(f"The store says: {_first_line(error)}") from error
         except (BaseError, OSError) as error:
+            if self._guard.is_used_up:
+                raise Denied("The listing has no end: name a prefix with fewer objects.") from error
             if self._guard.refused is not None:
                 raise net.Refused(self._guard.refused) from error
             if listing and ("NoSuchBucket" in str(error) or "InvalidAccessKeyId" in str(error)):

@@ -18,12 +18,16 @@ from entrepot.pipeline.feeders.sources.base import (
     Access,
     Denied,
     Remote,
+    Tally,
     Unreachable,
     Unreadable,
     Vanished,
 )
 
 _REQUESTS_AHEAD = 32
+_LISTINGS_AHEAD = 8
+#: Bytes of a file, whatever size the server says that it has, that are asked for ahead: each 32 KiB is noted.
+_MOST_AHEAD = 8 * 2**30
 _KEYS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
 
@@ -56,12 +60,11 @@ class SftpSource:
 
     def files(self) -> Iterator[Remote]:
         """Yield the files below the folder."""
-        folders = [""]
+        tally, folders = Tally(), [""]
         while folders:
             folder = folders.pop()
             try:
-                with self._answered():
-                    entries = list(self._sftp.listdir_iter(self._path(folder)))
+                entries = self._entries(folder, tally)
             except (Unreadable, Vanished) as error:
                 if not folder:
                     raise Denied(f"The folder cannot be listed. {error.message}") from error
@@ -85,7 +88,7 @@ class SftpSource:
         """Yield a file's bytes."""
         with self._answered(), self._sftp.open(self._path(remote.path), "rb") as file:
             if remote.size:
-                file.prefetch(remote.size, max_concurrent_requests=_REQUESTS_AHEAD)
+                file.prefetch(min(remote.size, _MOST_AHEAD), max_concurrent_requests=_REQUESTS_AHEAD)
             while block := file.read(BLOCK):
                 yield block
 
@@ -105,6 +108,15 @@ class SftpSource:
         """End the connection."""
         with contextlib.suppress(OSError, EOFError, AttributeError):
             self._transport.close()
+
+    def _entries(self, folder: str, tally: Tally) -> list[Any]:
+        entries = []
+        with self._answered():
+            for entry in self._sftp.listdir_iter(self._path(folder), read_aheads=_LISTINGS_AHEAD):
+                tally.entry()
+                tally.took(len(entry.filename))
+                entries.append(entry)
+        return entries
 
     @contextlib.contextmanager
     def _answered(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from entrepot.server.dialects.ovbp.parse import Wrong
 from entrepot.server.dialects.ovbp.render import Record
 from entrepot.server.dialects.ovbp.table import Action, Resource
 from entrepot.server.endpoint import Call
+from entrepot.server.patience import budget_of
 
 #: The options of a selection that are given in the query string. Those that end in None are read and change nothing:
 #: they served live dashboards, or tags and unfiltered values, which are not kept.
@@ -83,14 +84,16 @@ def _one(call: Call) -> Series:
 
 def _select(call: Call) -> Record:
     series = _one(call)
-    return _points(select(call.session, [series], _selection(call.query))[0])
+    budget = budget_of(call.services.settings, call.request)
+    return _points(select(call.session, [series], _selection(call.query), budget)[0])
 
 
 def _multi_select(call: Call) -> dict[str, Record]:
     """Answer in the order of the series' creation, whatever that of the request: so clients print their columns."""
     pks = parse.created(call.fields, specs.MULTI_SELECT)["otsdb_pk"]
     series = catalog.find_series(call.session, call.principal, pks=pks)
-    selected = select(call.session, series, _selection(call.query))
+    budget = budget_of(call.services.settings, call.request)
+    selected = select(call.session, series, _selection(call.query), budget)
     since = _latest_start(selected) if call.query.get("start_mode") == "right" else None
     return {str(one.series.pk): _points(one, since) for one in selected}
 

@@ -1,0 +1,72 @@
+"""Points of a series page by page, so that memory does not grow with how many there are."""
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy.orm import Session
+
+from entrepot.bounds.budget import Budget
+from entrepot.db import Database
+from entrepot.errors import TooLarge
+from entrepot.series import store
+from entrepot.series.clocks import Clock, floor_to_grid
+from entrepot.series.frequency import Frequency
+from entrepot.series.points import EMPTY, Points, concatenate
+from entrepot.series.resample import Rule, resample
+
+PAGE = 250_000
+MOST_IN_INTERVAL = 20_000_000  # points of one interval that is resampled
+
+
+def first_page(session: Session, pk: int, start: int | None, stop: int | None, limit: int | None) -> Points:
+    """Return the first page of the points in [start, stop)."""
+    return store.read(session, pk, start, stop, limit=PAGE if limit is None else min(PAGE, limit))
+
+
+def pages(
+    database: Database, pk: int, start: int | None, stop: int | None, limit: int | None, budget: Budget
+) -> Iterator[Points]:
+    """Yield the points in [start, stop), at most so many; each page is read in a transaction of its own.
+
+    So whoever reads slowly keeps neither a connection nor a snapshot; what is changed meanwhile is seen where it
+    comes later.
+    """
+    left = limit
+    while left is None or left > 0:
+        budget.check()
+        with database.read() as session:
+            points = first_page(session, pk, start, stop, left)
+        budget.made(len(points))
+        if len(points):
+            yield points
+        if len(points) < PAGE:
+            return
+        start = int(points.times[-1]) + 1
+        left = None if left is None else left - len(points)
+
+
+def resampled(parts: Iterable[Points], freq: Frequency, clock: Clock, rule: Rule) -> Iterator[Points]:
+    """Yield points brought to a step, from pages of them; each interval whole, whatever pages it lies in.
+
+    Raises
+    ------
+    TooLarge
+        An interval has too many points to be held.
+    """
+    held: list[Points] = []
+    begin = 0
+    for page in parts:
+        edge = int(floor_to_grid(page.times[-1:], freq, clock)[0])
+        if held and edge == begin:
+            held.append(page)
+        else:
+            cut = int(page.times.searchsorted(edge))
+            yield _resampled([*held, page[:cut]], freq, clock, rule)
+            held, begin = [page[cut:]], edge
+        if sum(map(len, held)) > MOST_IN_INTERVAL:
+            raise TooLarge.field("freq", f"An interval of it has more than {MOST_IN_INTERVAL} points.")
+    yield _resampled(held or [EMPTY], freq, clock, rule)
+
+
+def _resampled(parts: list[Points], freq: Frequency, clock: Clock, rule: Rule) -> Points:
+    points = concatenate(parts)
+    return Points(*resample(points.times, points.values, freq, clock, rule))
