@@ -101,6 +101,7 @@ def disable(session: Session, user: User) -> None:
     user.disabled = True
     mine = update(ApiKey).where(ApiKey.user_id == user.id, ApiKey.revoked.is_(None))
     session.execute(mine.values(revoked=now()))
+    sessions.end_all(session, user.id)
     session.flush()
 
 
