@@ -102,3 +102,13 @@ def test_source_files_stay_short() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / "src").rglob("*.py")}
     too_long = {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > LONGEST_FILE}
     assert too_long == {}
+
+
+def test_what_is_promised_names_tests_that_there_are() -> None:
+    """docs/security.md."""
+    promised = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "security.md").read_text())
+    assert len(promised) > 50
+    for file, test in promised:
+        path = ROOT / (file if "/" in file else f"tests/attacks/{file}")
+        assert path.is_file(), file
+        assert not test or f"def {test}(" in path.read_text(), (file, test)

@@ -1,7 +1,10 @@
 """The `entrepot` command."""
 
+from typing import Annotated
+
 import typer
 
+import entrepot
 from entrepot.cli import (
     analysis,
     bans,
@@ -35,6 +38,22 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="One self-hosted server for results: series, rows, works and files.",
 )
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"entrepot {entrepot.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """One self-hosted server for results: series, rows, works and files."""
+
 
 # Each module brings its commands; what they need is imported when one runs, so that `--help` is light.
 setup.register(app)
