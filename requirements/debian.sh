@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian packages of which the tests use programs: a database server, the sandbox of users' scripts, a browser,
+# Install the Debian packages of which the tests use programs: a database server, a browser,
 # the web server in front.
 set -eu
 
@@ -8,7 +8,6 @@ need() { # PROGRAM-OR-PATTERN PACKAGE
     command -v "$1" >/dev/null || ls $1 >/dev/null 2>&1 || missing="$missing $2"
 }
 need "/usr/lib/postgresql/*/bin/initdb" postgresql
-need bwrap bubblewrap
 need /usr/sbin/sshd openssh-server
 need chromium chromium
 need chromedriver chromium-driver
