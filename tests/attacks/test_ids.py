@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from alembic import command
 from fastapi import FastAPI
-from sqlalchemy import insert, select, text
+from sqlalchemy import bindparam, insert, select, text
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from entrepot.db import Base, Database, migrate, now
-from entrepot.identity import Role, User, Vault, keys, users
+from entrepot.db import Base, Database, migrate, new_id, now
+from entrepot.db.types import Instant
+from entrepot.identity import Membership, Role, User, Vault, keys, users
 from entrepot.lineage import explain
 from entrepot.rows import Row, places
 from entrepot.rows.places import SITE
@@ -193,12 +194,20 @@ def test_present_ids_stay_and_counting_goes_on_behind_them(database_url: str) ->
     try:
         _upgrade(database, before="8b04f6c1d7ae")
         with database.write() as session:
+            owners = {}
             for name in ("ada", "eve"):
-                organization = users.create_organization(session, name)
+                owners[name] = new_id()
+                # As the tables were then.
+                old = text("INSERT INTO organization (id, name, comment, created) VALUES (:id, :name, '', :created)")
+                session.execute(
+                    old.bindparams(bindparam("created", type_=Instant)),
+                    {"id": owners[name], "name": name, "created": now()},
+                )
                 values = {"id": name, "login": name, "password_hash": "x", "email": "", "mail_notices": True}
                 session.execute(insert(User.__table__).values(values | {"disabled": False, "created": now()}))
-                users.set_member(session, session.get_one(User, name), organization, Role.ADMIN)
-            _old_rows(session, {one.name: one.id for one in session.query(users.Organization)})
+                member = {"user_id": name, "organization_id": owners[name], "role": Role.ADMIN, "created": now()}
+                session.execute(insert(Membership.__table__).values(member))
+            _old_rows(session, owners)
         migrate.upgrade(database)
         with database.write() as session:
             eve, ada = (principal_of(session, session.get_one(User, name)) for name in ("eve", "ada"))

@@ -229,7 +229,8 @@ def test_streams_end_with_the_right_to_them(app: FastAPI, services: Services) ->
     }
     for thread in threads.values():
         thread.start()
-    threads["ada", poll].join(1)
+    waiting = app.state.waiting._by_user
+    eventually(lambda: sum(waiting.values()) == len(threads) or answers)
     assert answers == {}
     for login, end in ends.items():
         if end is not None:

@@ -61,6 +61,10 @@ class Item:
             raise FileNotFoundError(errno.ENOENT, "It is no file any more", self.path)
         return descriptor
 
+    def look(self) -> int:
+        """Return a descriptor of a file or folder, whose mode can be changed by it, before the walk goes on."""
+        return os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._folder)
+
 
 @dataclass(slots=True)
 class _Level:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
-from entrepot.errors import TooManyRequests, Unauthenticated
+from entrepot.errors import EntrepotError, TooManyRequests, Unauthenticated
 from entrepot.identity import Principal, User, bans, keys, users
 from entrepot.server import origin
 from entrepot.server.passwords import PasswordChecks
@@ -38,17 +38,31 @@ class Authenticator:
         self._right: dict[bytes, float] = {}
         self._lock = threading.Lock()
 
+    def prove(self, request: Request) -> None:
+        """Check the password that comes with a request, if one does; :meth:`authenticate` tells what came of it.
+
+        To be called where nothing of the database is held: whoever waits for a check keeps nobody else waiting.
+        """
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic" or request.headers.get("x-access-token") or hasattr(request.state, "proved"):
+            return
+        try:
+            origin.require_own(request)
+            request.state.proved = self.by_password(*_basic(value.strip()), origin.address_of(request))
+        except EntrepotError as error:
+            request.state.proved = error
+
     def authenticate(self, session: Session, request: Request) -> Principal:
-        """Return who sends a request by the credentials in its headers.
+        """Return who sends a request by the credentials in its headers; a password was proved before.
 
         Raises
         ------
         Unauthenticated
             There are no credentials, or wrong ones.
         Forbidden
-            A page of another site had a browser send the credentials that it keeps.
-        TooManyRequests
-            Too many wrong passwords came before.
+            A page of another site had a browser send the password that it keeps.
+        TooManyRequests, Unavailable
+            Too many wrong passwords came before, or too many are being checked.
         """
         headers = request.headers
         if token := headers.get("x-access-token"):
@@ -56,8 +70,14 @@ class Authenticator:
         scheme, _, value = headers.get("authorization", "").partition(" ")
         match scheme.lower():
             case "basic":
-                origin.require_own(request)
-                return self.by_password(session, *_basic(value.strip()), origin.address_of(request))
+                self.prove(request)
+                proved: User | EntrepotError = request.state.proved
+                if isinstance(proved, EntrepotError):
+                    raise proved
+                user = session.scalar(select(User).where(User.id == proved.id))
+                if user is None or user.disabled or user.password_hash != proved.password_hash:
+                    raise Unauthenticated("Invalid username/password.")
+                return principal_of(session, user)
             case "token" | "bearer":
                 return self.by_token(session, value.strip())
         raise Unauthenticated("Authentication credentials were not provided.")
@@ -69,12 +89,13 @@ class Authenticator:
             raise Unauthenticated("Invalid token.")
         return principal
 
-    def by_password(self, session: Session, login: str, password: str, address: str) -> Principal:
-        """Return the principal of a login and its password, which come from an address."""
-        attempt = bans.look(session, self._limits, address, login)
+    def by_password(self, login: str, password: str, address: str) -> User:
+        """Return the user of a login and its password, which come from an address."""
+        with self._database.read() as session:
+            attempt = bans.look(session, self._limits, address, login)
+            user = session.scalar(select(User).where(User.login == login))
         if attempt.wait:
             raise TooManyRequests(f"Too many failed logins; try again in {attempt.wait} s.", attempt.wait)
-        user = session.scalar(select(User).where(User.login == login))
         proof = self._proof(user, password, address)
         if not self._remembers(proof):
             if not self._checks.matches(user, password, bans.network_of(address)):
@@ -86,7 +107,7 @@ class Authenticator:
             self._remember(proof)
         if user is None or user.disabled:
             raise Unauthenticated("Invalid username/password.")
-        return principal_of(session, user)
+        return user
 
     def _note_failure(self, address: str, login: str) -> None:
         with self._database.write() as session:

@@ -174,9 +174,10 @@ class Endpoint:
         async def endpoint(request: Request) -> Response:
             body, principal, content = Body.of(request.scope), None, b""
             try:
-                # Where nothing has to be waited for, who asks is looked up in the answer's own snapshot.
-                if body.awaited(self.size):
+                # Whoever only reads is looked up in the answer's own snapshot.
+                if self.writes or body.awaited(self.size):
                     principal = NOBODY if self.access == "open" else await run_sync(self.authenticate, request)
+                if body.awaited(self.size):
                     content = await body.read(self.size)
                 return await in_turn(request, self.writes, self._answer, request, principal, content)
             except EntrepotError as error:
@@ -192,8 +193,9 @@ class Endpoint:
         content = None
         if principal is None and self.access == "open":
             principal = NOBODY
+        if principal is None:
+            request.app.state.authenticator.prove(request)
         if write:
-            principal = principal or self.authenticate(request)
             request.state.principal = principal
             content = self.parse(request, body) if self.parse is not None else None
         with services.database.write() if write else services.database.read() as session:
@@ -229,13 +231,13 @@ def authenticate(
 ) -> Principal:
     """Return who sends the request, its key being scoped to this; blocks, so call it in a thread.
 
-    Before a write, give it no session, so that it takes a transaction of its own: checking a password is slow, and a
-    writer holds SQLite for itself.
+    With a session, a password must have been proved before (`Authenticator.prove`).
     """
     authenticator: Authenticator = request.app.state.authenticator
     if session is not None:
         principal = authenticator.authenticate(session, request)
     else:
+        authenticator.prove(request)
         services: Services = request.app.state.services
         with services.database.read() as own:
             principal = authenticator.authenticate(own, request)

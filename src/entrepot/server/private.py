@@ -7,6 +7,8 @@ from pathlib import Path
 
 import structlog
 
+from entrepot.pipeline import trees
+
 log = structlog.get_logger("entrepot.private")
 
 _OTHERS = 0o077
@@ -28,8 +30,7 @@ def tighten(data_dir: Path) -> int:
     marker = data_dir / _MARKER
     count = int(_tighten(data_dir))
     if not marker.exists():
-        for folder, folders, files in os.walk(data_dir):
-            count += sum(_tighten(Path(folder, name)) for name in (*folders, *files))
+        count += sum(_tighten_item(item) for item in trees.walk(data_dir) if item.status.st_mode & _OTHERS)
         marker.parent.mkdir(mode=0o700, exist_ok=True)
         marker.touch(mode=0o600)
     if count:
@@ -50,11 +51,29 @@ def _tighten(path: Path) -> bool:
     return False
 
 
+def _tighten_item(item: trees.Item) -> bool:
+    if not (item.is_file or item.is_folder):
+        return False
+    with suppress(FileNotFoundError):
+        descriptor = item.look()
+        try:
+            if not _has_list(descriptor):
+                os.fchmod(descriptor, stat.S_IMODE(item.status.st_mode) & ~_OTHERS)
+                return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
 def _given(path: Path) -> bool:
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode) or not mode & _OTHERS:
         return False
+    return not _has_list(path)
+
+
+def _has_list(file: Path | int) -> bool:
     with suppress(OSError):
-        os.getxattr(path, _ACL)
-        return False
-    return True
+        os.getxattr(file, _ACL)
+        return True
+    return False

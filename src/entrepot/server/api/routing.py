@@ -85,8 +85,8 @@ class NativeRoute(APIRoute):
 
         def answer(request: Request, principal: Principal | None, content: bytes) -> Response:
             services: Services = request.app.state.services
-            if declared.writes and principal is None:
-                principal = declared.authenticate(request)
+            if principal is None:
+                request.app.state.authenticator.prove(request)
             with nullcontext() if declared.writes else services.database.read() as session:
                 principal = principal or declared.authenticate(request, session)
                 unit = Unit(services, principal, request, content)
@@ -96,12 +96,12 @@ class NativeRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             body = Body.of(request.scope)
-            if not body.awaited(size):
-                return await in_turn(request, declared.writes, answer, request, None, b"")
-            principal = await run_sync(declared.authenticate, request)
-            if self.body_field is not None:
+            principal, content = None, b""
+            if declared.writes or body.awaited(size):
+                principal = await run_sync(declared.authenticate, request)
+            if body.awaited(size):
                 origin.require_json(request)
-            content = await body.read(size)
+                content = await body.read(size)
             return await in_turn(request, declared.writes, answer, request, principal, content)
 
         return handle

@@ -3,17 +3,21 @@
 from importlib.resources import files
 from urllib.parse import urlsplit
 
+from anyio.to_thread import run_sync
 from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from entrepot.errors import TooManyRequests, Unauthenticated, Unavailable
-from entrepot.identity import User, sessions
+from entrepot.identity import Principal, User, sessions
 from entrepot.server import origin
 from entrepot.server.auth import Authenticator
+from entrepot.server.bodies import Body
 from entrepot.server.console import cookies
 from entrepot.server.console.page import Page, fields_of, form, page
-from entrepot.server.endpoint import Call, challenge
+from entrepot.server.endpoint import Call, Endpoint, challenge
+from entrepot.server.services import Services
+from entrepot.server.streaming import StreamEndpoint
 
 FIRST = "/console"
 _STYLE = (files("entrepot.server.console") / "static" / "console.css").read_bytes()
@@ -23,21 +27,26 @@ def _ask(call: Call) -> Response:
     return page("login.html", message="", next=_wanted(call.query.get("next", "")))
 
 
-def _log_in(call: Call) -> Response:
-    origin.require_own(call.request)
-    authenticator: Authenticator = call.request.app.state.authenticator
-    fields = fields_of(call.body)
-    login, wanted = fields.get("login", ""), _wanted(fields.get("next") or _came_from(call.request))
+async def _log_in(request: Request, _: Principal) -> Response:
+    # Whoever waits for a password to be checked holds nothing that others wait for.
+    return await run_sync(_let_in, request, await Body.of(request.scope).read("small"))
+
+
+def _let_in(request: Request, body: bytes) -> Response:
+    origin.require_own(request)
+    authenticator: Authenticator = request.app.state.authenticator
+    services: Services = request.app.state.services
+    fields = fields_of(body)
+    login, wanted = fields.get("login", ""), _wanted(fields.get("next") or _came_from(request))
     try:
-        authenticator.by_password(call.session, login, fields.get("password", ""), origin.address_of(call.request))
+        proved = authenticator.by_password(login, fields.get("password", ""), origin.address_of(request))
     except (Unauthenticated, TooManyRequests, Unavailable) as error:
         headers = {name: value for name, value in challenge(error).items() if name == "retry-after"}
         return page("login.html", error.status, headers, message=error.message, next=wanted)
     response = RedirectResponse(wanted, 303)
-    # In a unit of its own: checking a password is slow, and a writer holds SQLite for itself.
-    with call.services.database.write() as session:
-        user = session.scalars(select(User).where(User.login == login)).one()
-        cookies.give(response, call.request, sessions.begin(session, user))
+    with services.database.write() as session:
+        user = session.scalars(select(User).where(User.id == proved.id)).one()
+        cookies.give(response, request, sessions.begin(session, user))
     return response
 
 
@@ -65,9 +74,9 @@ def _wanted(path: str) -> str:
     return path if path.startswith("/console/") and "\\" not in path else FIRST
 
 
-PAGES = (
+PAGES: tuple[Endpoint, ...] = (
     Page("GET", "/console/login", _ask, "identity", "read", access="open"),
-    Page("POST", "/console/login", _log_in, "identity", "read", access="open", write=False),
+    StreamEndpoint("POST", "/console/login", _log_in, "identity", "read", access="open", body="small"),
     Page("POST", "/console/logout", _log_out, "identity", "read", access="own", parse=form),
     Page("GET", "/console/static/console.css", _style, "identity", "read", access="open"),
 )

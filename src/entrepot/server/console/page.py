@@ -56,6 +56,7 @@ class Page(Endpoint):
         """Return who sends the request and may ask this page."""
         if session is None:
             services: Services = request.app.state.services
+            request.app.state.authenticator.prove(request)
             with services.database.read() as own:
                 return self.authenticate(request, own)
         found = sessions.find(session, cookies.tokens(request))
