@@ -16,7 +16,7 @@ from .limits import MIB, Limits
 
 NOBODY = 65534
 _FILES = 256
-_NICE = 10
+_NICE = 5
 # What is left to say that the memory is used up.
 _RESERVE = 64 * MIB
 

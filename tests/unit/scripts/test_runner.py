@@ -360,8 +360,8 @@ def test_scripts_yield_to_the_server(runner):
         "return [os.nice(0), shares.read_text().split()[-1] if shares.exists() else None]"
     )
     niceness, share = told(runner, body)
-    assert niceness == min(own + 10, 19)
-    assert share in ("10", None)
+    assert niceness == min(own + 5, 19)
+    assert share in ("5", None)
 
 
 def test_several_threads_call_at_once(runner):
