@@ -17,7 +17,7 @@ from entrepot.identity import Principal, Role
 from entrepot.pipeline.configuration import get
 from entrepot.pipeline.generators import enqueue_run
 from entrepot.pipeline.models import Analysis
-from entrepot.pipeline.reports import script_limits
+from entrepot.pipeline.reports import note_old, script_limits
 from entrepot.pipeline.windows import AnalysisSpec, Bounds, Input, build_frame, read_range
 from entrepot.rows import analyses as rows_analyses
 from entrepot.rows import places, results
@@ -72,8 +72,8 @@ def frame_of(
     return pd.DataFrame(frame.columns, pd.DatetimeIndex(frame.naive.astype("datetime64[us]")))
 
 
-def compute(context: jobs.JobContext, script: str, frame: pd.DataFrame) -> list[Any]:
-    """Return what the script's ``rows`` makes of the frame."""
+def compute(context: jobs.JobContext, script: str, frame: pd.DataFrame, report: dict[str, Any]) -> list[Any]:
+    """Return what the script's ``rows`` makes of the frame; the run's report gets what is old in it."""
     outcome = context.services["scripts"].call(
         script,
         "rows",
@@ -84,6 +84,7 @@ def compute(context: jobs.JobContext, script: str, frame: pd.DataFrame) -> list[
     )
     if outcome.output:
         context.log(outcome.output)
+    note_old(report, outcome.notes)
     if not isinstance(outcome.value, list):
         raise jobs.Failed(f"rows() must return a list of rows, not a {type(outcome.value).__name__}.")
     return outcome.value

@@ -26,6 +26,7 @@ from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
     RUN_FAILED,
     ended_with_its_job,
+    note_old,
     payload_of,
     record_failure,
     retried_when_series_vanish,
@@ -122,7 +123,7 @@ def _run(context: jobs.JobContext, analysis_id: str, plan: Plan) -> dict[str, An
     with ExitStack() as files:
         try:
             blocks = list(_compute(context, plan, report))
-            rows = None if plan.rows is None else analysis_rows.compute(context, plan.script, plan.rows)
+            rows = None if plan.rows is None else analysis_rows.compute(context, plan.script, plan.rows, report)
             made = [block.columns for block in blocks if any(times.size for times, _ in block.columns.values())]
             stored = files.enter_context(plan.publishing.storing(context, made)) if plan.publishing and made else None
             with retried_when_series_vanish(), context.unit() as session:
@@ -248,6 +249,7 @@ def _compute(context: jobs.JobContext, plan: Plan, report: dict[str, Any]) -> It
         )
         if outcome.output:
             context.log(outcome.output)
+        note_old(report, outcome.notes)
         report["rows_in"] += len(given)
         yield _block(outcome.value, interval, plan, report)
 

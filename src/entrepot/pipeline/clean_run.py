@@ -204,6 +204,7 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, unitcleaner_id: str) -> R
             result.report[name] = result.report.get(name, 0) + count
     if functions.output:
         result.report["output"] = functions.output
+    result.report |= functions.old
     return result
 
 

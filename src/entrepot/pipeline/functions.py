@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from entrepot import jobs
-from entrepot.pipeline.reports import script_limits, stamps_of
+from entrepot.pipeline.reports import note_old, script_limits, stamps_of
 from entrepot.scripts import Outcome, ScriptRunner
 from entrepot.series.clocks import Mask, Stamps
 from entrepot.series.resample import Values
@@ -21,6 +21,8 @@ class ScriptFunctions:
         self._configuration = configuration
         self._limits = script_limits(context)
         self.output = ""
+        #: What is old in them, as in a run's report.
+        self.old: dict[str, Any] = {}
 
     def operation(self, values: Values) -> Values:
         """Return the new value for each."""
@@ -47,7 +49,8 @@ class ScriptFunctions:
                 self._limits,
                 filename="<custom_fct>",
                 cancelled=self._context.cancelled,
-            )
+            ),
+            "custom_fct",
         )
         stamps = stamps_of(made.index)
         order = np.argsort(stamps, kind="stable")
@@ -62,10 +65,12 @@ class ScriptFunctions:
                 expects=expects,
                 filename=f"<{name}>",
                 cancelled=self._context.cancelled,
-            )
+            ),
+            name,
         )
 
-    def _kept(self, outcome: Outcome[Any]) -> Any:
+    def _kept(self, outcome: Outcome[Any], name: str) -> Any:
+        note_old(self.old, outcome.notes, name)
         if outcome.output:
             self.output += outcome.output
             self._context.log(outcome.output)

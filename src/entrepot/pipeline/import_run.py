@@ -22,6 +22,7 @@ from entrepot.pipeline.parsing import ParsedFile, parse
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
     ended_with_its_job,
+    note_old,
     payload_of,
     record_failure,
     retried_when_series_vanish,
@@ -181,6 +182,7 @@ class _Batch:
     def add(self, parsed: ParsedFile) -> None:
         """Have a file written with the next commit."""
         self._files.append(parsed)
+        note_old(self.report, parsed.notes)
         if parsed.nothing is not None and len(self.report["nothing"]) < MOST_FILES_IN_REPORT:
             self.report["nothing"].append({"path": parsed.path, "why": parsed.nothing})
         self._points += sum(times.size for times, _ in parsed.columns.values())
@@ -231,6 +233,7 @@ class _Batch:
         with retried_when_series_vanish(), self._context.unit() as session:
             importer = self.write(session)
             record = quarantine.set_aside(session, home, importer, entry, error, self._context.job.id)
+        note_old(self.report, error.notes)
         quarantine.settle(home, [record])
         if len(self.report["quarantined"]) < MOST_FILES_IN_REPORT:
             self.report["quarantined"].append({"path": entry.path, "stored": record.stored, "reason": error.message})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from entrepot import jobs
 from entrepot.pipeline import folders, gate_files
 from entrepot.pipeline.reports import script_limits, stamps_of
-from entrepot.scripts import ScriptError
+from entrepot.scripts import Note, ScriptError
 from entrepot.series.catalog import LONGEST_NAME
 
 
@@ -31,6 +31,8 @@ class ParsedFile:
     again: bool = False
     #: Why nothing came of it, where there was something to read.
     nothing: str | None = None
+    #: What is old in the script.
+    notes: list[Note] = field(default_factory=list)
 
     @property
     def first(self) -> int | None:
@@ -55,11 +57,10 @@ def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entr
     parsed = ParsedFile(
         entry.path, len(content), gate_files.instant(entry.modified), hashlib.sha256(content).hexdigest(), again=again
     )
-    frame = (
-        context.services["scripts"]
-        .parse(script, content, entry.path, script_limits(context), cancelled=context.cancelled)
-        .value
+    outcome = context.services["scripts"].parse(
+        script, content, entry.path, script_limits(context), cancelled=context.cancelled
     )
+    frame, parsed.notes = outcome.value, outcome.notes
     if frame is None:
         require_return(script)
     if frame is None or frame.empty:

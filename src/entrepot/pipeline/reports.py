@@ -1,7 +1,7 @@
 """What the runs share: limits of users' scripts, stamps of what they return, and how a run that goes wrong ends."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -17,7 +17,7 @@ from entrepot.errors import NotFound, Unavailable
 from entrepot.events import emit
 from entrepot.pipeline import dirty, notices
 from entrepot.pipeline.generators import AnyGenerator, find_generator
-from entrepot.scripts import Limits, ScriptError
+from entrepot.scripts import Limits, Note, ScriptError
 
 RUN_FAILED = notices.RUN_FAILED
 #: A run goes on where its last commit ended, so that losing its worker many times does no harm.
@@ -67,6 +67,7 @@ def record_failure(
     """
     if error is not None:
         report = {**report, "error": message, "traceback": error.traceback, "output": error.output}
+        note_old(report, error.notes)
     else:
         report = {**report, "error": message}
     generator.last_run = now()
@@ -121,6 +122,17 @@ def _end(context: jobs.JobContext, status: str, message: str) -> None:
         if generator is not None and status == "refused":
             what = f"Run of {generator.kind} {generator.name} was refused. {message}"
             notices.tell(session, generator, RUN_FAILED, what)
+
+
+def note_old(report: dict[str, Any], notes: Sequence[Note], script: str | None = None) -> None:
+    """Note in a run's report what is old in a script, once each; with its name where the run has several."""
+    known = list(report.get("old_pandas", ()))
+    for note in notes:
+        found = {**note, "script": script} if script else {**note}
+        if not any((each["old"], each.get("script")) == (note["old"], script) for each in known):
+            known.append(found)
+    if known:
+        report["old_pandas"] = known
 
 
 def stamps_of(index: pd.Index) -> NDArray[np.int64]:

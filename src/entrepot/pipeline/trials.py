@@ -29,7 +29,7 @@ from entrepot.pipeline.configuration import get
 from entrepot.pipeline.gates import gate_home
 from entrepot.pipeline.generators import series_by_name
 from entrepot.pipeline.models import Analysis, Gate, Importer
-from entrepot.pipeline.reports import payload_of, script_limits
+from entrepot.pipeline.reports import note_old, payload_of, script_limits
 from entrepot.pipeline.windows import AnalysisSpec, analysis_intervals, build_frame, read_range
 from entrepot.scripts import ScriptError
 from entrepot.series import store
@@ -166,8 +166,12 @@ def _tried(
         )
     except ScriptError as error:
         context.check()
-        return {"error": error.message, "traceback": error.traceback, "output": error.output}
-    return {**outcome.value, "error": None, "output": outcome.output, "seconds": round(outcome.seconds, 3)}
+        told: dict[str, Any] = {"error": error.message, "traceback": error.traceback, "output": error.output}
+        note_old(told, error.notes)
+        return told
+    told = {**outcome.value, "error": None, "output": outcome.output, "seconds": round(outcome.seconds, 3)}
+    note_old(told, outcome.notes)
+    return told
 
 
 def _folder(settings: Settings) -> Path:

@@ -61,7 +61,8 @@ def judge(reply: bytes, lost: Kind | None, answer: int, expects: Expects, limits
         try:
             result = wire.read(answer, limits.result + MIB)
             if not report["code"] and result:
-                return Outcome(calls.decode(result, expects), output, seconds, report["peak"])
+                value, notes = calls.decode(result, expects)
+                return Outcome(value, output, seconds, report["peak"], notes)
             kind, text = outcome.ended(report, limits)
         except ScriptError as error:
             error.output, error.seconds = output, seconds

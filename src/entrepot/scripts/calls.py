@@ -12,7 +12,7 @@ from entrepot.bounds.arrow import check_stream
 from entrepot.errors import InvalidInput
 
 from . import frames, wire
-from .errors import KINDS, ScriptError
+from .errors import KINDS, MOST_NOTES, Note, ScriptError
 
 # Lists and dicts of these that JSON can say, and tables of Arrow, too; it has no types that a checker could use.
 Argument = bytes | str | bool | int | float | pd.DataFrame | pd.Series | npt.NDArray[np.float64] | None | Any
@@ -52,8 +52,10 @@ def encode(
     return wire.pack(header, buffers)
 
 
-def decode(message: wire.Buffer, expects: Expects) -> Any:
-    """Return the value of a result; None where the script gave None, a frame without rows where it gave none.
+def decode(message: wire.Buffer, expects: Expects) -> tuple[Any, list[Note]]:
+    """Return the value of a result, and what was old in the script.
+
+    The value is None where the script gave None, a frame without rows where it gave none.
 
     Raises
     ------
@@ -63,11 +65,28 @@ def decode(message: wire.Buffer, expects: Expects) -> Any:
         If the message is not exactly what the child would write.
     """
     header, buffers = wire.unpack(message)
+    notes = _notes(header)
     if "error" in header:
         kind, text, shown = (header.get(key) for key in ("error", "message", "traceback"))
         if kind not in KINDS or not isinstance(text, str) or not isinstance(shown, str):
             raise ValueError("the failure is malformed")
-        raise ScriptError(kind, text, traceback=shown)
+        raise ScriptError(kind, text, traceback=shown, notes=notes)
+    return _value(header, buffers, expects), notes
+
+
+def _notes(header: dict[str, Any]) -> list[Note]:
+    notes = header.get("notes", [])
+    if not isinstance(notes, list) or len(notes) > MOST_NOTES:
+        raise ValueError("the notes are malformed")
+    for note in notes:
+        match note:
+            case {"line": int() | None, "old": str(old), "now": str(now), **rest} if not rest and len(old + now) <= 200:
+                continue
+        raise ValueError("a note is malformed")
+    return notes
+
+
+def _value(header: dict[str, Any], buffers: Sequence[memoryview], expects: Expects) -> Any:
     kind = header.get("kind")
     if kind == "none" and expects in ("frame", "series", "files") and not buffers:
         return None

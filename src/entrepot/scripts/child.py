@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import frames, mistakes, trial
+from . import frames, mistakes, old_pandas, trial, wire
 from .confine import loosen
 from .content import FileContent
 from .errors import Kind
-from .wire import Buffer, pack
+from .wire import Buffer
 
 _MODULE = "__script__"
 _TRACEBACK = 32 * 1024
@@ -38,6 +38,7 @@ def evaluate(header: Mapping[str, Any], buffers: Sequence[memoryview]) -> list[B
     """Do what a request asks for; return the message of its result, or of its failure."""
     filename = header["filename"]
     try:
+        old_pandas.install(header["source"], filename)
         function = _function(header["source"], header["function"], filename, header["variable"])
         arguments = [_argument(described, buffers) for described in header["arguments"]]
         content = next((each for each in arguments if isinstance(each, FileContent)), None)
@@ -59,7 +60,12 @@ def evaluate(header: Mapping[str, Any], buffers: Sequence[memoryview]) -> list[B
 
 
 def _failed(failure: _Failure) -> list[Buffer]:
-    return pack({"error": failure.kind, "message": failure.message[:_MESSAGE], "traceback": failure.text[:_TRACEBACK]})
+    return _pack({"error": failure.kind, "message": failure.message[:_MESSAGE], "traceback": failure.text[:_TRACEBACK]})
+
+
+def _pack(header: Mapping[str, Any], buffers: Sequence[Buffer] = ()) -> list[Buffer]:
+    noted = old_pandas.noted()
+    return wire.pack({**header, "notes": noted} if noted else header, buffers)
 
 
 def _argument(described: Mapping[str, Any], buffers: Sequence[memoryview]) -> Any:
@@ -91,9 +97,10 @@ def _function(source: str, name: str, filename: str, variable: str | None) -> Ca
     namespace = vars(module)
     try:
         expression = variable and _expression(source, variable, filename)
-        code = expression or compile(source, filename, "exec", dont_inherit=True)
+        code = expression or compile(old_pandas.rewritten(source, filename), filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _Failure("syntax", _syntax(error), _shown(error, filename)) from None
+    namespace[old_pandas.NAME] = old_pandas.parts
     if expression:
         namespace.update({short: importlib.import_module(long) for short, long in _FOR_EXPRESSIONS.items()})
         function: Callable[..., Any] = _guarded(lambda: eval(expression, namespace), filename)  # noqa: S307
@@ -137,7 +144,8 @@ def _guarded(
         message = f"{where()}the script called exit({'' if error.code is None else repr(error.code)})"
         raise _Failure("raised", message, _shown(error, filename)) from None
     except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and the like are the script's own doing here
-        message = where() + _last_line(error) + mistakes.raised(error, filename, content)
+        said = _last_line(error)
+        message = where() + said + old_pandas.hint(said) + mistakes.raised(error, filename, content)
         raise _Failure("raised", message, _shown(error, filename)) from None
 
 
@@ -159,11 +167,11 @@ def _each(function: Callable[[Any], Any], values: Sequence[float], name: str, fi
 def _describe(result: Any, expects: str, name: str, content: bytes | None) -> list[Buffer]:
     match expects:
         case "trial":
-            return pack({"kind": "trial", "value": _plain(trial.describe(result, name, content), name)})
+            return _pack({"kind": "trial", "value": _plain(trial.describe(result, name, content), name)})
         case "values" | "mask":
             return _describe_values(result, expects, name)
         case "json":
-            return pack({"kind": "json", "value": _plain(result, name)})
+            return _pack({"kind": "json", "value": _plain(result, name)})
         case "files":
             return _describe_files(result, name)
     if expects == "series":
@@ -173,8 +181,8 @@ def _describe(result: Any, expects: str, name: str, content: bytes | None) -> li
             raise frames.BadResult(f"{name}() must return one Series, not a DataFrame of {result.shape[1]} columns")
     stream = frames.result_to_ipc(result, name, content)
     if stream is None:
-        return pack({"kind": "none" if result is None else "empty"})
-    return pack({"kind": expects}, [stream])
+        return _pack({"kind": "none" if result is None else "empty"})
+    return _pack({"kind": expects}, [stream])
 
 
 def _describe_values(pairs: list[tuple[float, Any]], expects: str, name: str) -> list[Buffer]:
@@ -184,12 +192,12 @@ def _describe_values(pairs: list[tuple[float, Any]], expects: str, name: str) ->
             kept = np.array([result is not None and result is not pd.NA and bool(result) for result in results], bool)
         except Exception as error:  # noqa: BLE001 - the truth of a user's object is the user's code
             raise frames.BadResult(f"{name}() returned what is neither true nor false: {_last_line(error)}") from None
-        return pack({"kind": "mask"}, [frames.values_to_ipc(kept)])
+        return _pack({"kind": "mask"}, [frames.values_to_ipc(kept)])
     try:
         numbers = frames.numbers(results)
     except frames.BadValue as error:
         raise frames.BadResult(f"{name}({pairs[error.position][0]!r}) returned {error}") from None
-    return pack({"kind": "values"}, [frames.values_to_ipc(numbers)])
+    return _pack({"kind": "values"}, [frames.values_to_ipc(numbers)])
 
 
 def _plain(result: Any, name: str) -> Any:
@@ -224,7 +232,7 @@ def _unsayable(value: Any, depth: int = 8) -> list[Any]:
 
 def _describe_files(result: Any, name: str) -> list[Buffer]:
     if result is None:
-        return pack({"kind": "none"})
+        return _pack({"kind": "none"})
     if not isinstance(result, Mapping):
         raise frames.BadResult(f"{name}() must return a dict of names and contents")
     contents: list[Buffer] = []
@@ -232,7 +240,7 @@ def _describe_files(result: Any, name: str) -> list[Buffer]:
         if not isinstance(label, str) or not isinstance(content, str | bytes):
             raise frames.BadResult(f"{name}() must return a dict of names and contents; {label!r} is not so")
         contents.append(content.encode() if isinstance(content, str) else bytes(content))
-    return pack({"kind": "files", "names": list(result)}, contents)
+    return _pack({"kind": "files", "names": list(result)}, contents)
 
 
 # ------------------------------------------------------------------------------------------------ messages

@@ -16,6 +16,7 @@ from .limits import MIB, Limits
 
 NOBODY = 65534
 _FILES = 256
+_NICE = 5
 # What is left to say that the memory is used up.
 _RESERVE = 64 * MIB
 
@@ -62,6 +63,7 @@ def confine(job: Job, limits: Limits) -> None:
     """Give this process its folder, environment, limits and user; it is in its cell. There is no way back."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     os.setsid()
+    _yield_to_others()
     os.umask(0o077)
     os.chdir(job.folder)
     os.environ.update(HOME=str(job.folder), TMPDIR=str(job.folder))
@@ -86,6 +88,14 @@ def confine(job: Job, limits: Limits) -> None:
     libc.die_with_parent()
     if seccomp.supported():
         seccomp.install(network=job.network)
+
+
+def _yield_to_others() -> None:
+    """Have the server, and whatever else runs here, served before the script."""
+    os.nice(_NICE)
+    # Where each session has a share of its own, which is by the session's niceness.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICE))
 
 
 def loosen() -> None:

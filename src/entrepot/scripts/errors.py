@@ -1,9 +1,22 @@
-"""What a user's script did wrong."""
+"""What a user's script did wrong, and what in it is old."""
 
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Literal, TypedDict, get_args
 
 Kind = Literal["raised", "syntax", "result", "timeout", "memory", "output", "killed", "cancelled"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
+
+MOST_NOTES = 50
+
+
+class Note(TypedDict):
+    """A spelling of pandas below 2 that a script has, and that was understood."""
+
+    #: Where the script says it first; None where no line of the script is known.
+    line: int | None
+    old: str
+    #: How it is spelt today.
+    now: str
 
 
 class ScriptError(Exception):
@@ -25,12 +38,24 @@ class ScriptError(Exception):
         What was printed until then, stdout and stderr in order.
     seconds
         Wall time from the start of the script's process to its end.
+    notes
+        What was old in it until then.
     """
 
-    def __init__(self, kind: Kind, message: str, *, traceback: str = "", output: str = "", seconds: float = 0) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        traceback: str = "",
+        output: str = "",
+        seconds: float = 0,
+        notes: Sequence[Note] = (),
+    ) -> None:
         super().__init__(message)
         self.kind: Kind = kind
         self.message = message
         self.traceback = traceback
         self.output = output
         self.seconds = seconds
+        self.notes = list(notes)

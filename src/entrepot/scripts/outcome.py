@@ -2,10 +2,10 @@
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from .errors import Kind
+from .errors import Kind, Note
 from .limits import MIB, Limits
 
 T = TypeVar("T")
@@ -25,12 +25,15 @@ class Outcome(Generic[T]):
         Wall time of the script's process.
     peak
         Bytes of memory in use at most, those of the warm template included.
+    notes
+        What the script spells as pandas below 2 did, and how it is spelt today.
     """
 
     value: T
     output: str
     seconds: float
     peak: int
+    notes: list[Note] = field(default_factory=list)
 
 
 def stopped(report: Mapping[str, Any], limits: Limits) -> tuple[Kind, str] | None:

@@ -217,7 +217,7 @@ class ScriptRunner:
         empty = pd.Series(index=pd.DatetimeIndex([]).as_unit("us"), dtype="float64")
         result = empty if done.value is None else done.value
         result.name = series.name
-        return Outcome(result, done.output, done.seconds, done.peak)
+        return Outcome(result, done.output, done.seconds, done.peak, done.notes)
 
     # -------------------------------------------------------------------------------------------- any call
 

@@ -85,7 +85,7 @@ def test_endless_loops_end(runner, mark):
 
 
 def test_processor_time_ends(runner):
-    error = failure(runner, "while True: pass", cpu=1)
+    error = failure(runner, "while True: pass", cpu=1, wall=60)
     assert error.kind == "timeout"
     assert "1 s of processor time" in error.message
 
@@ -105,7 +105,7 @@ def test_stubborn_scripts_end(runner, mark, stubborn):
 
 def test_ignored_processor_limits_end(runner):
     body = "signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
-    error = failure(runner, body, cpu=1)
+    error = failure(runner, body, cpu=1, wall=60)
     assert (error.kind, "processor time" in error.message) == ("timeout", True)
 
 

@@ -352,6 +352,18 @@ def test_the_sandbox_has_no_network_and_little_to_read(runner, tmp_path):
 # ------------------------------------------------------------------------------------------------ the runner itself
 
 
+def test_scripts_yield_to_the_server(runner):
+    own = os.nice(0)
+    body = (
+        "from pathlib import Path\n"
+        "shares = Path('/proc/self/autogroup')\n"
+        "return [os.nice(0), shares.read_text().split()[-1] if shares.exists() else None]"
+    )
+    niceness, share = told(runner, body)
+    assert niceness == min(own + 5, 19)
+    assert share in ("5", None)
+
+
 def test_several_threads_call_at_once(runner):
     results = {}
 

@@ -11,7 +11,7 @@ from entrepot import jobs
 from entrepot.pipeline.feeders.plan import Plan
 from entrepot.pipeline.feeders.reporting import Report
 from entrepot.pipeline.feeders.sources.base import BLOCK, Remote, Source, Unreadable, Vanished
-from entrepot.pipeline.reports import script_limits
+from entrepot.pipeline.reports import note_old, script_limits
 from entrepot.scripts import ScriptError
 
 
@@ -39,9 +39,11 @@ def run_script(context: jobs.JobContext, plan: Plan, report: Report, take: Calla
             cancelled=context.cancelled,
         )
     except ScriptError as error:
+        note_old(report.extra, error.notes)
         if error.output:
             report.say(error.output.rstrip("\n"))
         raise
+    note_old(report.extra, outcome.notes)
     if outcome.output:
         report.say(outcome.output.rstrip("\n"))
     return plan.state if outcome.value is None else outcome.value
