@@ -218,17 +218,25 @@ def unlocked(session: Session, jobs: Iterable[Job]) -> set[int]:
     return set(session.scalars(query))
 
 
-def is_due(session: Session, pools: Mapping[str, Collection[str]], instant: datetime | None = None) -> bool:
+def is_due(
+    session: Session,
+    pools: Mapping[str, Collection[str]],
+    instant: datetime | None = None,
+    *,
+    quiet: bool = False,
+) -> bool:
     """Tell whether there is a job that this process can do now; a hint that costs no lock.
 
     Parameters
     ----------
     pools
         Those to look into, with the tenants who get no more there for now.
+    quiet
+        Pass over jobs that call others.
     """
     instant, dialect = instant or now(), session.get_bind().dialect.name
     for pool, full in pools.items():
-        if kinds := registry.kinds(pool):
+        if kinds := registry.kinds(pool, quiet=quiet):
             query = turns.candidates(kinds, dialect).limit(1)
             if session.execute(query, {"instant": instant, "pool": pool, "full": list(full)}).first():
                 return True
@@ -244,6 +252,7 @@ def claim(
     *,
     pool: str | None = None,
     full: Collection[str] = (),
+    quiet: bool = False,
 ) -> list[Job]:
     """Claim jobs that this process can do and that are due, for a worker, in the order of turns.
 
@@ -253,13 +262,15 @@ def claim(
         Only jobs of kinds of this pool.
     full
         Tenants (``Job.tenant``) who get no more for now.
+    quiet
+        Pass over jobs that call others.
 
     Raises
     ------
     IntegrityError
         When another worker, at the same moment, claimed a job of the same key: try again.
     """
-    kinds = registry.kinds(pool)
+    kinds = registry.kinds(pool, quiet=quiet)
     if not kinds:
         return []
     instant = now()

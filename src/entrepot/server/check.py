@@ -4,12 +4,11 @@ import os
 import shutil
 from collections.abc import Callable
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from entrepot import scripts
-from entrepot.errors import EntrepotError
-from entrepot.identity import FtpAccount, ftp
 from entrepot.series import integrity
+from entrepot.server import sealed
 from entrepot.server.private import open_to_others
 from entrepot.server.services import Services
 
@@ -36,12 +35,7 @@ def _secrets(services: Services) -> list[str]:
     if services.settings.secret_key_file.stat().st_mode & 0o077:
         problems.append(f"{services.settings.secret_key_file} can be read by other users of this machine")
     with services.database.read() as session:
-        for account in session.scalars(select(FtpAccount).order_by(FtpAccount.login)):
-            try:
-                ftp.account_password(services.vault, account)
-            except EntrepotError as error:
-                problems.append(f"FTP account {account.login}: {error.message}")
-    return problems
+        return problems + list(sealed.unreadable(session, services.vault))
 
 
 def _folders(services: Services) -> list[str]:
