@@ -35,14 +35,15 @@ def services(database: Database, tmp_path: Path) -> Iterator[Services]:
 
 
 @pytest.fixture
-def older(services: Services, monkeypatch: pytest.MonkeyPatch) -> Services:
+def older(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     """The same with a version that has one more migration, of which nothing is left to do but the note."""
     previous = migrate._scripts().get_revision("head")
     assert previous is not None
     with services.database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = :old"), {"old": previous.down_revision})
     monkeypatch.setattr(migrate, "upgrade", note_head)
-    return services
+    yield services
+    note_head(services.database)
 
 
 def note_head(database: Database, to: str = "head") -> None:

@@ -16,15 +16,27 @@ def register(app: typer.Typer) -> None:
     app.command()(resume)
 
 
-def check(data_dir: DataDir, json: AsJson = False) -> None:
+def check(
+    data_dir: DataDir,
+    files: Annotated[bool, typer.Option("--files", help="Read all published files, not only their sizes.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Drop points and set files aside that are damaged. Stop the server first.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
     """Check everything that is stored; exit with 1 when something is wrong. The server may run.
 
-    Example: `entrepot check --data-dir /srv/entrepot`
+    What `--repair` does is printed, and told to the owners in a notice each.
+
+    Example: `entrepot check --data-dir /srv/entrepot --files`
     """
     from entrepot.server import check as checks
 
     with open_services(data_dir) as services:
-        found, notes = checks.run(services), checks.notes(services)
+        if repair:
+            for done in checks.repair(services):
+                typer.echo(done, err=json)
+        found, notes = checks.run(services, files=files), checks.notes(services)
     if json:
         rows = [{"check": name, "ok": not problems, "problems": problems} for name, problems in found.items()]
         show_json([row | ({"note": notes[name]} if (name := str(row["check"])) in notes else {}) for row in rows])
