@@ -8,10 +8,24 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, event, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Interval,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    event,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session, SessionTransaction
 
-from entrepot.db import now
+from entrepot.db import clock, now
 from entrepot.db.claim import claiming, hold
 from entrepot.errors import Conflict, NotFound
 from entrepot.jobs import registry, turns
@@ -21,6 +35,7 @@ STATUSES = ("pending", "running", "finished", "refused", "failed", "cancelled", 
 ENDED = STATUSES[2:]
 BACK_OFF_SECONDS = 2.0
 LONGEST_BACK_OFF_SECONDS = 3600.0
+_TOLERANCE = timedelta(minutes=1)  # by which clocks of machines may differ
 
 _table: Table = Job.__table__  # type: ignore[assignment]
 _is_running = _table.c.status == literal_column("'running'")
@@ -240,7 +255,7 @@ def is_due(
             query = turns.candidates(kinds, dialect).limit(1)
             if session.execute(query, {"instant": instant, "pool": pool, "full": list(full)}).first():
                 return True
-    expired = select(_table.c.number).where(_is_running, _table.c.lease_until < instant)
+    expired = select(_table.c.number).where(_is_running, _table.c.lease_until < clock.current(session))
     return session.execute(expired.limit(1)).first() is not None
 
 
@@ -276,8 +291,10 @@ def claim(
     instant = now()
     claimed: list[Job] = []
     given: dict[str, Any] = {"instant": instant, "pool": pool or "", "full": list(full), "worker": worker}
-    given["lease_until"] = instant + timedelta(seconds=lease_seconds)
-    statement = _claiming(kinds, session.get_bind().dialect.name)
+    dialect = session.get_bind().dialect.name
+    lease = timedelta(seconds=lease_seconds)
+    given |= {"lease": lease} if dialect == "postgresql" else {"lease_until": instant + lease}
+    statement = _claiming(kinds, dialect)
     # One at a time: each changes whose turn it is.
     while len(claimed) < limit:
         row = session.execute(statement, given, execution_options={"synchronize_session": False}).mappings().first()
@@ -296,7 +313,9 @@ def _claiming(kinds: tuple[str, ...], dialect: str) -> Any:
         "worker": bindparam("worker"),
         "attempt": _table.c.attempt + 1,
         "started_at": instant,
-        "lease_until": bindparam("lease_until", type_=_table.c.lease_until.type),
+        "lease_until": bindparam("lease_until", type_=_table.c.lease_until.type)
+        if dialect == "sqlite"
+        else func.clock_timestamp(type_=DateTime(timezone=True)) + bindparam("lease", type_=Interval()),
         "progress_done": 0,
         "progress_total": 0,
         "progress_message": "",
@@ -350,10 +369,9 @@ def back_off_seconds(attempt: int) -> float:
 
 def recover(session: Session) -> int:
     """Take the jobs of workers that fell silent from them, and return how many."""
-    instant = now()
     query = (
         select(Job)
-        .where(Job.status == "running", Job.lease_until < instant)
+        .where(Job.status == "running", Job.lease_until < clock.current(session))
         .limit(100)
         .with_for_update(skip_locked=True)
     )
@@ -365,6 +383,31 @@ def recover(session: Session) -> int:
         else:
             again_or_give_up(session, job, "The worker that ran the job died.", wait=False)
     return len(lost)
+
+
+def mend_leases(session: Session, lease_seconds: float) -> int:
+    """Shorten leases that a clock ahead of ours gave, and return how many: a living worker renews its own."""
+    longest = clock.current(session) + timedelta(seconds=lease_seconds)
+    statement = (
+        update(Job)
+        .where(Job.status == "running", Job.lease_until > longest + timedelta(seconds=lease_seconds))
+        .values(lease_until=longest)
+        .returning(Job.number)
+    )
+    return len(session.scalars(statement, execution_options={"synchronize_session": False}).all())
+
+
+def mend_waiting(session: Session, instant: datetime) -> int:
+    """Have jobs that came, or were tried, while the clock was ahead wait for no longer than they should."""
+    longest = timedelta(seconds=LONGEST_BACK_OFF_SECONDS * 1.25)
+    ahead = or_(Job.created_at > instant + _TOLERANCE, and_(Job.attempt > 0, Job.ready_at > instant + longest))
+    found = session.scalars(select(Job).where(Job.status == "pending", ahead).with_for_update(skip_locked=True)).all()
+    for job in found:
+        waits = job.run_at - job.created_at
+        job.created_at = min(job.created_at, instant)
+        job.run_at = job.ready_at = min(job.ready_at, instant + max(waits, timedelta(0)))
+    session.flush()
+    return len(found)
 
 
 def add_waker(waker: threading.Event) -> None:

@@ -141,8 +141,11 @@ class Worker:
 
     def _recover(self) -> None:
         with self._database.write() as session:
+            ahead = queue.mend_leases(session, self._settings.job_lease_seconds)
             lost = queue.recover(session)
             self._quiet = installation.is_quiet(session)
+        if ahead:
+            _log.warning("leases lay too far ahead: the clock was set back", jobs=ahead)
         if lost:
             self._look_again = True
             _log.warning("took over from a silent worker", jobs=lost)
