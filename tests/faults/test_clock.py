@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from entrepot import jobs
 from entrepot.db import Database, clock, now
+from entrepot.jobs import ahead as ahead_jobs
 from entrepot.jobs import queue, schedules
 from entrepot.jobs.models import Job, Lease, Schedule
 from entrepot.jobs.scheduler import LEASE, Scheduler
@@ -73,7 +74,7 @@ def test_jobs_that_came_while_the_clock_was_ahead_are_done(
         )
         session.execute(update(Job).where(Job.number == tried.number).values(attempt=1, ready_at=now() + ahead * 2))
     with database.write() as session:
-        assert queue.mend_waiting(session, now()) == 2
+        assert ahead_jobs.bring_forward(session, now()) == 2
     with database.read() as session:
         due = select(Job.number).where(Job.ready_at <= now() + timedelta(seconds=1)).order_by(Job.number)
         assert session.scalars(due).all() == [soon.number, tried.number]
@@ -90,7 +91,7 @@ def test_a_lease_from_a_clock_ahead_ends_when_its_worker_is_gone_and_the_doubled
         assert abs((job.lease_until or now()) - clock.read(session) - timedelta(seconds=5)) < timedelta(seconds=3)
         session.execute(update(Job).values(lease_until=now() + timedelta(hours=1)))
     with database.write() as session:
-        assert queue.mend_leases(session, 0.001) == 1
+        assert ahead_jobs.shorten_leases(session, 0.001) == 1
     assert eventually(lambda: recovered(database) == 1, 30)
     with database.write() as session:
         (again,) = queue.claim(session, "next", 5)
@@ -135,7 +136,7 @@ def test_what_is_done_after_all_is_done_once(database: Database, tmp_path: Path)
         session.execute(
             update(Job).values(created_at=now() + AHEAD[0], run_at=now() + AHEAD[0], ready_at=now() + AHEAD[0])
         )
-        queue.mend_waiting(session, now())
+        ahead_jobs.bring_forward(session, now())
     run_pending(database, Settings(data_dir=tmp_path))
     jobs.registry._tasks.pop("faults.t")
     assert done == [1]

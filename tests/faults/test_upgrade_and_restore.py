@@ -1,5 +1,6 @@
 """An upgrade beside a running server is refused, makes a copy first; a restored copy calls nobody until told to."""
 
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from entrepot.identity import Organization
 from entrepot.jobs import registry
 from entrepot.jobs.models import Job
 from entrepot.jobs.worker import Worker
-from entrepot.server import backup, serve, upgrade
+from entrepot.server import backup, sealed, serve, upgrade
 from entrepot.server.services import Services
 from entrepot.server.setup import initialise
 from entrepot.settings import Settings
@@ -127,6 +128,27 @@ def test_a_backup_overwrites_nothing(services: Services, tmp_path: Path) -> None
     with pytest.raises(Conflict, match="overwrites nothing"):
         backup.backup(services, file)
     assert file.read_text() == "precious"
+
+
+def test_a_backup_beside_a_rotation_can_read_what_is_in_it(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = backup._take_database
+
+    def rotate_then_take(database: Database, folder: Path) -> dict[str, list[str]]:
+        taken = take(database, folder)
+        sealed.rotate(database, services.vault)
+        return taken
+
+    old = services.settings.secret_key_file.read_bytes()
+    monkeypatch.setattr(backup, "_take_database", rotate_then_take)
+    backup.backup(services, tmp_path / "file")
+    new = services.settings.secret_key_file.read_bytes()
+    with tarfile.open(tmp_path / "file") as tar:
+        kept = tar.extractfile("secret.key")
+        assert kept is not None
+        assert kept.read().split() == [new, old]
+        assert tar.getmember("secret.key").mode & 0o777 == 0o600
 
 
 def test_a_restored_copy_is_quiet_until_it_is_told_to_resume(

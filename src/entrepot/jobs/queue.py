@@ -13,15 +13,12 @@ from sqlalchemy import (
     DateTime,
     Interval,
     Table,
-    and_,
     bindparam,
     delete,
     event,
     func,
     literal_column,
-    or_,
     select,
-    update,
 )
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -35,7 +32,6 @@ STATUSES = ("pending", "running", "finished", "refused", "failed", "cancelled", 
 ENDED = STATUSES[2:]
 BACK_OFF_SECONDS = 2.0
 LONGEST_BACK_OFF_SECONDS = 3600.0
-_TOLERANCE = timedelta(minutes=1)  # by which clocks of machines may differ
 
 _table: Table = Job.__table__  # type: ignore[assignment]
 _is_running = _table.c.status == literal_column("'running'")
@@ -383,31 +379,6 @@ def recover(session: Session) -> int:
         else:
             again_or_give_up(session, job, "The worker that ran the job died.", wait=False)
     return len(lost)
-
-
-def mend_leases(session: Session, lease_seconds: float) -> int:
-    """Shorten leases that a clock ahead of ours gave, and return how many: a living worker renews its own."""
-    longest = clock.current(session) + timedelta(seconds=lease_seconds)
-    statement = (
-        update(Job)
-        .where(Job.status == "running", Job.lease_until > longest + timedelta(seconds=lease_seconds))
-        .values(lease_until=longest)
-        .returning(Job.number)
-    )
-    return len(session.scalars(statement, execution_options={"synchronize_session": False}).all())
-
-
-def mend_waiting(session: Session, instant: datetime) -> int:
-    """Have jobs that came, or were tried, while the clock was ahead wait for no longer than they should."""
-    longest = timedelta(seconds=LONGEST_BACK_OFF_SECONDS * 1.25)
-    ahead = or_(Job.created_at > instant + _TOLERANCE, and_(Job.attempt > 0, Job.ready_at > instant + longest))
-    found = session.scalars(select(Job).where(Job.status == "pending", ahead).with_for_update(skip_locked=True)).all()
-    for job in found:
-        waits = job.run_at - job.created_at
-        job.created_at = min(job.created_at, instant)
-        job.run_at = job.ready_at = min(job.ready_at, instant + max(waits, timedelta(0)))
-    session.flush()
-    return len(found)
 
 
 def add_waker(waker: threading.Event) -> None:

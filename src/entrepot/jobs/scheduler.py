@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from entrepot.db import Database, clock, new_id, now
-from entrepot.jobs import queue, schedules
+from entrepot.jobs import ahead, schedules
 from entrepot.jobs.housekeeping import PRUNE
 from entrepot.jobs.models import Job, Lease
 
@@ -73,10 +73,10 @@ class Scheduler:
             return []
         self._mend_at = time.monotonic() + MEND_SECONDS
         with self._database.write() as session:
-            ahead = clock.skew(session)
-            mended, waiting = schedules.mend(session, instant or now()), queue.mend_waiting(session, instant or now())
-        if abs(ahead.total_seconds()) > JUMP_SECONDS:
-            _log.warning("the clocks of this machine and the database differ", ahead_seconds=ahead.total_seconds())
+            fast = clock.skew(session)
+            mended, waiting = schedules.mend(session, instant or now()), ahead.bring_forward(session, instant or now())
+        if abs(fast.total_seconds()) > JUMP_SECONDS:
+            _log.warning("the clocks of this machine and the database differ", ahead_seconds=fast.total_seconds())
         if mended or waiting:
             _log.warning("computed anew what lay too far ahead: the clock was set back", schedules=mended, jobs=waiting)
         return mended

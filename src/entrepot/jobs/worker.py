@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from entrepot.db import Database, installation, new_id
-from entrepot.jobs import queue, registry, turns
+from entrepot.jobs import ahead, queue, registry, turns
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.engine import Engine, Handle, LocalEngine
 from entrepot.jobs.execution import execute
@@ -141,11 +141,11 @@ class Worker:
 
     def _recover(self) -> None:
         with self._database.write() as session:
-            ahead = queue.mend_leases(session, self._settings.job_lease_seconds)
+            shortened = ahead.shorten_leases(session, self._settings.job_lease_seconds)
             lost = queue.recover(session)
             self._quiet = installation.is_quiet(session)
-        if ahead:
-            _log.warning("leases lay too far ahead: the clock was set back", jobs=ahead)
+        if shortened:
+            _log.warning("leases lay too far ahead: the clock was set back", jobs=shortened)
         if lost:
             self._look_again = True
             _log.warning("took over from a silent worker", jobs=lost)

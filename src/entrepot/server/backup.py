@@ -54,6 +54,7 @@ def backup(services: Services, file: Path, *, files: bool = True) -> int:
         raise Conflict(f"{file} exists: a backup overwrites nothing.")
     with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=HIDDEN_PREFIX) as folder:
         taken = Path(folder)
+        before = settings.secret_key_file.read_bytes().split()
         manifest = {
             "version": entrepot.__version__,
             "revision": migrate.current(services.database),
@@ -62,13 +63,16 @@ def backup(services: Services, file: Path, *, files: bool = True) -> int:
             "tables": _take_database(services.database, taken),
         }
         (taken / _MANIFEST).write_text(json.dumps(manifest))
+        # A rotation meanwhile: what the database holds was encrypted with one or the other.
+        keys = dict.fromkeys([*settings.secret_key_file.read_bytes().split(), *before])
+        (key := taken / settings.secret_key_file.name).write_bytes(b"\n".join(keys))
+        key.chmod(0o600)
         with replacing(file.absolute()) as raw:
             os.fchmod(raw.fileno(), 0o600)
             with _packed(raw, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
                 _add_folder(tar, taken, "")
-                for path in (settings.secret_key_file, settings.data_dir / CONFIG_FILE):
-                    if path.exists():
-                        tar.add(path, path.name)
+                if (path := settings.data_dir / CONFIG_FILE).exists():
+                    tar.add(path, path.name)
                 # What is on its way to a gate meanwhile is in one of the two.
                 for part in recognise.folders(settings) if files else ():
                     _add_folder(tar, part, part.name)
