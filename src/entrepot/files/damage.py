@@ -71,21 +71,32 @@ def problem(storage: Storage, file: PublishedFile, *, whole: bool) -> str | None
 
 
 def set_aside(session: Session, settings: Settings, file: PublishedFile, config: StorageConfig, reason: str) -> Path:
-    """Move the bytes of a damaged file out of the server's own storage, and tell its owners; return where they are."""
+    """Move the bytes of a damaged file out of the server's own storage, and tell its owners; return where they are.
+
+    Without a project, the event alone tells of it.
+    """
     source = settings.files_dir / config.organization_id / file.path
     target = settings.data_dir / FOLDER / file.id
     target.parent.mkdir(mode=0o700, exist_ok=True)
     if source.exists():
         source.replace(target)
-    notifications.notify(
+    if file.project_id is not None:
+        notifications.notify(
+            session,
+            NOTICE,
+            f"The file {file.name} {reason}: its bytes were set aside. Publish it again.",
+            organization_id=file.organization_id,
+            project_id=file.project_id,
+            subject=file.id,
+            origin="storage",
+        )
+    emit(
         session,
-        NOTICE,
-        f"The file {file.name} {reason}: its bytes were set aside. Publish it again.",
+        "file",
+        "damaged",
+        file.id,
         organization_id=file.organization_id,
         project_id=file.project_id,
-        subject=file.id,
-        origin="storage",
+        data={"name": file.name, "reason": reason},
     )
-    owner = {"organization_id": file.organization_id, "project_id": file.project_id}
-    emit(session, "file", "damaged", file.id, data={"name": file.name, "reason": reason}, **owner)
     return target

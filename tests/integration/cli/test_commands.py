@@ -225,7 +225,7 @@ def test_a_backup_brings_everything_back(
     assert not restored.with_name("link").exists()
     assert (other.data_dir / "secret.key").read_bytes() == (settled.data_dir / "secret.key").read_bytes()
     assert sorted(path.name for path in other.data_dir.iterdir()) == sorted(
-        ["feeds", "files", "gates", "secret.key", "users"] + (["entrepot.db"] if url is None else [])
+        ["feeds", "files", "gates", "run", "secret.key", "users"] + (["entrepot.db"] if url is None else [])
     )
     other.ask("user", "add", "grace")  # numbers go on
     assert "not empty" in other.refused("restore", file)
