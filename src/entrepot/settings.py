@@ -1,24 +1,46 @@
 """The settings of a server: one class, read from a TOML file, ``ENTREPOT_*`` variables and command-line flags."""
 
+import difflib
+import os
+import tomllib
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
+
+from entrepot.errors import InvalidInput
 
 CONFIG_FILE = "entrepot.toml"
 #: Names that settings had before, which are still taken.
 _FORMER = {"ftp_max_failed_logins": "login_max_failures", "ftp_ban_seconds": "login_ban_seconds"}
 
+#: What programs that ask a server find in their environment: a server's may hold it, too.
+_CLIENTS = ("url", "token", "token_file", "project", "key")
+_PREFIX = "ENTREPOT_"
+
+#: What is read each time that it is used, so that it can change while the server runs.
+_RELOADED = (
+    *("log_level", "log_format", "public_url", "metrics_token", "webhook_allowed_networks", "key_grace_seconds"),
+    *("smtp_host", "smtp_port", "smtp_tls", "smtp_ca", "smtp_user", "smtp_password", "smtp_from"),
+    *("mail_delay_seconds", "mail_pause_seconds", "slack_url", "slack_token"),
+    *("script_seconds", "script_memory_bytes", "file_max_bytes", "read_max_rows", "read_max_bytes", "read_max_seconds"),
+    *("export_max_rows", "export_max_bytes", "export_max_seconds"),
+    *("job_retention_days", "event_retention_days", "file_consumed_days", "file_kept_days"),
+)
+
 Network = IPv4Network | IPv6Network
+Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Settings(BaseSettings):
@@ -28,7 +50,7 @@ class Settings(BaseSettings):
     the defaults below.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ENTREPOT_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
 
     data_dir: Path = Field(description="Folder of the database, gates, files and the server's secret key.")
     database_url: str | None = Field(
@@ -39,7 +61,7 @@ class Settings(BaseSettings):
     )
 
     host: str = Field("127.0.0.1", description="Address that the web server listens on.")
-    port: int = Field(8000, description="Port of the web server; 0 picks a free one.")
+    port: Port = Field(8000, description="Port of the web server; 0 picks a free one.")
     public_url: str | None = Field(None, description="Address under which users reach the server, for links.")
     metrics_token: SecretStr | None = Field(
         None, description="Token that `/metrics` asks for, as `Bearer`; unset: only clients on this machine may ask."
@@ -86,9 +108,9 @@ class Settings(BaseSettings):
 
     ftp: bool = Field(True, description="Run the FTP server.")
     ftp_host: str | None = Field(None, description="Address that the FTP server listens on; unset: `host`.")
-    ftp_port: int = Field(2121, description="Port of the FTP server; 0 picks a free one.")
+    ftp_port: Port = Field(2121, description="Port of the FTP server; 0 picks a free one.")
     ftp_public_host: str | None = Field(None, description="Host name told to FTP users; unset: `ftp_host`.")
-    ftp_passive_ports: tuple[int, int] | None = Field(None, description="First and last port for passive transfers.")
+    ftp_passive_ports: tuple[Port, Port] | None = Field(None, description="First and last port for passive transfers.")
     ftp_certificate: Path | None = Field(None, description="PEM certificate and key: offers FTPS when set.")
     ftp_require_tls: bool = Field(False, description="Refuse FTP logins and transfers that are not encrypted.")
 
@@ -112,7 +134,9 @@ class Settings(BaseSettings):
         21_600.0, ge=0, description="Least time between two mails of a project on one gate or analysis."
     )
 
-    job_lease_seconds: float = Field(60.0, gt=0, description="A worker silent for so long has lost its job.")
+    job_lease_seconds: float = Field(
+        60.0, ge=1, le=3600, description="A worker silent for so long has lost its job; from 1 to 3600."
+    )
     job_slots_runs: int = Field(
         3, ge=1, description="Imports, cleans and analyses at a time in a worker; a project gets all but one of them."
     )
@@ -125,7 +149,7 @@ class Settings(BaseSettings):
     job_slots_upkeep: int = Field(2, ge=1, description="Jobs that look after what is stored at a time in a worker.")
     job_retention_days: float = Field(30.0, gt=0, description="How long ended jobs are kept.")
     script_seconds: float = Field(300.0, gt=0, description="Longest run of a user's script, in seconds.")
-    script_memory_bytes: int = Field(2 * 2**30, description="Most memory of a user's script.")
+    script_memory_bytes: int = Field(2 * 2**30, ge=2**26, description="Most memory of a user's script.")
     script_organization_memory_bytes: int = Field(
         0, ge=0, description="Most memory of all scripts of an organization together, on one machine; 0: any."
     )
@@ -164,10 +188,44 @@ class Settings(BaseSettings):
         "`https://slack.com/api/chat.postMessage`; unset: none are sent.",
     )
     slack_token: SecretStr = Field(SecretStr(""), description="Token of the Slack application that posts them.")
-    key_grace_seconds: float = Field(900.0, description="How long a rotated API key's old token keeps working.")
+    key_grace_seconds: float = Field(900.0, ge=0, description="How long a rotated API key's old token keeps working.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How log lines are written.")
+
+    #: What was given with the command, to be given again when the settings are read again.
+    _flags: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_of_a_known_database(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).scheme not in ("postgresql", "postgresql+psycopg", "sqlite"):
+            raise ValueError("Write postgresql://user:password@host/name; for SQLite, leave it out.")
+        return url
+
+    @field_validator("public_url", "slack_url")
+    @classmethod
+    def _is_of_the_web(cls, url: str | None) -> str | None:
+        if url is not None and not (urlsplit(url).scheme in ("http", "https") and urlsplit(url).hostname):
+            raise ValueError("Write https:// and a host's name, or http://.")
+        return url
+
+    @field_validator("ftp_passive_ports")
+    @classmethod
+    def _is_a_range(cls, ports: tuple[int, int] | None) -> tuple[int, int] | None:
+        if ports is not None and not 0 < ports[0] <= ports[1]:
+            raise ValueError("The first port must not be above the last, nor be 0.")
+        return ports
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.ftp and self.port and self.port == self.ftp_port and (self.ftp_host or self.host) == self.host:
+            raise ValueError("port and ftp_port are the same.")
+        folder = self.data_dir.absolute()
+        for root in self.file_local_roots:
+            if folder.is_relative_to(root.absolute()) or root.absolute().is_relative_to(folder):
+                raise ValueError(f"file_local_roots: {root} must lie beside the data folder, not around or in it.")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -184,6 +242,16 @@ class Settings(BaseSettings):
         if data_dir is not None:
             sources.append(TomlConfigSettingsSource(settings_cls, Path(data_dir) / CONFIG_FILE))
         return (*map(_Renaming, sources), env_settings, _FormerVariables(settings_cls))
+
+    def take(self, new: "Settings") -> tuple[list[str], list[str]]:
+        """Change what can change while the server runs; return the names of that, and of what needs a restart."""
+        # A port that was picked is not what the settings say.
+        picked = [name for name in ("port", "ftp_port") if getattr(new, name) == 0]
+        different = [name for name in type(self).model_fields if getattr(self, name) != getattr(new, name)]
+        changed = [name for name in different if name in _RELOADED]
+        # Frozen for everybody else: those who hold these settings see them change here alone.
+        self.__dict__.update({name: getattr(new, name) for name in changed})
+        return changed, [name for name in different if name not in (*changed, *picked)]
 
     @property
     def url(self) -> str:
@@ -265,8 +333,52 @@ class _FormerVariables(EnvSettingsSource):
 
 
 def load(**flags: Any) -> Settings:
-    """Return the settings, with the given flags (those that are None do not count)."""
-    return Settings(**{name: value for name, value in flags.items() if value is not None})
+    """Return the settings, with the given flags (those that are None do not count).
+
+    Raises
+    ------
+    InvalidInput
+        A value makes no sense, or a name in the file or of a variable is none of a setting.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    _require_known()
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        problems = {".".join(map(str, found["loc"])): [_sentence(found)] for found in error.errors()}
+        if "" in problems:
+            raise InvalidInput(problems[""][0]) from None
+        raise InvalidInput(fields=problems) from None
+    except SettingsError as error:  # such as a list that is no JSON
+        raise InvalidInput(f"{str(error).capitalize()}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"{given.get('data_dir', Path())}/{CONFIG_FILE}: {error}") from None
+    settings._flags = given  # noqa: SLF001 - its own
+    return settings
+
+
+def load_again(settings: Settings) -> Settings:
+    """Return the settings as they are now, with the flags that were given before."""
+    return load(**settings._flags)  # noqa: SLF001 - its own
+
+
+def _require_known() -> None:
+    known = (*Settings.model_fields, *_FORMER, *_CLIENTS)
+    for variable in os.environ:
+        name = variable.upper().removeprefix(_PREFIX).lower()
+        if variable.upper().startswith(_PREFIX) and name not in known:
+            raise InvalidInput.field(variable, f"There is no such setting{_nearest(name, _PREFIX)}")
+
+
+def _nearest(name: str, prefix: str = "") -> str:
+    found = difflib.get_close_matches(name, Settings.model_fields, 1)
+    return f": did you mean {prefix}{found[0].upper() if prefix else found[0]}?" if found else "."
+
+
+def _sentence(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return f"There is no such setting{_nearest(str(problem['loc'][0]))}"
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def is_loopback(host: str) -> bool:

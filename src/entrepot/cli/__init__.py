@@ -15,6 +15,7 @@ from entrepot.cli import (
     files,
     gate,
     importer,
+    key,
     maintenance,
     notices,
     organizations,
@@ -60,6 +61,7 @@ setup.register(app)
 servers.register(app)
 database.register(app)
 maintenance.register(app)
+key.register(app)
 demo.register(app)
 work.register(app)
 files.register(app)

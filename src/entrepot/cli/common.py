@@ -69,21 +69,11 @@ def load_settings(data_dir: Path, **flags: Any) -> "Settings":
 
     From here on this process makes files for its own user alone: what is in a data folder is nobody else's.
     """
-    import tomllib
-
-    from pydantic import ValidationError
-
     from entrepot.server.private import keep_private
-    from entrepot.settings import CONFIG_FILE, load
+    from entrepot.settings import load
 
     keep_private()
-    try:
-        return load(data_dir=data_dir.absolute(), **flags)
-    except ValidationError as error:
-        problems = {".".join(map(str, problem["loc"])): [problem["msg"]] for problem in error.errors()}
-        raise InvalidInput(fields=problems) from None
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{data_dir / CONFIG_FILE}: {error}") from None
+    return load(data_dir=data_dir.absolute(), **flags)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from entrepot.errors import Unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_TIMEOUT = "30s"
+_NEWER = "The database was made by a newer version of Entrepot: install that one."
 
 
 class _SqliteWithExpressions(SQLiteImpl):
@@ -65,18 +66,38 @@ def require_current(database: Database, data_dir: Path | None = None) -> None:
     found, wanted = current(database), head()
     if found == wanted:
         return
-    if found is not None and found not in {script.revision for script in _scripts().walk_revisions()}:
-        raise StaleDatabase("The database was made by a newer version of Entrepot: install that one.")
+    if found is not None and found not in revisions():
+        raise StaleDatabase(_NEWER)
     folder = data_dir or "DATA_DIR"
     raise StaleDatabase(f"The database must be upgraded first: entrepot db upgrade --data-dir {folder}")
 
 
-def upgrade(database: Database) -> None:
-    """Bring the tables to :func:`head`, in one transaction; processes that do it at the same time take turns."""
+def upgrade(database: Database, to: str = "head") -> None:
+    """Bring the tables to a revision, in one transaction; processes that do it at the same time take turns."""
     with _exclusive(database) as connection:
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
+
+
+def pending(database: Database) -> list[str]:
+    """Return what each migration does that :func:`upgrade` would run, in their order.
+
+    Raises
+    ------
+    StaleDatabase
+        The database was made by a newer version.
+    """
+    found = current(database)
+    if found is not None and found not in revisions():
+        raise StaleDatabase(_NEWER)
+    steps = _scripts().iterate_revisions("head", found or "base")
+    return [(script.doc or script.revision).strip().rstrip(".") for script in reversed(list(steps))]
+
+
+def revisions() -> set[str]:
+    """Return all revisions that this version knows."""
+    return {script.revision for script in _scripts().walk_revisions()}
 
 
 def revision(message: str) -> Path:

@@ -8,7 +8,8 @@ PACKAGES = ("identity", "jobs", "events", "lineage", "series", "pipeline", "rows
 
 
 def import_all() -> None:
-    """Import the module ``models`` of every package that has one."""
+    """Import the module ``models`` of every package that has one, and the database's own table."""
+    importlib.import_module("entrepot.db.installation")
     for package in PACKAGES:
         name = f"entrepot.{package}.models"
         if importlib.util.find_spec(name):

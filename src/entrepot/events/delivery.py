@@ -80,7 +80,7 @@ def send(client: httpx.Client, style: str, secret: str, message: Message) -> Out
     return Outcome(at, time.monotonic() - began, status, error)
 
 
-@jobs.task(DELIVER, max_attempts=10, pool="deliveries")
+@jobs.task(DELIVER, max_attempts=10, pool="deliveries", calls_out=True)
 def deliver(context: jobs.JobContext) -> dict[str, int]:
     """Send what waits for a webhook and is due."""
     payload: dict[str, str] = context.job.payload or {}

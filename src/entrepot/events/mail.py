@@ -80,7 +80,7 @@ def write(context: jobs.JobContext) -> dict[str, int]:
     return result
 
 
-@jobs.task(SEND, max_attempts=100, pool="deliveries")
+@jobs.task(SEND, max_attempts=100, pool="deliveries", calls_out=True)
 def send(context: jobs.JobContext) -> dict[str, int]:
     """Hand over the mails that are due, one after the other; those that are not taken come back, ever later."""
     settings, sent = context.settings, 0

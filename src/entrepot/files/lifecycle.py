@@ -160,7 +160,7 @@ def _mark_expired(session: Session, file: PublishedFile) -> int:
     return 1
 
 
-@jobs.task(SWEEP)
+@jobs.task(SWEEP, calls_out=True)
 def sweep(context: jobs.JobContext) -> dict[str, int]:
     """Remove what uploads left behind that were given up, or whose server was killed."""
     settings, vault = context.settings, _vault(context)

@@ -23,7 +23,7 @@ def enqueue(session: Session, kind: str, organization_id: str, config_id: str, k
     return task
 
 
-@jobs.task(KIND, pool="deliveries")
+@jobs.task(KIND, pool="deliveries", calls_out=True)
 def run(context: jobs.JobContext) -> None:
     """Try a storage config out: write, read back, a range, sign, delete."""
     payload: dict[str, str] = context.job.payload or {}

@@ -13,11 +13,12 @@ from entrepot.identity.models import (
 )
 from entrepot.identity.principal import Principal
 from entrepot.identity.reach import AREAS, Reach, Right
-from entrepot.identity.vault import Vault
+from entrepot.identity.vault import BadKey, Vault
 
 __all__ = [
     "AREAS",
     "ApiKey",
+    "BadKey",
     "ConsoleSession",
     "FtpAccount",
     "Membership",

@@ -3,11 +3,24 @@
 import hashlib
 import hmac
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
-from cryptography.fernet import Fernet, InvalidToken
+import structlog
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from entrepot.errors import Unavailable
+
+_CHECK = "which key this is"
+
+log = structlog.get_logger(__name__)
+
+
+class BadKey(Unavailable):
+    """The file of the secret key is missing, or holds none."""
+
+    code = "bad-key"
 
 
 class Vault:
@@ -15,21 +28,31 @@ class Vault:
 
     Parameters
     ----------
-    key
-        A Fernet key: 32 random bytes in URL-safe Base64.
+    keys
+        Fernet keys, each 32 random bytes in URL-safe Base64. The first encrypts and signs; what the others, which it
+        replaces, encrypted or signed is still understood.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._fernet = Fernet(key)
-        self._key = key
+    def __init__(self, *keys: bytes) -> None:
+        self._path: Path | None = None
+        self._state: tuple[int, int] | None = None
+        self._take(keys)
 
     @classmethod
-    def open(cls, path: Path) -> "Vault":
-        """Return the vault of a data folder, whose key ``entrepot init`` made."""
+    def open(cls, path: Path) -> Self:
+        """Return the vault of a data folder, whose key ``entrepot init`` made; new keys in the file are taken up.
+
+        Raises
+        ------
+        BadKey
+            There is no such file, or no key in it.
+        """
         try:
-            return cls(path.read_bytes())
+            vault = cls(*_read(path))
+            vault._path, vault._state = path, _state(path)
         except FileNotFoundError:
-            raise Unavailable(f"{path} is missing: without it, stored credentials cannot be read.") from None
+            raise BadKey(f"{path} is missing.") from None
+        return vault
 
     @staticmethod
     def create(path: Path) -> None:
@@ -39,26 +62,115 @@ class Vault:
         except FileExistsError:
             return
         with os.fdopen(descriptor, "wb") as file:
-            file.write(Fernet.generate_key())
-            file.flush()
-            os.fsync(file.fileno())
+            _write(file.fileno(), [Fernet.generate_key()])
+
+    def replace_key(self) -> None:
+        """Put a new key before those in the file: from now on it encrypts, and the others still decrypt."""
+        self._save([Fernet.generate_key(), *self._keys])
+
+    def drop_old_keys(self) -> None:
+        """Forget all keys but the first, in the file too: what the others encrypted and signed is void."""
+        self._save(self._keys[:1])
+
+    @property
+    def has_old_keys(self) -> bool:
+        """Whether a key is being replaced."""
+        self._refresh()
+        return len(self._keys) > 1
+
+    def checks(self) -> list[str]:
+        """Return for each key, the present one first, what tells it from others and does not give it away."""
+        self._refresh()
+        return [_sign(key, _CHECK, "") for key in self._keys]
 
     def encrypt(self, secret: str) -> str:
         """Return the secret in a form that may be stored."""
+        self._refresh()
         return self._fernet.encrypt(secret.encode()).decode()
 
     def decrypt(self, stored: str) -> str:
         """Return the secret that :meth:`encrypt` hid."""
+        self._refresh()
         try:
             return self._fernet.decrypt(stored.encode()).decode()
         except InvalidToken:
             raise Unavailable("A stored credential was encrypted with another secret key than this server's.") from None
 
+    def is_current(self, stored: str) -> bool:
+        """Tell whether it was the first key that encrypted something."""
+        self._refresh()
+        try:
+            Fernet(self._keys[0]).decrypt(stored.encode())
+        except InvalidToken:
+            return False
+        return True
+
     def sign(self, purpose: str, message: str) -> str:
         """Return the HMAC-SHA256 of a message, in hex, under a key of its own for the purpose."""
-        derived = hmac.digest(self._key, purpose.encode(), "sha256")
-        return hmac.new(derived, message.encode(), hashlib.sha256).hexdigest()
+        self._refresh()
+        return _sign(self._keys[0], purpose, message)
 
     def verify(self, purpose: str, message: str, signature: str) -> bool:
         """Tell whether the signature is the one that :meth:`sign` gives, in constant time."""
-        return hmac.compare_digest(self.sign(purpose, message).encode(), signature.encode())
+        self._refresh()
+        given = signature.encode()
+        return any(hmac.compare_digest(_sign(key, purpose, message).encode(), given) for key in self._keys)
+
+    def _refresh(self) -> None:
+        """Take up what another process did to the file; a server that lost it goes on with what it has."""
+        if self._path is None:
+            return
+        try:
+            state = _state(self._path)
+            if state != self._state:
+                self._take(_read(self._path))
+                self._state = state
+        except (OSError, BadKey) as error:
+            if self._state is not None:
+                # No traceback: an operator did it, and the error says what.
+                log.error("the secret key is gone: put it back", file=str(self._path), error=str(error))  # noqa: TRY400
+            self._state = None
+
+    def _take(self, keys: Sequence[bytes]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._keys = tuple(keys)
+
+    def _save(self, keys: Sequence[bytes]) -> None:
+        assert self._path is not None, "only a vault of a file has keys to replace"
+        new = self._path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            _write(file.fileno(), keys)
+        new.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._take(keys)
+        self._state = _state(self._path)
+
+
+def _read(path: Path) -> list[bytes]:
+    keys = path.read_bytes().split()
+    try:
+        MultiFernet([Fernet(key) for key in keys])
+    except ValueError:
+        raise BadKey(f"{path} holds no key: it is empty or damaged.") from None
+    return keys
+
+
+def _write(descriptor: int, keys: Sequence[bytes]) -> None:
+    os.write(descriptor, b"\n".join(keys))
+    os.fsync(descriptor)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns
+
+
+def _sign(key: bytes, purpose: str, message: str) -> str:
+    derived = hmac.digest(key, purpose.encode(), "sha256")
+    return hmac.new(derived, message.encode(), hashlib.sha256).hexdigest()

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from entrepot.db import Database, now
+from entrepot.db import Database, clock, now
 from entrepot.jobs import queue, registry
 from entrepot.jobs.models import Job
 from entrepot.jobs.outcomes import DeadlinePassed, JobStopped, LeaseLost
@@ -142,7 +142,7 @@ class JobContext:
 
     def renew(self, session: Session) -> None:
         """Prolong the lease and write what was reported; raise :class:`LeaseLost` when it is no longer ours."""
-        lease_until = now() + timedelta(seconds=self.settings.job_lease_seconds)
+        lease_until = clock.current(session) + timedelta(seconds=self.settings.job_lease_seconds)
         if not queue.keep(session, self.job, {"lease_until": lease_until, **self.report()}):
             raise LeaseLost
 

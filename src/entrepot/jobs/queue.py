@@ -8,10 +8,21 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, event, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Interval,
+    Table,
+    bindparam,
+    delete,
+    event,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.orm import Session, SessionTransaction
 
-from entrepot.db import now
+from entrepot.db import clock, now
 from entrepot.db.claim import claiming, hold
 from entrepot.errors import Conflict, NotFound
 from entrepot.jobs import registry, turns
@@ -218,21 +229,29 @@ def unlocked(session: Session, jobs: Iterable[Job]) -> set[int]:
     return set(session.scalars(query))
 
 
-def is_due(session: Session, pools: Mapping[str, Collection[str]], instant: datetime | None = None) -> bool:
+def is_due(
+    session: Session,
+    pools: Mapping[str, Collection[str]],
+    instant: datetime | None = None,
+    *,
+    quiet: bool = False,
+) -> bool:
     """Tell whether there is a job that this process can do now; a hint that costs no lock.
 
     Parameters
     ----------
     pools
         Those to look into, with the tenants who get no more there for now.
+    quiet
+        Pass over jobs that call others.
     """
     instant, dialect = instant or now(), session.get_bind().dialect.name
     for pool, full in pools.items():
-        if kinds := registry.kinds(pool):
+        if kinds := registry.kinds(pool, quiet=quiet):
             query = turns.candidates(kinds, dialect).limit(1)
             if session.execute(query, {"instant": instant, "pool": pool, "full": list(full)}).first():
                 return True
-    expired = select(_table.c.number).where(_is_running, _table.c.lease_until < instant)
+    expired = select(_table.c.number).where(_is_running, _table.c.lease_until < clock.current(session))
     return session.execute(expired.limit(1)).first() is not None
 
 
@@ -244,6 +263,7 @@ def claim(
     *,
     pool: str | None = None,
     full: Collection[str] = (),
+    quiet: bool = False,
 ) -> list[Job]:
     """Claim jobs that this process can do and that are due, for a worker, in the order of turns.
 
@@ -253,20 +273,24 @@ def claim(
         Only jobs of kinds of this pool.
     full
         Tenants (``Job.tenant``) who get no more for now.
+    quiet
+        Pass over jobs that call others.
 
     Raises
     ------
     IntegrityError
         When another worker, at the same moment, claimed a job of the same key: try again.
     """
-    kinds = registry.kinds(pool)
+    kinds = registry.kinds(pool, quiet=quiet)
     if not kinds:
         return []
     instant = now()
     claimed: list[Job] = []
     given: dict[str, Any] = {"instant": instant, "pool": pool or "", "full": list(full), "worker": worker}
-    given["lease_until"] = instant + timedelta(seconds=lease_seconds)
-    statement = _claiming(kinds, session.get_bind().dialect.name)
+    dialect = session.get_bind().dialect.name
+    lease = timedelta(seconds=lease_seconds)
+    given |= {"lease": lease} if dialect == "postgresql" else {"lease_until": instant + lease}
+    statement = _claiming(kinds, dialect)
     # One at a time: each changes whose turn it is.
     while len(claimed) < limit:
         row = session.execute(statement, given, execution_options={"synchronize_session": False}).mappings().first()
@@ -285,7 +309,9 @@ def _claiming(kinds: tuple[str, ...], dialect: str) -> Any:
         "worker": bindparam("worker"),
         "attempt": _table.c.attempt + 1,
         "started_at": instant,
-        "lease_until": bindparam("lease_until", type_=_table.c.lease_until.type),
+        "lease_until": bindparam("lease_until", type_=_table.c.lease_until.type)
+        if dialect == "sqlite"
+        else func.clock_timestamp(type_=DateTime(timezone=True)) + bindparam("lease", type_=Interval()),
         "progress_done": 0,
         "progress_total": 0,
         "progress_message": "",
@@ -339,10 +365,9 @@ def back_off_seconds(attempt: int) -> float:
 
 def recover(session: Session) -> int:
     """Take the jobs of workers that fell silent from them, and return how many."""
-    instant = now()
     query = (
         select(Job)
-        .where(Job.status == "running", Job.lease_until < instant)
+        .where(Job.status == "running", Job.lease_until < clock.current(session))
         .limit(100)
         .with_for_update(skip_locked=True)
     )

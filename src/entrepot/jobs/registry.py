@@ -31,6 +31,8 @@ class Task:
     pool
         Whose slots it takes: ``runs`` of users, ``deliveries`` (webhooks and mails), ``exports``, or the ``upkeep`` of
         what is stored.
+    calls_out
+        Whether it calls others, or changes what is theirs: that waits while the server is a quiet copy of another.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class Task:
     max_attempts: int = DEFAULT_ATTEMPTS
     timeout_seconds: float | None = None
     pool: str = "upkeep"
+    calls_out: bool = False
 
 
 _tasks: dict[str, Task] = {}
@@ -49,6 +52,7 @@ def task(
     max_attempts: int = DEFAULT_ATTEMPTS,
     timeout_seconds: float | None = None,
     pool: str = "upkeep",
+    calls_out: bool = False,
 ) -> Callable[[H], H]:
     """Register the decorated function as the handler of a kind of job."""
 
@@ -57,7 +61,7 @@ def task(
             raise ValueError(f"two handlers for jobs of the kind {kind!r}")
         if pool not in POOLS:
             raise ValueError(f"no pool {pool!r}")
-        _tasks[kind] = Task(kind, handler, max_attempts, timeout_seconds, pool)
+        _tasks[kind] = Task(kind, handler, max_attempts, timeout_seconds, pool, calls_out)
         return handler
 
     return register
@@ -74,6 +78,8 @@ def find(kind: str) -> Task | None:
     return _tasks.get(kind)
 
 
-def kinds(pool: str | None = None) -> tuple[str, ...]:
-    """Return the kinds of job that this process can do, of one pool or of all."""
-    return tuple(sorted(kind for kind, task in _tasks.items() if pool in (None, task.pool)))
+def kinds(pool: str | None = None, *, quiet: bool = False) -> tuple[str, ...]:
+    """Return the kinds of job that this process can do, of one pool or of all; of a quiet one, none that calls out."""
+    return tuple(
+        sorted(kind for kind, task in _tasks.items() if pool in (None, task.pool) and not (quiet and task.calls_out))
+    )

@@ -9,14 +9,16 @@ from sqlalchemy import or_, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from entrepot.db import Database, new_id, now
-from entrepot.jobs import schedules
+from entrepot.db import Database, clock, new_id, now
+from entrepot.jobs import ahead, schedules
 from entrepot.jobs.housekeeping import PRUNE
 from entrepot.jobs.models import Job, Lease
 
 LEASE = "scheduler"
 LEASE_SECONDS = 15.0
 TICK_SECONDS = 0.5
+#: How often it is looked for what lies too far ahead, though no clock jumped; and what is a jump.
+MEND_SECONDS, JUMP_SECONDS = 600.0, 2.0
 
 _log = structlog.get_logger(__name__)
 
@@ -28,7 +30,8 @@ class Scheduler:
         self._database = database
         self._lease = timedelta(seconds=lease_seconds)
         self._holder = new_id()
-        self._renew_at = 0.0
+        self._renew_at = self._mend_at = 0.0
+        self._offset = time.time() - time.monotonic()
         self._tick_seconds = min(TICK_SECONDS, lease_seconds / 6)
 
     def run(self, stop: threading.Event) -> None:
@@ -37,12 +40,15 @@ class Scheduler:
             schedules.every(session, PRUNE, 3600, PRUNE)
         while not stop.is_set():
             try:
+                self.mend()
                 self.tick()
             except SQLAlchemyError:
                 _log.exception("scheduler cannot reach the database")
             stop.wait(self._tick_seconds)
         with self._database.write() as session:
-            session.execute(update(Lease).where(Lease.name == LEASE, Lease.holder == self._holder).values(until=now()))
+            session.execute(
+                update(Lease).where(Lease.name == LEASE, Lease.holder == self._holder).values(until=clock.read(session))
+            )
 
     def tick(self, instant: datetime | None = None) -> list[Job]:
         """Fire what is due if the lease is ours, and return the jobs."""
@@ -59,12 +65,30 @@ class Scheduler:
         except IntegrityError:  # another one made the lease first
             return []
 
+    def mend(self, instant: datetime | None = None) -> list[str]:
+        """After the clock was set back, and now and then, bring back what lies too far ahead; return the schedules."""
+        offset = time.time() - time.monotonic()
+        jumped, self._offset = abs(offset - self._offset) > JUMP_SECONDS, offset
+        if not jumped and time.monotonic() < self._mend_at:
+            return []
+        self._mend_at = time.monotonic() + MEND_SECONDS
+        with self._database.write() as session:
+            fast = clock.skew(session)
+            mended, waiting = schedules.mend(session, instant or now()), ahead.bring_forward(session, instant or now())
+        if abs(fast.total_seconds()) > JUMP_SECONDS:
+            _log.warning("the clocks of this machine and the database differ", ahead_seconds=fast.total_seconds())
+        if mended or waiting:
+            _log.warning("computed anew what lay too far ahead: the clock was set back", schedules=mended, jobs=waiting)
+        return mended
+
     def _hold(self, session: Session) -> bool:
         """Take or prolong the lease; its row stays locked until the unit of work ends."""
-        instant = now()
+        instant = clock.read(session)
+        # A lease that a clock ahead of ours gave would last as long as that clock was ahead.
+        over = or_(Lease.until < instant, Lease.until > instant + 2 * self._lease)
         statement = (
             update(Lease)
-            .where(Lease.name == LEASE, or_(Lease.holder == self._holder, Lease.until < instant))
+            .where(Lease.name == LEASE, or_(Lease.holder == self._holder, over))
             .values(holder=self._holder, until=instant + self._lease)
             .returning(Lease.name)
         )

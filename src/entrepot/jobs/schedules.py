@@ -13,6 +13,8 @@ from entrepot.jobs import queue
 from entrepot.jobs.cron import next_after, validate_cron
 from entrepot.jobs.models import Job, Schedule
 
+_TOLERANCE = timedelta(seconds=2)
+
 
 def set(  # noqa: A001 - read as schedules.set
     session: Session,
@@ -144,6 +146,19 @@ def fire_due(session: Session, instant: datetime, *, limit: int = 100) -> list[J
         schedule.next_at = _next(schedule, instant)
     session.flush()
     return jobs
+
+
+def mend(session: Session, instant: datetime) -> list[str]:
+    """Compute anew what lies further ahead than it can, since the clock was set back; return the schedules' names."""
+    ahead = select(Schedule).where(Schedule.enabled, Schedule.next_at > instant).with_for_update(skip_locked=True)
+    mended = []
+    for schedule in session.scalars(ahead).all():
+        latest = _next(schedule, instant)
+        if schedule.next_at > latest + _TOLERANCE:
+            schedule.next_at = latest
+            mended.append(schedule.name)
+    session.flush()
+    return mended
 
 
 def any_due(session: Session, instant: datetime) -> bool:

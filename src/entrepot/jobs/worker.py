@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from entrepot.db import Database, new_id
-from entrepot.jobs import queue, registry, turns
+from entrepot.db import Database, installation, new_id
+from entrepot.jobs import ahead, queue, registry, turns
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.engine import Engine, Handle, LocalEngine
 from entrepot.jobs.execution import execute
@@ -63,6 +63,7 @@ class Worker:
         self._wake = threading.Event()
         self._look_again = True
         self._recover_at = 0.0
+        self._quiet = True
 
     def run(self, stop: threading.Event, grace_seconds: float = GRACE_SECONDS) -> None:
         """Work until `stop` is set; then give running jobs time to end and release those that do not."""
@@ -103,7 +104,7 @@ class Worker:
         free = {pool: self._full(pool) for pool in self._slots if self._free(pool) > 0}
         if free and not self._look_again:
             with self._database.read() as session:
-                if not queue.is_due(session, free):
+                if not queue.is_due(session, free, quiet=self._quiet):
                     return []
         return list(free)
 
@@ -111,7 +112,12 @@ class Worker:
         try:
             with self._database.write() as session:
                 found = queue.claim(
-                    session, self.name, self._settings.job_lease_seconds, pool=pool, full=self._full(pool)
+                    session,
+                    self.name,
+                    self._settings.job_lease_seconds,
+                    pool=pool,
+                    full=self._full(pool),
+                    quiet=self._quiet,
                 )
         except IntegrityError:  # another worker took a job of the same key at this moment
             return None
@@ -135,7 +141,11 @@ class Worker:
 
     def _recover(self) -> None:
         with self._database.write() as session:
+            shortened = ahead.shorten_leases(session, self._settings.job_lease_seconds)
             lost = queue.recover(session)
+            self._quiet = installation.is_quiet(session)
+        if shortened:
+            _log.warning("leases lay too far ahead: the clock was set back", jobs=shortened)
         if lost:
             self._look_again = True
             _log.warning("took over from a silent worker", jobs=lost)

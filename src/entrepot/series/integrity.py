@@ -1,16 +1,20 @@
 """Checking what is stored: `entrepot check`."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import numpy as np
 from sqlalchemy import RowMapping, select
 from sqlalchemy.orm import Session
 
 from entrepot.errors import EntrepotError
+from entrepot.identity import Project
 from entrepot.series import codec
 from entrepot.series.chunks import chunk_table, series_table, tail_table
 from entrepot.series.models import DISCARDED
 from entrepot.series.points import EMPTY, Points, concatenate, merge
+
+_REMEDY = "stop the server and run entrepot check --repair, or restore a backup"
 
 
 def check(session: Session, pk: int | None = None) -> list[str]:
@@ -18,21 +22,34 @@ def check(session: Session, pk: int | None = None) -> list[str]:
 
     Every chunk is decoded, so this takes as long as reading everything.
     """
+    return [sentence for sentences in find(session, pk).values() for sentence in sentences]
+
+
+def find(session: Session, pk: int | None = None) -> dict[int, list[str]]:
+    """Return the same by the keys of the series at fault."""
     statement = select(series_table).where(series_table.c.project_id != DISCARDED).order_by(series_table.c.pk)
     if pk is not None:
         statement = statement.where(series_table.c.pk == pk)
-    return [
-        f"series {series['pk']}: {problem}"
-        for series in session.execute(statement).mappings().all()
-        for problem in _problems(session, series)
-    ]
+    projects = {project.id: project.name for project in session.execute(select(Project.id, Project.name))}
+    found: dict[int, list[str]] = {}
+    for series in session.execute(statement).mappings().all():
+        where = f"series {series['name']} of project {projects.get(series['project_id'], series['project_id'])}"
+        if problems := [f"{where}: {problem}; {_REMEDY}" for problem in _problems(session, series)]:
+            found[series["pk"]] = problems
+    return found
+
+
+def span(bucket: int, width: int) -> str:
+    """Say which times a chunk covers."""
+    first, stop = (datetime.fromtimestamp(time / 1e6, UTC).isoformat() for time in (bucket, bucket + width))
+    return f"from {first} to {stop}"
 
 
 def _problems(session: Session, series: RowMapping) -> Iterator[str]:
     parts: list[Points] = []
     chunks = select(chunk_table).where(chunk_table.c.series == series["pk"]).order_by(chunk_table.c.bucket)
     for chunk in session.execute(chunks):
-        where = f"chunk {chunk.bucket}"
+        where = f"what is stored {span(chunk.bucket, series['width'])}"
         try:
             points = codec.decode(chunk.data)
         except (EntrepotError, RuntimeError, ValueError) as error:
@@ -59,4 +76,12 @@ def _problems(session: Session, series: RowMapping) -> Iterator[str]:
         found = (len(stored), int(stored.times[0]), int(stored.times[-1]), float(stored.values[-1]))
     said = (series["count"], series["first"], series["last"], series["last_value"])
     if found != said:
-        yield f"its row says {said}, it holds {found} (count, first, last, last value)"
+        yield f"it is said to hold {_summary(said)}, and holds {_summary(found)}"
+
+
+def _summary(summary: tuple[int, int | None, int | None, float | None]) -> str:
+    count, first, last, value = summary
+    if not count or first is None or last is None:
+        return f"{count} points"
+    begin, end = (datetime.fromtimestamp(time / 1e6, UTC).isoformat() for time in (first, last))
+    return f"{count} points from {begin} to {end}, where it is {value}"

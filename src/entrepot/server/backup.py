@@ -21,10 +21,11 @@ from sqlalchemy import MetaData, Table, func, make_url, select, text
 from sqlalchemy.orm import Session
 
 import entrepot
-from entrepot.db import Database, migrate
+from entrepot.db import Database, installation, migrate
 from entrepot.errors import Conflict, InvalidInput
 from entrepot.pipeline import trees
 from entrepot.pipeline.folders import HIDDEN_PREFIX, is_within_reach, replacing
+from entrepot.server import recognise
 from entrepot.server.private import tighten
 from entrepot.server.services import Services
 from entrepot.settings import CONFIG_FILE, Settings, load
@@ -35,38 +36,61 @@ _SQLITE = "entrepot.db"
 _CHUNK = 1 << 20
 
 
-def backup(services: Services, file: Path) -> int:
-    """Write a backup, which holds the secret key and can be read by its owner alone; return its size in bytes."""
+def backup(services: Services, file: Path, *, files: bool = True) -> int:
+    """Write a backup, which holds the secret key and can be read by its owner alone; return its size in bytes.
+
+    Parameters
+    ----------
+    files
+        False: without gates', users' and published files.
+
+    Raises
+    ------
+    Conflict
+        There is such a file already: a backup takes the place of none.
+    """
     settings = services.settings
+    if file.exists():
+        raise Conflict(f"{file} exists: a backup overwrites nothing.")
     with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=HIDDEN_PREFIX) as folder:
         taken = Path(folder)
+        before = settings.secret_key_file.read_bytes().split()
         manifest = {
             "version": entrepot.__version__,
             "revision": migrate.current(services.database),
             "database": services.database.dialect,
+            "files": files,
             "tables": _take_database(services.database, taken),
         }
         (taken / _MANIFEST).write_text(json.dumps(manifest))
+        # A rotation meanwhile: what the database holds was encrypted with one or the other.
+        keys = dict.fromkeys([*settings.secret_key_file.read_bytes().split(), *before])
+        (key := taken / settings.secret_key_file.name).write_bytes(b"\n".join(keys))
+        key.chmod(0o600)
         with replacing(file.absolute()) as raw:
             os.fchmod(raw.fileno(), 0o600)
             with _packed(raw, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
                 _add_folder(tar, taken, "")
-                for path in (settings.secret_key_file, settings.data_dir / CONFIG_FILE):
-                    if path.exists():
-                        tar.add(path, path.name)
+                if (path := settings.data_dir / CONFIG_FILE).exists():
+                    tar.add(path, path.name)
                 # What is on its way to a gate meanwhile is in one of the two.
-                for part in (settings.feeds_dir, settings.gates_dir, settings.users_dir, settings.files_dir):
+                for part in recognise.folders(settings) if files else ():
                     _add_folder(tar, part, part.name)
+            if file.exists():
+                raise Conflict(f"{file} was written meanwhile: a backup overwrites nothing.")
     return file.stat().st_size
 
 
 def restore(file: Path, data_dir: Path) -> Settings:
     """Make a data folder, and fill its database, from a backup; return its settings.
 
+    The copy is quiet: it calls nobody until ``entrepot resume``, since the server that it was made of may still run.
+
     Raises
     ------
     Conflict
-        There is something in the folder or in the database already, or the backup is of another kind of database.
+        There is something in the folder or in the database already, or the backup is of another kind of database, or
+        of a newer version.
     InvalidInput
         The file is no backup, or is damaged.
     """
@@ -79,6 +103,10 @@ def restore(file: Path, data_dir: Path) -> Settings:
         with _reading(file) as tar:
             tar.extractall(unpacked, members=_within_reach(tar, unpacked), filter="data")
         manifest = _read_manifest(unpacked)
+        if manifest["revision"] not in migrate.revisions():
+            raise Conflict(
+                f"The backup is of Entrepot {manifest['version']}, which is newer: restore it with that one."
+            )
         settings = load(data_dir=unpacked)
         if settings.url.partition(":")[0].partition("+")[0] != manifest["database"]:
             raise Conflict(f"The backup is of {manifest['database']}, the settings name another database.")
@@ -87,6 +115,7 @@ def restore(file: Path, data_dir: Path) -> Settings:
         else:
             _fill_postgresql(settings, manifest, unpacked / _TABLES)
             shutil.rmtree(unpacked / _TABLES)
+        _silence(settings)
         tighten(unpacked)
         if data_dir.exists():
             data_dir.rmdir()
@@ -125,13 +154,11 @@ def _put_sqlite(settings: Settings, unpacked: Path) -> None:
 
 
 def _fill_postgresql(settings: Settings, manifest: dict[str, Any], folder: Path) -> None:
-    if manifest["revision"] != migrate.head():
-        raise Conflict(f"Restore this backup with Entrepot {manifest['version']}, then upgrade.")
     database = Database(settings.url)
     try:
         if migrate.current(database) is not None:
             raise Conflict("The database is not empty: a backup is restored into a new one.")
-        migrate.upgrade(database)
+        migrate.upgrade(database, manifest["revision"])
         with database.write() as session, _cursor(session) as cursor:
             for table, columns in manifest["tables"].items():
                 statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
@@ -141,6 +168,19 @@ def _fill_postgresql(settings: Settings, manifest: dict[str, Any], folder: Path)
                     while chunk := source.read(_CHUNK):
                         rows.write(chunk)
             _continue_sequences(session)
+    finally:
+        database.close()
+
+
+def _silence(settings: Settings) -> None:
+    """Have the copy, brought to this version, call nobody, and know its folders by a mark of its own."""
+    for folder in recognise.folders(settings):
+        (folder / recognise.STORE).unlink(missing_ok=True)
+    database = Database(settings.url)
+    try:
+        migrate.upgrade(database)
+        with database.write() as session:
+            installation.silence(session)
     finally:
         database.close()
 

@@ -2,23 +2,87 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from sqlalchemy import select, text
 
 from entrepot import scripts
-from entrepot.errors import EntrepotError
-from entrepot.identity import FtpAccount, ftp
+from entrepot.files import damage as files_damage
+from entrepot.files.configs import open_config
+from entrepot.files.models import PublishedFile, StorageConfig
 from entrepot.series import integrity
+from entrepot.series import repair as series_repair
+from entrepot.server import sealed
 from entrepot.server.private import open_to_others
+from entrepot.server.serve import alone
 from entrepot.server.services import Services
+from entrepot.server.upgrade import require_unused
 
 _LEAST_FREE_BYTES = 1 << 30
+_FILES_AT_ONCE = 500
+_SAMPLE, _SAMPLE_BYTES = 50, 16 * 2**20  #: of so many files one is read, unless it is large
 
 
-def run(services: Services) -> dict[str, list[str]]:
-    """Return the problems that each check found, a sentence each; this reads everything that is stored."""
-    return {name: check(services) for name, check in CHECKS.items()}
+def run(services: Services, *, files: bool = False) -> dict[str, list[str]]:
+    """Return the problems that each check found, a sentence each; this reads everything that is stored.
+
+    Parameters
+    ----------
+    files
+        Read all published files to the last byte; False: look at the size of each, and read a few.
+    """
+    found = {name: check(services) for name, check in CHECKS.items()}
+    return found | {"files": [sentence for *_, sentence in _damaged_files(services, whole=files)]}
+
+
+def repair(services: Services) -> list[str]:
+    """Drop points that cannot be read, set damaged files of the own storage aside; return what was done.
+
+    Raises
+    ------
+    Conflict
+        A server, or a worker, runs.
+    """
+    with alone(services.settings.data_dir):
+        require_unused(services.database)
+        with services.database.read() as session:
+            damaged = list(integrity.find(session))
+        done = []
+        for pk in damaged:
+            with services.database.write() as session:
+                spans = series_repair.repair(session, pk)
+                done += [f"series {pk}: dropped what was stored {covered}" for covered in spans]
+                done += [] if spans else [f"series {pk}: counted anew"]
+        for file, config, reason, _ in list(_damaged_files(services, whole=True)):
+            if config.own and not reason.startswith("cannot be read now"):
+                with services.database.write() as session:
+                    aside = files_damage.set_aside(session, services.settings, file, config, reason)
+                    done.append(f"file {file.name} ({file.id}): set aside as {aside}")
+    return done
+
+
+def _damaged_files(services: Services, *, whole: bool) -> Iterator[tuple[PublishedFile, StorageConfig, str, str]]:
+    """Yield files whose bytes are not right, with their storage, the reason and a sentence."""
+    after = 0
+    while True:
+        with services.database.read() as session:
+            query = (
+                select(PublishedFile, StorageConfig)
+                .join(StorageConfig, StorageConfig.id == PublishedFile.storage_config_id)
+                .where(PublishedFile.state != "expired", PublishedFile.number > after)
+                .order_by(PublishedFile.number)
+                .limit(_FILES_AT_ONCE)
+            )
+            rows = session.execute(query if whole else query.where(StorageConfig.own)).all()
+        for index, (file, config) in enumerate(rows):
+            read = whole or (index % _SAMPLE == 0 and file.size < _SAMPLE_BYTES)
+            storage = open_config(services.settings, services.vault, config)
+            if reason := files_damage.problem(storage, file, whole=read):
+                remedy = f"restore {config.url}/{file.path}, or publish it again"
+                yield file, config, reason, f"file {file.name} ({file.id}) {reason}: {remedy}"
+        if len(rows) < _FILES_AT_ONCE:
+            return
+        after = rows[-1][0].number
 
 
 def _database(services: Services) -> list[str]:
@@ -36,12 +100,7 @@ def _secrets(services: Services) -> list[str]:
     if services.settings.secret_key_file.stat().st_mode & 0o077:
         problems.append(f"{services.settings.secret_key_file} can be read by other users of this machine")
     with services.database.read() as session:
-        for account in session.scalars(select(FtpAccount).order_by(FtpAccount.login)):
-            try:
-                ftp.account_password(services.vault, account)
-            except EntrepotError as error:
-                problems.append(f"FTP account {account.login}: {error.message}")
-    return problems
+        return problems + list(sealed.unreadable(session, services.vault))
 
 
 def _folders(services: Services) -> list[str]:

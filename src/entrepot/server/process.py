@@ -10,6 +10,7 @@ import structlog
 
 from entrepot.server.child import Ready, end_with
 from entrepot.server.observe import configure_logging
+from entrepot.server.reload import reload_on_sighup
 from entrepot.settings import Settings
 
 #: Imported once, before parts are forked, because several need it. Nothing that starts threads, as NumPy and Polars do.
@@ -49,6 +50,7 @@ def run_part(
     configure_logging(settings.log_level, settings.log_format)
     logging.basicConfig(handlers=[ToStructlog()], level=logging.WARNING, force=True)
     structlog.contextvars.bind_contextvars(part=name)
+    reload_on_sighup(settings)
     ready = Ready(descriptor)
     # What each kind needs is imported in its own process: pyftpdlib by the FTP server alone.
     match kind:

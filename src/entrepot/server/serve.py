@@ -10,11 +10,12 @@ from pathlib import Path
 
 import structlog
 
-from entrepot.db import migrate
-from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.db import installation, migrate
+from entrepot.errors import Conflict, InvalidInput
 from entrepot.scripts import Level, cgroup, level
-from entrepot.server import state
+from entrepot.server import recognise, state
 from entrepot.server.connections import raise_descriptors
+from entrepot.server.names import warn_of_unresolved
 from entrepot.server.observe import configure_logging
 from entrepot.server.private import keep_private, tighten
 from entrepot.server.services import Services
@@ -41,12 +42,14 @@ def serve(settings: Settings) -> int:
     raise_descriptors()
     _require_safe(settings)
     require_usable(settings)
+    _tell_quiet(settings)
     apart = require_scripts(settings)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_alone(settings.data_dir))
+        stack.enter_context(alone(settings.data_dir))
         tighten(settings.data_dir)
         settings, parts = _parts(settings, stack)
         _begin_scripts(apart)
+        warn_of_unresolved(settings)
 
         def changed(ready: Mapping[str, bool]) -> None:
             state.write_parts(settings.data_dir, ready)
@@ -66,20 +69,30 @@ def work(settings: Settings) -> int:
     keep_private()
     raise_descriptors()
     require_usable(settings)
+    _tell_quiet(settings)
     _begin_scripts(require_scripts(settings))
     parts = [Part(f"worker-{number}", "worker") for number in range(1, max(settings.workers, 1) + 1)]
     return Supervisor(parts, settings).run()
 
 
 def require_usable(settings: Settings) -> None:
-    """Raise unless the data folder was initialised and its database is up to date."""
-    if not settings.secret_key_file.exists():
-        raise NotFound(f"{settings.data_dir} is no data folder: make it with entrepot init --data-dir DATA_DIR ...")
+    """Raise unless the data folder was initialised, is that of its database, and that one is up to date."""
     services = Services.open(settings)
     try:
+        recognise.open_vault(services)
         migrate.require_current(services.database, settings.data_dir)
+        recognise.recognise(services)
     finally:
         services.close()
+
+
+def _tell_quiet(settings: Settings) -> None:
+    services = Services.open(settings)
+    with services.database.read() as session:
+        quiet = installation.is_quiet(session)
+    services.close()
+    if quiet:
+        log.warning("a restored copy: it calls no webhook, mail or feeder until entrepot resume")
 
 
 def require_scripts(settings: Settings) -> Level:
@@ -121,7 +134,7 @@ def _parts(settings: Settings, stack: contextlib.ExitStack) -> tuple[Settings, l
 
 
 @contextlib.contextmanager
-def _alone(data_dir: Path) -> Iterator[None]:
+def alone(data_dir: Path) -> Iterator[None]:
     """Hold the data folder: one server at a time, whatever became of the last one."""
     folder = data_dir / state.FOLDER
     folder.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from entrepot.db import migrate
 from entrepot.errors import Conflict
 from entrepot.identity import Organization, Role, User, Vault, ftp, keys, users
+from entrepot.server import recognise
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 
@@ -24,14 +25,20 @@ def initialise(settings: Settings, organization: str, admin: str, password: str 
     ------
     Conflict
         It was initialised before.
+    BadKey
+        Its database was filled with another key than the one that is there, or with one that is lost.
     """
     folder = settings.data_dir
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    Vault.create(settings.secret_key_file)
     services = Services.open(settings)
     try:
+        if recognise.is_filled(services.database):
+            migrate.require_current(services.database, folder)
+            _require_empty(services)
+        Vault.create(settings.secret_key_file)
         migrate.upgrade(services.database)
+        recognise.recognise(services)
         with services.database.write() as session:
             if session.scalar(select(Organization.id).limit(1)):
                 raise Conflict(f"{folder} is initialised already.")
@@ -45,6 +52,15 @@ def initialise(settings: Settings, organization: str, admin: str, password: str 
     if password is not None:
         del made["password"]
     return made | {"data_dir": str(folder)}
+
+
+def _require_empty(services: Services) -> None:
+    """Raise where a key beside the database would be one too many: what is in it was encrypted with another."""
+    with services.database.read() as session:
+        filled = session.scalar(select(Organization.id).limit(1)) is not None
+    if filled:
+        recognise.recognise(services)
+        raise Conflict(f"{services.settings.data_dir} is initialised already.")
 
 
 def add_member(session: Session, services: Services, user: User, organization: Organization, role: Role) -> None:

@@ -14,6 +14,7 @@ from multiprocessing.context import ForkProcess
 import structlog
 
 from entrepot.server.process import preload, run_part
+from entrepot.server.reload import reload
 from entrepot.settings import Settings
 
 log = structlog.get_logger("entrepot.supervisor")
@@ -90,7 +91,7 @@ class Supervisor:
         self._changed = changed or (lambda _: None)
         self._selector = selectors.DefaultSelector()
         self._readers: dict[int, _Child] = {}
-        self._stopping = False
+        self._stopping = self._reloading = False
 
     def run(self) -> int:
         """Work until told to stop; return the exit code. To be called in the main thread, for its signals.
@@ -106,6 +107,8 @@ class Supervisor:
             while not self._stopping:
                 self._start()
                 self._wait(min((child.start_at for child in self._children if not child.process), default=None))
+                if self._reloading:
+                    self._reload()
                 if failed := self._bury():
                     log.error("cannot start", part=failed)
                     self._stop()
@@ -148,6 +151,14 @@ class Supervisor:
                 return child.part.name
         return None
 
+    def _reload(self) -> None:
+        """Read the settings again, and have every part do so, unless they make no sense."""
+        self._reloading = False
+        if reload(self._settings, tell=True):
+            for child in self._children:
+                if child.process and child.process.pid and child.process.is_alive():
+                    os.kill(child.process.pid, signal.SIGHUP)
+
     def _stop(self) -> int:
         """End every process: ask, wait, and kill what is still there."""
         end = time.monotonic() + STOP_SECONDS
@@ -174,7 +185,12 @@ class Supervisor:
         reader.setblocking(False)
         writer.setblocking(False)
         self._selector.register(reader, selectors.EVENT_READ)
-        handlers = {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGCHLD: lambda *_: None}
+        handlers: dict[signal.Signals, Callable[..., None]] = {
+            signal.SIGTERM: self._on_stop,
+            signal.SIGINT: self._on_stop,
+            signal.SIGHUP: self._on_reload,
+            signal.SIGCHLD: lambda *_: None,
+        }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         wakeup = signal.set_wakeup_fd(writer.fileno())
         try:
@@ -191,3 +207,6 @@ class Supervisor:
 
     def _on_stop(self, *_: object) -> None:
         self._stopping = True
+
+    def _on_reload(self, *_: object) -> None:
+        self._reloading = True

@@ -13,6 +13,7 @@ from entrepot.server.app import create_app
 from entrepot.server.child import Ready
 from entrepot.server.connections import Connections
 from entrepot.server.protocol import HttpProtocol
+from entrepot.server.reload import on_reload
 from entrepot.server.services import Services
 from entrepot.server.writers import PATIENCE_SECONDS
 from entrepot.settings import Settings
@@ -66,4 +67,11 @@ def run(settings: Settings, ready: Ready, listening: socket.socket) -> None:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
+    on_reload(partial(_read_certificate, config))
     _Server(app, config, ready, connections).run(sockets=[listening])
+
+
+def _read_certificate(config: uvicorn.Config) -> None:
+    """Show new connections the certificate as it is now."""
+    if config.ssl is not None and config.ssl_certfile is not None:
+        config.ssl.load_cert_chain(config.ssl_certfile, config.ssl_keyfile)

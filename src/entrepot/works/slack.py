@@ -34,7 +34,7 @@ def tell_later(session: Session, principal: Principal, reported: list[Document])
         jobs.enqueue(session, _KIND, payload, organization_id=principal.organization_id, coalesce=once)
 
 
-@jobs.task(_KIND, max_attempts=5)
+@jobs.task(_KIND, max_attempts=5, calls_out=True)
 def tell(context: jobs.JobContext) -> dict[str, Any]:
     """Post a notice to each recipient; what Slack refuses is kept with the job."""
     settings, payload = context.settings, context.job.payload or {}

@@ -37,7 +37,7 @@ _TICK = 0.2
 _log = structlog.get_logger(__name__)
 
 
-@jobs.task("feeder.feed", max_attempts=MOST_ATTEMPTS, pool="runs")
+@jobs.task("feeder.feed", max_attempts=MOST_ATTEMPTS, pool="runs", calls_out=True)
 def feed(context: jobs.JobContext) -> dict[str, Any]:
     """Fetch what is new, changed and complete at the feeder's source into its gate."""
     try:
@@ -78,7 +78,7 @@ def _feed(context: jobs.JobContext) -> dict[str, Any]:
     return finish(context, plan, report, state, visit.host_key)
 
 
-@jobs.task("feeder.test", max_attempts=1, timeout_seconds=600, pool="runs")
+@jobs.task("feeder.test", max_attempts=1, timeout_seconds=600, pool="runs", calls_out=True)
 def test(context: jobs.JobContext) -> dict[str, Any]:
     """Connect to the feeder's source and list it, without fetching anything."""
     with context.database.read() as session:

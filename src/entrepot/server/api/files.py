@@ -1,7 +1,7 @@
 """Published files: listed, fetched, acknowledged; they come in through :mod:`.uploads`."""
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from entrepot.errors import Gone, InvalidInput
 from entrepot.files import configs, lifecycle, signing
+from entrepot.files.damage import DamagedFile, intact
 from entrepot.files.models import PublishedFile, StorageConfig
 from entrepot.server import conditions
 from entrepot.server.endpoint import Call, Endpoint
@@ -135,6 +136,9 @@ def content(call: Call, file: PublishedFile) -> Response:
         "repr-digest": f"sha-256=:{base64.b64encode(bytes.fromhex(file.sha256)).decode()}:",
     }
     media_type = _MEDIA.get(file.type or "", "application/octet-stream")
+    storage = configs.open_config(services.settings, services.vault, config)
+    if config.own and storage.size(file.path) != file.size:
+        raise DamagedFile
     if config.own and services.settings.file_accelerated:
         internal = f"/entrepot-files/{config.organization_id}/{file.path}"
         return Response(headers=headers | {"x-accel-redirect": internal}, media_type=media_type)
@@ -146,13 +150,10 @@ def content(call: Call, file: PublishedFile) -> Response:
     headers["content-length"] = str(stop - start)
     if part is not None:
         headers["content-range"] = f"bytes {start}-{stop - 1}/{file.size}"
-    storage = configs.open_config(services.settings, services.vault, config)
     status = 200 if part is None else 206
     if call.request.method == "HEAD":
-        if config.own:
-            storage.size(file.path)  # raises unless it is there
         return Response(status_code=status, headers=headers, media_type=media_type)
-    blocks: Iterator[bytes] = storage.read(file.path) if part is None else storage.read(file.path, start, stop)
+    blocks = intact(storage.read(file.path), file) if part is None else storage.read(file.path, start, stop)
     return StreamingResponse(blocks, status, headers, media_type)
 
 

@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from pyftpdlib.servers import ThreadedFTPServer
@@ -17,6 +17,7 @@ from entrepot.server.connections import NO_ROOM, descriptors
 from entrepot.server.ftp import uploads
 from entrepot.server.ftp.bans import Bans
 from entrepot.server.ftp.session import Session
+from entrepot.server.reload import on_reload
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 
@@ -119,7 +120,14 @@ def _session_class(services: Services, bans: Bans) -> type[Session]:
         "tls_control_required": settings.ftp_require_tls,
         "tls_data_required": settings.ftp_require_tls,
     }
-    return type("Session", (secure.SecureSession,), attributes)
+    made: Any = type("Session", (secure.SecureSession,), attributes)
+    certificate = settings.ftp_certificate
+
+    def read_certificate() -> None:
+        made.ssl_context = secure.context(certificate)
+
+    on_reload(read_certificate)
+    return cast("type[Session]", made)
 
 
 def _address(host: str | None) -> str | None:

@@ -34,7 +34,7 @@ def begin(session: Session, type_: str, config: StorageConfig | Webhook, key_id:
     return trial.enqueue(session, type_, config.organization_id, config.id, key_id)
 
 
-@jobs.task(WEBHOOK, pool="deliveries")
+@jobs.task(WEBHOOK, pool="deliveries", calls_out=True)
 def test_webhook(context: jobs.JobContext) -> None:
     """Try a webhook config out: post a test event, once."""
     task, webhook = _subject(context)

@@ -1,0 +1,102 @@
+"""Published files whose stored bytes are not those that were published: found, not handed out, set aside."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from entrepot.errors import EntrepotError, NotFound, Unavailable
+from entrepot.events import emit, notifications
+from entrepot.files.models import PublishedFile, StorageConfig
+from entrepot.files.storage import Storage
+from entrepot.settings import Settings
+
+NOTICE = "File damaged"
+FOLDER = "damaged"
+
+
+class DamagedFile(EntrepotError):
+    """The stored bytes of this file are damaged: restore them from a backup, or publish it again."""
+
+    code = "damaged"
+
+
+def intact(blocks: Iterator[bytes], file: PublishedFile) -> Iterator[bytes]:
+    """Yield the blocks of a whole file, the last one only once all were seen to be right.
+
+    Raises
+    ------
+    DamagedFile
+        They are not what was published: at once where there is one block, else before the last.
+    """
+    checked = _checked(blocks, file)
+    first = next(checked, b"")
+
+    def all_of_them() -> Iterator[bytes]:
+        yield first
+        yield from checked
+
+    return all_of_them()
+
+
+def _checked(blocks: Iterator[bytes], file: PublishedFile) -> Iterator[bytes]:
+    digest, size, held = hashlib.sha256(), 0, b""
+    for block in blocks:
+        digest.update(block)
+        size += len(block)
+        if held:
+            yield held
+        held = block
+    if size != file.size or digest.hexdigest() != file.sha256:
+        raise DamagedFile
+    yield held
+
+
+def problem(storage: Storage, file: PublishedFile, *, whole: bool) -> str | None:
+    """Return what is wrong with the stored bytes of a file: of their size, or of all that is in them."""
+    try:
+        if whole:
+            for _ in intact(storage.read(file.path), file):
+                pass
+        elif (size := storage.size(file.path)) != file.size:
+            return f"has {size} bytes instead of {file.size}"
+    except NotFound:
+        return "is not in its storage"
+    except DamagedFile:
+        return f"does not hold the bytes that were published (SHA-256 {file.sha256})"
+    except Unavailable as error:
+        return f"cannot be read now: {error.message}"
+    return None
+
+
+def set_aside(session: Session, settings: Settings, file: PublishedFile, config: StorageConfig, reason: str) -> Path:
+    """Move the bytes of a damaged file out of the server's own storage, and tell its owners; return where they are.
+
+    Without a project, the event alone tells of it.
+    """
+    source = settings.files_dir / config.organization_id / file.path
+    target = settings.data_dir / FOLDER / file.id
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    if source.exists():
+        source.replace(target)
+    if file.project_id is not None:
+        notifications.notify(
+            session,
+            NOTICE,
+            f"The file {file.name} {reason}: its bytes were set aside. Publish it again.",
+            organization_id=file.organization_id,
+            project_id=file.project_id,
+            subject=file.id,
+            origin="storage",
+        )
+    emit(
+        session,
+        "file",
+        "damaged",
+        file.id,
+        organization_id=file.organization_id,
+        project_id=file.project_id,
+        data={"name": file.name, "reason": reason},
+    )
+    return target

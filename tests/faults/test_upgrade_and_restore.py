@@ -1,0 +1,220 @@
+"""An upgrade beside a running server is refused, makes a copy first; a restored copy calls nobody until told to."""
+
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+from sqlalchemy import select, text
+from typer.testing import CliRunner, Result
+
+from entrepot import jobs
+from entrepot.cli import app
+from entrepot.db import Database, installation, migrate
+from entrepot.errors import Conflict
+from entrepot.identity import Organization
+from entrepot.jobs import registry
+from entrepot.jobs.models import Job
+from entrepot.jobs.worker import Worker
+from entrepot.server import backup, sealed, serve, upgrade
+from entrepot.server.services import Services
+from entrepot.server.setup import initialise
+from entrepot.settings import Settings
+from tests.support.deadline import eventually
+
+
+@pytest.fixture
+def services(database: Database, tmp_path: Path) -> Iterator[Services]:
+    """A server that was initialised."""
+    settings = Settings(data_dir=tmp_path / "data", database_url=database.url)
+    initialise(settings, "O", "ada", "password 1")
+    opened = Services.open(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def older(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """The same with a version that has one more migration, of which nothing is left to do but the note."""
+    previous = migrate._scripts().get_revision("head")
+    assert previous is not None
+    with services.database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :old"), {"old": previous.down_revision})
+    monkeypatch.setattr(migrate, "upgrade", note_head)
+    yield services
+    note_head(services.database)
+
+
+def note_head(database: Database, to: str = "head") -> None:
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": migrate.head()})
+
+
+def run(services: Services, *arguments: object) -> Result:
+    given = [*map(str, arguments), "--data-dir", str(services.settings.data_dir)]
+    services.close()
+    return CliRunner().invoke(app, given, env={"ENTREPOT_DATABASE_URL": services.settings.database_url})
+
+
+def test_an_upgrade_says_what_it_does_and_makes_a_copy_first(older: Services) -> None:
+    said = run(older, "db", "upgrade", "--dry-run")
+    assert said.exit_code == 0, said.output
+    assert "MiB: about 1 min" in said.stdout
+    with pytest.raises(migrate.StaleDatabase, match="entrepot db upgrade"):
+        serve.require_usable(older.settings)
+    done = run(older, "db", "upgrade")
+    assert done.exit_code == 0, done.output
+    (copy,) = (older.settings.data_dir / upgrade.FOLDER).iterdir()
+    assert f"the database as it was: {copy}" in done.stdout
+    serve.require_usable(older.settings)
+    assert "already" in run(older, "db", "upgrade").stdout
+
+
+def test_no_copy_is_made_where_none_is_wanted(older: Services) -> None:
+    assert run(older, "db", "upgrade", "--no-backup").exit_code == 0
+    assert not (older.settings.data_dir / upgrade.FOLDER).exists()
+
+
+@pytest.mark.parametrize("who", ["a server here", "a worker anywhere"])
+def test_an_upgrade_beside_a_running_server_is_refused(
+    older: Services, who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrade, "_PATIENCE_SECONDS", 0.3)
+    ended, started = threading.Event(), threading.Event()
+
+    def be_connected() -> None:
+        database = Database(older.settings.url)
+        with database.engine.connect() as connection:
+            connection.execute(text("SELECT count(*) FROM job"))
+            connection.rollback()
+            started.set()
+            ended.wait(60)
+        database.close()
+
+    if who == "a server here":
+        monkeypatch.setattr(upgrade, "alone", refuse)
+        started.set()
+    thread = threading.Thread(target=be_connected if who != "a server here" else lambda: None)
+    thread.start()
+    try:
+        assert started.wait(60)
+        refused = run(older, "db", "upgrade")
+    finally:
+        ended.set()
+        thread.join()
+    assert refused.exit_code == 1
+    assert ("Another server runs" if who == "a server here" else "stop every server and worker") in refused.stderr
+    assert migrate.current(older.database) != migrate.head()
+
+
+def refuse(_: Path) -> None:
+    raise Conflict("Another server runs on it.")
+
+
+def test_a_newer_backup_is_refused_by_older_code(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup.backup(services, tmp_path / "new.tar.gz")
+    monkeypatch.setattr(migrate, "revisions", lambda: {"0123456789ab"})
+    with pytest.raises(Conflict, match="is newer: restore it with that one"):
+        backup.restore(tmp_path / "new.tar.gz", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_backup_overwrites_nothing(services: Services, tmp_path: Path) -> None:
+    (file := tmp_path / "kept").write_text("precious")
+    with pytest.raises(Conflict, match="overwrites nothing"):
+        backup.backup(services, file)
+    assert file.read_text() == "precious"
+
+
+def test_a_backup_beside_a_rotation_can_read_what_is_in_it(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = backup._take_database
+
+    def rotate_then_take(database: Database, folder: Path) -> dict[str, list[str]]:
+        taken = take(database, folder)
+        sealed.rotate(database, services.vault)
+        return taken
+
+    old = services.settings.secret_key_file.read_bytes()
+    monkeypatch.setattr(backup, "_take_database", rotate_then_take)
+    backup.backup(services, tmp_path / "file")
+    new = services.settings.secret_key_file.read_bytes()
+    with tarfile.open(tmp_path / "file") as tar:
+        kept = tar.extractfile("secret.key")
+        assert kept is not None
+        assert kept.read().split() == [new, old]
+        assert tar.getmember("secret.key").mode & 0o777 == 0o600
+
+
+def test_a_restored_copy_is_quiet_until_it_is_told_to_resume(
+    services: Services, database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with services.database.write() as session:
+        jobs.enqueue(session, "faults.call")
+        jobs.enqueue(session, "faults.inside")
+    backup.backup(services, tmp_path / "file")
+    copy = restored(services, database_kind, request, tmp_path)
+    with copy.database.read() as session:
+        assert session.scalars(select(Organization.name)).one() == "O"
+        assert installation.is_quiet(session)
+    called: list[str] = []
+    registry._tasks["faults.call"] = registry.Task("faults.call", lambda _: called.append("call"), calls_out=True)
+    registry._tasks["faults.inside"] = registry.Task("faults.inside", lambda _: called.append("inside"))
+    stop = threading.Event()
+    settings = copy.settings.model_copy(update={"job_lease_seconds": 2.0})
+    worker = threading.Thread(target=Worker(copy.database, settings).run, args=(stop,))
+    worker.start()
+    try:
+        eventually(lambda: "inside" in called, 30)
+        assert called == ["inside"]
+        assert waiting(copy) == ["faults.call"]
+        with copy.database.write() as session:
+            assert installation.resume(session)
+        eventually(lambda: "call" in called, 30)
+    finally:
+        stop.set()
+        worker.join()
+        for kind in ("faults.call", "faults.inside"):
+            registry._tasks.pop(kind)
+    with services.database.read() as session:
+        assert not installation.is_quiet(session), "the original was silenced"
+    copy.close()
+
+
+def restored(services: Services, kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Services:
+    """Restore the backup ``file``; on PostgreSQL its data folder names the new database."""
+    folder = tmp_path / "copy"
+    if kind == "postgresql":
+        cluster = request.getfixturevalue("postgres")
+        url = cluster.url(cluster.create())
+    else:
+        url = f"sqlite:///{tmp_path / 'copied.db'}"
+    done = CliRunner().invoke(
+        app,
+        ["restore", str(tmp_path / "file"), "--data-dir", str(folder), "--json"],
+        env={"ENTREPOT_DATABASE_URL": url},
+    )
+    assert done.exit_code == 0, done.output
+    assert orjson.loads(done.stdout)["data_dir"] == str(folder)
+    settings = Settings(data_dir=folder, database_url=url)
+    serve.require_usable(settings)
+    return Services.open(settings)
+
+
+def waiting(services: Services) -> list[str]:
+    with services.database.read() as session:
+        return list(session.scalars(select(Job.kind).where(Job.status == "pending")))
+
+
+def test_what_calls_others_is_known_as_such() -> None:
+    from entrepot.server.handlers import HANDLERS
+
+    registry.load(HANDLERS)
+    outward = set(registry.kinds()) - set(registry.kinds(quiet=True))
+    assert {"feeder.feed", "feeder.test", "webhook.deliver", "mail.send", "files.sweep"} <= outward
+    assert not {"importer.run", "cleaner.run", "files.expire", "series.fold"} & outward
