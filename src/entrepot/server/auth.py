@@ -50,16 +50,13 @@ class Authenticator:
         TooManyRequests
             Too many wrong passwords came before.
         """
-        headers = request.headers
-        if token := headers.get("x-access-token"):
+        token = token_of(request)
+        if token is not None:
             return self.by_token(session, token)
-        scheme, _, value = headers.get("authorization", "").partition(" ")
-        match scheme.lower():
-            case "basic":
-                origin.require_own(request)
-                return self.by_password(session, *_basic(value.strip()), origin.address_of(request))
-            case "token" | "bearer":
-                return self.by_token(session, value.strip())
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            origin.require_own(request)
+            return self.by_password(session, *_basic(value.strip()), origin.address_of(request))
         raise Unauthenticated("Authentication credentials were not provided.")
 
     def by_token(self, session: Session, token: str) -> Principal:
@@ -107,6 +104,14 @@ class Authenticator:
             if len(self._right) >= _REMEMBER_MOST:
                 self._right.clear()
             self._right[proof] = time.monotonic() + _REMEMBER_SECONDS
+
+
+def token_of(request: Request) -> str | None:
+    """Return the token that a request came with; None when it came with none."""
+    if token := request.headers.get("x-access-token"):
+        return token
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() in ("token", "bearer") else None
 
 
 def principal_of(session: Session, user: User) -> Principal:
