@@ -11,6 +11,7 @@ MISSING_FILES = "Missing files"
 QUARANTINED = "Files in quarantine"
 SILENT = "Series silent"
 OBSOLETE = "Analysis obsolete"
+_LONGEST_DETAILS = 4000
 
 
 def tell(
@@ -28,6 +29,11 @@ def tell(
         subject=subject,
         origin=_origin(generator),
     )
+
+
+def with_details(sentence: str, details: str) -> str:
+    """Return a sentence and, below it, the end of what a script raised."""
+    return f"{sentence}\n\n{details.strip()[-_LONGEST_DETAILS:]}".strip()
 
 
 def clear(session: Session, generator: AnyGenerator, name: str, *, subject: str | None = None) -> None:
