@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from entrepot.client._http import Connection
+from entrepot.client._quiet import quiet
 
 WORKSPACE = Path.home() / ".config" / "workflow" / "workspace.yml"
 _TOKENS = ("WORKFLOW_HTTP_TOKEN", "WORKFLOW_TOKEN", "GITHUB_TOKEN", "GITHUB_PAT")
@@ -121,8 +122,9 @@ def confirmed(message: str) -> bool:
 def _reachable(candidates: list[str]) -> str:
     for url in candidates:
         try:
-            if not httpx.head(f"{url}/version", timeout=_REACH_SECONDS).is_error:
-                return url
+            with quiet():
+                if not httpx.head(f"{url}/version", timeout=_REACH_SECONDS).is_error:
+                    return url
         except (httpx.HTTPError, httpx.InvalidURL):
             continue
     raise AttributeError(f"Unable to validate any baseurl: {candidates}")
