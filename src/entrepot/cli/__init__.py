@@ -19,6 +19,7 @@ from entrepot.cli import (
     maintenance,
     notices,
     organizations,
+    polls,
     rows,
     run,
     series,
@@ -81,5 +82,6 @@ app.add_typer(analysis.app, name="analysis")
 app.add_typer(notices.app, name="notices")
 app.add_typer(works.app, name="works")
 app.add_typer(rows.app, name="rows")
+app.add_typer(polls.app, name="polls")
 
 __all__ = ["app"]

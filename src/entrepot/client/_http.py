@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
+
+from entrepot.client._quiet import quiet
 
 
 class Connection:
@@ -68,7 +70,10 @@ class Connection:
         headers = {**(headers or {}), **({} if content is None else {"content-type": content_type})}
         patience: Any = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
         url = f"{self.base_url}{path}"
-        response = self._client.request(method, url, params=params, content=content, headers=headers, timeout=patience)
+        with quiet():
+            response = self._client.request(
+                method, url, params=params, content=content, headers=headers, timeout=patience
+            )
         if response.is_error:
             raise httpx.HTTPStatusError(_message(response), request=response.request, response=response)
         return response
@@ -76,7 +81,11 @@ class Connection:
     @contextmanager
     def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
         """Give the answer to a GET before its body has come; raises as :meth:`request` does."""
-        with self._client.stream("GET", f"{self.base_url}{path}", headers=headers, follow_redirects=True) as response:
+        url = f"{self.base_url}{path}"
+        with ExitStack() as stack:
+            with quiet():
+                opened = self._client.stream("GET", url, headers=headers, follow_redirects=True)
+                response = stack.enter_context(opened)
             if response.is_error:
                 response.read()
                 raise httpx.HTTPStatusError(_message(response), request=response.request, response=response)

@@ -246,6 +246,11 @@ def _write(
     return len(recipients)
 
 
+def _sentence(notice: Notification) -> str:
+    """Return what a notice says, without the details below it."""
+    return " ".join(notice.message.partition("\n\n")[0].split())[:500]
+
+
 def compose(settings: Settings, project: Project, notices: Sequence[Notification]) -> tuple[str, str]:
     """Return subject and text of the mail that tells of notices."""
     by_origin: dict[str, list[Notification]] = {}
@@ -260,7 +265,7 @@ def compose(settings: Settings, project: Project, notices: Sequence[Notification
         for notice in some[: max(_MOST_NOTICES - shown, 0)]:
             shown += 1
             since = notice.created.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-            lines.append(f"- {notice.name}: {' '.join(notice.message.split())[:500]} (since {since})")
+            lines.append(f"- {notice.name}: {_sentence(notice)} (since {since})")
             if settings.public_url:
                 lines.append(f"  {settings.public_url.rstrip('/')}/api/v1/notifications/{notice.id}")
     if shown < len(notices):

@@ -133,23 +133,31 @@ class Task(_Record, Base):
 
 
 class RemoteUser(_Record, Base):
-    """A user of whoever asks for data; not one of ours."""
+    """A user of whoever asks for data, not one of ours; ``state`` is ``active``, ``deactivated`` or ``blocked``."""
 
     __tablename__ = "remote_user"
     __table_args__ = (UniqueConstraint("organization_id", "identifier"),)
 
+    key_id: Mapped[str | None] = mapped_column(String(36))
     identifier: Mapped[str] = mapped_column(String(300))
+    state: Mapped[str] = mapped_column(String(20), default="active")
 
 
 class RemoteSource(_Record, Base):
-    """An account or a device that data comes from."""
+    """An account or a device that data comes from, or a part of one; ``state`` is ``unvalidated`` until it was used.
+
+    Other states are ``active``, ``deactivated``, ``blocked`` and ``locked``.
+    """
 
     __tablename__ = "remote_source"
     __table_args__ = (UniqueConstraint("organization_id", "user_id", "type", "identifier"),)
 
     user_id: Mapped[str] = mapped_column(String(36), index=True)
+    #: The source that it is a part of, such as the account of a backup.
+    parent_id: Mapped[str | None] = mapped_column(String(36), index=True)
     type: Mapped[str] = mapped_column(String(100))
     identifier: Mapped[str] = mapped_column(String(300))
+    state: Mapped[str] = mapped_column(String(20), default="unvalidated")
 
 
 class RemoteSession(_Record, Base):

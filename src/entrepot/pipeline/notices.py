@@ -14,6 +14,7 @@ NOTHING_READ = "Nothing read"
 NO_SERIES = "Series missing"
 SILENT = "Series silent"
 OBSOLETE = "Analysis obsolete"
+_LONGEST_DETAILS = 4000
 
 
 def tell(
@@ -31,6 +32,11 @@ def tell(
         subject=subject,
         origin=_origin(generator),
     )
+
+
+def with_details(sentence: str, details: str) -> str:
+    """Return a sentence and, below it, the end of what a script raised."""
+    return f"{sentence}\n\n{details.strip()[-_LONGEST_DETAILS:]}".strip()
 
 
 def clear(session: Session, generator: AnyGenerator, name: str, *, subject: str | None = None) -> None:

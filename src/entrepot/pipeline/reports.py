@@ -71,7 +71,8 @@ def record_failure(
     else:
         report = {**report, "error": message}
     generator.last_run = now()
-    notices.tell(session, generator, notice, f"Run of {generator.kind} {generator.name} failed. {message}")
+    said = f"Run of {generator.kind} {generator.name} failed. {message}"
+    notices.tell(session, generator, notice, notices.with_details(said, error.traceback if error else ""))
     lineage.end_run(session, context.job.id, "failed", report)
     emit(
         session,

@@ -22,6 +22,7 @@ from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound, Un
 from entrepot.server import api, console, state
 from entrepot.server.auth import Authenticator
 from entrepot.server.bodies import Room
+from entrepot.server.dialects import ricloud
 from entrepot.server.endpoint import Json, authenticate, native_error
 from entrepot.server.observe import Limits, Observer
 from entrepot.server.router import Table
@@ -134,9 +135,12 @@ def _on_invalid(_request: Request, error: Exception) -> Response:
     return native_error(InvalidInput(fields=fields))
 
 
-def _on_http(_request: Request, error: Exception) -> Response:
+def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    translated = NotFound() if error.status_code == 404 else EntrepotError(str(error.detail))
+    if error.status_code == 404:
+        translated: EntrepotError = NotFound(ricloud.astray(request.url.path))
+    else:
+        translated = EntrepotError(str(error.detail))
     translated.status = error.status_code
     response = native_error(translated)
     response.headers.update(error.headers or {})

@@ -64,22 +64,19 @@ class Authenticator:
         TooManyRequests, Unavailable
             Too many wrong passwords came before, or too many are being checked.
         """
-        headers = request.headers
-        if token := headers.get("x-access-token"):
+        token = token_of(request)
+        if token is not None:
             return self.by_token(session, token)
-        scheme, _, value = headers.get("authorization", "").partition(" ")
-        match scheme.lower():
-            case "basic":
-                self.prove(request)
-                proved: User | EntrepotError = request.state.proved
-                if isinstance(proved, EntrepotError):
-                    raise proved
-                user = session.scalar(select(User).where(User.id == proved.id))
-                if user is None or user.disabled or user.password_hash != proved.password_hash:
-                    raise Unauthenticated("Invalid username/password.")
-                return principal_of(session, user)
-            case "token" | "bearer":
-                return self.by_token(session, value.strip())
+        scheme = request.headers.get("authorization", "").partition(" ")[0]
+        if scheme.lower() == "basic":
+            self.prove(request)
+            proved: User | EntrepotError = request.state.proved
+            if isinstance(proved, EntrepotError):
+                raise proved
+            user = session.scalar(select(User).where(User.id == proved.id))
+            if user is None or user.disabled or user.password_hash != proved.password_hash:
+                raise Unauthenticated("Invalid username/password.")
+            return principal_of(session, user)
         raise Unauthenticated("Authentication credentials were not provided.")
 
     def by_token(self, session: Session, token: str) -> Principal:
@@ -128,6 +125,14 @@ class Authenticator:
             if len(self._right) >= _REMEMBER_MOST:
                 self._right.clear()
             self._right[proof] = time.monotonic() + _REMEMBER_SECONDS
+
+
+def token_of(request: Request) -> str | None:
+    """Return the token that a request came with; None when it came with none."""
+    if token := request.headers.get("x-access-token"):
+        return token
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() in ("token", "bearer") else None
 
 
 def principal_of(session: Session, user: User) -> Principal:

@@ -62,7 +62,7 @@ def test_every_call_of_the_library(server: ServerProcess, tmp_path: Path) -> Non
     assert notes["acknowledge with id"] == "consumed"
     assert (notes["after"], notes["batch"]) == ([0, 2], [1, "consumed"])
     assert notes["unknown"] == ["RequestError", 404, "not-found"]
-    assert (notes["current"], notes["organisation"]) == ("active", "organisation")
+    assert (notes["current"], notes["organisation"]) == (["active", True], "organisation")
     assert notes["storage"] == ["new", 3600.0, "local"]
     assert (notes["storage test"], notes["storage update"]) == ("storage_config.test", "deactivated")
     assert (notes["webhook"], notes["key"]) == (["new", True], [True, True])

@@ -41,7 +41,7 @@ except Exception as error:
     notes["unknown"] = [type(error).__name__, error.status, error.error]
 
 key = ricloud.Key.current()
-notes["current"] = key["attrs"].state
+notes["current"] = [key["attrs"].state, key["attrs"].token == ricloud.token]
 notes["organisation"] = ricloud.Organisation.retrieve().resource
 storage = ricloud.StorageConfig.create(
     url=ARGUMENTS["storage"], signed_urls_enabled=True, signed_urls_expiry=dt.timedelta(hours=1)
@@ -99,6 +99,20 @@ rest["user"] = ricloud.User.retrieve(user.id).identifier == "renamed"
 source = ricloud.Source.create(user=user, type="mocks.mock", identifier="other")
 rest["source"] = ricloud.Source.retrieve(source.id).identifier == "other"
 rest["source update"] = ricloud.Source.update_with_id(source.id, identifier="other").id == source.id
+part = ricloud.Source.create(parent=session.source, type="mocks.part", identifier="part")
+rest["part"] = part.parent == session.source.id and type(part.children).__name__ == "List"
+whole = ricloud.Source.retrieve(session.source.id)
+rest["parts"] = [one.id for one in whole.children] == [part.id] and whole.state == "active"
+rest["part's poll"] = ricloud.Poll.create(session=session, source=part, payload={}).source == part.id
+step = ricloud.Task.list(poll=result.poll)[0]
+rest["task's results"] = [type(one).__name__ for one in step.results] == ["Result"]
+told = ricloud.Event.list(type="task", action="succeeded", limit=1)[0]
+rest["task succeeded"] = told.action == "succeeded" and type(told.data.results).__name__ == "List"
+held = ricloud.Organisation.retrieve()
+rest["organisation's configs"] = type(held.webhook_configs[0]).__name__ == "WebhookConfig"
+rest["organisation's permissions"] = held.permissions.identifier == "default"
+rest["organisation's defaults"] = held.webhook_config_default is None
+rest["user's key"] = user.key == key["attrs"].id and user.state == "active"
 rest["sessions"] = ricloud.Session.list(source=session.source, state="active", limit=1)[0].id == session.id
 rest["key"] = ricloud.Key.retrieve(made.id).id == made.id
 granted = ricloud.Permissions.create(key=made.id, scopes=["files:read"])

@@ -29,7 +29,6 @@ def _run_ours(server: ServerProcess, name: str, folder: Path, **arguments: Any) 
     """Run a script with nothing but its imports changed."""
     script = (SCRIPTS / f"{name}.py").read_text()
     script = re.sub(r"^from workflow\.\S+ import", "from entrepot.client.workflow import", script, flags=re.MULTILINE)
-    script = script.replace("from requests import HTTPError", "from httpx import HTTPStatusError as HTTPError")
     (folder / "script.py").write_text(script)
     (folder / "given.json").write_text(json.dumps({"url": server.url, "token": server.token, **arguments}))
     run = subprocess.run(

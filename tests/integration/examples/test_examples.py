@@ -17,6 +17,7 @@ PRINTED = {
     "rows": ["frequencies.html", "frequencies.png"],
     "works": ["deleted while locked: {'works-example': False}", "deleted after that:   {'works-example': True}"],
     "files": ["R80711,0.31", "consumed"],
+    "polls": ['messages.sms {"data": [{"text": "hello"}]}', "a part that can be polled alone: tablet"],
     "wind_farm": ["R80790/2014-03.csv  SHA-256"],
 }
 MADE = {"rows": {"frequencies.html", "frequencies.png"}, "wind_farm": {"wind.html", "power.png"}}

@@ -189,6 +189,152 @@ def test_a_poll_lives(client: httpx.Client, native: httpx.Client) -> None:
     assert (refused.status_code, refused.json()["error"]) == (400, "session-expired")
 
 
+def _withdraw(native: httpx.Client, poll: dict[str, Any]) -> dict[str, Any]:
+    work: dict[str, Any]
+    (work,) = native.post("/works/withdraw", json={"query": {"parameters.poll": poll["id"]}}).json()
+    return work
+
+
+def _session(client: httpx.Client, identifier: str = "a@b.c") -> dict[str, Any]:
+    user = _post(client, "/users", {"identifier": str(uuid.uuid4())})
+    return _post(
+        client, "/sessions", {"source": {"user": user["id"], "type": "icloud.account", "identifier": identifier}}
+    )
+
+
+def test_a_task_has_its_documented_attributes(client: httpx.Client, native: httpx.Client) -> None:
+    session = _session(client)
+    poll = _post(client, "/polls", {"session": session["id"], "payload": {"data_types": ["messages.sms", "photos"]}})
+    work = _withdraw(native, poll)
+    path = f"/tasks/{work['parameters']['task']}"
+    eventually(lambda: client.get(path).json()["state"] == "processing")
+    made = _publish(native, task=work["parameters"]["task"], identifier="messages.sms")
+    native.put("/works", json=[work | {"status": "success"}])
+    task = eventually(lambda: (found := client.get(path).json())["state"] == "succeeded" and found)
+    assert list(task) == [
+        *("id", "resource", "organisation", "date_created", "key", "user", "source", "session", "poll", "source_type"),
+        *("type", "target", "state", "results", "error", "date_started", "date_completed"),
+    ]
+    origin = (poll["key"], session["user"], session["source"]["id"], session["id"], poll["id"])
+    assert tuple(task[name] for name in ("key", "user", "source", "session", "poll")) == origin
+    assert (task["source_type"], task["target"]) == ("icloud.account", "messages.sms,photos")
+    assert (task["results"]["resource"], [one["id"] for one in task["results"]["data"]]) == ("list", [made["id"]])
+    for query in ({"source": task["source"]}, {"user": task["user"]}, {"session": task["session"]}):
+        assert client.get("/tasks", params=query).json()["data"] == [task], query
+    assert client.get("/tasks", params={"source_type": "other"}).json()["data"] == []
+    events = client.get("/events", params={"type": "task", "action": "succeeded", "limit": 1000}).json()["data"]
+    assert {(one["type"], one["action"]) for one in events} == {("task", "succeeded")}
+    (event,) = [one for one in events if one["data"]["id"] == task["id"]]
+    unsigned = [one | {"signed_url": None} for one in task["results"]["data"]]
+    assert event["data"] == task | {"results": task["results"] | {"data": unsigned}}, "the whole task"
+
+
+def test_a_source_has_parts_that_can_be_polled_alone(client: httpx.Client, native: httpx.Client) -> None:
+    session = _session(client)
+    parent = session["source"]
+    assert (parent["state"], parent["parent"], parent["children"]["data"]) == ("active", None, [])
+    poll = _post(client, "/polls", {"session": session["id"], "payload": {"info_types": ["*"]}})
+    work = _withdraw(native, poll)
+    found = [{"type": "icloud.backup", "identifier": "b1"}, {"type": "icloud.backup"}, 3]
+    native.put("/works", json=[work | {"status": "success", "results": {"sources": found}}])
+    path = f"/sources/{parent['id']}"
+    (child,) = eventually(lambda: client.get(path).json()["children"]["data"])
+    assert (child["type"], child["identifier"], child["parent"]) == ("icloud.backup", "b1", parent["id"])
+    assert client.get("/sources", params={"parent": parent["id"]}).json()["data"] == [child]
+    assert client.get(f"/sessions/{session['id']}").json()["source"]["children"]["data"] == [child]
+    alone = _post(client, "/polls", {"session": session["id"], "source": child["id"], "payload": {}})
+    assert alone["source"] == child["id"]
+    about = {"type": "icloud.account", "identifier": "a@b.c"}
+    asked = {"type": "icloud.backup", "identifier": "b1", "parent": about}
+    assert _withdraw(native, alone)["parameters"]["source"] == asked
+    body = {"type": "icloud.backup", "identifier": "b2", "parent": parent["id"]}
+    assert _post(client, "/sources", body)["parent"] == parent["id"]
+    assert client.post("/sources", json=body | {"parent": child["id"]}).json()["params"]["parent"]
+    other = _session(client)
+    refused = client.post("/polls", json={"session": other["id"], "source": child["id"]})
+    assert refused.json()["params"] == {"source": ["The session is one of another source."]}
+
+
+def test_what_is_switched_off_is_not_asked(client: httpx.Client) -> None:
+    session = _session(client)
+    source, user = session["source"], session["user"]
+    assert _post(client, "/sources", {"user": user, "type": "x", "identifier": "y"})["state"] == "unvalidated"
+    for path in (f"/sources/{source['id']}", f"/users/{user}"):
+        assert _post(client, path, {"state": "deactivated"}, 200)["state"] == "deactivated"
+        for body in ({"session": session["id"]}, {"source": source["id"]}):
+            assert client.post("/polls", json=body).json()["params"]["source"], path
+        assert client.post("/sessions", json={"source": source["id"]}).json()["params"]["source"]
+        assert _post(client, path, {"state": "active"}, 200)["state"] == "active"
+        assert client.post(path, json={"state": "blocked"}).json()["params"]["state"]
+    assert _post(client, "/polls", {"session": session["id"]})["state"] == "pending"
+
+
+def test_users_have_a_key_and_a_state(client: httpx.Client) -> None:
+    key, current = _post(client, "/keys", {}), client.get("/key").json()
+    name = str(uuid.uuid4())
+    user = _post(client, "/users", {"identifier": name})
+    assert (user["key"], user["state"], user["organisation"]) == (current["id"], "active", current["organisation"])
+    assert _post(client, f"/users/{user['id']}", {"key": key["id"]}, 200)["key"] == key["id"]
+    assert client.get("/users", params={"key": key["id"], "state": "active"}).json()["total_count"] == 1
+    assert client.post("/users", json={"identifier": "x", "key": "unknown"}).json()["params"]["key"]
+
+
+def test_the_organisation_has_its_documented_attributes(client: httpx.Client) -> None:
+    found = client.get("/organisation").json()
+    assert set(found) == {
+        *("id", "resource", "type", "name", "slug", "api_version", "config", "permissions", "state", "date_created"),
+        *("storage_configs", "storage_config_default", "storage_config"),
+        *("webhook_configs", "webhook_config_default", "webhook_config"),
+    }
+    assert (found["type"], found["state"], found["config"]) == ("standard", "active", {})
+    assert client.get(f"/permissions/{found['permissions']['id']}").json() == found["permissions"]
+    hook = _post(client, "/configs/webhook", {"url": "https://receiver.invalid/webhooks"})
+    secret = {"access_key_id": "AKIA", "secret_access_key": "very secret"}
+    storage = _post(client, "/configs/storage", {"url": "s3://bucket/default", "credentials": secret})
+    defaults = {"webhook_config_default": hook["id"], "storage_config_default": storage["id"]}
+    for body in (defaults, {name.removesuffix("_default"): value for name, value in defaults.items()}):
+        changed = _post(client, "/organisation", body, 200)
+        assert {name: changed[name] for name in defaults} == defaults
+        assert hook["id"] in [one["id"] for one in changed["webhook_configs"]["data"]]
+        assert storage["id"] in [one["id"] for one in changed["storage_configs"]["data"]]
+        assert {one["secret"] for one in changed["webhook_configs"]["data"]} == {None}
+        changed = _post(client, "/organisation", dict.fromkeys(defaults), 200)
+        assert {changed[name] for name in defaults} == {None}
+    both = {"webhook_config": None, "webhook_config_default": hook["id"]}
+    assert client.post("/organisation", json=both).json()["params"]["webhook_config"]
+    assert client.post("/organisation", json={"state": "blocked"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"/{noun}?state=gone" for noun in ("results", "polls", "tasks", "users", "sources", "sessions", "events")),
+        *(f"/{noun}?state=gone" for noun in ("subscriptions", "configs/storage", "configs/webhook")),
+        *(f"/{noun}?source=unknown" for noun in ("polls", "tasks", "sessions", "subscriptions")),
+        "/events?type=tasks",
+    ],
+)
+def test_filters_that_could_find_nothing_are_refused(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid-parameter")
+    assert list(answer.json()["params"]) == [path.partition("?")[2].partition("=")[0]]
+
+
+def test_an_address_without_its_last_slash_is_told(shared_server: ServerProcess) -> None:
+    for path in ("/results", "/polls/x", "/key"):
+        answer = httpx.get(f"{shared_server.url}{path}", trust_env=False)
+        assert (answer.status_code, "/ricloud/" in answer.json()["message"]) == (404, True)
+    assert "/ricloud/" not in httpx.get(f"{shared_server.url}/nothing", trust_env=False).text
+
+
+def test_why_a_work_failed_is_the_error_of_its_task(client: httpx.Client, native: httpx.Client) -> None:
+    poll = _post(client, "/polls", {"payload": {}})
+    work = _withdraw(native, poll)
+    native.put("/works", json=[work | {"status": "failure", "retries": 0, "results": {"error": "no such account"}}])
+    errors = eventually(lambda: client.get(f"/polls/{poll['id']}").json()["errors"])
+    assert errors == [{"task": work["parameters"]["task"], "error": "no such account"}]
+
+
 def test_subscriptions_poll_by_themselves(client: httpx.Client) -> None:
     made = _post(client, "/subscriptions", {"poll_payload": {"data_types": ["x"]}, "interval": 3600.0})
     query = {"subscription": made["id"], "requestor": "subscription"}
@@ -205,11 +351,19 @@ def test_tokens_are_told_once(client: httpx.Client, shared_server: ServerProcess
     assert rotated["token"] not in (None, made["token"])
     for token in (made["token"], rotated["token"]):
         headers = {"authorization": f"Token {token}"}
-        assert client.get("/key", headers=headers).json() == client.get(f"/keys/{made['id']}").json()
+        for path in ("/key", "/keys/current"):
+            assert client.get(path, headers=headers).json() == {
+                **client.get(f"/keys/{made['id']}").json(),
+                "token": token,
+            }
     listed = client.get("/keys").json()
     assert {one["token"] for one in listed["data"]} == {None}
     narrow = _post(client, "/permissions", {"key": made["id"], "scopes": ["files:read"]})
     assert client.get("/permissions", params={"key": made["id"]}).json()["data"] == [narrow]
+    documented = {"scopes": {"files:read": []}}
+    assert _post(client, f"/permissions/{narrow['id']}", documented, 200)["scopes"] == ["files:read"]
+    limited = {"scopes": {"files:read": [{"level": "user", "type": "count", "value": 3}]}}
+    assert client.post(f"/permissions/{narrow['id']}", json=limited).json()["params"]["scopes"]
     refused = client.post("/polls", json={"payload": {}}, headers={"authorization": f"Token {rotated['token']}"})
     assert (refused.status_code, refused.json()["error"]) == (403, "missing-scope")
 
@@ -246,6 +400,7 @@ def test_configs(client: httpx.Client, shared_server: ServerProcess) -> None:
 def test_others_see_nothing(client: httpx.Client, native: httpx.Client, shared_server: ServerProcess) -> None:
     made = _publish(native)
     user = _post(client, "/users", {"identifier": str(uuid.uuid4())})
+    source = _post(client, "/sources", {"user": user["id"], "type": "x", "identifier": "y"})
     poll = _post(client, "/polls", {"payload": {}})
     hook = _post(client, "/configs/webhook", {"url": "https://receiver.invalid/webhooks"})
     name = uuid.uuid4().hex[:8]
@@ -256,6 +411,7 @@ def test_others_see_nothing(client: httpx.Client, native: httpx.Client, shared_s
         for path in (
             f"/results/{made['id']}",
             f"/users/{user['id']}",
+            f"/sources/{source['id']}",
             f"/polls/{poll['id']}",
             f"/tasks/{poll['tasks_pending'][0]}",
             f"/configs/webhook/{hook['id']}",
@@ -266,7 +422,9 @@ def test_others_see_nothing(client: httpx.Client, native: httpx.Client, shared_s
         assert stranger.post(f"/results/{made['id']}/ack").status_code == 404
         assert stranger.post("/results/ack", json={"ids": [made["id"]]}).json()["data"] == []
         assert stranger.get("/results", params={"after_id": made["id"]}).status_code == 400
-        for body in ({"source": {"user": user["id"], "type": "x", "identifier": "y"}},):
+        for body in ({"source": {"user": user["id"], "type": "x", "identifier": "y"}}, {"source": source["id"]}):
             assert stranger.post("/sessions", json=body).status_code == 400
+        assert stranger.post("/sources", json={"type": "x", "parent": source["id"]}).json()["params"]["parent"]
+        assert stranger.get("/tasks", params={"source": source["id"]}).json()["params"]["source"]
         assert stranger.post("/organisation", json={"webhook_config": hook["id"]}).status_code == 400
     assert client.get(f"/results/{made['id']}").json()["state"] == "available"

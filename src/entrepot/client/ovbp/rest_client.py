@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from entrepot.client._quiet import quiet
 from entrepot.client.ovbp.exceptions import HttpError
 from entrepot.client.ovbp.json import json_dumps, json_loads
 
@@ -179,7 +180,8 @@ class RestClient:
             options["data"] = raw
         elif raw is not None:
             options["content"] = raw
-        return self.session.request(method, f"{self.base_url}/{path}", **options)
+        with quiet():
+            return self.session.request(method, f"{self.base_url}/{path}", **options)
 
 
 def _value(response: httpx.Response) -> Any:

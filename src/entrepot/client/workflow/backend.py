@@ -10,11 +10,22 @@ from typing import Any
 import httpx
 
 from entrepot.client._http import Connection
+from entrepot.client._quiet import quiet
+from entrepot.client.workflow.exceptions import failed
 
 WORKSPACE = Path.home() / ".config" / "workflow" / "workspace.yml"
 _TOKENS = ("WORKFLOW_HTTP_TOKEN", "WORKFLOW_TOKEN", "GITHUB_TOKEN", "GITHUB_PAT")
 _REACH_SECONDS = 5.0
 _IDS_AT_ONCE = 1000
+
+
+class _Connection(Connection):
+    def send(self, *arguments: Any, **options: Any) -> httpx.Response:
+        """Return an answer; raises what code written for the published client catches."""
+        try:
+            return super().send(*arguments, **options)
+        except httpx.HTTPError as error:
+            raise failed(error) from error
 
 
 class Backend:
@@ -48,7 +59,7 @@ class Backend:
         self._token = token or default_token()
         headers = {"x-access-token": self._token} if self._token else {}
         # As documented, only deposits to a bucket are given up: the others may take as long as they need.
-        self._connection = Connection(
+        self._connection = _Connection(
             self.baseurl, headers={"user-agent": "entrepot-workflow-client", **headers}, timeout=None
         )
 
@@ -121,8 +132,9 @@ def confirmed(message: str) -> bool:
 def _reachable(candidates: list[str]) -> str:
     for url in candidates:
         try:
-            if not httpx.head(f"{url}/version", timeout=_REACH_SECONDS).is_error:
-                return url
+            with quiet():
+                if not httpx.head(f"{url}/version", timeout=_REACH_SECONDS).is_error:
+                    return url
         except (httpx.HTTPError, httpx.InvalidURL):
             continue
     raise AttributeError(f"Unable to validate any baseurl: {candidates}")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import httpx
 
 from entrepot.client.workflow.backend import Backend, confirmed, in_parts
+from entrepot.client.workflow.exceptions import failed
 
 _Document = dict[str, Any]
 T = TypeVar("T")
@@ -59,7 +60,10 @@ class Buckets(Backend):
     def delete_ids(self, ids: list[str]) -> bool:
         """Delete works, and return whether there were any."""
         parts = [[("ids", one) for one in part] for part in in_parts(ids)]
-        deleted = [self._connection.json("DELETE", "/work", params=part) for part in parts]
+        try:
+            deleted = [self._connection.json("DELETE", "/work", params=part) for part in parts]
+        except httpx.HTTPError as error:
+            raise failed(error, gave_up=True) from error
         return any(deleted)
 
     def delete_many(
@@ -117,5 +121,5 @@ def _patiently(ask: Callable[[], T]) -> T:
             refused = isinstance(error, httpx.HTTPStatusError) and error.response.is_client_error
             # What was refused for what it is will be refused again.
             if refused or time.monotonic() >= give_up:
-                raise
+                raise failed(error, gave_up=True) from error
         time.sleep(random.uniform(0.1, 2.0))  # noqa: S311 - no secret

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from entrepot.client.workflow.backend import WORKSPACE, Backend, baseurls, workspace
 from entrepot.client.workflow.buckets import Buckets
+from entrepot.client.workflow.exceptions import invalid
+from entrepot.client.workflow.fields import number, within
 from entrepot.client.workflow.results import Results
 
 _log = logging.getLogger(__name__)
@@ -45,9 +47,11 @@ class HTTPContext:
         token: str | None = None,
         backends: Sequence[str] = ("buckets", "results"),
     ) -> None:
-        if not 0.5 <= timeout <= 60.0:
-            raise ValueError("timeout must be from 0.5 to 60 seconds")
-        self.workspace, self.timeout, self.token = Path(workspace), timeout, token
+        try:
+            self.timeout = within(number, 0.5, 60.0)(timeout)
+        except ValueError as error:
+            raise invalid("HTTPContext", {"timeout": (f"{error} seconds", timeout)}) from None
+        self.workspace, self.token = Path(workspace), token
         self.backends = list(backends)
         # As documented: None when it cannot be reached, and typed as if it always could.
         self.buckets: Buckets = None  # type: ignore[assignment]
@@ -56,7 +60,7 @@ class HTTPContext:
         for name in self.backends:
             if name in _CLIENTS and addresses.get(name):
                 try:
-                    setattr(self, name, _CLIENTS[name](addresses[name], timeout, token))
+                    setattr(self, name, _CLIENTS[name](addresses[name], self.timeout, token))
                 except AttributeError as error:
                     _log.error("failed to create %s client: %s", name, error)
 

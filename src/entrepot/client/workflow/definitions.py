@@ -1,72 +1,112 @@
 """The parts of a work that say how it is handled."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-_STRATEGIES = ("bypass", "copy", "delete", "move")
+from entrepot.client.workflow.fields import (
+    Check,
+    Field,
+    Model,
+    list_of,
+    mapping,
+    one_of,
+    optional,
+    text,
+    truth,
+)
+
+_strategy = one_of("bypass", "copy", "delete", "move")
 
 
-@dataclass
-class Archive:
+def _none() -> None:
+    return None
+
+
+@dataclass(init=False)
+class Archive(Model):
     """What is done with what a work leaves: products, plots and logs are bypassed, copied, deleted or moved."""
 
-    results: bool = True
-    products: str = "copy"
-    plots: str = "copy"
-    logs: str = "move"
+    results: bool
+    products: str
+    plots: str
+    logs: str
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute, which must be one of the strategies."""
-        if name != "results" and value not in _STRATEGIES:
-            raise ValueError(f"{name}: archive strategy must be one of {list(_STRATEGIES)}")
-        super().__setattr__(name, value)
-
-
-@dataclass
-class Config:
-    """How a work lives: what is archived, its parent pipeline, who may see it."""
-
-    archive: Archive = field(default_factory=Archive)
-    metrics: bool = False
-    parent: str | None = None
-    orgs: list[str] = field(default_factory=lambda: ["chimefrb"])
-    teams: list[str] | None = None
-    #: ``strict``: a work's site must be one of the workspace's; ``relaxed``: any. Stays here.
-    strategy: str = "strict"
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; dictionaries become what they describe."""
-        super().__setattr__(name, built(Archive, value) if name == "archive" else value)
+    _prefix: ClassVar = "WORKFLOW_CONFIG_ARCHIVE_"
+    _fields: ClassVar = {
+        "results": Field(truth, lambda: True),
+        "products": Field(_strategy, lambda: "copy"),
+        "plots": Field(_strategy, lambda: "copy"),
+        "logs": Field(_strategy, lambda: "move"),
+    }
 
 
-@dataclass
-class Slack:
+@dataclass(init=False)
+class Slack(Model):
     """Notifications by Slack."""
 
-    channel_id: str | None = None
-    member_ids: list[str] | None = None
-    message: str | None = None
-    results: bool | None = None
-    products: bool | None = None
-    plots: bool | None = None
-    blocks: dict[str, Any] | None = None
-    reply: dict[str, Any] | None = None
+    channel_id: str | None
+    member_ids: list[str] | None
+    message: str | None
+    results: bool | None
+    products: bool | None
+    plots: bool | None
+    blocks: dict[str, Any] | None
+    reply: dict[str, Any] | None
+
+    _prefix: ClassVar = "WORKFLOW_NOTIFY_SLACK_"
+    _is_closed: ClassVar = True
+    _fields: ClassVar = {
+        "channel_id": Field(optional(text), _none),
+        "member_ids": Field(optional(list_of(text)), _none, plain=False),
+        "message": Field(optional(text), _none),
+        "results": Field(optional(truth), _none),
+        "products": Field(optional(truth), _none),
+        "plots": Field(optional(truth), _none),
+        "blocks": Field(optional(mapping), _none, plain=False),
+        "reply": Field(optional(mapping), _none, plain=False),
+    }
 
 
-@dataclass
-class Notify:
+def of(kind: type[Model]) -> Check:
+    """Return the check of objects of a kind, and of dictionaries that describe one."""
+
+    def checked(value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        if isinstance(value, dict):
+            return kind(**value)
+        raise ValueError(f"must be a {kind.__name__}, or a dictionary that describes one")
+
+    return checked
+
+
+@dataclass(init=False)
+class Config(Model):
+    """How a work lives: what is archived, its parent pipeline, who may see it."""
+
+    archive: Archive
+    metrics: bool
+    parent: str | None
+    orgs: list[str]
+    teams: list[str] | None
+    #: ``strict``: a work's site must be one of the workspace's; ``relaxed``: any. Stays here.
+    strategy: str
+
+    _prefix: ClassVar = "WORKFLOW_CONFIG_"
+    _fields: ClassVar = {
+        "archive": Field(of(Archive), Archive, plain=False),
+        "metrics": Field(truth, lambda: False),
+        "parent": Field(optional(text), _none),
+        "orgs": Field(list_of(text), lambda: ["chimefrb"], plain=False),
+        "teams": Field(optional(list_of(text)), _none, plain=False),
+        "strategy": Field(one_of("strict", "relaxed"), lambda: "strict"),
+    }
+
+
+@dataclass(init=False)
+class Notify(Model):
     """Who is told."""
 
-    slack: Slack = field(default_factory=Slack)
+    slack: Slack
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; dictionaries become what they describe."""
-        super().__setattr__(name, built(Slack, value))
-
-
-def built(kind: type[Any], value: Any) -> Any:
-    """Return an object of a kind; a dictionary gives its attributes, of which those it has not are passed over."""
-    if not isinstance(value, dict):
-        return value
-    known = {name: given for name, given in value.items() if name in kind.__dataclass_fields__}
-    return kind(**known)
+    _fields: ClassVar = {"slack": Field(of(Slack), Slack)}

@@ -2,95 +2,147 @@
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
-from entrepot.client.workflow.backend import workspace
+from entrepot.client.workflow.backend import WORKSPACE, workspace
 from entrepot.client.workflow.context import HTTPContext
-from entrepot.client.workflow.definitions import Config, Notify, built
+from entrepot.client.workflow.definitions import Config, Notify, of
+from entrepot.client.workflow.exceptions import invalid
+from entrepot.client.workflow.fields import (
+    Field,
+    Model,
+    integer,
+    list_of,
+    mapping,
+    number,
+    one_of,
+    optional,
+    text,
+    within,
+)
 
-_STATUSES = ("created", "queued", "running", "success", "failure")
-
-
-def _is_pipeline(value: Any) -> bool:
-    return (
-        isinstance(value, str) and 1 <= len(value) <= 128 and all(letter.isalnum() or letter == "-" for letter in value)
-    )
-
-
-_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "pipeline": (_is_pipeline, "must have 1 to 128 characters: letters, numbers and hyphens"),
-    "site": (lambda value: isinstance(value, str), "must be a string"),
-    "user": (lambda value: isinstance(value, str), "must be a string"),
-    "status": (lambda value: value in _STATUSES, f"must be one of {list(_STATUSES)}"),
-    "attempt": (lambda value: value >= 0, "must not be negative"),
-    "timeout": (lambda value: 1 <= value <= 259_200, "must be from 1 to 259200 seconds"),
-    "retries": (lambda value: value < 6, "must be less than 6"),
-    "priority": (lambda value: 1 <= value <= 5, "must be from 1 to 5"),
-}
+_LONGEST_NAME = 128
+_LONGEST_TIMEOUT = 259_200
 
 
-@dataclass
-class Work:
+def _pipeline(value: Any) -> str:
+    name = text(value)
+    if not 1 <= len(name) <= _LONGEST_NAME or not all(letter.isalnum() or letter == "-" for letter in name):
+        raise ValueError(f"must have 1 to {_LONGEST_NAME} characters: letters, numbers and hyphens")
+    return name
+
+
+def _creation(value: Any) -> float:
+    return time.time() if value is None else number(value)
+
+
+def _none() -> None:
+    return None
+
+
+_texts, _instant = optional(list_of(text)), Field(optional(number), _none)
+_LOCAL = ("workspace", "token", "http")
+
+
+@dataclass(init=False)
+class Work(Model):
     """A unit of work.
+
+    What is not given is taken from the environment, e.g. the variable ``WORKFLOW_PRIORITY``.
 
     Raises
     ------
     ValueError
         A value is not valid, when the work is made or when an attribute is set; or both a function and a command are
-        given; or the site is none of the workspace's.
+        given; or the site is none of the workspace's. Where pydantic is installed it is a ``ValidationError``.
     """
 
     pipeline: str
     site: str
     user: str
-    function: str | None = None
-    parameters: dict[str, Any] | None = None
-    command: list[str] | None = None
-    results: dict[str, Any] | None = None
-    products: list[str] | None = None
-    plots: list[str] | None = None
-    tags: list[str] | None = None
-    event: list[int] | None = None
-    id: str | None = None
-    creation: float | None = None
-    start: float | None = None
-    stop: float | None = None
-    attempt: int = 0
-    status: str = "created"
-    timeout: int = 3600
-    retries: int = 2
-    priority: int = 3
-    config: Config = field(default_factory=Config)
-    notify: Notify = field(default_factory=Notify)
-    #: Stay here: neither travels with the work.
+    function: str | None
+    parameters: dict[str, Any] | None
+    command: list[str] | None
+    results: dict[str, Any] | None
+    products: list[str] | None
+    plots: list[str] | None
+    tags: list[str] | None
+    event: list[int] | None
+    id: str | None
+    creation: float | None
+    start: float | None
+    stop: float | None
+    attempt: int
+    status: str
+    timeout: int
+    retries: int
+    priority: int
+    config: Config
+    notify: Notify
+    #: Stay here: none of them travels with the work.
+    workspace: str | Path | None = field(default=None, repr=False, compare=False)
     token: str | None = field(default=None, repr=False, compare=False)
     http: HTTPContext | None = field(default=None, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        """Check what concerns several fields."""
-        if self.function and self.command:
-            raise ValueError("Only either function or command can be provided.")
-        if self.creation is None:
-            self.creation = time.time()
-        if self.config.strategy == "strict":
-            sites = workspace().get("sites")
-            if sites is not None and self.site not in sites:
-                raise ValueError(f"site {self.site} not in workspace: {sites}.")
+    _prefix: ClassVar = "WORKFLOW_"
+    _fields: ClassVar = {
+        "pipeline": Field(_pipeline),
+        "site": Field(text),
+        "user": Field(text),
+        "function": Field(optional(text), _none),
+        "parameters": Field(optional(mapping), _none, plain=False),
+        "command": Field(_texts, _none, plain=False),
+        "results": Field(optional(mapping), _none, plain=False),
+        "products": Field(_texts, _none, plain=False),
+        "plots": Field(_texts, _none, plain=False),
+        "tags": Field(_texts, _none, plain=False),
+        "event": Field(optional(list_of(integer)), _none, plain=False),
+        "id": Field(optional(text), _none),
+        "creation": Field(_creation, time.time),
+        "start": _instant,
+        "stop": _instant,
+        "attempt": Field(within(integer, 0), lambda: 0),
+        "status": Field(one_of("created", "queued", "running", "success", "failure"), lambda: "created"),
+        "timeout": Field(within(integer, 1, _LONGEST_TIMEOUT), lambda: 3600),
+        "retries": Field(within(integer, None, 5), lambda: 2),
+        "priority": Field(within(integer, 1, 5), lambda: 3),
+        "config": Field(of(Config), Config, plain=False),
+        "notify": Field(of(Notify), Notify, plain=False),
+    }
+
+    def __init__(self, **given: Any) -> None:
+        self.workspace, self.token, self.http = (given.get(name) for name in _LOCAL)
+        super().__init__(**given)
+        self._check_whole()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute, checked."""
-        is_right, reason = _RULES.get(name, (None, ""))
-        if is_right and not is_right(value):
-            raise ValueError(f"{name} {reason}")
-        kind = {"config": Config, "notify": Notify}.get(name)
-        super().__setattr__(name, built(kind, value) if kind else value)
+        """Set an attribute, checked by itself and with the others; one that is refused stays as it was."""
+        before = self.__dict__.get(name)
+        super().__setattr__(name, value)
+        if name in self._fields:
+            try:
+                self._check_whole()
+            except ValueError:
+                self.__dict__[name] = before
+                raise
+
+    def _check_whole(self) -> None:
+        if self.function and self.command:
+            raise invalid("Work", {"command": ("Only either function or command can be provided.", self.command)})
+        path = Path(self.workspace) if self.workspace else None
+        if path is not None and not path.is_file():
+            raise invalid("Work", {"workspace": ("Path does not point to a file", str(path))})
+        if self.config.strategy == "strict" and (path or WORKSPACE).is_file():
+            sites = workspace(path).get("sites", [])
+            if self.site not in (sites or []):
+                raise invalid("Work", {"site": (f"site {self.site} not in workspace: {sites}.", self.site)})
 
     @property
     def payload(self) -> dict[str, Any]:
         """The work as it travels."""
-        payload = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("token", "http")}
+        payload = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _LOCAL}
         config = asdict(self.config)
         del config["strategy"]
         return {**payload, "config": config, "notify": asdict(self.notify)}
@@ -103,8 +155,7 @@ class Work:
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:
         """Return a work from its payload; keys that a work has not are passed over."""
-        work: Self = built(cls, payload)
-        return work
+        return cls(**payload)
 
     @classmethod
     def withdraw(

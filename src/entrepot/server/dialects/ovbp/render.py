@@ -12,6 +12,7 @@ from typing import Any
 from entrepot import jobs
 from entrepot.events import Notification
 from entrepot.identity import FtpAccount, Organization, Principal, Project
+from entrepot.pipeline import notices
 from entrepot.pipeline.models import (
     Analysis,
     AnalysisConfig,
@@ -350,7 +351,15 @@ def task(record: jobs.Job, principal: Principal | None = None) -> Record:
             "start_date": instant(record.started_at),
             "end_date": instant(record.ended_at),
             "progress": {"done": record.progress_done, "total": record.progress_total},
-            "message": record.error or record.progress_message,
+            "message": _message(record),
         },
         "project": record.project_id,
     }
+
+
+def _message(record: jobs.Job) -> str | None:
+    """Return what is said of a job: of one that failed, with the frames of the script that raised."""
+    if not record.error:
+        return record.progress_message
+    details = record.error_details if isinstance(record.error_details, dict) else {}
+    return notices.with_details(record.error, details.get("traceback") or "")

@@ -8,6 +8,10 @@ from entrepot.errors import NotFound
 from entrepot.server.dialects.ricloud import configs, errors, events, keys, people, polls, results, trial
 from entrepot.server.endpoint import Call, Endpoint
 
+_NOUNS = (
+    *("results", "polls", "tasks", "configs", "key", "keys", "organisation", "users", "sources", "permissions"),
+    *("sessions", "subscriptions", "events"),
+)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -19,6 +23,16 @@ def routes() -> list[BaseRoute]:
     nothing = partial(Endpoint, path="/{path:path}", handler=_nothing, area="files", right="read", body="none")
     endpoints += [nothing(method, write=False) for method in _METHODS]
     return [route for endpoint in endpoints for route in endpoint.routes(errors.render)]
+
+
+def astray(path: str) -> str | None:
+    """Return what to tell a client that asks for a path of this door where there is none; None for other paths.
+
+    Clients resolve names relative to the address that they are given: without its last slash, ``/ricloud`` is lost.
+    """
+    if path.strip("/").split("/")[0] not in _NOUNS:
+        return None
+    return f"There is nothing at {path[:100]}: write the address with its last slash, as in https://host/ricloud/."
 
 
 def _nothing(call: Call) -> None:

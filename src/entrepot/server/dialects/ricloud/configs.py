@@ -1,6 +1,9 @@
 """Storage and webhook configs."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from sqlalchemy import select
 
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.events import webhooks
@@ -8,14 +11,16 @@ from entrepot.events.models import Webhook
 from entrepot.files import configs
 from entrepot.files.models import StorageConfig
 from entrepot.server.dialects.ricloud import events, parse, render, trial
-from entrepot.server.dialects.ricloud.listing import Listing, Record
+from entrepot.server.dialects.ricloud.listing import MOST, Listing, Record
 from entrepot.server.endpoint import Call, Endpoint
 
+_STATES = ("new", "valid", "invalid", "deactivated")
 _STORAGES = Listing(
     "/configs/storage",
     StorageConfig,
     render.each(render.storage_config),
     filters={"url": StorageConfig.url, "type": StorageConfig.type, "state": StorageConfig.state},
+    states=_STATES,
     instants={"date_created": StorageConfig.created},
 )
 _WEBHOOKS = Listing(
@@ -23,6 +28,7 @@ _WEBHOOKS = Listing(
     Webhook,
     render.each(render.webhook_config),
     filters={"url": Webhook.url, "state": Webhook.state},
+    states=_STATES,
     instants={"date_created": Webhook.created},
 )
 
@@ -104,6 +110,20 @@ def _delete_webhook(call: Call) -> Record:
     changes = {"state": "deactivated"}
     webhooks.update_webhook(call.session, call.principal, call.services.settings, webhook, changes)
     return render.webhook_config(webhook)
+
+
+def nested(call: Call) -> tuple[list[Record], list[Record]]:
+    """Return the storage and the webhook configs of the caller's organization, as far as its key may see any."""
+    storages = _mine(call, "files", StorageConfig)
+    webhooks = _mine(call, "events", Webhook, Webhook.style == events.STYLE)
+    return list(map(render.storage_config, storages)), list(map(render.webhook_config, webhooks))
+
+
+def _mine(call: Call, area: str, model: Any, *conditions: Any) -> Sequence[Any]:
+    if not call.principal.reach.allows(area, "read"):
+        return []
+    query = select(model).where(call.principal.own(model), *conditions)
+    return call.session.scalars(query.order_by(model.number.desc()).limit(MOST)).all()
 
 
 def check_storage(call: Call, value: Any) -> str | None:

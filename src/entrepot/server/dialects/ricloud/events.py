@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from entrepot.errors import NotFound
+from entrepot.errors import InvalidInput, NotFound
 from entrepot.events.models import Delivery, Event, Webhook
 from entrepot.events.styles import STYLES, Message, Style
 from entrepot.files.models import Poll, RemoteSession, StorageConfig, Task
@@ -42,7 +42,7 @@ def _poll(session: Session, poll: Poll) -> Record:
 
 _RESOURCES: dict[str, tuple[Any, Callable[[Session, Any], Record]]] = {
     "poll": (Poll, _poll),
-    "task": (Task, lambda _session, task: render.task(task)),
+    "task": (Task, lambda session, task: render.tasks(session, [task], None)[0]),
     "session": (RemoteSession, lambda session, one: render.sessions(session, [one])[0]),
     "webhook_config": (Webhook, lambda _session, webhook: render.webhook_config(webhook)),
     "storage_config": (StorageConfig, lambda _session, config: render.storage_config(config)),
@@ -111,19 +111,24 @@ def _of_state(values: list[str]) -> Any:
         "delivered": has("delivered") & ~has("failed") & ~has("pending"),
         "pending": ~has("failed") & (has("pending") | ~has("delivered")),
     }
-    condition: Any = Event.position.is_(None)
-    for value in values:
-        condition = condition | known[value] if value in known else condition
-    return condition
+    if unknown := set(values) - set(known):
+        raise InvalidInput.field("state", f"{min(unknown)[:100]} is none of {', '.join(known)}.")
+    return or_(*(known[value] for value in values))
+
+
+def _of_type(values: list[str]) -> Any:
+    if unknown := set(values) - set(_RESOURCES):
+        raise InvalidInput.field("type", f"{min(unknown)[:100]} is none of {', '.join(_RESOURCES)}.")
+    return Event.type.in_(values)
 
 
 _LISTING = Listing(
     "/events",
     Event,
     _records,
-    filters={"type": Event.type, "action": Event.action},
+    filters={"action": Event.action},
     instants={"date_created": Event.created},
-    extra={"state": _of_state},
+    extra={"state": _of_state, "type": _of_type},
     number=Event.position,
 )
 

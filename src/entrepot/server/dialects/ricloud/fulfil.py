@@ -4,6 +4,7 @@ The worker publishes what it fetched with the task's id, and reports the work.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import select
@@ -13,13 +14,14 @@ from entrepot import jobs
 from entrepot.db import now
 from entrepot.errors import NotFound
 from entrepot.events import log
-from entrepot.files import polls
+from entrepot.files import polls, sources
 from entrepot.files.models import Poll, RemoteSession, RemoteSource, Subscription, Task
 from entrepot.identity import Principal, Role, keys
-from entrepot.works import queue
+from entrepot.works import archive, queue
 
 PIPELINE = "ricloud-poll"
 FOLLOW, AGAIN = "ricloud.follow", "ricloud.subscription"
+_LONGEST_ERROR = 1000
 
 
 def start(
@@ -48,9 +50,9 @@ def start(
 def add_task(session: Session, principal: Principal, poll: Poll) -> Task:
     """Give a poll a task, and deposit the work that fulfils it."""
     task = polls.create_task(session, poll.organization_id, "poll.fetch", poll=poll, key_id=poll.key_id)
-    query = select(RemoteSource).where(RemoteSource.id == poll.source_id)
-    source = session.scalar(query)
-    about = {"type": source.type, "identifier": source.identifier} if source else None
+    source = session.scalar(select(RemoteSource).where(RemoteSource.id == poll.source_id))
+    parent = session.scalar(select(RemoteSource).where(RemoteSource.id == source.parent_id)) if source else None
+    about = {**_described(source), "parent": _described(parent) if parent else None} if source else None
     work = {
         "pipeline": PIPELINE,
         "site": "local",
@@ -65,6 +67,10 @@ def add_task(session: Session, principal: Principal, poll: Poll) -> Task:
     return task
 
 
+def _described(source: RemoteSource) -> dict[str, Any]:
+    return {"type": source.type, "identifier": source.identifier}
+
+
 @jobs.task(FOLLOW)
 def follow(context: jobs.JobContext) -> None:
     """Do to the tasks of a work what happened to the work."""
@@ -75,20 +81,30 @@ def follow(context: jobs.JobContext) -> None:
             if action == "withdrawn":
                 polls.start_task(session, task)
             elif action == "success":
+                work = _find(session, organization_id, payload["id"])
+                sources.found_by(session, task, ((work or {}).get("results") or {}).get("sources"))
                 polls.end_task(session, task)
             elif action == "deleted":
                 polls.end_task(session, task, "The work was deleted.")
-            elif not _is_tried_again(session, organization_id, payload["id"]):
-                polls.end_task(session, task, "The work failed.")
+            else:
+                work = _find(session, organization_id, payload["id"])
+                if work is None or (work["status"] == "failure" and work["attempt"] >= work["retries"]):
+                    polls.end_task(session, task, _why(work))
 
 
-def _is_tried_again(session: Session, organization_id: str, work_id: str) -> bool:
+def _find(session: Session, organization_id: str, work_id: str) -> dict[str, Any] | None:
+    """Return a work, queued or archived; None when it is gone."""
     reader = Principal("", "", organization_id, {organization_id: Role.READER})
-    try:
-        work = queue.get(session, reader, work_id)
-    except NotFound:
-        return False
-    return bool(work["status"] != "failure" or work["attempt"] < work["retries"])
+    with suppress(NotFound):
+        return queue.get(session, reader, work_id)
+    archived = archive.view(session, reader, {"pipeline": PIPELINE, "id": work_id}, limit=1)
+    return archived[0] if archived else None
+
+
+def _why(work: dict[str, Any] | None) -> str:
+    """Return why a work failed, as its worker said."""
+    said = (work.get("results") or {}).get("error") if work else None
+    return said[:_LONGEST_ERROR] if isinstance(said, str) and said.strip() else "The work failed."
 
 
 def schedule(session: Session, subscription: Subscription) -> None:
@@ -122,6 +138,8 @@ def again(context: jobs.JobContext) -> None:
         if session.scalar(waiting.limit(1)) is None:
             remote = session.scalar(select(RemoteSession).where(RemoteSession.id == subscription.session_id))
             source = session.scalar(select(RemoteSource).where(RemoteSource.id == subscription.source_id))
+            if source is not None and sources.why_unusable(session, source):
+                return
             start(session, principal, subscription.payload, remote, source, subscription)
 
 

@@ -7,13 +7,16 @@ from sqlalchemy import select, update
 
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.events.models import Webhook
-from entrepot.files.configs import defaults_of
+from entrepot.files.configs import default_of, defaults_of
 from entrepot.files.models import Permissions
 from entrepot.identity import ApiKey, Organization, keys
-from entrepot.server.dialects.ricloud import parse, render
-from entrepot.server.dialects.ricloud.configs import check_storage, check_webhook
+from entrepot.server.auth import token_of
+from entrepot.server.dialects.ricloud import configs, parse, render
 from entrepot.server.dialects.ricloud.listing import Listing, Record, envelope
 from entrepot.server.endpoint import Call, Endpoint
+
+#: What an organization's keys use where they name nothing else: the documented name, and the one that keys have.
+_DEFAULTS = {"storage_config_default": "storage_config", "webhook_config_default": "webhook_config"}
 
 _PERMISSIONS = Listing(
     "/permissions",
@@ -27,7 +30,8 @@ _PERMISSIONS = Listing(
 def _current(call: Call) -> Record:
     if call.principal.key_id is None:
         raise NotFound("You came with a password, not with a key.")
-    return render.key(keys.get_key(call.session, call.principal, call.principal.key_id))
+    # Whoever asks with a token has it: this tells nobody anything, and clients configure receivers from the answer.
+    return render.key(keys.get_key(call.session, call.principal, call.principal.key_id), token_of(call.request))
 
 
 def _list(call: Call) -> Record:
@@ -55,7 +59,7 @@ def _update(call: Call) -> Record:
 
 
 def _configure(call: Call, key: ApiKey, given: dict[str, Any]) -> None:
-    checks = {"storage_config": check_storage, "webhook_config": check_webhook}
+    checks = {"storage_config": configs.check_storage, "webhook_config": configs.check_webhook}
     key.config = key.config | {name: checks[name](call, value) for name, value in given.items()}
     call.session.flush()
 
@@ -69,23 +73,35 @@ def _rotate(call: Call) -> Record:
 
 def _organisation(call: Call) -> Record:
     call.principal.require("read")
-    return render.organisation(call.session, call.session.get_one(Organization, call.principal.organization_id))
+    record = call.session.get_one(Organization, call.principal.organization_id)
+    webhook = select(Webhook.id).where(Webhook.organization_id == record.id, Webhook.is_default).limit(1)
+    return render.organisation(
+        record, *configs.nested(call), default_of(call.session, record.id), call.session.scalar(webhook)
+    )
 
 
 def _update_organisation(call: Call) -> Record:
     call.principal.require("admin")
-    given = parse.fields(call, "storage_config", "webhook_config")
+    given = _defaults(parse.fields(call, *_DEFAULTS, *_DEFAULTS.values()))
     organization_id = call.principal.organization_id
-    if "storage_config" in given:
-        found = check_storage(call, given["storage_config"])
+    if "storage_config_default" in given:
+        found = configs.check_storage(call, given["storage_config_default"])
         defaults_of(call.session, organization_id).storage_config_id = found
-    if "webhook_config" in given:
-        webhook_id = check_webhook(call, given["webhook_config"])
+    if "webhook_config_default" in given:
+        webhook_id = configs.check_webhook(call, given["webhook_config_default"])
         mine = update(Webhook).where(Webhook.organization_id == organization_id)
         call.session.execute(mine.values(is_default=False))
         call.session.execute(mine.where(Webhook.id == webhook_id).values(is_default=True))
     call.session.flush()
     return _organisation(call)
+
+
+def _defaults(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults by their documented names; each has a shorter one."""
+    for name, short in _DEFAULTS.items():
+        if name in given and given.get(short, given[name]) != given[name]:
+            raise InvalidInput.field(short, f"It says something else than {name}.")
+    return {name: given.get(name, given.get(short)) for name, short in _DEFAULTS.items() if {name, short} & set(given)}
 
 
 def _permissions(call: Call) -> Permissions:
@@ -97,6 +113,9 @@ def _permissions(call: Call) -> Permissions:
 
 
 def _get_permissions(call: Call) -> Record:
+    if call.path["id"] == call.principal.organization_id:
+        call.principal.require("read")
+        return render.base_permissions(call.session.get_one(Organization, call.principal.organization_id))
     return render.permissions(_permissions(call))
 
 
@@ -122,8 +141,10 @@ def _grant(call: Call, record: Permissions, key: ApiKey, given: dict[str, Any]) 
     """Give a key its scopes, as the record says them; only its own user can, and none that are wider than it has."""
     call.principal.require("admin", key.organization_id, "Key")
     scopes = given.get("scopes", key.scopes or ["*:admin"])
+    if isinstance(scopes, dict) and not any(scopes.values()):
+        scopes = list(scopes)  # the documented form, whose values are limits
     if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
-        raise InvalidInput.field("scopes", "A list of texts.")
+        raise InvalidInput.field("scopes", "A list of texts, or an object of them whose limits are empty.")
     keys.change_scopes(call.session, call.principal, key, scopes)
     record.scopes = scopes
 
@@ -131,6 +152,7 @@ def _grant(call: Call, record: Permissions, key: ApiKey, given: dict[str, Any]) 
 ENDPOINTS = [
     Endpoint("GET", "/key", _current, "identity", "read", access="own"),
     Endpoint("GET", "/keys", _list, "identity", "read", access="own"),
+    Endpoint("GET", "/keys/current", _current, "identity", "read", access="own"),
     Endpoint("GET", "/keys/{id}", _get, "identity", "read", access="own"),
     Endpoint("POST", "/keys", _create, "identity", "write", access="own", status=201),
     Endpoint("POST", "/keys/{id}", _update, "identity", "write", access="own"),

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from starlette.datastructures import QueryParams
 
 from entrepot.errors import InvalidInput
+from entrepot.files.models import RemoteSource
 from entrepot.server.endpoint import Call
 
 DEFAULT_LIMIT, MOST = 10, 1000
@@ -39,6 +40,8 @@ class Listing:
         Returns records for rows.
     filters, instants
         Columns by the names of parameters: compared by equality, and as instants.
+    states
+        Those that ``state`` may be: what is misspelt would find nothing, for ever.
     extra
         More parameters: what each makes of its values.
     number
@@ -50,6 +53,7 @@ class Listing:
     render: Callable[[Call, Sequence[Any]], list[Record]]
     filters: Mapping[str, Any] = field(default_factory=dict)
     instants: Mapping[str, Any] = field(default_factory=dict)
+    states: tuple[str, ...] = ()
     extra: Mapping[str, Callable[[list[str]], Any]] = field(default_factory=dict)
     number: Any = None
 
@@ -59,6 +63,7 @@ class Listing:
         order = self.number if self.number is not None else model.number
         mine = call.principal.own(model)
         where = [mine, *conditions, *self._conditions(query)]
+        _require_sources(call, query.getlist("source"))
         total = call.session.scalar(select(func.count()).select_from(model).where(*where)) or 0
         for name, newer in (("after_id", False), ("before_id", True)):
             if (given := query.get(name)) is not None:
@@ -82,6 +87,8 @@ class Listing:
             base, operator = (matched[1], matched[2] or matched[3]) if matched else (name, None)
             if name in ("limit", "after_id", "before_id"):
                 continue
+            if name == "state" and self.states and not set(values) <= set(self.states):
+                raise InvalidInput.field(name, f"One of {', '.join(self.states)}.")
             if name in self.filters:
                 conditions.append(self.filters[name].in_(values))
             elif name in self.extra:
@@ -91,6 +98,15 @@ class Listing:
             else:
                 raise InvalidInput.field(name[:100], "There is no such parameter.")
         return conditions
+
+
+def _require_sources(call: Call, ids: list[str]) -> None:
+    """Raise InvalidInput when a filter names a source that there is not."""
+    wanted = set(ids)
+    if wanted:
+        found = select(RemoteSource.id).where(call.principal.own(RemoteSource), RemoteSource.id.in_(wanted))
+        if wanted - set(call.session.scalars(found)):
+            raise InvalidInput.field("source", "There is no such source.")
 
 
 def envelope(data: list[Record], url: str, *, total: int | None = None, has_more: bool = False) -> Record:

@@ -1,30 +1,45 @@
 """Users, sources and sessions: whose data is asked for, and through what."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
 
-from entrepot.db import advisory_lock, new_id, now
+from entrepot.db import new_id, now
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.events import emit
+from entrepot.files import sources
 from entrepot.files.models import RemoteSession, RemoteSource, RemoteUser
-from entrepot.identity import Right
+from entrepot.identity import Right, keys
 from entrepot.server.dialects.ricloud import parse, render
 from entrepot.server.dialects.ricloud.listing import Listing, Record
 from entrepot.server.endpoint import Call, Endpoint, Json
+
+
+def _records(call: Call, rows: Sequence[RemoteSource]) -> list[Record]:
+    return render.sources(call.session, rows)
+
 
 _USERS = Listing(
     "/users",
     RemoteUser,
     render.each(render.user),
-    filters={"identifier": RemoteUser.identifier},
+    filters={"identifier": RemoteUser.identifier, "key": RemoteUser.key_id, "state": RemoteUser.state},
+    states=sources.USER_STATES,
     instants={"date_created": RemoteUser.created},
 )
 _SOURCES = Listing(
     "/sources",
     RemoteSource,
-    render.each(render.source),
-    filters={"user": RemoteSource.user_id, "identifier": RemoteSource.identifier, "type": RemoteSource.type},
+    _records,
+    filters={
+        "user": RemoteSource.user_id,
+        "identifier": RemoteSource.identifier,
+        "type": RemoteSource.type,
+        "parent": RemoteSource.parent_id,
+        "state": RemoteSource.state,
+    },
+    states=sources.SOURCE_STATES,
     instants={"date_created": RemoteSource.created},
 )
 _SESSIONS = Listing(
@@ -32,6 +47,7 @@ _SESSIONS = Listing(
     RemoteSession,
     lambda call, rows: render.sessions(call.session, rows),
     filters={"source": RemoteSession.source_id, "user": RemoteSession.user_id, "state": RemoteSession.state},
+    states=("pending", "active", "failed", "expired"),
     instants={"date_created": RemoteSession.created, "date_expired": RemoteSession.expired},
 )
 
@@ -60,17 +76,19 @@ def named(call: Call, model: Any, name: str, value: Any) -> Any:
 
 
 def _create_user(call: Call) -> Any:
-    identifier = parse.text("identifier", parse.fields(call, required=("identifier",))["identifier"], 300)
+    given = parse.fields(call, "key", required=("identifier",))
+    identifier = parse.text("identifier", given["identifier"], sources.LONGEST_IDENTIFIER)
     call.principal.require("write")
-    organization_id = call.principal.organization_id
-    advisory_lock(call.session, "remote user", organization_id, identifier)
-    query = select(RemoteUser).where(RemoteUser.organization_id == organization_id, RemoteUser.identifier == identifier)
-    if found := call.session.scalar(query):
-        return Json(render.user(found))
-    user = RemoteUser(organization_id=organization_id, identifier=identifier)
-    call.session.add(user)
-    call.session.flush()
-    return render.user(user)
+    key_id = _key(call, given) if given.get("key") is not None else call.principal.key_id
+    user, made = sources.ensure_user(call.session, call.principal.organization_id, identifier, key_id)
+    return render.user(user) if made else Json(render.user(user))
+
+
+def _key(call: Call, given: dict[str, Any]) -> str:
+    try:
+        return keys.get_key(call.session, call.principal, parse.resource_id("key", given["key"])).id
+    except NotFound:
+        raise InvalidInput.field("key", "There is no such key.") from None
 
 
 def _get_user(call: Call) -> Record:
@@ -79,58 +97,49 @@ def _get_user(call: Call) -> Record:
 
 def _update_user(call: Call) -> Record:
     user = find(call, RemoteUser, "User", call.path["id"], "write")
-    given = parse.fields(call, "identifier")
+    given = parse.fields(call, "identifier", "key", "state")
     if "identifier" in given:
-        identifier = parse.text("identifier", given["identifier"], 300)
-        advisory_lock(call.session, "remote user", user.organization_id, identifier)
-        query = select(RemoteUser.id).where(
-            RemoteUser.organization_id == user.organization_id, RemoteUser.identifier == identifier
-        )
-        if call.session.scalar(query) not in (None, user.id):
-            raise Conflict("There is a user of this identifier.")
-        user.identifier = identifier
-        call.session.flush()
+        identifier = parse.text("identifier", given["identifier"], sources.LONGEST_IDENTIFIER)
+        sources.rename_user(call.session, user, identifier)
+    if "key" in given:
+        user.key_id = _key(call, given)
+    if "state" in given:
+        sources.change_state(call.session, user, given["state"])
+    call.session.flush()
     return render.user(user)
 
 
 def _source(call: Call, given: dict[str, Any]) -> tuple[RemoteSource, bool]:
     """Return the source of a user, type and identifier, and whether it was made here."""
     call.principal.require("write")
+    parent = named(call, RemoteSource, "parent", given["parent"]) if given.get("parent") is not None else None
+    if parent is not None and given.get("user") is None:
+        given = given | {"user": parent.user_id}
     user = named(call, RemoteUser, "user", given.get("user"))
-    type_ = parse.text("type", given.get("type"), 100)
+    type_ = parse.text("type", given.get("type"), sources.LONGEST_TYPE)
     # Devices are paired by a code, and are called nothing yet.
-    identifier = given.get("identifier") or new_id()
-    parse.text("identifier", identifier, 300)
-    advisory_lock(call.session, "remote source", user.id, type_, identifier)
-    query = select(RemoteSource).where(
-        RemoteSource.organization_id == user.organization_id,
-        RemoteSource.user_id == user.id,
-        RemoteSource.type == type_,
-        RemoteSource.identifier == identifier,
-    )
-    if found := call.session.scalar(query):
-        return found, False
-    source = RemoteSource(organization_id=user.organization_id, user_id=user.id, type=type_, identifier=identifier)
-    call.session.add(source)
-    call.session.flush()
-    return source, True
+    identifier = parse.text("identifier", given.get("identifier") or new_id(), sources.LONGEST_IDENTIFIER)
+    return sources.ensure_source(call.session, user, type_, identifier, parent)
 
 
 def _create_source(call: Call) -> Any:
-    source, made = _source(call, parse.fields(call, "identifier", required=("user", "type")))
-    return render.source(source) if made else Json(render.source(source))
+    source, made = _source(call, parse.fields(call, "user", "identifier", "parent", required=("type",)))
+    record = _records(call, [source])[0]
+    return record if made else Json(record)
 
 
 def _get_source(call: Call) -> Record:
-    return render.source(find(call, RemoteSource, "Source", call.path["id"]))
+    return _records(call, [find(call, RemoteSource, "Source", call.path["id"])])[0]
 
 
 def _update_source(call: Call) -> Record:
     source = find(call, RemoteSource, "Source", call.path["id"], "write")
-    given = parse.fields(call, "identifier")
+    given = parse.fields(call, "identifier", "state")
     if "identifier" in given and parse.text("identifier", given["identifier"], 300) != source.identifier:
         raise Conflict("A source is its identifier: create another.")
-    return render.source(source)
+    if "state" in given:
+        sources.change_state(call.session, source, given["state"])
+    return _records(call, [source])[0]
 
 
 def _create_session(call: Call) -> Record:
@@ -141,6 +150,8 @@ def _create_session(call: Call) -> Record:
     else:
         source, _ = _source(call, parse.mapping("source", given["source"]))
     call.principal.require("write")
+    sources.require_usable(call.session, source)
+    sources.validate(call.session, source)
     session = RemoteSession(
         organization_id=source.organization_id,
         key_id=call.principal.key_id,

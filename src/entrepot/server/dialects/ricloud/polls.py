@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import select
+
 from entrepot.errors import Conflict, InvalidInput
+from entrepot.files import sources
 from entrepot.files.models import Poll, RemoteSession, RemoteSource, Subscription, Task
 from entrepot.files.polls import get_poll, get_task
 from entrepot.server.dialects.ricloud import fulfil, parse, render
@@ -28,6 +31,10 @@ def _requested_by(values: list[str]) -> Any:
     return wanted | Poll.subscription_id.is_(None) if "user" in values else wanted
 
 
+def _of_polls(condition: Any) -> Any:
+    return Task.poll_id.in_(select(Poll.id).where(condition))
+
+
 _POLLS = Listing(
     "/polls",
     Poll,
@@ -39,14 +46,24 @@ _POLLS = Listing(
         "user": Poll.user_id,
         "state": Poll.state,
     },
+    states=("pending", "processing", "completed"),
     instants={"date_created": Poll.created, "date_started": Poll.started, "date_completed": Poll.completed},
     extra={"requestor": _requested_by},
 )
 _TASKS = Listing(
     "/tasks",
     Task,
-    render.each(render.task),
-    filters={"poll": Task.poll_id, "state": Task.state, "type": Task.type},
+    lambda call, rows: render.tasks(call.session, rows, render.signer(call)),
+    filters={"key": Task.key_id, "poll": Task.poll_id, "state": Task.state, "type": Task.type},
+    states=("pending", "processing", "succeeded", "failed", "suspended"),
+    extra={
+        "user": lambda values: _of_polls(Poll.user_id.in_(values)),
+        "source": lambda values: _of_polls(Poll.source_id.in_(values)),
+        "session": lambda values: _of_polls(Poll.session_id.in_(values)),
+        "source_type": lambda values: _of_polls(
+            Poll.source_id.in_(select(RemoteSource.id).where(RemoteSource.type.in_(values)))
+        ),
+    },
     instants={"date_created": Task.created, "date_started": Task.started, "date_completed": Task.completed},
 )
 _SUBSCRIPTIONS = Listing(
@@ -54,6 +71,7 @@ _SUBSCRIPTIONS = Listing(
     Subscription,
     render.each(render.subscription),
     filters={"source": Subscription.source_id, "session": Subscription.session_id, "state": Subscription.state},
+    states=("pending", "active", "deleted"),
     instants={"date_created": Subscription.created},
 )
 
@@ -68,8 +86,10 @@ def _origin(call: Call, given: dict[str, Any]) -> tuple[RemoteSession | None, Re
     source_id = given.get("source") or (remote.source_id if remote else None)
     if source_id is not None:
         source = named(call, RemoteSource, "source", source_id)
-    if remote is not None and source is not None and remote.source_id != source.id:
+    if remote is not None and source is not None and remote.source_id not in (source.id, source.parent_id):
         raise InvalidInput.field("source", "The session is one of another source.")
+    if source is not None:
+        sources.require_usable(call.session, source)
     return remote, source
 
 
@@ -96,11 +116,15 @@ def _create_task(call: Call) -> Record:
         raise InvalidInput.field("type", "Only poll.fetch; configurations are tested at their own address.")
     poll = named(call, Poll, "poll", given["poll"])
     call.principal.require("write", poll.organization_id, "Poll")
-    return render.task(fulfil.add_task(call.session, call.principal, poll))
+    return _task(call, fulfil.add_task(call.session, call.principal, poll))
 
 
 def _get_task(call: Call) -> Record:
-    return render.task(get_task(call.session, call.principal, call.path["id"]))
+    return _task(call, get_task(call.session, call.principal, call.path["id"]))
+
+
+def _task(call: Call, task: Task) -> Record:
+    return render.tasks(call.session, [task], render.signer(call))[0]
 
 
 def _create_subscription(call: Call) -> Record:

@@ -1,6 +1,7 @@
 """Resources as clients of this dialect know them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,6 @@ from entrepot.db import now
 from entrepot.events.models import Webhook
 from entrepot.files import signing
 from entrepot.files.models import (
-    FileDefaults,
     Permissions,
     Poll,
     PublishedFile,
@@ -23,9 +23,13 @@ from entrepot.files.models import (
     Subscription,
     Task,
 )
+from entrepot.files.sources import children_of
 from entrepot.identity import ApiKey, Organization, Vault
 from entrepot.server.dialects.ricloud.listing import Record, envelope
 from entrepot.server.endpoint import Call
+
+#: What results call the columns by which they are found.
+_NAMES = {"task_id": "task", "poll_id": "poll"}
 
 
 def instant(value: datetime | None) -> str | None:
@@ -134,45 +138,80 @@ def key(record: ApiKey, token: str | None = None) -> Record:
     }
 
 
-def organisation(session: Session, record: Organization) -> Record:
-    """Render an organization."""
-    defaults = session.get(FileDefaults, record.id)
-    query = select(Webhook.id).where(Webhook.organization_id == record.id, Webhook.is_default)
+def organisation(
+    record: Organization, storages: list[Record], webhooks: list[Record], storage: str | None, webhook: str | None
+) -> Record:
+    """Render an organization, with its configs, and the ids of those that its keys use where they name none."""
     return {
         "id": record.id,
         "resource": "organisation",
+        "type": "standard",
         "name": record.name,
-        "storage_config": defaults.storage_config_id if defaults else None,
-        "webhook_config": session.scalar(query.limit(1)),
+        "slug": "-".join(re.findall(r"[a-z0-9]+", record.name.lower())),
+        "api_version": "3",
+        "config": {},
+        "permissions": base_permissions(record),
+        "storage_configs": envelope(storages, "/configs/storage"),
+        "storage_config_default": storage,
+        "storage_config": storage,
+        "webhook_configs": envelope(webhooks, "/configs/webhook"),
+        "webhook_config_default": webhook,
+        "webhook_config": webhook,
         "state": "active",
+        "date_created": instant(record.created),
+    }
+
+
+def base_permissions(record: Organization) -> Record:
+    """Render what an organization's keys may do where nothing else is said: whatever their users may."""
+    return {
+        "id": record.id,
+        "resource": "permissions",
+        "organisation": record.id,
+        "identifier": "default",
+        "key": None,
+        "scopes": ["*:admin"],
         "date_created": instant(record.created),
     }
 
 
 def user(record: RemoteUser) -> Record:
     """Render a user."""
-    return _record(record, "user") | {"identifier": record.identifier}
+    return _record(record, "user") | {
+        "key": record.key_id,
+        "identifier": record.identifier,
+        "state": record.state,
+    }
 
 
-def source(record: RemoteSource) -> Record:
-    """Render a source."""
+def sources(session: Session, records: Sequence[RemoteSource]) -> list[Record]:
+    """Render sources, with their parts."""
+    parts = children_of(session, [record.id for record in records if record.parent_id is None])
+    return [_source(record, [_source(child, []) for child in parts.get(record.id, [])]) for record in records]
+
+
+def _source(record: RemoteSource, children: list[Record]) -> Record:
     return _record(record, "source") | {
         "user": record.user_id,
         "type": record.type,
         "identifier": record.identifier,
+        "parent": record.parent_id,
+        "children": envelope(children, "/sources"),
+        "state": record.state,
     }
 
 
 def sessions(session: Session, records: Sequence[RemoteSession]) -> list[Record]:
     """Render sessions, with their sources."""
     ids = {record.source_id for record in records}
-    found = {one.id: one for one in session.scalars(select(RemoteSource).where(RemoteSource.id.in_(ids)))}
+    rows = session.scalars(select(RemoteSource).where(RemoteSource.id.in_(ids))).all()
+    found = {one["id"]: one for one in sources(session, rows)}
     return [
         _record(record, "session")
         | {
             "key": record.key_id,
             "user": record.user_id,
-            "source": source(found[record.source_id]),
+            "source": found[record.source_id],
             "state": record.state,
             "error": record.error,
             "date_expired": instant(record.expired),
@@ -181,35 +220,69 @@ def sessions(session: Session, records: Sequence[RemoteSession]) -> list[Record]
     ]
 
 
-def task(record: Task) -> Record:
-    """Render a task."""
+def tasks(session: Session, records: Sequence[Task], sign: Signer | None) -> list[Record]:
+    """Render tasks, with what they published and what they were asked of."""
+    asked: dict[str | None, tuple[Poll | None, str | None]] = {
+        poll.id: (poll, type_)
+        for poll, type_ in session.execute(
+            select(Poll, RemoteSource.type)
+            .outerjoin(RemoteSource, RemoteSource.id == Poll.source_id)
+            .where(Poll.id.in_({record.poll_id for record in records}))
+        )
+    }
+    found = _results_by(session, PublishedFile.task_id, [record.id for record in records], sign)
+    return [_task(record, *asked.get(record.poll_id, (None, None)), found[record.id]) for record in records]
+
+
+def _task(record: Task, poll: Poll | None, source_type: str | None, found: list[Record]) -> Record:
     return _record(record, "task") | {
         "key": record.key_id,
+        "user": poll.user_id if poll else None,
+        "source": poll.source_id if poll else None,
+        "session": poll.session_id if poll else None,
         "poll": record.poll_id,
+        "source_type": source_type,
         "type": record.type,
+        "target": record.config_id or (target_of(poll.payload) if poll else None),
         "state": record.state,
+        "results": envelope(found, "/results"),
         "error": record.error,
         "date_started": instant(record.started),
         "date_completed": instant(record.completed),
     }
 
 
+def target_of(payload: Mapping[str, Any]) -> str | None:
+    """Return what a poll asks for, in a word or several: data types, infos, files."""
+    asked = [one for name in ("data_types", "info_types", "files") for one in as_list(payload.get(name))]
+    return ",".join(map(str, asked)) or None
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list; of what is none, one that is empty."""
+    return value if isinstance(value, list) else []
+
+
+def _results_by(session: Session, column: Any, ids: list[str], sign: Signer | None) -> dict[str, list[Record]]:
+    """Return the records of published files by what a column of theirs says, which is one of these ids."""
+    query = select(PublishedFile).where(column.in_(ids)).order_by(PublishedFile.number)
+    found: dict[str, list[Record]] = {id_: [] for id_ in ids}
+    for result in results(session, session.scalars(query).all(), sign):
+        found[result[_NAMES[column.key]]].append(result)
+    return found
+
+
 def polls(session: Session, records: Sequence[Poll], sign: Signer | None) -> list[Record]:
     """Render polls, with all their results and the states of their tasks."""
     ids = [record.id for record in records]
-    tasks: dict[str, list[Task]] = {id_: [] for id_ in ids}
+    steps: dict[str, list[Task]] = {id_: [] for id_ in ids}
     for one in session.scalars(select(Task).where(Task.poll_id.in_(ids)).order_by(Task.number)):
-        tasks[str(one.poll_id)].append(one)
-    found = session.scalars(
-        select(PublishedFile).where(PublishedFile.poll_id.in_(ids)).order_by(PublishedFile.number)
-    ).all()
-    of_poll: dict[str, list[Record]] = {id_: [] for id_ in ids}
-    for result in results(session, found, sign):
-        of_poll[result["poll"]].append(result)
-    return [_poll(record, tasks[record.id], of_poll[record.id]) for record in records]
+        steps[str(one.poll_id)].append(one)
+    found = _results_by(session, PublishedFile.poll_id, ids, sign)
+    return [_poll(record, steps[record.id], found[record.id]) for record in records]
 
 
-def _poll(record: Poll, tasks: Sequence[Task], found: list[Record]) -> Record:
+def _poll(record: Poll, steps: Sequence[Task], found: list[Record]) -> Record:
     states = ("pending", "processing", "succeeded", "failed", "suspended")
     return {
         **_record(record, "poll"),
@@ -218,10 +291,10 @@ def _poll(record: Poll, tasks: Sequence[Task], found: list[Record]) -> Record:
         "source": record.source_id,
         "session": record.session_id,
         "subscription": record.subscription_id,
-        **{f"tasks_{state}": [one.id for one in tasks if one.state == state] for state in states},
+        **{f"tasks_{state}": [one.id for one in steps if one.state == state] for state in states},
         "results": envelope(found, "/results"),
         # A list of resources would have to name a type that clients do not know.
-        "errors": [{"task": one.id, "error": one.error} for one in tasks if one.error],
+        "errors": [{"task": one.id, "error": one.error} for one in steps if one.error],
         "state": record.state,
         "date_started": instant(record.started),
         "date_completed": instant(record.completed),
@@ -245,7 +318,11 @@ def subscription(record: Subscription) -> Record:
 
 def permissions(record: Permissions) -> Record:
     """Render what a key may do."""
-    return _record(record, "permissions") | {"key": record.key_id, "scopes": record.scopes}
+    return _record(record, "permissions") | {
+        "identifier": "key",
+        "key": record.key_id,
+        "scopes": record.scopes,
+    }
 
 
 def _record(record: Any, resource: str) -> Record:

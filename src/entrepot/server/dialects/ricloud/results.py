@@ -28,6 +28,7 @@ _LISTING = Listing(
         "checksum": PublishedFile.md5,
         "state": PublishedFile.state,
     },
+    states=lifecycle.STATES,
     instants={
         "date_created": PublishedFile.created,
         "date_consumed": PublishedFile.consumed,

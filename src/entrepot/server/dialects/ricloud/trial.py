@@ -20,6 +20,7 @@ from entrepot.files.configs import get_config
 from entrepot.files.models import StorageConfig, Task
 from entrepot.identity import Principal, Vault
 from entrepot.server.dialects.ricloud import events, render
+from entrepot.server.dialects.ricloud.listing import Record
 from entrepot.server.endpoint import Json
 from entrepot.server.services import Services
 from entrepot.server.streaming import StreamEndpoint, Waiting
@@ -89,6 +90,10 @@ async def _test(request: Request, principal: Principal, type_: str, get: Any) ->
             config = get(session, principal, request.path_params["id"], "admin")
             return begin(session, type_, config, principal.key_id).id
 
+    def record(task: Task) -> Record:
+        with services.database.read() as session:
+            return render.tasks(session, [task], None)[0]
+
     def look() -> Task:
         with services.database.read() as session:
             return session.scalars(select(Task).where(Task.id == task_id)).one()
@@ -100,7 +105,7 @@ async def _test(request: Request, principal: Principal, type_: str, get: Any) ->
         while True:
             task = await run_sync(look)
             if task.state not in polls.OPEN or time.monotonic() >= until:
-                return Json(render.task(task))
+                return Json(await run_sync(record, task))
             await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -1,21 +1,6 @@
-"""The surface of Reincubate's ricloud client, on Entrepot.
-
-::
-
-    import entrepot.client.ricloud as ricloud
-
-    ricloud.url, ricloud.token = "https://entrepot.example/ricloud/", "ent_..."
-    for result in ricloud.Result.list():
-        content = result.download()
-        result.acknowledge()
-
-The address and the token may also stand in the variables ``RICLOUD_URL`` and ``RICLOUD_TOKEN``. Attributes are those
-of the protocol; dates are texts, in UTC. What the published client does wrong is done right here: ``Key.rotate`` gives
-the new token, ``Key.current`` and tests return what they are about, batches can be acknowledged, lists followed.
-"""
+"""Resources of the protocol, each with its calls."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,38 +8,10 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
-#: Address of the server, with the path ``/ricloud/``.
-url = os.environ.get("RICLOUD_URL", "http://127.0.0.1:8000/ricloud/")
-#: Token of an API key.
-token = os.environ.get("RICLOUD_TOKEN", "")
-#: Seconds to wait for tests and sessions, 10 at most.
-await_for = float(os.environ.get("RICLOUD_AWAIT_FOR", "0"))
-#: Seconds until a request is given up.
-timeout = 60.0
+from entrepot.client.ricloud.exceptions import ChecksumError
+from entrepot.client.ricloud.requests import blocks, request
 
-_BLOCK = 1 << 20
 _TRIES = 5
-
-
-class RequestError(Exception):
-    """The server refused a request.
-
-    Attributes
-    ----------
-    status, error, message, params
-        HTTP status, code, sentence, and for each parameter at fault the reasons.
-    """
-
-    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
-        self.status = status
-        self.error = body.get("error")
-        self.message = body.get("message")
-        self.params = body.get("params", {})
-        super().__init__(f"{status} {self.error}: {self.message} {self.params or ''}".rstrip())
-
-
-class ChecksumError(Exception):
-    """What was downloaded is not what was published."""
 
 
 class Resource(Mapping[str, Any]):
@@ -87,7 +44,7 @@ class Resource(Mapping[str, Any]):
     @classmethod
     def retrieve(cls, id: str) -> Self:  # noqa: A002 - as the protocol calls it
         """Return the record of an id."""
-        return cls(**_request("GET", f"{cls.path}/{_segment(id)}"))
+        return cls(**request("GET", f"{cls.path}/{_segment(id)}"))
 
     def refresh(self) -> None:
         """Read the record again."""
@@ -96,7 +53,7 @@ class Resource(Mapping[str, Any]):
     @classmethod
     def list(cls, **filters: Any) -> "List":
         """Return a page of records, newest first; `limit`, `after_id` and `before_id` choose which."""
-        return List(**_request("GET", cls.path, params=_params(filters)))
+        return List(**request("GET", cls.path, params=_params(filters)))
 
     @classmethod
     def each(cls, **filters: Any) -> Iterator[Self]:
@@ -113,14 +70,14 @@ class _Creatable(Resource):
     @classmethod
     def create(cls, **data: Any) -> Self:
         """Create a record."""
-        return cls(**_request("POST", cls.path, body=_plain(data)))
+        return cls(**request("POST", cls.path, body=_plain(data)))
 
 
 class _Updatable(Resource):
     @classmethod
     def update_with_id(cls, id: str, **data: Any) -> Self:  # noqa: A002
         """Change the record of an id."""
-        return cls(**_request("POST", f"{cls.path}/{_segment(id)}", body=_plain(data)))
+        return cls(**request("POST", f"{cls.path}/{_segment(id)}", body=_plain(data)))
 
     def update(self, **data: Any) -> None:
         """Change the record."""
@@ -131,7 +88,7 @@ class _Deletable(Resource):
     @classmethod
     def delete_with_id(cls, id: str) -> Self:  # noqa: A002
         """Delete the record of an id, and return what is left of it."""
-        return cls(**_request("DELETE", f"{cls.path}/{_segment(id)}"))
+        return cls(**request("DELETE", f"{cls.path}/{_segment(id)}"))
 
     def delete(self) -> None:
         """Delete the record."""
@@ -169,7 +126,7 @@ class Result(Resource):
     @classmethod
     def acknowledge_with_id(cls, id: str) -> Self:  # noqa: A002
         """Tell the server that the result of an id was consumed."""
-        return cls(**_request("POST", f"{cls.path}/{_segment(id)}/ack"))
+        return cls(**request("POST", f"{cls.path}/{_segment(id)}/ack"))
 
     def acknowledge(self) -> None:
         """Tell the server that this result was consumed."""
@@ -178,7 +135,7 @@ class Result(Resource):
     @classmethod
     def acknowledge_batch(cls, ids: Iterable[Any]) -> List:
         """Tell the server that results were consumed; unknown and repeated ones do no harm."""
-        return List(**_request("POST", f"{cls.path}/ack", body={"ids": [_plain(one) for one in ids]}))
+        return List(**request("POST", f"{cls.path}/ack", body={"ids": [_plain(one) for one in ids]}))
 
     def download(self, to_filename: str | Path | None = None) -> bytes | Path:
         """Fetch the content, going on where a connection broke, and check it.
@@ -226,15 +183,7 @@ class Result(Resource):
         if start and start == self.attrs["size"]:
             return
         signed = self.attrs.get("signed_url")
-        address = signed["url"] if signed else f"{_origin()}/api/v1/files/{self.attrs['id']}/download"
-        headers = {} if signed else _headers()
-        if start:
-            headers["range"] = f"bytes={start}-"
-        with httpx.stream("GET", address, headers=headers, timeout=timeout, follow_redirects=True) as answer:
-            if not answer.is_success or (start and answer.status_code != httpx.codes.PARTIAL_CONTENT):
-                answer.read()
-                raise RequestError(answer.status_code, _body(answer))
-            yield from answer.iter_raw(_BLOCK)
+        yield from blocks(signed["url"] if signed else None, self.attrs["id"], start)
 
 
 class StorageConfig(_Creatable, _Updatable, _Deletable):
@@ -246,7 +195,7 @@ class StorageConfig(_Creatable, _Updatable, _Deletable):
     @classmethod
     def test_with_id(cls, id: str) -> "Task":  # noqa: A002
         """Have the config of an id tested, and return the task that does."""
-        return Task(**_request("POST", f"{cls.path}/{_segment(id)}/test"))
+        return Task(**request("POST", f"{cls.path}/{_segment(id)}/test"))
 
     def test(self) -> "Task":
         """Have the config tested, and return the task that does."""
@@ -269,12 +218,12 @@ class Key(_Creatable, _Updatable):
     @classmethod
     def current(cls) -> Self:
         """Return the key in use."""
-        return cls(**_request("GET", "key"))
+        return cls(**request("GET", "key"))
 
     @classmethod
     def rotate_with_id(cls, id: str) -> Self:  # noqa: A002
         """Give the key of an id another token; the old one keeps working for a while."""
-        return cls(**_request("POST", f"{cls.path}/{_segment(id)}/rotate", body={}))
+        return cls(**request("POST", f"{cls.path}/{_segment(id)}/rotate", body={}))
 
     def rotate(self) -> None:
         """Give the key another token; the old one keeps working for a while."""
@@ -289,11 +238,11 @@ class Organisation(Resource):
     @classmethod
     def retrieve(cls, id: str = "") -> Self:  # noqa: A002 - there is one
         """Return the caller's organisation."""
-        return cls(**_request("GET", "organisation"))
+        return cls(**request("GET", "organisation"))
 
     def update(self, **data: Any) -> None:
         """Change the organisation's defaults."""
-        self.attrs = type(self)(**_request("POST", "organisation", body=_plain(data))).attrs
+        self.attrs = type(self)(**request("POST", "organisation", body=_plain(data))).attrs
 
 
 class User(_Creatable, _Updatable):
@@ -397,29 +346,3 @@ def _segment(id_: str) -> str:
     if not id_ or "/" in id_ or id_ in (".", ".."):
         raise ValueError(f"{id_!r} is no id")
     return id_
-
-
-def _headers() -> dict[str, str]:
-    return {"authorization": f"Token {token}", "ricloud-await": f"{await_for:g}", "user-agent": "entrepot"}
-
-
-def _origin() -> str:
-    return url.rstrip("/").removesuffix("/ricloud")
-
-
-def _request(method: str, path: str, *, params: Any = None, body: Any = None) -> dict[str, Any]:
-    address = f"{url.rstrip('/')}/{path}"
-    content = {"json": body} if method == "POST" else {}
-    answer = httpx.request(method, address, params=params, headers=_headers(), timeout=timeout, **content)
-    found = _body(answer)
-    if not answer.is_success:
-        raise RequestError(answer.status_code, found)
-    return found
-
-
-def _body(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        found = answer.json()
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) else {"message": answer.text[:300]}
