@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "e4a7c1905bd2"
-down_revision = "b81e4c07d9a3"
+down_revision = "2f6d81c4be07"
 branch_labels = None
 depends_on = None
 
