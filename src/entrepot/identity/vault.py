@@ -54,6 +54,17 @@ class Vault:
         except InvalidToken:
             raise Unavailable("A stored credential was encrypted with another secret key than this server's.") from None
 
+    def encrypt_bytes(self, content: bytes) -> bytes:
+        """Return bytes in a form that may be stored."""
+        return self._fernet.encrypt(content)
+
+    def decrypt_bytes(self, stored: bytes) -> bytes:
+        """Return the bytes that :meth:`encrypt_bytes` hid."""
+        try:
+            return self._fernet.decrypt(stored)
+        except InvalidToken:
+            raise Unavailable("What is stored was encrypted with another secret key than this server's.") from None
+
     def sign(self, purpose: str, message: str) -> str:
         """Return the HMAC-SHA256 of a message, in hex, under a key of its own for the purpose."""
         derived = hmac.digest(self._key, purpose.encode(), "sha256")

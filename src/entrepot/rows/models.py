@@ -170,5 +170,3 @@ class Row(_Owned, Base):
     additional_data: Mapped[str | None] = mapped_column(Text)
     slug: Mapped[str] = mapped_column(_Word)
     locked: Mapped[bool] = mapped_column(Boolean, default=False)
-    #: When a bulk request brought the row, until it came again by itself: see :func:`entrepot.rows.results.create`.
-    bulk_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -8,6 +8,7 @@ HANDLERS = (
     "entrepot.events.webhooks",
     "entrepot.files.lifecycle",
     "entrepot.files.trial",
+    "entrepot.identity.repeats",
     "entrepot.jobs.housekeeping",
     "entrepot.pipeline.analysis_run",
     "entrepot.pipeline.clean_run",
@@ -28,5 +29,6 @@ SCHEDULES = (
     "entrepot.events.mail",
     "entrepot.events.retention",
     "entrepot.files.lifecycle",
+    "entrepot.identity.repeats",
     "entrepot.works.audit",
 )

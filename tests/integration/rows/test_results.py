@@ -141,20 +141,21 @@ def test_ambiguous_matches_are_refused(farm: Farm) -> None:
     assert stored_count(farm) == 3
 
 
-def test_a_bulk_request_repeated_row_by_row_doubles_nothing(farm: Farm) -> None:
-    payloads = [farm.row("a"), farm.row("a"), farm.row("b")]
-    with farm.write() as (session, principal):
-        made = results.create_many(session, principal, payloads)
-    repeated = []
-    for payload in payloads:
+def test_rows_are_created_as_told(farm: Farm) -> None:
+    """The case `rows-sent-twice`: equal rows are as many as were sent, and then ambiguous."""
+    bulk = [farm.row("leg A"), farm.row("leg B"), farm.row("leg A")]
+    counts = []
+    for send in (bulk, bulk[:1], bulk):
         with farm.write() as (session, principal):
-            repeated.append(results.create(session, principal, payload)["id"])
-    assert sorted(repeated) == [row["id"] for row in made]
-    with farm.write() as (session, principal):  # sent once more than before, it is another row
-        assert results.create(session, principal, farm.row("b"))["id"] > max(repeated)
-    with farm.write() as (session, principal):  # not the same row
-        results.create(session, principal, farm.row("a", description="other"))
-    assert stored_count(farm) == 5
+            if len(send) == 1:
+                results.create(session, principal, send[0])
+            else:
+                results.create_many(session, principal, send)
+            found = session.scalars(select(Row.short_description)).all()
+            counts.append((found.count("leg A"), found.count("leg B")))
+    assert counts == [(2, 1), (3, 1), (5, 2)]
+    with pytest.raises(InvalidInput, match="leg A"), farm.write() as (session, principal):
+        results.upsert_many(session, principal, bulk[:1])
 
 
 def test_a_patch_checks_the_merged_row(farm: Farm) -> None:

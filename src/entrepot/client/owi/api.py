@@ -177,7 +177,7 @@ class ResultsAPI:
             return self._call(method, path)
         # JSON has no NaN: better to fail here than to send null in its place.
         content = json.dumps(payload, allow_nan=False, default=_plain).encode()
-        return self._call(method, path, content=content)
+        return self._call(method, path, content=content, once=True)
 
     def close(self) -> None:
         """Close the connection."""
