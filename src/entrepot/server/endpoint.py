@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput
 from entrepot.identity import Principal, Right
-from entrepot.server import origin, repeats
+from entrepot.server import almost_json, origin, repeats
 from entrepot.server.auth import Authenticator
 from entrepot.server.bodies import Body, Size
 from entrepot.server.services import Services
@@ -60,7 +60,7 @@ class Call:
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
-            raise InvalidInput(f"The body is not valid JSON: {error}.") from None
+            raise almost_json.refuse(self.body, str(error)) from None
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The OWI door: addresses, credentials, records, errors."""
 
 import base64
+import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -275,3 +276,53 @@ def test_every_spelling_of_an_address_is_served(door: Door, analysis: int) -> No
     assert door.call("PUT", "/results/routes/result/", {}) == (405, {"detail": 'Method "PUT" not allowed.'})
     for path in ("/geometry/userroutes/subassemblies", "/shm/routes/sensor"):
         assert door.get(path) == []
+
+
+GAPS = {"first gap": [None, 2.5, 3.5], "all gaps": [None, None, None], "no gap": [1.5, 2.5, 3.5]}
+
+
+def test_vectors_have_gaps(door: Door, analysis: int) -> None:
+    """The case `vectors-with-gaps`: null is stored, filtered and comes back; the published client reads NaN."""
+    made = door.post(
+        "/results/routes/result/bulk/", [door.row(analysis, short, value_col2=gaps) for short, gaps in GAPS.items()]
+    )
+    assert {one["short_description"]: one["value_col2"] for one in made} == GAPS
+    path = "/results/routes/result"
+    assert {one["short_description"]: one["value_col2"] for one in door.get(path)} == GAPS
+    for filters, found in (
+        ({"value_col2__0__isnull": "True"}, ["all gaps", "first gap"]),
+        ({"value_col2__1__isnull": "False"}, ["first gap", "no gap"]),
+        ({"value_col2__0": "1.5"}, ["no gap"]),
+        ({"value_col2__0__lt": "9"}, ["no gap"]),
+        ({"value_col2__contains": "2.5"}, ["first gap", "no gap"]),
+        ({"value_col2__len": "3"}, ["all gaps", "first gap", "no gap"]),
+    ):
+        assert [one["short_description"] for one in door.get(path, **filters)] == found, filters
+    for accept, text in (("*/*", "[NaN,2.5,3.5]"), ("application/json", "[null,2.5,3.5]")):
+        headers = {"user-agent": "python-requests/2.32.5", "accept": accept}
+        assert text in door.clients["reader"].get(f"{ROOT}{path}", headers=headers).text
+    assert door.call("PATCH", f"{path}/{made[2]['id']}", {"value_col2": [0, None, 1]})[1]["value_col2"] == [0, None, 1]
+
+
+def test_what_is_no_number_is_named_by_row_and_vector(door: Door, analysis: int) -> None:
+    rows = [door.row(analysis, f"strain {n}") for n in range(4)]
+    rows[2]["value_col2"] = [1.0, float("nan"), 3.0]
+
+    def post(path: str, body: Any, method: str = "POST") -> tuple[int, Any]:
+        answer = door.clients["writer"].request(method, f"{ROOT}{path}", content=json.dumps(body))
+        return answer.status_code, answer.json()
+
+    named = {"value_col2": ["Item 1: NaN is no number; send null for a gap."]}
+    for method in ("POST", "PUT"):
+        assert post("/results/routes/result/bulk/", rows, method) == (400, [{}, {}, named, {}])
+    assert post("/results/routes/result/", rows[2]) == (400, named)
+    infinite = door.row(analysis, additional_data={"a": [float("-inf")]})
+    assert post("/results/routes/result/", infinite) == (
+        400, {"additional_data": ["Item a.0: -Infinity is no number; send null for a gap."]},
+    )  # fmt: skip
+    assert post("/results/routes/result/bulk/", [float("nan")])[0] == 400
+    assert post("/results/routes/result/", float("nan"))[0] == 400
+    assert post("/results/routes/analysis/", {"name": float("nan")}) == (
+        400, {"name": ["NaN is no number of JSON: send null."]},
+    )  # fmt: skip
+    assert door.get("/results/routes/result") == []

@@ -1,12 +1,14 @@
 """Analyses and rows over HTTP."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlparse
 
 import httpx
+import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
@@ -175,8 +177,10 @@ class ResultsAPI:
         """Send a request, with JSON if any, to a path below the server's address: ``/locations/projectsites/``."""
         if payload is None:
             return self._call(method, path)
-        # JSON has no NaN: better to fail here than to send null in its place.
-        content = json.dumps(payload, allow_nan=False, default=_plain).encode()
+        try:
+            content = json.dumps(payload, allow_nan=False, default=_plain).encode()
+        except ValueError as error:  # JSON has no NaN, and whoever means a gap says None
+            raise InvalidParameterError(_no_number(payload) or str(error)) from None
         return self._call(method, path, content=content, once=True)
 
     def close(self) -> None:
@@ -236,6 +240,17 @@ def _parameters(filters: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _written(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _no_number(payload: Any) -> str | None:
+    """Return where the first value is that is no number."""
+    for at, row in enumerate(payload if isinstance(payload, list) else [payload]):
+        for name, value in row.items() if isinstance(row, Mapping) else ():
+            items = value if isinstance(value, (list, tuple, np.ndarray, pd.Series)) else [value]
+            for index, item in enumerate(items):
+                if isinstance(item, float) and not math.isfinite(item):
+                    return f"Row {at}, {name}, item {index}: {item} is no number; give None for a gap."
+    return None
 
 
 def _plain(value: Any) -> Any:
