@@ -105,6 +105,8 @@ ANALYSES = _related(
         "location": (RowAnalysis.location_id, LOCATIONS),
     },
     project="model_definition__project",
+    # As older clients call it.
+    title="name",
 )
 _ROWS = _entity(
     Row,

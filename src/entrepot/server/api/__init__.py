@@ -11,6 +11,7 @@ from entrepot.server.api import (
     gates,
     lineage,
     notices,
+    parts,
     points,
     projects,
     rows,
@@ -25,7 +26,7 @@ from entrepot.server.endpoint import native_error
 
 def include(app: FastAPI) -> None:
     """Add the native API to the application."""
-    for module in (account, projects, series, exports, runs, lineage, gates, feeders, notices, storage_configs):
+    for module in (account, projects, series, exports, runs, lineage, gates, feeders, notices, storage_configs, parts):
         app.router.routes.extend(module.router.routes)
     for module in (points, works, uploads, files, storage_configs, events, rows, gates):
         for endpoint in module.ENDPOINTS:

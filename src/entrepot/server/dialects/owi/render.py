@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from entrepot.rows.parts import Part
 from entrepot.rows.vectors import unpack
 
 Stored = Mapping[str, Any]
@@ -76,6 +77,11 @@ def analysis(stored: Stored) -> dict[str, Any]:
         "slug": stored["slug"],
         **_VISIBILITY,
     }
+
+
+def part(kind: Part, stored: Stored) -> dict[str, Any]:
+    """Return the record of a part of a structure, or of what measures it."""
+    return kind.shown(stored) | _VISIBILITY
 
 
 def site(stored: Stored) -> dict[str, Any]:

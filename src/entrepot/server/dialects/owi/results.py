@@ -57,9 +57,13 @@ def _by_field(places: Iterable[tuple[Path, str]]) -> dict[str, list[str]]:
 
 
 def _row(call: Call, stored: Mapping[str, Any]) -> Record:
-    """Return a row; the published client, which says no more of itself than its library, takes gaps as NaN."""
-    headers = call.request.headers
+    """Return a row; the published client, which says no more of itself than its library, reads gaps as NaN.
+
+    It does so where it reads rows; what its writes are answered, it takes as strict JSON.
+    """
+    request, headers = call.request, call.request.headers
     published = headers.get("user-agent", "").startswith("python-requests/") and headers.get("accept", "*/*") == "*/*"
+    published = published and request.method == "GET"
     return render.row(stored, render.bare if published else unpack)
 
 
