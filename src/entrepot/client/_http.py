@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from entrepot.client._quiet import Client
+
 #: Seconds between the attempts at a request that the server does once.
 _PAUSES = (0.2, 1.0)
 #: What a server, or a proxy before it, answers that cannot do it now.
@@ -42,7 +44,7 @@ class Connection:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._client = httpx.Client(headers=headers, auth=auth, timeout=timeout, transport=transport)
+        self._client = Client(headers=headers, auth=auth, timeout=timeout, transport=transport)
 
     def request(
         self,

@@ -23,6 +23,8 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
+from entrepot.client._quiet import Client
+
 #: Address of the server, with the path ``/ricloud/``.
 url = os.environ.get("RICLOUD_URL", "http://127.0.0.1:8000/ricloud/")
 #: Token of an API key.
@@ -230,7 +232,10 @@ class Result(Resource):
         headers = {} if signed else _headers()
         if start:
             headers["range"] = f"bytes={start}-"
-        with httpx.stream("GET", address, headers=headers, timeout=timeout, follow_redirects=True) as answer:
+        with (
+            Client(timeout=timeout) as client,
+            client.stream("GET", address, headers=headers, follow_redirects=True) as answer,
+        ):
             if not answer.is_success or (start and answer.status_code != httpx.codes.PARTIAL_CONTENT):
                 answer.read()
                 raise RequestError(answer.status_code, _body(answer))
@@ -410,7 +415,8 @@ def _origin() -> str:
 def _request(method: str, path: str, *, params: Any = None, body: Any = None) -> dict[str, Any]:
     address = f"{url.rstrip('/')}/{path}"
     content = {"json": body} if method == "POST" else {}
-    answer = httpx.request(method, address, params=params, headers=_headers(), timeout=timeout, **content)
+    with Client(timeout=timeout) as client:
+        answer = client.request(method, address, params=params, headers=_headers(), **content)
     found = _body(answer)
     if not answer.is_success:
         raise RequestError(answer.status_code, found)
