@@ -184,7 +184,9 @@ def test_the_fleet(options: dict[str, Any]) -> None:
 def test_histogram(options: dict[str, Any]) -> None:
     analysis = owi.WindSpeedHistogram()
     one = {"title": "WTG1", "scope_label": "farm", "bins": [(0, 1), (1, 2)], "values": [3, 5], "site_id": 35}
-    made, series = upload(options, analysis, {"series": [one | {"metadata": {"height": 90}}]})
+    made, series = upload(
+        options, analysis, {"series": [one | {"metadata": {"height": 90}, "description": float("nan")}]}
+    )
     assert series[0].data_additional["height"] == 90
     frame = analysis.from_results(series)
     assert frame.to_dict(orient="list") == {

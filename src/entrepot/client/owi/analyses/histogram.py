@@ -39,7 +39,7 @@ class WindSpeedHistogram(BaseAnalysis):
                 analysis_kind=AnalysisKind.HISTOGRAM,
                 result_scope=scope_of(whole(one, "location_id")),
                 short_description=str(one["title"]),
-                description=one.get("description"),
+                description=None if pd.isna(one.get("description")) else str(one["description"]),
                 site_id=whole(one, "site_id"),
                 location_id=whole(one, "location_id"),
                 data_additional={
