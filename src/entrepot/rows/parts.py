@@ -216,6 +216,8 @@ def create(session: Session, principal: Principal, part: Part, payload: Any) -> 
     for name, link in part.links.items():
         if link.required and stored[link.column] is None:
             raise InvalidInput.field(name, checks.REQUIRED)
+    if all(value is None for value in fields.values()):
+        raise InvalidInput.field("non_field_errors", f"A {part.name} without any field says nothing.")
     if "slug" in part.spec and not fields.get("slug"):
         fields["slug"] = storage.slugify(str(fields.get("title") or fields.get("name") or ""))
     if id_ is None:

@@ -402,6 +402,9 @@ def test_parts_that_cannot_be_are_refused_by_name(door: Door) -> None:
     ):
         assert door.call("POST", subassemblies, good | change) == (400, errors), change
     assert door.call("POST", subassemblies, [good, 3])[0] == 400
+    for path, _ in PARTS:
+        assert door.call("POST", path, {})[0] == 400, path
+        assert door.call("POST", path, {"nonsense": 1})[0] == 400, path
     assert door.get(subassemblies) == []
     door.post(PARTS[0][0], PARTS[0][1])
     door.post(subassemblies, good)
