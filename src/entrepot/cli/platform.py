@@ -58,7 +58,7 @@ class ProjectApi:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Return the answer to a request; None where there is nothing to say."""
-        answer = self._connection.request(method, f"/api/v1{path}", body=body)
+        answer = self._connection.request(method, f"/api/v1{path}", body=body, once=method == "POST")
         return answer.json() if answer.content else None
 
     def upload(self, path: str, blocks: Iterator[bytes], size: int) -> None:

@@ -26,7 +26,16 @@ _PLACES = {
     "sites": "/locations/projectsites/",
     "locations": "/locations/assetlocations/",
     "model-definitions": "/geometry/routes/modeldefinitions/",
+    "materials": "/geometry/userroutes/materials/",
+    "subassemblies": "/geometry/userroutes/subassemblies/",
+    "building-blocks": "/geometry/userroutes/buildingblocks/",
+    "sensors": "/shm/routes/sensor/",
+    "signals": "/shm/routes/signal/",
+    "signal-history": "/shm/routes/signalhistory/",
 }
+
+
+_NAMES = ("title", "serial_number", "signal_id")
 
 
 @app.command("ls")
@@ -69,7 +78,7 @@ def add(
     url: Url = DEFAULT_URL,
     json: AsJson = False,
 ) -> None:
-    """Add sites, locations or model definitions, all or none.
+    """Add sites, locations, model definitions, parts of structures or sensors, all or none.
 
     Example: `entrepot rows add locations --set id=435 --set title=BBA01 --set projectsite=Belwind`
     """
@@ -78,7 +87,7 @@ def add(
     records = [_fields(field)] if file is None else _records(file)
     with connected(url, token) as api:
         made = api.send("POST", _PLACES[what], records).json()
-    show([{name: one[name] for name in ("id", "title")} for one in made], json)
+    show([{name: one[name] for name in ("id", *_NAMES) if name in one} for one in made], json)
 
 
 @app.command("import")

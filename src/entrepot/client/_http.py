@@ -1,13 +1,20 @@
 """What the client surfaces share over HTTP: one connection with its address, credentials and patience."""
 
 import json
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
 
-from entrepot.client._quiet import quiet
+from entrepot.client._quiet import Client
+
+#: Seconds between the attempts at a request that the server does once.
+_PAUSES = (0.2, 1.0)
+#: What a server, or a proxy before it, answers that cannot do it now.
+_NOT_NOW = (502, 503, 504)
 
 
 class Connection:
@@ -37,12 +44,25 @@ class Connection:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._client = httpx.Client(headers=headers, auth=auth, timeout=timeout, transport=transport)
+        self._client = Client(headers=headers, auth=auth, timeout=timeout, transport=transport)
 
     def request(
-        self, method: str, path: str, *, params: Any = None, body: Any = None, timeout: float | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Any = None,
+        body: Any = None,
+        timeout: float | None = None,
+        once: bool = False,
     ) -> httpx.Response:
         """Return the answer to a request, whose body is sent as JSON.
+
+        Parameters
+        ----------
+        once
+            Whether the server is to do this once, however often it hears of it: the request carries a key of its own,
+            and is sent again while there is no answer.
 
         Raises
         ------
@@ -53,7 +73,7 @@ class Connection:
         """
         # Not httpx's own encoder, which refuses some of what servers return.
         content = None if body is None else json.dumps(body, ensure_ascii=True).encode()
-        return self.send(method, path, params=params, content=content, timeout=timeout)
+        return self.send(method, path, params=params, content=content, timeout=timeout, once=once)
 
     def send(
         self,
@@ -65,27 +85,38 @@ class Connection:
         content_type: str = "application/json",
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        once: bool = False,
     ) -> httpx.Response:
-        """Return the answer to a request whose body is sent as it is; raises as :meth:`request` does."""
+        """Return the answer to a request whose body is sent as it is; parameters and errors as of :meth:`request`."""
         headers = {**(headers or {}), **({} if content is None else {"content-type": content_type})}
         patience: Any = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
-        url = f"{self.base_url}{path}"
-        with quiet():
-            response = self._client.request(
-                method, url, params=params, content=content, headers=headers, timeout=patience
-            )
+        request = self._client.build_request(
+            method, f"{self.base_url}{path}", params=params, content=content, headers=headers, timeout=patience
+        )
+        response = self._once(request) if once else self._client.send(request)
         if response.is_error:
             raise httpx.HTTPStatusError(_message(response), request=response.request, response=response)
         return response
+
+    def _once(self, request: httpx.Request) -> httpx.Response:
+        request.headers["idempotency-key"] = str(uuid.uuid4())
+        for pause in _PAUSES:
+            try:
+                response = self._client.send(request)
+            except httpx.TransportError:
+                pass
+            else:
+                if response.status_code not in _NOT_NOW:
+                    return response
+            time.sleep(pause)
+        return self._client.send(request)
 
     @contextmanager
     def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
         """Give the answer to a GET before its body has come; raises as :meth:`request` does."""
         url = f"{self.base_url}{path}"
         with ExitStack() as stack:
-            with quiet():
-                opened = self._client.stream("GET", url, headers=headers, follow_redirects=True)
-                response = stack.enter_context(opened)
+            response = stack.enter_context(self._client.stream("GET", url, headers=headers, follow_redirects=True))
             if response.is_error:
                 response.read()
                 raise httpx.HTTPStatusError(_message(response), request=response.request, response=response)

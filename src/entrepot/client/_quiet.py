@@ -4,6 +4,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
+
+import httpx
 
 _log = logging.getLogger("httpx")
 _ours: ContextVar[bool] = ContextVar("ours", default=False)
@@ -17,6 +20,15 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         _ours.reset(token)
+
+
+class Client(httpx.Client):
+    """An HTTP client whose requests are quiet."""
+
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send a request."""
+        with quiet():
+            return super().send(request, **options)
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:

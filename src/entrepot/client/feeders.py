@@ -102,5 +102,5 @@ class Feeders:
         return result
 
     def _one(self, method: str, path: str, body: Any = None) -> Record:
-        record: Record = self.connection.json(method, self.path + path, body=body)
+        record: Record = self.connection.json(method, self.path + path, body=body, once=method == "POST")
         return record

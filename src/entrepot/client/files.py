@@ -46,7 +46,9 @@ class Files:
         """
         path = Path(path)
         size = path.stat().st_size
-        upload = self.connection.json("POST", "/api/v1/uploads", body={"name": path.name, **described, "size": size})
+        upload = self.connection.json(
+            "POST", "/api/v1/uploads", body={"name": path.name, **described, "size": size}, once=True
+        )
         address, offset, failures = f"/api/v1/uploads/{upload['id']}", 0, 0
         with path.open("rb") as file:
             while offset < size:
@@ -194,7 +196,9 @@ class StorageConfigs:
         return self._one("POST", f"/{config_id}/test?wait=50", timeout=90.0)
 
     def _one(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> Record:
-        record: Record = self.connection.json(method, self.path + path, body=body, timeout=timeout)
+        record: Record = self.connection.json(
+            method, self.path + path, body=body, timeout=timeout, once=method == "POST"
+        )
         return record
 
 

@@ -47,12 +47,12 @@ class Keys:
         body: dict[str, Any] = {key: list(value) for key, value in asked.items() if value is not None}
         if expires is not None:
             body["expires"] = expires.isoformat()
-        made: dict[str, Any] = self.connection.json("POST", "/api/v1/keys", body={"name": name, **body})
+        made: dict[str, Any] = self.connection.json("POST", "/api/v1/keys", body={"name": name, **body}, once=True)
         return made
 
     def rotate(self, key_id: str) -> dict[str, Any]:
         """Give a key another ``token`` and return it; the old one works for a while, but not on keys."""
-        made: dict[str, Any] = self.connection.json("POST", f"/api/v1/keys/{key_id}/rotate")
+        made: dict[str, Any] = self.connection.json("POST", f"/api/v1/keys/{key_id}/rotate", once=True)
         return made
 
     def revoke(self, key_id: str) -> None:

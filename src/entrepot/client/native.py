@@ -111,7 +111,7 @@ class Client:
         """
         rows = self.connection.json("GET", "/api/v1/projects", params={"name": name})
         if not rows and create:
-            return self._project(self.connection.json("POST", "/api/v1/projects", body={"name": name}))
+            return self._project(self.connection.json("POST", "/api/v1/projects", body={"name": name}, once=True))
         if len(rows) != 1:
             raise KeyError(f"{len(rows)} projects are named {name!r}")
         return self._project(rows[0])
@@ -201,7 +201,7 @@ class Client:
             The export failed.
         """
         body = {"series": [one if isinstance(one, str) else one.id for one in series], "publish": publish, **options}
-        job = self.connection.json("POST", "/api/v1/exports", body=body)
+        job = self.connection.json("POST", "/api/v1/exports", body=body, once=True)
         while job["status"] in ("pending", "running"):
             time.sleep(_POLL_SECONDS)
             job = self.connection.json("GET", f"/api/v1/jobs/{job['id']}")
@@ -263,7 +263,7 @@ class Project:
             Any of ``unit``, ``label``, ``clock``, ``timezone``, ``freq``, ``resample_rule``.
         """
         body = {"project_id": self.id, "name": name, **properties}
-        row = self.connection.json("POST", "/api/v1/series", body=body)
+        row = self.connection.json("POST", "/api/v1/series", body=body, once=True)
         return Series(self.connection, row["id"], row["name"], row)
 
 

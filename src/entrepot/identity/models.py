@@ -154,3 +154,19 @@ class SignIns(Base):
     until: Mapped[datetime | None] = mapped_column(Instant)
     #: The login is known at the address, having signed in from it, until then.
     known_until: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class KeptAnswer(Base):
+    """What a request with an idempotency key was answered, for whoever sends it again."""
+
+    __tablename__ = "kept_answer"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True)
+    #: The SHA-256 of the key, and of who sent what with it, and where to.
+    key_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    headers: Mapped[dict[str, str]] = mapped_column(Json)
+    #: Encrypted: answers may hold what is told only once, such as the token of a new API key.
+    body_encrypted: Mapped[str]
+    created: Mapped[datetime] = mapped_column(Instant, default=now, index=True)

@@ -148,7 +148,7 @@ def flag(value: Any) -> bool:
 
 
 def vector(value: Any) -> bytes:
-    """Return the stored form of a list of finite numbers that has at least one."""
+    """Return the stored form of a list of finite numbers and gaps (null) that is not empty."""
     if not isinstance(value, list):
         raise Refused(f'Expected a list of items but got type "{type(value).__name__}".')
     if not value:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from entrepot.errors import InvalidInput
 from entrepot.rows.lookups import LOOKUPS, PARTS, Kind, Lookup, operands, parse_instant
 from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
-from entrepot.rows.vectors import unpack
+from entrepot.rows.vectors import listed, unpack
 
 _MISSING = object()
 #: Most related records that a check may choose; more would not fit into a statement.
@@ -27,11 +27,20 @@ _FROM, _TO = "additional_data__timestamp_from", "additional_data__timestamp_to"
 
 @dataclass(frozen=True)
 class Field:
-    """A column that can be asked about; `decode` makes a JSON value of what is stored."""
+    """A column that can be asked about.
+
+    Attributes
+    ----------
+    decode
+        Makes a JSON value of what is stored.
+    gaps
+        Whether a null in that value is a gap, where nothing is.
+    """
 
     column: Any
     kind: Kind
     decode: Callable[[Any], Any] | None = None
+    gaps: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,8 @@ ANALYSES = _related(
         "location": (RowAnalysis.location_id, LOCATIONS),
     },
     project="model_definition__project",
+    # As older clients call it.
+    title="name",
 )
 _ROWS = _entity(
     Row,
@@ -104,8 +115,7 @@ _ROWS = _entity(
     locked="flag",
 )
 _VECTORS = {
-    name: Field(getattr(Row, name), "json", lambda stored: unpack(stored).tolist())
-    for name in ("value_col1", "value_col2", "value_col3")
+    name: Field(getattr(Row, name), "json", listed, gaps=True) for name in ("value_col1", "value_col2", "value_col3")
 }
 ROWS = _related(
     Entity(Row, {**_ROWS.fields, **_VECTORS}, aliases=_ROWS.aliases),
@@ -233,7 +243,7 @@ def _on_json(field_: Field, lookup: Lookup, keys: Sequence[str], given: Sequence
 
     def passes(stored: Any) -> bool:
         value = _MISSING if stored is None else _at(decode(stored), keys)
-        if value is _MISSING:
+        if value is _MISSING or (field_.gaps and value is None):
             return lookup.operand == "flag" and True in given
         return any(lookup.json(value, one) for one in given)
 

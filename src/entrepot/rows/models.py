@@ -170,5 +170,103 @@ class Row(_Owned, Base):
     additional_data: Mapped[str | None] = mapped_column(Text)
     slug: Mapped[str] = mapped_column(_Word)
     locked: Mapped[bool] = mapped_column(Boolean, default=False)
-    #: When a bulk request brought the row, until it came again by itself: see :func:`entrepot.rows.results.create`.
-    bulk_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class _Part(_Owned):
+    """What a structure is made of, or what measures it: a JSON object, beside what it refers to."""
+
+    fields: Mapped[str] = mapped_column(Text)
+
+
+class Material(_Part, Base):
+    """A material."""
+
+    __tablename__ = "material"
+
+
+class Subassembly(_Part, Base):
+    """A part of a structure: its tower, its transition piece, its monopile."""
+
+    __tablename__ = "subassembly"
+    __table_args__ = (
+        _own("subassembly", "location_id", "location"),
+        _own("subassembly", "model_definition_id", "model_definition"),
+    )
+
+    location_id: Mapped[int] = mapped_column(Integer)
+    model_definition_id: Mapped[int | None] = mapped_column(Integer)
+
+
+class BuildingBlock(_Part, Base):
+    """A can, a lumped mass or a distributed mass of a subassembly."""
+
+    __tablename__ = "building_block"
+    __table_args__ = (
+        _own("building_block", "subassembly_id", "subassembly"),
+        _own("building_block", "material_id", "material"),
+    )
+
+    subassembly_id: Mapped[int] = mapped_column(Integer)
+    material_id: Mapped[int | None] = mapped_column(Integer)
+
+
+class SensorType(_Part, Base):
+    """A type of sensors."""
+
+    __tablename__ = "sensor_type"
+
+
+class Sensor(_Part, Base):
+    """A sensor."""
+
+    __tablename__ = "sensor"
+
+
+class SensorCalibration(_Part, Base):
+    """A calibration of a sensor."""
+
+    __tablename__ = "sensor_calibration"
+
+
+class Signal(_Part, Base):
+    """What a sensor measures."""
+
+    __tablename__ = "signal"
+    __table_args__ = (_own("signal", "site_id", "site"), _own("signal", "location_id", "location"))
+
+    site_id: Mapped[int | None] = mapped_column(Integer)
+    location_id: Mapped[int | None] = mapped_column(Integer)
+
+
+class SignalHistory(_Part, Base):
+    """Since when a signal has which state, and comes from which sensor."""
+
+    __tablename__ = "signal_history"
+
+
+class SignalCalibration(_Part, Base):
+    """A calibration of a signal."""
+
+    __tablename__ = "signal_calibration"
+
+
+class DerivedSignal(_Part, Base):
+    """What is computed of signals."""
+
+    __tablename__ = "derived_signal"
+    __table_args__ = (_own("derived_signal", "site_id", "site"), _own("derived_signal", "location_id", "location"))
+
+    site_id: Mapped[int | None] = mapped_column(Integer)
+    location_id: Mapped[int | None] = mapped_column(Integer)
+
+
+class DerivedSignalHistory(_Part, Base):
+    """Since when a derived signal has which state, and comes from which signals."""
+
+    __tablename__ = "derived_signal_history"
+
+
+class DerivedSignalCalibration(_Part, Base):
+    """A calibration of a derived signal."""
+
+    __tablename__ = "derived_signal_calibration"

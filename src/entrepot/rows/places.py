@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import Principal
-from entrepot.rows import checks, storage
+from entrepot.rows import checks, parts, storage
 from entrepot.rows.checks import Column, Spec
 from entrepot.rows.filters import LOCATIONS, MODEL_DEFINITIONS, SITES, Entity
 from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
@@ -170,11 +170,12 @@ def _one(principal: Principal, place: Place, id_: int) -> tuple[Any, ...]:
 
 def _references(place: Place) -> list[tuple[type[Any], Any]]:
     """Return the columns that refer to a place, each with its table."""
+    of_parts = parts.references_to(place.model)
     if place is SITE:
-        return [(model, model.site_id) for model in (Location, ModelDefinition, Row)]
+        return [*of_parts, *((model, model.site_id) for model in (Location, ModelDefinition, Row))]
     if place is LOCATION:
-        return [(model, model.location_id) for model in (RowAnalysis, Row)]
-    return [(RowAnalysis, RowAnalysis.model_definition_id)]
+        return [*of_parts, *((model, model.location_id) for model in (RowAnalysis, Row))]
+    return [*of_parts, (RowAnalysis, RowAnalysis.model_definition_id)]
 
 
 def _sent_site(place: Place, payload: Mapping[str, Any]) -> Any:

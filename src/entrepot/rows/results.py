@@ -5,7 +5,6 @@ Rows go in as the objects that the documentation of the OWI dialect describes, a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -13,7 +12,6 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from entrepot import lineage
-from entrepot.db import now
 from entrepot.errors import InvalidInput, Locked, NotFound
 from entrepot.identity import Principal
 from entrepot.rows import checks, storage
@@ -25,8 +23,6 @@ Stored = dict[str, Any]
 Errors = dict[str, list[str]]
 
 COLUMNS = tuple(Row.__table__.columns.keys())
-#: A client that hears of a failure may send the rows of a bulk request again, one by one, for so long.
-REPEATED_WITHIN = timedelta(minutes=10)
 _LENGTHS = "All value columns must have the same length."
 
 
@@ -76,23 +72,12 @@ def create_many(
     rows, errors = _check_new(payloads)
     known = references(session, principal.organization_id, rows.values())
     _refuse(rows, errors, known, len(payloads))
-    return _insert(session, principal, list(rows.values()), known, run_id, bulk=True)
+    return _insert(session, principal, list(rows.values()), known, run_id)
 
 
 def create(session: Session, principal: Principal, payload: Any) -> Stored:
-    """Create one row and return its columns.
-
-    A row that a bulk request brought in the last minutes and that is sent again, alone and unchanged, is that row: so
-    do clients repeat a request whose answer told of a failure.
-    """
-    principal.require("write")
-    storage.hold_analyses(session, principal.organization_id, _analysis_ids([payload]))
-    rows, errors = _check_new([payload])
-    known = references(session, principal.organization_id, rows.values())
-    _refuse(rows, errors, known, 1)
-    if repeated := _take_repeated(session, principal, rows[0]):
-        return repeated
-    (stored,) = _insert(session, principal, [rows[0]], known, None, bulk=False)
+    """Create one row and return its columns; raises as :func:`create_many` does."""
+    (stored,) = create_many(session, principal, [payload])
     return stored
 
 
@@ -131,7 +116,7 @@ def upsert_many(
             _merge(present[matches[keys[at]]], payload, at, changed, errors)
     known = references(session, principal.organization_id, [*rows.values(), *changed.values()])
     _refuse(rows | changed, errors, known, len(payloads))
-    created = dict(zip(rows, _insert(session, principal, list(rows.values()), known, run_id, bulk=False), strict=True))
+    created = dict(zip(rows, _insert(session, principal, list(rows.values()), known, run_id), strict=True))
     _update(session, principal, [(present[row["id"]], row) for row in changed.values()], known, run_id)
     result = [created[at] if at in created else changed[at] for at in range(len(payloads))]
     summary = [
@@ -271,14 +256,13 @@ def _analysis_ids(payloads: Iterable[Any]) -> set[int]:
 
 
 def _insert(
-    session: Session, principal: Principal, rows: list[Stored], known: References, run_id: str | None, *, bulk: bool
+    session: Session, principal: Principal, rows: list[Stored], known: References, run_id: str | None
 ) -> list[Stored]:
     if not rows:
         return []
     _require_unlocked(rows, known)
-    bulk_at = now() if bulk else None
     for row, id_ in zip(rows, storage.new_ids(session, Row, principal.organization_id, len(rows)), strict=True):
-        row |= {"id": id_, "organization_id": principal.organization_id, "locked": False, "bulk_at": bulk_at}
+        row |= {"id": id_, "organization_id": principal.organization_id, "locked": False}
         row["slug"] = known.slug(row)
     session.connection().execute(insert(Row), rows)  # past the ORM, which would look at each row again
     _announce(session, principal, "created", rows)
@@ -293,7 +277,7 @@ def _update(
     changed = [(before, row) for before, row in rows if before != row]
     _require_unlocked((one for pair in changed for one in pair), known)
     if changed:
-        names = [name for name in COLUMNS if name not in ("id", "organization_id", "slug", "locked", "bulk_at")]
+        names = [name for name in COLUMNS if name not in ("id", "organization_id", "slug", "locked")]
         own = Row.organization_id == principal.organization_id
         statement = update(Row.__table__).where(own, Row.id == bindparam("row_id"))  # type: ignore[arg-type]
         statement = statement.values({name: bindparam(f"new_{name}") for name in names})
@@ -373,25 +357,3 @@ def _refuse_ambiguous(keys: Sequence[tuple[int, str]], problem: str) -> None:
     seen: set[tuple[int, str]] = set()
     if twice := sorted({description for key in keys if key in seen or seen.add(key) for description in [key[1]]}):  # type: ignore[func-returns-value]
         raise InvalidInput.field("short_description", f"{problem}: {', '.join(twice)}.")
-
-
-def _take_repeated(session: Session, principal: Principal, row: Stored) -> Stored | None:
-    """Return the row of a recent bulk request that is the same as this one, once."""
-    own = Row.organization_id == principal.organization_id
-    query = (
-        select(*Row.__table__.columns)
-        .where(
-            own,
-            Row.analysis_id == row["analysis_id"],
-            Row.short_description == row["short_description"],
-            Row.bulk_at > now() - REPEATED_WITHIN,
-        )
-        .order_by(Row.id)
-    )
-    given = {name: row[name] for name in _columns(dict.fromkeys(SPEC))}
-    for found in session.execute(query):
-        stored = dict(zip(COLUMNS, found, strict=True))
-        if all(stored[name] == value for name, value in given.items()):
-            session.execute(update(Row).where(own, Row.id == stored["id"]).values(bulk_at=None))
-            return stored
-    return None

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import orjson
@@ -18,7 +18,7 @@ from starlette.routing import Route
 from entrepot.bounds.text import read_json
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput
 from entrepot.identity import Principal, Right
-from entrepot.server import origin
+from entrepot.server import almost_json, origin, repeats
 from entrepot.server.auth import Authenticator
 from entrepot.server.bodies import Body, Size
 from entrepot.server.services import Services
@@ -62,7 +62,7 @@ class Call:
         try:
             return read_json(self.body)
         except orjson.JSONDecodeError as error:
-            raise InvalidInput(f"The body is not valid JSON: {error}.") from None
+            raise almost_json.refuse(self.body, str(error)) from None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -201,8 +201,13 @@ class Endpoint:
         with services.database.write() if write else services.database.read() as session:
             principal = principal or self.authenticate(request, session)
             call = Call(request, services, principal, session, body, content)
-            result = self.handler(call)
-            answer = result if isinstance(result, Response) else Json(result, self.status)
+            if write:
+                return repeats.once(request, principal, session, [body], partial(self._respond, call))
+            return self._respond(call)
+
+    def _respond(self, call: Call) -> Response:
+        result = self.handler(call)
+        answer = result if isinstance(result, Response) else Json(result, self.status)
         answer.headers.update(call.headers)
         return answer
 

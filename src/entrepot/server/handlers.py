@@ -9,6 +9,7 @@ HANDLERS = (
     "entrepot.events.webhooks",
     "entrepot.files.lifecycle",
     "entrepot.files.trial",
+    "entrepot.identity.repeats",
     "entrepot.jobs.housekeeping",
     "entrepot.pipeline.analysis_run",
     "entrepot.pipeline.clean_run",
@@ -35,5 +36,6 @@ SCHEDULES = (
     "entrepot.pipeline.projects",
     "entrepot.series.discarding",
     "entrepot.series.folding",
+    "entrepot.identity.repeats",
     "entrepot.works.audit",
 )

@@ -5,18 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from entrepot.db import Database, installation
 from entrepot.errors import EntrepotError
 from entrepot.events.models import Webhook
 from entrepot.files.models import StorageConfig
-from entrepot.identity import FtpAccount, Vault
+from entrepot.identity import FtpAccount, KeptAnswer, Vault
 from entrepot.pipeline.models import BaseFeeder
 
 _AT_ONCE = 500
-_LOCK = "LOCK TABLE ftp_account, webhook, base_feeder, storage_config IN SHARE ROW EXCLUSIVE MODE"
+_LOCK = "LOCK TABLE ftp_account, webhook, base_feeder, storage_config, kept_answer IN SHARE ROW EXCLUSIVE MODE"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ COLUMNS = (
     Sealed("FTP account", FtpAccount.id, FtpAccount.login, FtpAccount.password_encrypted),
     Sealed("webhook", Webhook.id, Webhook.url, Webhook.secret_encrypted, {"state": "deactivated"}),
     Sealed("feeder of gate", BaseFeeder.id, BaseFeeder.gate_id, BaseFeeder.credentials, {"credential_names": []}),
+    Sealed("answer to a request", KeptAnswer.key_sha256, KeptAnswer.user_id, KeptAnswer.body_encrypted),
     Sealed("storage config", StorageConfig.id, StorageConfig.url, StorageConfig.credentials_encrypted),
 )
 
@@ -93,6 +94,7 @@ def give_up(database: Database, vault: Vault) -> dict[str, int]:
     """Replace what no key decrypts any more, or leave it out; return how many values of each kind."""
     lost = dict.fromkeys((sealed.what for sealed in COLUMNS), 0)
     with database.write() as session:
+        session.execute(delete(KeptAnswer))  # nobody could be given them again
         for sealed in COLUMNS:
             for row in _rows(session, sealed):
                 try:

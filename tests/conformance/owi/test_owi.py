@@ -100,3 +100,7 @@ def test_services_and_plots(owi: RunScript) -> None:
         "all": 4, "location": 2, "site": 4, "turbine": 2, "short description": 1, "from": 4, "past the end": 0,
         "to": 0, "between": 0,
     }  # fmt: skip
+    assert seen["gaps"] == {
+        "made": [None, 2.5, None], "read": [None, 2.5, None], "described": 200, "updated": "updated",
+    }  # fmt: skip
+    assert seen["structure"] == {"blocks": ["can 0", "can 2500"], "material": "S355", "bottom": 1.0, "listed": 2}

@@ -15,7 +15,7 @@ from entrepot.identity import Principal, Role
 from entrepot.lineage import Link
 from entrepot.rows import Row, analyses, results
 from entrepot.rows.checks import InvalidRows
-from entrepot.rows.vectors import unpack
+from entrepot.rows.vectors import listed, unpack
 from tests.integration.rows.conftest import Farm, make_principal
 
 
@@ -46,7 +46,8 @@ BAD_ROWS: list[tuple[dict[str, Any], dict[str, list[str]]]] = [
     ({"value_col2": [1.0]}, {"value_col2": ["All value columns must have the same length."]}),
     ({"value_col1": []}, {"value_col1": ["This list may not be empty."]}),
     ({"value_col1": [1, True, 2]}, {"value_col1": ["Item 1: a valid number is required."]}),
-    ({"value_col1": [1, None, 2]}, {"value_col1": ["Item 1: a valid number is required."]}),
+    ({"value_col1": [None, "", 2]}, {"value_col1": ["Item 1: a valid number is required."]}),
+    ({"value_col1": [None, 10**400, 2]}, {"value_col1": ["Item 1: the number is too large."]}),
     ({"value_col1": [1, 2, float("inf")]}, {"value_col1": ["Item 2: the number must be finite."]}),
     ({"value_col1": [1, float("nan"), 2]}, {"value_col1": ["Item 1: the number must be finite."]}),
     ({"value_col1": "1"}, {"value_col1": ['Expected a list of items but got type "str".']}),
@@ -141,20 +142,21 @@ def test_ambiguous_matches_are_refused(farm: Farm) -> None:
     assert stored_count(farm) == 3
 
 
-def test_a_bulk_request_repeated_row_by_row_doubles_nothing(farm: Farm) -> None:
-    payloads = [farm.row("a"), farm.row("a"), farm.row("b")]
-    with farm.write() as (session, principal):
-        made = results.create_many(session, principal, payloads)
-    repeated = []
-    for payload in payloads:
+def test_rows_are_created_as_told(farm: Farm) -> None:
+    """The case `rows-sent-twice`: equal rows are as many as were sent, and then ambiguous."""
+    bulk = [farm.row("leg A"), farm.row("leg B"), farm.row("leg A")]
+    counts = []
+    for send in (bulk, bulk[:1], bulk):
         with farm.write() as (session, principal):
-            repeated.append(results.create(session, principal, payload)["id"])
-    assert sorted(repeated) == [row["id"] for row in made]
-    with farm.write() as (session, principal):  # sent once more than before, it is another row
-        assert results.create(session, principal, farm.row("b"))["id"] > max(repeated)
-    with farm.write() as (session, principal):  # not the same row
-        results.create(session, principal, farm.row("a", description="other"))
-    assert stored_count(farm) == 5
+            if len(send) == 1:
+                results.create(session, principal, send[0])
+            else:
+                results.create_many(session, principal, send)
+            found = session.scalars(select(Row.short_description)).all()
+            counts.append((found.count("leg A"), found.count("leg B")))
+    assert counts == [(2, 1), (3, 1), (5, 2)]
+    with pytest.raises(InvalidInput, match="leg A"), farm.write() as (session, principal):
+        results.upsert_many(session, principal, bulk[:1])
 
 
 def test_a_patch_checks_the_merged_row(farm: Farm) -> None:
@@ -249,7 +251,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 @given(data=st.data())
 def test_any_valid_row_round_trips_to_the_bit(farm: Farm, data: st.DataObject) -> None:
     length = data.draw(st.integers(1, 8))
-    vectors = [data.draw(st.lists(FINITE, min_size=length, max_size=length)) for _ in range(3)]
+    vectors = [data.draw(st.lists(FINITE | st.none(), min_size=length, max_size=length)) for _ in range(3)]
     fields: dict[str, Any] = {"value_col1": vectors[0], "value_col2": vectors[1]}
     if data.draw(st.booleans()):
         fields |= {"value_col3": vectors[2], "name_col3": "third", "units_col3": data.draw(TEXT)}
@@ -261,7 +263,9 @@ def test_any_valid_row_round_trips_to_the_bit(farm: Farm, data: st.DataObject) -
         row = results.get(session, principal, id_)
     for name in ("value_col1", "value_col2", "value_col3"):
         sent = fields.get(name)
-        assert row[name] == (None if sent is None else struct.pack(f"<{length}d", *sent))
+        assert (None if row[name] is None else listed(row[name])) == sent
+        if sent is not None and None not in sent:
+            assert row[name] == struct.pack(f"<{length}d", *sent)
     assert (row["description"], row["units_col1"]) == (fields["description"], fields["units_col1"])
 
 

@@ -3,10 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
+import numpy as np
 import pandas as pd
 import pytest
 
-from entrepot.client.owi import InvalidParameterError, read_table, to_payloads, to_table, write_table
+from entrepot.client.owi import (
+    InvalidParameterError,
+    ResultsAPI,
+    ResultVector,
+    read_table,
+    to_payloads,
+    to_table,
+    write_table,
+)
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -53,7 +63,28 @@ def test_what_a_file_lacks_or_contradicts_is_named(tmp_path: Path) -> None:
         write_table(table, tmp_path / "rows.txt")
 
 
-def test_a_hole_in_a_vector_is_kept_for_the_server_to_refuse() -> None:
+def test_a_gap_in_a_vector_is_kept() -> None:
     table = to_table(pd.DataFrame(ROWS))
     table.loc[1, "value_col2"] = float("nan")
     assert to_payloads(table)[0]["value_col2"][1] is None
+
+
+def test_a_third_vector_of_gaps_is_one() -> None:
+    gaps = [None] * len(ROWS[0]["value_col1"])
+    row = {**ROWS[0], "name_col3": "strain", "units_col3": "1", "value_col3": gaps}
+    (payload,) = to_payloads(to_table(pd.DataFrame([row])))
+    assert payload["value_col3"] == gaps
+
+
+def test_what_is_no_number_is_named_before_it_is_sent() -> None:
+    def unreachable(request: httpx.Request) -> httpx.Response:
+        raise AssertionError(request)
+
+    api = ResultsAPI(token="t", transport=httpx.MockTransport(unreachable))
+    bad = {**ROWS[0], "value_col2": np.array([1.0, np.nan, 3.0])}
+    with pytest.raises(InvalidParameterError, match="Row 1, value_col2, item 1: nan is no number; give None"):
+        api.create_results_bulk([ROWS[0], bad])
+    with pytest.raises(InvalidParameterError, match="Row 0, value_col2, item 1"):
+        api.create_result(bad)
+    with pytest.raises(ValueError, match=r"Vector 'FA1', item 2: inf is no number"):
+        ResultVector(name="FA1", unit="Hz", values=[1.0, None, float("inf")])

@@ -130,3 +130,25 @@ def test_nothing_to_plot_and_unknown_kinds_are_refused() -> None:
         plot_rows(pd.DataFrame())
     with pytest.raises(InvalidParameterError, match="no kind of plot"):
         plot_rows(pd.DataFrame([row("a")]), "pie")  # type: ignore[arg-type]
+
+
+def test_gaps_are_left_out_or_left_open() -> None:
+    gap = row("BBA02", value_col2=[None, 0.36], additional_data={}, value_col1=[None, 1.0])
+    plot = plot_rows(pd.DataFrame([row("BBA01", additional_data={}, value_col2=[None, 0.35]), gap]))
+    assert plot.traces[0].x == pytest.approx([0.0, 1.0])
+    assert plot.traces[0].y == pytest.approx([float("nan"), 0.35], nan_ok=True)
+    assert (list(plot.traces[1].x), list(plot.traces[1].y)) == ([1.0], [0.36])
+    assert plot.png()[:4] == b"\x89PNG"
+    assert "NaN" not in plot.html().rsplit("Plotly.newPlot", 1)[1]
+    series = plot_rows(pd.DataFrame([SERIES | {"value_col1": [None, 3600]}]))
+    assert series.traces[0].x == [datetime(1970, 1, 1, 1, tzinfo=UTC)]
+    bars = plot_rows(pd.DataFrame([HISTOGRAM | {"value_col3": [None, 3.0], "value_col2": [None, 2.0]}]))
+    assert list(bars.traces[0].width or []) == pytest.approx([1.0, 2.0])
+
+
+def test_a_map_shows_the_mean_of_what_is_there() -> None:
+    rows = [row("a", value_col2=[None, 0.4]), row("b", value_col2=[None, None], location=436)]
+    plot = plot_rows(pd.DataFrame(rows), "map", locations=LOCATIONS)
+    assert (plot.traces[0].labels, plot.traces[0].color) == (["BBA01"], [0.4])
+    with pytest.raises(InvalidParameterError, match="No row has values"):
+        plot_rows(pd.DataFrame(rows[1:]), "map", locations=LOCATIONS)

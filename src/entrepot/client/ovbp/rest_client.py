@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from entrepot.client._quiet import quiet
+from entrepot.client._quiet import Client
 from entrepot.client.ovbp.exceptions import HttpError
 from entrepot.client.ovbp.json import json_dumps, json_loads
 
@@ -42,7 +42,7 @@ class RestClient:
         self.base_url = url.strip("/")
         self.verify_ssl = verify_ssl
         verify = ssl.create_default_context(cafile=verify_ssl) if isinstance(verify_ssl, str | Path) else verify_ssl
-        self.session = httpx.Client(verify=verify, timeout=_TIMEOUT)
+        self.session = Client(verify=verify, timeout=_TIMEOUT)
         if token is None:
             self.session.auth = httpx.BasicAuth(login, password)
         else:
@@ -180,8 +180,7 @@ class RestClient:
             options["data"] = raw
         elif raw is not None:
             options["content"] = raw
-        with quiet():
-            return self.session.request(method, f"{self.base_url}/{path}", **options)
+        return self.session.request(method, f"{self.base_url}/{path}", **options)
 
 
 def _value(response: httpx.Response) -> Any:

@@ -1,8 +1,6 @@
 """Analyses and rows over HTTP."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlparse
 
@@ -10,67 +8,15 @@ import httpx
 import pandas as pd
 from tqdm.auto import tqdm
 
-from entrepot.client._http import Connection
-from entrepot.client.owi.exceptions import APIConnectionError, DataProcessingError, InvalidParameterError
-
-Answer = dict[str, Any]
-_DEFAULT_ROOT = "http://127.0.0.1:8000/owi/api/v1"
+from entrepot.client.owi.base import API, Answer
+from entrepot.client.owi.exceptions import APIConnectionError, InvalidParameterError
 
 
-class ResultsAPI:
-    """Analyses and their rows on a server.
+class ResultsAPI(API):
+    """Analyses and their rows on a server; made like every :class:`~entrepot.client.owi.base.API`."""
 
-    Parameters
-    ----------
-    api_subdir
-        Where results are below the address.
-    api_root
-        The server's address, such as ``https://results.example.org/owi/api/v1``.
-    token
-        An API key's token.
-    uname, password
-        A login and its password, in place of a token.
-    header
-        ``{"Authorization": "Token ..."}``, in place of either.
-
-    Raises
-    ------
-    InvalidParameterError
-        There are no credentials.
-    """
-
-    def __init__(
-        self,
-        api_subdir: str = "/results/routes/",
-        *,
-        api_root: str = _DEFAULT_ROOT,
-        token: str | None = None,
-        uname: str | None = None,
-        password: str | None = None,
-        header: Mapping[str, str] | None = None,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        self.base_api_root = api_root.rstrip("/")
-        self.api_root = self.base_api_root + api_subdir
-        self._subdir = api_subdir
-        if header is not None:
-            self.header: dict[str, str] | None = _authorization(header)
-        else:
-            self.header = {"Authorization": f"Token {token}"} if token else None
-        auth = (uname, password) if uname and password else None
-        if self.header is None and auth is None:
-            raise InvalidParameterError("Either header, token or user name and password must be defined.")
-        self._connection = Connection(
-            self.base_api_root,
-            headers=self.header,
-            auth=None if self.header else auth,
-            timeout=None,
-            transport=transport,
-        )
-
-    def ping(self) -> str:
-        """Return ``ok``, without asking the server."""
-        return "ok"
+    def __init__(self, api_subdir: str = "/results/routes/", **options: Any) -> None:
+        super().__init__(api_subdir, **options)
 
     def list_analyses(self, name: str | None = None, **kwargs: Any) -> Answer:
         """Return the analyses that filters in Django's words let pass: ``data`` (a table), ``exists``, ``response``."""
@@ -170,80 +116,6 @@ class ResultsAPI:
         columns = ["id", "title", "projectsite_name", "northing", "easting", "elevation"]
         answer = self._call("GET", "/locations/assetlocations")
         return pd.DataFrame(answer.json(), columns=columns)
-
-    def send(self, method: str, path: str, payload: Any = None) -> httpx.Response:
-        """Send a request, with JSON if any, to a path below the server's address: ``/locations/projectsites/``."""
-        if payload is None:
-            return self._call(method, path)
-        # JSON has no NaN: better to fail here than to send null in its place.
-        content = json.dumps(payload, allow_nan=False, default=_plain).encode()
-        return self._call(method, path, content=content)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def _list(self, path: str, filters: Mapping[str, Any]) -> Answer:
-        response = self._call("GET", f"{self._subdir}{path}", params=_parameters(filters))
-        try:
-            data = pd.DataFrame(response.json())
-        except ValueError as error:
-            raise DataProcessingError("Failed to decode JSON from API response") from error
-        return {"data": data, "exists": not data.empty, "response": response}
-
-    def _single(self, path: str, filters: Mapping[str, Any]) -> Answer:
-        answer = self._list(path, filters)
-        data = answer["data"]
-        if len(data) > 1:
-            raise InvalidParameterError("More than one record was returned, check search criteria.")
-        return answer | {"id": None if data.empty else data["id"].iloc[0]}
-
-    def _one(self, response: httpx.Response) -> Answer:
-        data = pd.DataFrame([response.json()])
-        return {
-            "data": data,
-            "exists": not data.empty,
-            "id": data["id"].iloc[0] if "id" in data else None,
-            "response": response,
-        }
-
-    def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            return self._connection.send(method, path, **options)
-        except httpx.HTTPStatusError as error:
-            answer = error.response
-            message = f"Error {answer.status_code}.\n{answer.reason_phrase}\n{answer.text}"
-            raise APIConnectionError(message, answer) from None
-        except httpx.TransportError as error:
-            raise APIConnectionError(f"{type(error).__name__}: {error}") from error
-
-
-def _authorization(header: Mapping[str, str]) -> dict[str, str]:
-    if "Authorization" not in header:
-        raise InvalidParameterError("The header must contain the 'Authorization' key with the value 'Token ...'.")
-    value = header["Authorization"]
-    return {"Authorization": f"Token {value[5:].strip() if value[:5].lower() == 'token' else value}"}
-
-
-def _parameters(filters: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what is sent of filters: None is no filter, of a list each item."""
-    pairs = []
-    for name, value in filters.items():
-        items = value if isinstance(value, (list, tuple, set)) else [value]
-        pairs += [(name, _written(item)) for item in items if item is not None]
-    return pairs
-
-
-def _written(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return the plain Python form of NumPy's numbers and arrays, and of dates."""
-    for method in ("tolist", "isoformat"):
-        if convert := getattr(value, method, None):
-            return convert()
-    raise TypeError(f"{type(value).__name__} cannot be sent as JSON.")
 
 
 def _with_bar(send: Callable[[], httpx.Response]) -> httpx.Response:

@@ -1,5 +1,6 @@
 """Analyses and their result rows, checked when they are made."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,16 +58,25 @@ class AnalysisDefinition:
 
 @dataclass(kw_only=True)
 class ResultVector:
-    """Numbers with a name and a unit; at least one number."""
+    """Numbers with a name and a unit, at least one; None is a gap.
+
+    Raises
+    ------
+    ValueError
+        There is no value, or one that is no finite number.
+    """
 
     name: str
     unit: str
-    values: list[float]
+    values: list[float | None]
 
     def __post_init__(self) -> None:
-        self.values = [float(value) for value in self.values]
+        self.values = [None if value is None else float(value) for value in self.values]
         if not self.values:
             raise ValueError("Result vectors must contain at least one value.")
+        for index, value in enumerate(self.values):
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"Vector {self.name!r}, item {index}: {value} is no number; give None for a gap.")
 
 
 @dataclass(kw_only=True)

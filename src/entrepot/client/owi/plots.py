@@ -199,11 +199,14 @@ def plot_rows(
     elif x_unit is None:
         x_unit = first["units_col1"]
     traces = []
-    for row, y in zip(records, values, strict=True):
+    for row, numbers in zip(records, values, strict=True):
         x: Any = convert(_numbers(row["value_col1"]), row["units_col1"], x_unit)
+        # Without a place there is nothing to draw; a gap in what is drawn leaves one in the figure.
+        placed = np.isfinite(x) | labels
+        x, y = x[placed], numbers[placed]
         width = None
         if kind == "histogram":
-            x, width = _bars(row, x, x_unit)
+            x, width = _bars(row, x, placed, x_unit)
         elif kind == "time_series":
             x = [datetime.fromtimestamp(seconds, UTC) for seconds in x.tolist()]
         elif labels:
@@ -243,13 +246,15 @@ def _registry() -> Any:
     return pint.get_application_registry()  # type: ignore[no-untyped-call]
 
 
-def _bars(row: Mapping[str, Any], left: Numbers, unit: str) -> tuple[list[float], list[float]]:
-    """Return the middles and widths of a histogram's bars; without right edges, a bar ends where the next begins."""
+def _bars(
+    row: Mapping[str, Any], left: Numbers, placed: npt.NDArray[np.bool_], unit: str
+) -> tuple[list[float], list[float]]:
+    """Return the middles and widths of a histogram's bars; without a right edge, a bar ends where the next begins."""
+    last = left[-1] - left[-2] if len(left) > 1 else 1.0
+    right = np.append(left[1:], left[-1:] + last)
     if isinstance(row.get("value_col3"), (list, np.ndarray)) and len(row["value_col3"]):
-        right = convert(_numbers(row["value_col3"]), row["units_col3"], unit)
-    else:
-        last = left[-1] - left[-2] if len(left) > 1 else 1.0
-        right = np.append(left[1:], left[-1] + last)
+        given = convert(_numbers(row["value_col3"]), row["units_col3"], unit)[placed]
+        right = np.where(np.isnan(given), right, given)
     return ((left + right) / 2).tolist(), (right - left).tolist()
 
 
@@ -265,10 +270,11 @@ def _map(
     placed = locations.dropna(subset=["northing", "easting"]).set_index("id")
     by_location: dict[int, list[Numbers]] = {}
     for row, numbers in zip(records, values, strict=True):
-        if not pd.isna(row["location"]) and int(row["location"]) in placed.index:
-            by_location.setdefault(int(row["location"]), []).append(numbers)
+        known = numbers[~np.isnan(numbers)]
+        if known.size and not pd.isna(row["location"]) and int(row["location"]) in placed.index:
+            by_location.setdefault(int(row["location"]), []).append(known)
     if not by_location:
-        raise InvalidParameterError("No row has a location with northing and easting.")
+        raise InvalidParameterError("No row has values and a location with northing and easting.")
     chosen = placed.loc[list(by_location)]
     trace = Trace(
         "locations",

@@ -72,8 +72,7 @@ def to_payloads(table: pd.DataFrame) -> list[dict[str, Any]]:
         payload = _described(first)
         for name, column in values.items():
             numbers = column[at]
-            if not (name == "value_col3" and np.isnan(numbers).all()):
-                # A hole stays one, for the server to name.
+            if name != "value_col3" or payload.get("name_col3") is not None or not np.isnan(numbers).all():
                 payload[name] = [None if math.isnan(number) else number for number in numbers.tolist()]
         payloads.append(payload)
     return payloads

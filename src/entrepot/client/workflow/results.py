@@ -33,7 +33,7 @@ class Results(Backend):
         for work in works:
             if work["status"] not in ("success", "failure"):
                 raise AssertionError("work.status must be 'success' or 'failure'")
-        result: dict[str, bool] = self._connection.json("POST", "/results", body=works)
+        result: dict[str, bool] = self._connection.json("POST", "/results", body=works, once=True)
         return result
 
     def update(self, works: list[_Document]) -> bool:

@@ -12,6 +12,7 @@ from entrepot.server.api import (
     importers,
     lineage,
     notices,
+    parts,
     points,
     projects,
     rows,
@@ -38,6 +39,7 @@ def include(app: FastAPI) -> None:
         feeders,
         notices,
         storage_configs,
+        parts,
     ):
         app.router.routes.extend(module.router.routes)
     for module in (points, works, uploads, files, storage_configs, events, rows, gates):

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from entrepot.identity import Principal, Right
-from entrepot.server import origin
+from entrepot.server import origin, repeats
 from entrepot.server.bodies import Body, Size
 from entrepot.server.endpoint import NOBODY, Access, authenticate
 from entrepot.server.services import Services
@@ -74,7 +74,7 @@ class NativeRoute(APIRoute):
 
         async def in_unit(**arguments: Any) -> Any:
             unit: Unit = arguments[name]
-            if not declared.writes:
+            if unit.session is not None:
                 return function(**arguments)
             # Only now: parameters are checked, and other writers wait no longer than the endpoint takes.
             with unit.services.database.write() as unit.session:
@@ -92,6 +92,10 @@ class NativeRoute(APIRoute):
                 unit = Unit(services, principal, request, content)
                 if session is not None:
                     unit.session = session
+                elif repeats.is_asked(request):
+                    # The answer is kept in the transaction of what it tells of.
+                    with services.database.write() as unit.session:
+                        return repeats.once(request, principal, unit.session, [content], lambda: _result(respond(unit)))
                 return _result(respond(unit))
 
         async def handle(request: Request) -> Response:

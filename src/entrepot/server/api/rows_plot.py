@@ -14,7 +14,7 @@ from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.rows import Location, Row
 from entrepot.rows.filters import ROWS, compile_filter, find
-from entrepot.rows.vectors import unpack
+from entrepot.rows.vectors import listed
 
 OPTIONS = ("kind", "unit", "x_unit", "title")
 _MOST_ROWS = 1000
@@ -67,7 +67,7 @@ def written(plot: Plot, format_: str) -> Response:
 
 
 def _readable(stored: dict[str, Any]) -> dict[str, Any]:
-    vectors = {name: unpack(value).tolist() for name, value in stored.items() if isinstance(value, bytes)}
+    vectors = {name: listed(value) for name, value in stored.items() if isinstance(value, bytes)}
     additional = stored["additional_data"]
     decoded = None if additional is None else ROWS.fields["additional_data"].decode(additional)  # type: ignore[misc]
     ids = {"analysis": stored["analysis_id"], "location": stored["location_id"]}

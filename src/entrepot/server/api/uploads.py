@@ -15,6 +15,7 @@ from entrepot.files.models import PublishedFile, StorageConfig, Upload
 from entrepot.files.publish import Description, Publisher
 from entrepot.files.spool import Spool
 from entrepot.identity import Principal
+from entrepot.server import repeats
 from entrepot.server.api.files import config_of, record
 from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.services import Services
@@ -37,8 +38,21 @@ async def publish(request: Request, principal: Principal) -> Response:
         receiver.abandon()
         raise
 
-    stored = await run_sync(publisher(services).publish, principal, spool, digest, description)
-    return _created(request, services, stored.file, stored.config)
+    def store() -> Response:
+        with (
+            publisher(services).storing(principal, spool, digest, description) as stored,
+            services.database.write() as session,
+        ):
+            content = [digest.sha256, repr(sorted(form.fields.items())), form.filename or ""]
+
+            def respond() -> Response:
+                stored.record(session)
+                session.flush()
+                return _created(request, services, stored.file, stored.config)
+
+            return repeats.once(request, principal, session, content, respond)
+
+    return await run_sync(store)
 
 
 def begin(call: Call) -> dict[str, Any]:

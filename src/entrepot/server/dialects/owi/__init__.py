@@ -6,28 +6,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from entrepot.errors import NotFound
-from entrepot.server.dialects.owi import errors, places, results
+from entrepot.server.dialects.owi import errors, parts, places, results
 from entrepot.server.endpoint import Call, Endpoint, Handler, Json
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-def _none(_: Call) -> list[object]:
-    return []
-
-
-#: What the same clients can ask for, and this server has none of.
-_EMPTY = tuple(
-    Endpoint("GET", path, _none, "rows", "read")
-    for path in (
-        "/geometry/userroutes/subassemblies",
-        "/geometry/userroutes/buildingblocks",
-        "/geometry/userroutes/materials",
-        "/shm/routes/sensor",
-        "/shm/routes/signalhistory",
-    )
-)
-ENDPOINTS: Sequence[Endpoint] = (*results.ENDPOINTS, *places.ENDPOINTS, *_EMPTY)
+ENDPOINTS: Sequence[Endpoint] = (*results.ENDPOINTS, *places.ENDPOINTS, *parts.ENDPOINTS)
 
 
 def routes() -> list[BaseRoute]:

@@ -1,11 +1,13 @@
 """Stored columns as the records of this dialect: every key, null when unset, in the original's order."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import orjson
 
+from entrepot.rows.parts import Part
 from entrepot.rows.vectors import unpack
 
 Stored = Mapping[str, Any]
@@ -22,8 +24,19 @@ def json(text: str | None) -> orjson.Fragment | None:
     return None if text is None else orjson.Fragment(text)
 
 
-def row(stored: Stored) -> dict[str, Any]:
-    """Return the record of a row."""
+Vector = Callable[[bytes], Any]
+
+
+def bare(stored: bytes) -> Any:
+    """Return a vector for clients that read a bare NaN, and fail at a null."""
+    values = unpack(stored)
+    if not np.isnan(values).any():
+        return values
+    return orjson.Fragment(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).replace(b"null", b"NaN"))
+
+
+def row(stored: Stored, vector: Vector = unpack) -> dict[str, Any]:
+    """Return the record of a row; gaps are null, unless `vector` writes them otherwise."""
     third = stored["value_col3"]
     return {
         "id": stored["id"],
@@ -33,9 +46,9 @@ def row(stored: Stored) -> dict[str, Any]:
         "units_col1": stored["units_col1"],
         "units_col2": stored["units_col2"],
         "units_col3": stored["units_col3"],
-        "value_col1": unpack(stored["value_col1"]),
-        "value_col2": unpack(stored["value_col2"]),
-        "value_col3": None if third is None else unpack(third),
+        "value_col1": vector(stored["value_col1"]),
+        "value_col2": vector(stored["value_col2"]),
+        "value_col3": None if third is None else vector(third),
         "analysis": stored["analysis_id"],
         "site": stored["site_id"],
         "location": stored["location_id"],
@@ -64,6 +77,11 @@ def analysis(stored: Stored) -> dict[str, Any]:
         "slug": stored["slug"],
         **_VISIBILITY,
     }
+
+
+def part(kind: Part, stored: Stored) -> dict[str, Any]:
+    """Return the record of a part of a structure, or of what measures it."""
+    return kind.shown(stored) | _VISIBILITY
 
 
 def site(stored: Stored) -> dict[str, Any]:

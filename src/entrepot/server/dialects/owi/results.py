@@ -1,13 +1,18 @@
 """Analyses and their rows."""
 
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
 from entrepot.rows import analyses, results
+from entrepot.rows.checks import InvalidRows
 from entrepot.rows.filters import ANALYSES, ROWS
 from entrepot.rows.models import Row, RowAnalysis
+from entrepot.rows.vectors import unpack
+from entrepot.server.almost_json import NoNumbers, Path
 from entrepot.server.dialects.owi import render
 from entrepot.server.dialects.owi.errors import of_one
 from entrepot.server.dialects.owi.listing import listed
@@ -18,11 +23,48 @@ _ANALYSIS, _RESULT = "/results/routes/analysis", "/results/routes/result"
 
 
 def _many(call: Call) -> list[Any]:
-    if not isinstance(call.json, list):
-        raise InvalidInput.field(
-            "non_field_errors", f'Expected a list of items but got type "{type(call.json).__name__}".'
-        )
-    return call.json
+    try:
+        rows = call.json
+    except NoNumbers as error:
+        if isinstance(error.content, list):
+            raise InvalidRows(_by_row(error), len(error.content)) from None
+        raise
+    if not isinstance(rows, list):
+        raise InvalidInput.field("non_field_errors", f'Expected a list of items but got type "{type(rows).__name__}".')
+    return rows
+
+
+def _one(call: Call) -> Any:
+    try:
+        return call.json
+    except NoNumbers as error:
+        raise InvalidInput(fields=_by_field([(path, spelling) for path, spelling in error.places if path])) from None
+
+
+def _by_row(error: NoNumbers) -> dict[int, dict[str, list[str]]]:
+    rows: dict[int, list[tuple[Path, str]]] = {}
+    for (at, *path), spelling in error.places:
+        rows.setdefault(int(at), []).append((tuple(path) or ("non_field_errors",), spelling))
+    return {at: _by_field(places) for at, places in rows.items()}
+
+
+def _by_field(places: Iterable[tuple[Path, str]]) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for (name, *rest), spelling in places:
+        where = f"Item {'.'.join(map(str, rest))}: " if rest else ""
+        fields.setdefault(str(name), []).append(f"{where}{spelling} is no number; send null for a gap.")
+    return fields
+
+
+def _row(call: Call, stored: Mapping[str, Any]) -> Record:
+    """Return a row; the published client, which says no more of itself than its library, reads gaps as NaN.
+
+    It does so where it reads rows; what its writes are answered, it takes as strict JSON.
+    """
+    request, headers = call.request, call.request.headers
+    published = headers.get("user-agent", "").startswith("python-requests/") and headers.get("accept", "*/*") == "*/*"
+    published = published and request.method == "GET"
+    return render.row(stored, render.bare if published else unpack)
 
 
 def _list_analyses(call: Call) -> Response:
@@ -47,16 +89,16 @@ def _remove_analysis(call: Call) -> Json:
 
 
 def _list_results(call: Call) -> Response:
-    return listed(call, ROWS, render.row, [Row.short_description, Row.id])
+    return listed(call, ROWS, partial(_row, call), [Row.short_description, Row.id])
 
 
 @of_one
 def _create_result(call: Call) -> Record:
-    return render.row(results.create(call.session, call.principal, call.json))
+    return _row(call, results.create(call.session, call.principal, _one(call)))
 
 
 def _create_results(call: Call) -> list[Record]:
-    return [render.row(row) for row in results.create_many(call.session, call.principal, _many(call))]
+    return [_row(call, row) for row in results.create_many(call.session, call.principal, _many(call))]
 
 
 def _upsert_results(call: Call) -> Record:
@@ -67,16 +109,16 @@ def _upsert_results(call: Call) -> Record:
     if dry_run:
         trial.rollback()
         summary = [one | ({"result_id": None} if one["action"] == "created" else {}) for one in summary]
-    return {"data": [] if dry_run else [render.row(row) for row in rows], "summary": summary}
+    return {"data": [] if dry_run else [_row(call, row) for row in rows], "summary": summary}
 
 
 def _get_result(call: Call) -> Record:
-    return render.row(results.get(call.session, call.principal, int(call.path["id"])))
+    return _row(call, results.get(call.session, call.principal, int(call.path["id"])))
 
 
 @of_one
 def _patch_result(call: Call) -> Record:
-    return render.row(results.patch(call.session, call.principal, int(call.path["id"]), call.json))
+    return _row(call, results.patch(call.session, call.principal, int(call.path["id"]), _one(call)))
 
 
 def _remove_result(call: Call) -> Json:

@@ -1,0 +1,308 @@
+"""Parts of structures (geometry) and what measures them (SHM): records that results refer to and scripts look up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.identity import Principal
+from entrepot.rows import checks, models, storage
+from entrepot.rows.checks import Column, Spec
+from entrepot.rows.filters import LOCATIONS, MODEL_DEFINITIONS, SITES, Entity, Field
+
+Stored = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A reference to another record, by its id.
+
+    Attributes
+    ----------
+    column
+        Where it is kept.
+    target
+        What it refers to.
+    spellings
+        Other names by which it may be sent.
+    required
+        Whether there is no record without it.
+    """
+
+    column: str
+    target: Entity
+    spellings: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A kind of records.
+
+    Attributes
+    ----------
+    name
+        What events and errors call it.
+    model
+        Its table.
+    spec
+        The fields that may be sent, beside links.
+    links
+        What it refers to, by the name of the field.
+    """
+
+    name: str
+    model: type[Any]
+    spec: Spec
+    links: Mapping[str, Link]
+
+    @property
+    def entity(self) -> Entity:
+        """What can be asked about it."""
+        fields = {"id": Field(self.model.id, "integer")}
+        fields |= {name: Field(self.model.fields, "json", _picker(name), gaps=True) for name in self.spec}
+        keys = {name: getattr(self.model, link.column) for name, link in self.links.items()}
+        fields |= {f"{name}_id": Field(key, "integer") for name, key in keys.items()}
+        relations = {name: (key, self.links[name].target) for name, key in keys.items()}
+        aliases = {"pk": ("id",)}
+        aliases |= {other: (name,) for name, link in self.links.items() for other in link.spellings}
+        return Entity(self.model, fields, relations, aliases)
+
+    def shown(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a record as a JSON object that has every field, null where it was not sent."""
+        links = {name: stored[link.column] for name, link in self.links.items()}
+        return {"id": stored["id"], **dict.fromkeys(self.spec), **orjson.loads(stored["fields"]), **links}
+
+
+def _picker(name: str) -> Any:
+    return lambda stored: orjson.loads(stored).get(name)
+
+
+def _instant(value: Any) -> str:
+    return checks.instant(value).isoformat().replace("+00:00", "Z")
+
+
+def _part(
+    name: str,
+    model: type[Any],
+    *,
+    required: str = "",
+    texts: str = "",
+    numbers: str = "",
+    instants: str = "",
+    values: str = "",
+    links: Mapping[str, Link] | None = None,
+) -> Part:
+    spec = {one: Column(checks.title(), required=True, null=False) for one in required.split()}
+    for names, convert in ((texts, checks.text), (numbers, checks.number), (instants, _instant), (values, lambda v: v)):
+        spec |= {one: Column(convert) for one in names.split()}
+    return Part(name, model, spec, links or {})
+
+
+_POSITION = "x_position y_position z_position"
+MATERIAL = _part(
+    "material",
+    models.Material,
+    required="title",
+    texts="slug description",
+    numbers="density poisson_ratio young_modulus",
+    values="additional_data",
+)
+SUBASSEMBLY = _part(
+    "subassembly",
+    models.Subassembly,
+    required="title subassembly_type",
+    texts="slug description vertical_position_reference_system source",
+    numbers=_POSITION,
+    values="additional_data",
+    links={
+        "asset": Link("location_id", LOCATIONS, ("asset_location", "location"), required=True),
+        "model_definition": Link("model_definition_id", MODEL_DEFINITIONS),
+    },
+)
+BUILDING_BLOCK = _part(
+    "building block",
+    models.BuildingBlock,
+    required="title",
+    texts="slug description vertical_position_reference_system",
+    numbers=f"{_POSITION} alpha beta gamma height wall_thickness bottom_outer_diameter top_outer_diameter mass "
+    "mass_distribution volume_distribution area_distribution c_d c_m moment_of_inertia_x moment_of_inertia_y "
+    "moment_of_inertia_z",
+    values="additional_data",
+    links={
+        "sub_assembly": Link("subassembly_id", SUBASSEMBLY.entity, ("subassembly",), required=True),
+        "material": Link("material_id", MATERIAL.entity),
+    },
+)
+_SIGNAL: Any = {
+    "texts": "title subtitle description signal_type status orientation",
+    "values": "heading level stats model_definition sub_assembly data_additional",
+    "links": {
+        "site": Link("site_id", SITES, ("projectsite",)),
+        "asset_location": Link("location_id", LOCATIONS, ("asset", "location")),
+    },
+}
+_HISTORY: Any = {
+    "texts": "status status_approval",
+    "instants": "activity_start_timestamp timestamp",
+}
+_CALIBRATION: Any = {"instants": "calibration_date", "texts": "status_approval"}
+#: By the last part of their address.
+PARTS: dict[str, Part] = {
+    "materials": MATERIAL,
+    "subassemblies": SUBASSEMBLY,
+    "buildingblocks": BUILDING_BLOCK,
+    "sensortype": _part(
+        "sensor type", models.SensorType, required="name", texts="hardware_supplier type type_extended unit"
+    ),
+    "sensor": _part(
+        "sensor", models.Sensor, texts="serial_number name slug description", values="sensor_type_id cabinet"
+    ),
+    "sensorcalibration": _part(
+        "sensor calibration",
+        models.SensorCalibration,
+        **_CALIBRATION,
+        numbers="value",
+        values="sensor_id sensor_serial_number file",
+    ),
+    "signal": _part("signal", models.Signal, required="signal_id", **_SIGNAL),
+    "signalhistory": _part(
+        "signal history",
+        models.SignalHistory,
+        **_HISTORY | {"texts": _HISTORY["texts"] + " legacy_signal_id"},
+        numbers="value",
+        values="signal_id is_latest_status sensor_serial_number",
+    ),
+    "signalcalibration": _part(
+        "signal calibration", models.SignalCalibration, **_CALIBRATION, values="signal_id tempcomp_signal_id data"
+    ),
+    "derivedsignal": _part(
+        "derived signal",
+        models.DerivedSignal,
+        required="derived_signal_id",
+        **_SIGNAL,
+    ),
+    "derivedsignalhistory": _part(
+        "derived signal history",
+        models.DerivedSignalHistory,
+        **_HISTORY,
+        numbers="value",
+        values="derived_signal_id is_latest_status parent_signals",
+    ),
+    "derivedsignalcalibration": _part(
+        "derived signal calibration", models.DerivedSignalCalibration, **_CALIBRATION, values="derived_signal_id data"
+    ),
+}
+
+
+def create(session: Session, principal: Principal, part: Part, payload: Any) -> Stored:
+    """Create a record, with the ``id`` that the payload has or a fresh one, and return its columns.
+
+    Raises
+    ------
+    InvalidInput
+        A field is at fault, what it refers to does not exist, or the id is taken.
+    """
+    principal.require("write")
+    storage.take_turns(session, part.model, principal.organization_id)
+    fields = checks.checked(payload, {"id": Column(checks.key), **part.spec})
+    id_ = fields.pop("id", None)
+    stored: Stored = {"organization_id": principal.organization_id}
+    stored |= {link.column: None for link in part.links.values()} | _linked(session, principal, part, payload)
+    for name, link in part.links.items():
+        if link.required and stored[link.column] is None:
+            raise InvalidInput.field(name, checks.REQUIRED)
+    if all(value is None for value in fields.values()):
+        raise InvalidInput.field("non_field_errors", f"A {part.name} without any field says nothing.")
+    if "slug" in part.spec and not fields.get("slug"):
+        fields["slug"] = storage.slugify(str(fields.get("title") or fields.get("name") or ""))
+    if id_ is None:
+        (id_,) = storage.new_ids(session, part.model, principal.organization_id, 1)
+    elif session.scalar(select(part.model.id).where(*_one(principal, part, id_))):
+        raise InvalidInput.field("id", f"A {part.name} with this id already exists.")
+    else:
+        storage.id_was_given(session, part.model, principal.organization_id, id_)
+    stored |= {"id": id_, "fields": orjson.dumps(fields).decode()}
+    session.execute(insert(part.model).values(**stored))
+    storage.announce(session, principal, part.name, "created", {id_: {}})
+    return stored
+
+
+def get(session: Session, principal: Principal, part: Part, id_: int) -> Stored:
+    """Return the columns of one; NotFound when there is none or it belongs to others."""
+    principal.require("read")
+    found = session.execute(select(*part.model.__table__.columns).where(*_one(principal, part, id_))).one_or_none()
+    if found is None:
+        raise NotFound("Not found.")
+    return dict(found._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+
+
+def patch(session: Session, principal: Principal, part: Part, id_: int, payload: Any) -> Stored:
+    """Change fields of one; null clears what may be null."""
+    principal.require("write")
+    storage.take_turns(session, part.model, principal.organization_id)
+    stored = get(session, principal, part, id_)
+    fields = orjson.loads(stored["fields"]) | checks.checked(payload, part.spec, partial=True)
+    changes = {"fields": orjson.dumps(fields).decode(), **_linked(session, principal, part, payload)}
+    for name, link in part.links.items():
+        if link.required and changes.get(link.column, id_) is None:
+            raise InvalidInput.field(name, checks.NULL)
+    session.execute(update(part.model).where(*_one(principal, part, id_)).values(**changes))
+    storage.announce(session, principal, part.name, "updated", {id_: {}})
+    return stored | changes
+
+
+def remove(session: Session, principal: Principal, part: Part, id_: int) -> None:
+    """Delete one that nothing refers to any more.
+
+    Raises
+    ------
+    Conflict
+        Something does.
+    """
+    principal.require("admin")
+    get(session, principal, part, id_)
+    for model, column in references_to(part.model):
+        users = select(model.id).where(model.organization_id == principal.organization_id, column == id_)
+        if session.scalar(users.limit(1)) is not None:
+            raise Conflict(f"This {part.name} is still referred to.")
+    session.execute(delete(part.model).where(*_one(principal, part, id_)))
+    storage.announce(session, principal, part.name, "deleted", {id_: {}})
+
+
+def references_to(model: type[Any]) -> list[tuple[type[Any], Any]]:
+    """Return the columns of parts that refer to a table, each with its own."""
+    return [
+        (part.model, getattr(part.model, link.column))
+        for part in PARTS.values()
+        for link in part.links.values()
+        if link.target.model is model
+    ]
+
+
+def _one(principal: Principal, part: Part, id_: int) -> tuple[Any, ...]:
+    return part.model.organization_id == principal.organization_id, part.model.id == id_
+
+
+def _linked(session: Session, principal: Principal, part: Part, payload: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return the columns of the links that a payload sets, all of which exist."""
+    columns: dict[str, int | None] = {}
+    for name, link in part.links.items():
+        names = [one for base in (name, *link.spellings) for one in (base, f"{base}_id") if one in payload]
+        sent = [payload[one] for one in names if payload[one] is not None]
+        if not names:
+            continue
+        try:
+            key = checks.key(sent[0]) if sent else None
+        except ValueError as error:
+            raise InvalidInput.field(name, str(error)) from None
+        model = link.target.model
+        exists = select(model.id).where(model.organization_id == principal.organization_id, model.id == key)
+        if key is not None and session.scalar(exists) is None:
+            raise InvalidInput.field(name, checks.no_such(key))
+        columns[link.column] = key
+    return columns
