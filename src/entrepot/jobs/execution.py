@@ -6,16 +6,18 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from entrepot.errors import EntrepotError
+from entrepot.db.faults import named
+from entrepot.errors import Away, EntrepotError, OutOfSpace, Unavailable
 from entrepot.jobs import queue, registry
 from entrepot.jobs.context import JobContext, storable
 from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobStopped, LeaseLost, Refused, Released
 
 _log = structlog.get_logger(__name__)
 _DATABASE_PAUSE_SECONDS = 0.5
+#: A job that was kept from its end by what an operator has to mend is tried again after so long, however often.
+_PUT_OFF_SECONDS = 15.0
 _SERVER_ERROR = "An error of the server stopped the job."
 
 
@@ -40,9 +42,11 @@ def execute(context: JobContext) -> None:
     if failure is not None and context.reason is not None:
         # Whatever a handler makes of being stopped, that it was stopped is what happened.
         failure = context.reason
+    if isinstance(fault := failure and named(failure), Away | OutOfSpace):
+        failure = fault
     try:
         kept = _store(context, result, failure)
-    except OperationalError:
+    except Unavailable:
         raise
     except Exception as error:  # noqa: BLE001 - a result or details that the database cannot keep
         failure = error
@@ -64,7 +68,7 @@ def _store(context: JobContext, result: Any, failure: Exception | None) -> bool:
         try:
             with context.database.write() as session:
                 return _end(session, context, result, failure)
-        except OperationalError:
+        except Unavailable:
             if time.monotonic() > give_up:
                 raise
             time.sleep(_DATABASE_PAUSE_SECONDS)
@@ -88,6 +92,8 @@ def _end(session: Session, context: JobContext, result: Any, failure: Exception 
         case Failed():
             details = failure.details
             return queue.end(session, job, "failed", error=storable(failure.message), error_details=details, **report)
+        case Away() | OutOfSpace():
+            return queue.put_off(session, job, _PUT_OFF_SECONDS, error=failure.message, **report)
         case EntrepotError() if failure.status < 500:
             # What the domain refuses now it will refuse again.
             return queue.end(session, job, "failed", error=storable(failure.message), **report)

@@ -306,7 +306,13 @@ def end(session: Session, job: Job, status: str, **values: Any) -> bool:
 
 def release(session: Session, job: Job) -> bool:
     """Give a claimed job back, as if this attempt had not been."""
-    return keep(session, job, {**_idle(), "status": "pending", "attempt": job.attempt - 1, "ready_at": now()})
+    return put_off(session, job, 0)
+
+
+def put_off(session: Session, job: Job, seconds: float, **values: Any) -> bool:
+    """Give a claimed job back for a while, as if this attempt had not been."""
+    values |= {"status": "pending", "attempt": job.attempt - 1, "ready_at": now() + timedelta(seconds=seconds)}
+    return keep(session, job, {**_idle(), **values})
 
 
 def again_or_give_up(

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from entrepot.db import Database, new_id, now
+from entrepot.errors import Unavailable
 from entrepot.jobs import schedules
 from entrepot.jobs.housekeeping import PRUNE
 from entrepot.jobs.models import Job, Lease
@@ -38,7 +39,7 @@ class Scheduler:
         while not stop.is_set():
             try:
                 self.tick()
-            except SQLAlchemyError:
+            except (SQLAlchemyError, Unavailable):
                 _log.exception("scheduler cannot reach the database")
             stop.wait(self._tick_seconds)
         with self._database.write() as session:

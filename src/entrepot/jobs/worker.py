@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from entrepot.db import Database, new_id
+from entrepot.errors import Unavailable
 from entrepot.jobs import queue, registry, turns
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.engine import Engine, Handle, LocalEngine
@@ -75,7 +76,7 @@ class Worker:
                 try:
                     started = self._step(keeper)
                     pause = BUSY_POLL_SECONDS if started else min(pause * 1.5, IDLE_POLL_SECONDS)
-                except SQLAlchemyError:
+                except (SQLAlchemyError, Unavailable):
                     _log.exception("worker cannot reach the database")
                     stop.wait(AFTER_ERROR_SECONDS)
                     continue

@@ -112,7 +112,7 @@ def ended_with_its_job(context: jobs.JobContext) -> Iterator[None]:
 
 
 def _end(context: jobs.JobContext, status: str, message: str) -> None:
-    with suppress(SQLAlchemyError), context.database.write() as session:
+    with suppress(SQLAlchemyError, Unavailable), context.database.write() as session:
         run = session.get(lineage.Run, context.job.id)
         if run is None or run.status != "running":
             return

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Mount
@@ -22,7 +23,7 @@ from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound, Un
 from entrepot.server import api, console, state
 from entrepot.server.auth import Authenticator
 from entrepot.server.bodies import Room
-from entrepot.server.endpoint import Json, authenticate, native_error
+from entrepot.server.endpoint import Json, authenticate, failure, native_error, refusal
 from entrepot.server.observe import Limits, Observer
 from entrepot.server.router import Table
 from entrepot.server.services import Services
@@ -70,7 +71,9 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(EntrepotError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_unexpected)
+    # Named, they are answered and done with; what reaches the last one is raised again, for uvicorn's log.
+    for expected in (OSError, SQLAlchemyError, Exception):
+        app.add_exception_handler(expected, _on_unexpected)
     app.add_api_route("/health", _health, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     api.include(app)
@@ -120,9 +123,9 @@ def _metrics(request: Request) -> Response:
     return PlainTextResponse(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _on_error(_request: Request, error: Exception) -> Response:
+def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, EntrepotError)
-    return native_error(error)
+    return refusal(request, error, native_error)
 
 
 def _on_invalid(_request: Request, error: Exception) -> Response:
@@ -144,5 +147,4 @@ def _on_http(_request: Request, error: Exception) -> Response:
 
 
 def _on_unexpected(request: Request, error: Exception) -> Response:
-    log.error("unexpected error", method=request.method, path=request.url.path, exc_info=error)
-    return native_error(EntrepotError("The server failed; the log has the details."))
+    return failure(request, error, native_error)

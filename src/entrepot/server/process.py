@@ -9,7 +9,7 @@ import socket
 import structlog
 
 from entrepot.server.child import Ready, end_with
-from entrepot.server.observe import configure_logging
+from entrepot.server.logs import configure_logging
 from entrepot.settings import Settings
 
 #: Imported once, before parts are forked, because several need it. Nothing that starts threads, as NumPy and Polars do.

@@ -15,7 +15,7 @@ from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.scripts import Level, cgroup, level
 from entrepot.server import state
 from entrepot.server.connections import raise_descriptors
-from entrepot.server.observe import configure_logging
+from entrepot.server.logs import configure_logging
 from entrepot.server.private import keep_private, tighten
 from entrepot.server.services import Services
 from entrepot.server.supervisor import Part, Supervisor
