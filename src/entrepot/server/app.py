@@ -1,8 +1,7 @@
 """The web application, put together."""
 
-import dataclasses
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from hmac import compare_digest
 
@@ -11,19 +10,19 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Mount
 
 import entrepot
-from entrepot import scripts
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound, Unauthenticated
-from entrepot.server import api, console, state
+from entrepot.server import api, console
 from entrepot.server.auth import Authenticator
+from entrepot.server.beats import Beats
 from entrepot.server.bodies import Room
-from entrepot.server.endpoint import Json, authenticate, failure, native_error, refusal
+from entrepot.server.endpoint import Json, failure, native_error, refusal
+from entrepot.server.health import Health, live
 from entrepot.server.observe import Limits, Observer
 from entrepot.server.router import Table
 from entrepot.server.services import Services
@@ -42,12 +41,13 @@ DOORS = {
 }
 
 
-def create_app(services: Services) -> FastAPI:
+def create_app(services: Services, beats: Beats | None = None) -> FastAPI:
     """Return the application of a server whose database is up to date."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        app.state.health.close()
         services.close()
 
     app = FastAPI(
@@ -67,6 +67,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.authenticator = Authenticator(services)
     app.state.writers = Writers()
     app.state.registry = registry
+    app.state.health = Health(services, beats)
     app.add_middleware(Observer, registry=registry)
     app.add_exception_handler(EntrepotError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -75,6 +76,8 @@ def create_app(services: Services) -> FastAPI:
     for expected in (OSError, SQLAlchemyError, Exception):
         app.add_exception_handler(expected, _on_unexpected)
     app.add_api_route("/health", _health, include_in_schema=False)
+    app.add_api_route("/health/live", live, include_in_schema=False)
+    app.add_api_route("/health/ready", _ready, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     api.include(app)
     app.router.routes.extend(console.routes())
@@ -84,32 +87,33 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
-def _health(request: Request) -> Response:
-    services: Services = request.app.state.services
-    try:
-        with services.database.read() as session:
-            session.execute(text("SELECT 1"))
-    except Exception as error:  # noqa: BLE001 - whatever keeps the database from answering
-        log.warning("not healthy", error=repr(error))
-        return Json({"status": "unavailable", "down": ["database"]}, 503)
-    if down := state.parts_down(services.settings.data_dir):
-        return Json({"status": "unavailable", "down": down}, 503)
-    answer: dict[str, object] = {"status": "ok", "version": entrepot.__version__}
-    if _asked_by_administrator(request):
-        answer["scripts"] = dataclasses.asdict(scripts.level(wanted=services.settings.sandbox != "off"))
-    return Json(answer)
+async def _ready(request: Request) -> Response:
+    return _told(await _health_of(request).problems(), request)
 
 
-def _asked_by_administrator(request: Request) -> bool:
-    """Whether an administrator's API key came along; passwords are not tried at a door that is open to all."""
-    headers = request.headers
-    if "x-access-token" not in headers and headers.get("authorization", "basic").lower().startswith("basic"):
-        return False
-    try:
-        authenticate(request, "identity", "admin")
-    except EntrepotError:
-        return False
-    return True
+async def _health(request: Request) -> Response:
+    health = _health_of(request)
+    answer = _told(await health.whole(), request)
+    return answer if answer.status_code != 200 else _told({}, request, await health.details(request))
+
+
+def _told(problems: dict[str, str], request: Request, details: Mapping[str, object] | None = None) -> Response:
+    """Return how it is: to everybody which part is down, and no more."""
+    health = _health_of(request)
+    answer: dict[str, object] = {"status": "unavailable" if problems else "ok", "version": entrepot.__version__}
+    if problems:
+        answer["down"] = sorted(problems)
+        answer["why"] = dict(sorted(problems.items()))
+    if health.locked:
+        answer["locked"] = True
+    if "disk" not in problems and health.space.short():
+        answer["warnings"] = ["disk"]
+    return Json(answer | dict(details or {}), 503 if problems else 200)
+
+
+def _health_of(request: Request) -> Health:
+    health: Health = request.app.state.health
+    return health
 
 
 def _metrics(request: Request) -> Response:

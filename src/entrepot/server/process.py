@@ -5,12 +5,16 @@ import logging
 import os
 import signal
 import socket
+from typing import TYPE_CHECKING
 
 import structlog
 
 from entrepot.server.child import Ready, end_with
 from entrepot.server.logs import configure_logging
 from entrepot.settings import Settings
+
+if TYPE_CHECKING:
+    from entrepot.server.beats import Beats
 
 #: Imported once, before parts are forked, because several need it. Nothing that starts threads, as NumPy and Polars do.
 _SHARED = ("argon2", "croniter", "cryptography.fernet", "fastapi", "httpx", "jinja2", "sqlalchemy.orm", "uvicorn")
@@ -50,13 +54,21 @@ def run_part(
     logging.basicConfig(handlers=[ToStructlog()], level=logging.WARNING, force=True)
     structlog.contextvars.bind_contextvars(part=name)
     ready = Ready(descriptor)
+    ready.begin()
+    from entrepot.server.beats import Beats
+
+    with Beats(settings, name) as beats:
+        _run(kind, settings, ready, listening, beats)
+
+
+def _run(kind: str, settings: Settings, ready: Ready, listening: socket.socket | None, beats: "Beats") -> None:
     # What each kind needs is imported in its own process: pyftpdlib by the FTP server alone.
     match kind:
         case "web":
             from entrepot.server import web
 
             assert listening is not None
-            web.run(settings, ready, listening)
+            web.run(settings, ready, listening, beats)
         case "ftp":
             from entrepot.server import ftp
 

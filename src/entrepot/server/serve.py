@@ -49,7 +49,10 @@ def serve(settings: Settings) -> int:
         _begin_scripts(apart)
 
         def changed(ready: Mapping[str, bool]) -> None:
-            state.write_parts(settings.data_dir, ready)
+            try:
+                state.write_parts(settings.data_dir, ready)
+            except OSError as error:  # a full disk ends no supervisor; what it could not write, beats say
+                log.warning("cannot write which parts are ready", exc_info=error)
             if all(ready.values()) and not announced:
                 ftp_port = settings.ftp_port if settings.ftp else None
                 state.announce(settings.data_dir, os.getpid(), settings.port, ftp_port)
@@ -57,7 +60,7 @@ def serve(settings: Settings) -> int:
                 log.info("serving", url=_url(settings), ftp_port=ftp_port, data_dir=str(settings.data_dir))
 
         announced: list[bool] = []
-        return Supervisor(parts, settings, changed).run()
+        return Supervisor(parts, settings, changed, lambda: state.touch_parts(settings.data_dir)).run()
 
 
 def work(settings: Settings) -> int:
