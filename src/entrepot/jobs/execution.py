@@ -13,6 +13,7 @@ from entrepot.errors import Away, EntrepotError, OutOfSpace, Unavailable
 from entrepot.jobs import queue, registry
 from entrepot.jobs.context import JobContext, storable
 from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobStopped, LeaseLost, Refused, Released
+from entrepot.measures import JOB_SECONDS, JOBS_ENDED
 
 _log = structlog.get_logger(__name__)
 _DATABASE_PAUSE_SECONDS = 0.5
@@ -27,6 +28,7 @@ def execute(context: JobContext) -> None:
     log = _log.bind(job=job.id, kind=job.kind, attempt=job.attempt)
     task = registry.find(job.kind)
     assert task is not None, "only jobs of known kinds are claimed"
+    began = time.monotonic()
     failure: Exception | None = None
     result: Any = None
     try:
@@ -38,6 +40,7 @@ def execute(context: JobContext) -> None:
     if context.ended:
         if failure is not None:
             log.warning("job raised after its end", exc_info=failure)
+        _tell(context, log, began, None, result)
         return
     if failure is not None and context.reason is not None:
         # Whatever a handler makes of being stopped, that it was stopped is what happened.
@@ -54,11 +57,30 @@ def execute(context: JobContext) -> None:
     context.ended = True
     if not kept:
         log.warning("job was taken over")
-    elif failure is None:
-        log.info("job finished")
+    else:
+        _tell(context, log, began, failure, result)
+
+
+def _tell(context: JobContext, log: Any, began: float, failure: Exception | None, result: Any) -> None:
+    """Leave one line about an attempt, and count it."""
+    seconds = time.monotonic() - began
+    how = "finished" if failure is None else type(failure).__name__ if isinstance(failure, EntrepotError) else "error"
+    JOBS_ENDED.labels(context.job.kind, how).inc()
+    JOB_SECONDS.labels(context.job.kind).observe(seconds)
+    log = log.bind(seconds=round(seconds, 3), **context.about)
+    if context.job.project_id is not None:
+        log = log.bind(project=context.job.project_id)
+    if failure is None:
+        log.info("job finished", did=_numbers(context.did or result))
     else:
         unexpected = not isinstance(failure, EntrepotError)
         log.log(40 if unexpected else 20, "job ended", reason=str(failure), exc_info=failure if unexpected else None)
+
+
+def _numbers(result: Any) -> dict[str, int | float]:
+    """Return what a job did in so far as it can be counted."""
+    report = result if isinstance(result, dict) else {}
+    return {name: value for name, value in report.items() if isinstance(value, int | float) and value is not False}
 
 
 def _store(context: JobContext, result: Any, failure: Exception | None) -> bool:

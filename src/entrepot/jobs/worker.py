@@ -20,6 +20,7 @@ from entrepot.jobs.engine import Engine, Handle, LocalEngine
 from entrepot.jobs.execution import execute
 from entrepot.jobs.keeper import Keeper
 from entrepot.jobs.outcomes import Released
+from entrepot.measures import LEASES_LOST
 from entrepot.settings import Settings
 
 BUSY_POLL_SECONDS = 0.05
@@ -138,6 +139,7 @@ class Worker:
         with self._database.write() as session:
             lost = queue.recover(session)
         if lost:
+            LEASES_LOST.inc(lost)
             self._look_again = True
             _log.warning("took over from a silent worker", jobs=lost)
 

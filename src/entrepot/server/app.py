@@ -22,11 +22,13 @@ from entrepot.server.auth import Authenticator
 from entrepot.server.beats import Beats
 from entrepot.server.bodies import Room
 from entrepot.server.endpoint import Json, failure, native_error, refusal
+from entrepot.server.gauges import Standing
 from entrepot.server.health import Health, live
 from entrepot.server.observe import Limits, Observer
 from entrepot.server.router import Table
 from entrepot.server.services import Services
 from entrepot.server.streaming import Waiting
+from entrepot.server.tally import Sum, Tally, new_slot
 from entrepot.server.writers import Writers
 from entrepot.settings import Settings, is_loopback
 
@@ -41,7 +43,7 @@ DOORS = {
 }
 
 
-def create_app(services: Services, beats: Beats | None = None) -> FastAPI:
+def create_app(services: Services, beats: Beats | None = None, tally: Tally | None = None) -> FastAPI:
     """Return the application of a server whose database is up to date."""
 
     @asynccontextmanager
@@ -60,15 +62,17 @@ def create_app(services: Services, beats: Beats | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     registry = CollectorRegistry()
-    registry.register(Limits(services.database))
+    health = Health(services, beats)
+    for collector in (Sum(tally or Tally([new_slot()])), Standing(services.settings, health), Limits(health.database)):
+        registry.register(collector)
     app.state.services = services
     app.state.stopping = False
     app.state.waiting = Waiting(services.settings.max_streams_per_user)
     app.state.authenticator = Authenticator(services)
     app.state.writers = Writers()
     app.state.registry = registry
-    app.state.health = Health(services, beats)
-    app.add_middleware(Observer, registry=registry)
+    app.state.health = health
+    app.add_middleware(Observer)
     app.add_exception_handler(EntrepotError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
@@ -116,7 +120,7 @@ def _health_of(request: Request) -> Health:
     return health
 
 
-def _metrics(request: Request) -> Response:
+async def _metrics(request: Request) -> Response:
     settings: Settings = request.app.state.services.settings
     if settings.metrics_token is not None:
         given = request.headers.get("authorization", "").partition(" ")[2].strip()
@@ -124,7 +128,8 @@ def _metrics(request: Request) -> Response:
             raise Unauthenticated("Send `Authorization: Bearer ...` with the metrics_token of the server's settings.")
     elif request.client is not None and not is_loopback(request.client.host):
         raise Forbidden("Without a metrics_token in the server's settings, only this machine may ask.")
-    return PlainTextResponse(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
+    content = await _health_of(request).metrics(lambda: generate_latest(request.app.state.registry))
+    return PlainTextResponse(content, media_type=CONTENT_TYPE_LATEST)
 
 
 def _on_error(request: Request, error: Exception) -> Response:

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from anyio import CapacityLimiter
@@ -19,7 +19,7 @@ from starlette.requests import Request
 import entrepot
 from entrepot import jobs, scripts
 from entrepot.db import Database, now
-from entrepot.errors import EntrepotError
+from entrepot.errors import EntrepotError, Unavailable
 from entrepot.jobs import beats
 from entrepot.jobs.models import Lease
 from entrepot.server import state
@@ -37,8 +37,10 @@ _FRESH_SECONDS = 0.5
 #: A lock that others hold is their right, up to here.
 _LOCKED_SECONDS = 10.0
 _THREADS = 4
-
-T = TypeVar("T")
+#: For administrators, who wait for sums over what is stored.
+_DETAILS_SECONDS = 8.0
+#: Prometheus waits for ten by default.
+_SCRAPE_SECONDS = 9.0
 
 
 class Health:
@@ -52,11 +54,14 @@ class Health:
 
     def __init__(self, services: Services, beats: Beats | None = None) -> None:
         self.space = Space(services.settings.data_dir)
-        self.database = Database(services.settings.url, pool_size=_THREADS, patience=LIMIT_SECONDS)
+        self.database = Database(services.database.url, pool_size=2 * _THREADS, patience=LIMIT_SECONDS)
         self._services = services
         self._beats = beats
         self._threads = CapacityLimiter(_THREADS)
+        # Of their own: whoever asks for more, with whatever key, must not make the answers late that all may ask for.
+        self._threads_of_details = CapacityLimiter(_THREADS)
         self._found: tuple[float, dict[str, str]] = (0.0, {})
+        self._silent: list[str] = []
         self._turn = asyncio.Lock()
 
     async def problems(self) -> dict[str, str]:
@@ -64,6 +69,7 @@ class Health:
         async with self._turn:
             at, found = self._found
             if time.monotonic() - at > _FRESH_SECONDS:
+                self._silent = []
                 tried = await asyncio.gather(self._try(self._read), self._try(self.space.write))
                 found = {name: said for name, said in zip(("database", "disk"), tried, strict=True) if said}
                 if "database" not in found and (said := self._late()):
@@ -75,12 +81,8 @@ class Health:
 
     async def whole(self) -> dict[str, str]:
         """Return what is wrong with the server, by part."""
-        found = await self.problems()
-        down = await self._in_thread(lambda: state.parts_down(self._services.settings.data_dir), [])
-        found = found | dict.fromkeys(down, "not ready")
-        if "database" not in found and not self.locked:
-            found |= dict.fromkeys(set(await self._in_thread(self._silent, [])) - set(found), "silent")
-        return found
+        found = dict.fromkeys(self._silent, "silent") | await self.problems()
+        return found | dict.fromkeys(state.parts_down(self._services.settings.data_dir), "not ready")
 
     @property
     def locked(self) -> bool:
@@ -89,7 +91,26 @@ class Health:
 
     async def details(self, request: Request) -> dict[str, Any]:
         """Return what administrators may know; nothing for others, or while the database does not answer."""
-        return await self._in_thread(lambda: self._details(request), {})
+        try:
+            async with asyncio.timeout(_DETAILS_SECONDS):
+                return await run_sync(self._details, request, abandon_on_cancel=True, limiter=self._threads_of_details)
+        except Exception as error:  # noqa: BLE001 - whether all is well has been answered by then
+            log.warning("health is incomplete", cause="incomplete", error=repr(error))
+            return {}
+
+    async def metrics(self, make: Callable[[], bytes]) -> bytes:
+        """Return metrics, made on a thread of this.
+
+        Raises
+        ------
+        Unavailable
+            They cannot be made in time.
+        """
+        try:
+            async with asyncio.timeout(_SCRAPE_SECONDS):
+                return await run_sync(make, abandon_on_cancel=True, limiter=self._threads_of_details)
+        except TimeoutError:
+            raise Unavailable("Metrics cannot be had in time: the database does not answer.", 5) from None
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -115,26 +136,14 @@ class Health:
             return "failed; the log says why"
         return None
 
-    async def _in_thread(self, function: Callable[[], T], otherwise: T) -> T:
-        try:
-            async with asyncio.timeout(LIMIT_SECONDS):
-                return await run_sync(function, abandon_on_cancel=True, limiter=self._threads)
-        except Exception as error:  # noqa: BLE001 - what was asked for has been told by then
-            log.warning("health is incomplete", cause="incomplete", error=repr(error))
-            return otherwise
-
     def _read(self) -> None:
+        """Read, and look of which parts beside this one the database has not heard for long."""
         with self.database.read() as session:
             session.scalars(select(Lease.name).limit(1)).first()
-
-    def _silent(self) -> list[str]:
-        """Return the parts beside this one of which the database has not heard for long."""
-        if self._beats is None or self._beats.late_since is not None:
-            return []
-        with self.database.read() as session:
             found = beats.all_(session)
-        ours = [one for one in found if one.holder == holder(one.part)]
-        return [one.part for one in ours if (now() - one.seen).total_seconds() > SILENT_SECONDS]
+        if self._beats is not None and self._beats.late_since is None:
+            ours = [one for one in found if one.holder == holder(one.part)]
+            self._silent = [one.part for one in ours if (now() - one.seen).total_seconds() > SILENT_SECONDS]
 
     def _details(self, request: Request) -> dict[str, Any]:
         with self.database.read() as session:

@@ -5,16 +5,18 @@ import time
 from collections.abc import Iterator
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrepot.db import Database, new_id
 from entrepot.identity import limits
+from entrepot.measures import HTTP_REQUESTS, HTTP_SECONDS
 from entrepot.server.heads import protect
 
 log = structlog.get_logger("entrepot.access")
+#: Labels stay few, whatever clients make up.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: Answers that tell of what an operator has to mend: many of them at once have one cause.
 _OPERATORS = (503, 507)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -28,14 +30,8 @@ class Observer:
     logged: they carry secrets.
     """
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.requests = Counter(
-            "entrepot_http_requests", "Requests answered.", ["door", "method", "status"], registry=registry
-        )
-        self.seconds = Histogram(
-            "entrepot_http_request_seconds", "Time to answer a request.", ["door", "method"], registry=registry
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with its id."""
@@ -60,8 +56,9 @@ class Observer:
             finally:
                 seconds = time.perf_counter() - started
                 door = door_of(scope["path"])
-                self.requests.labels(door, scope["method"], status).inc()
-                self.seconds.labels(door, scope["method"]).observe(seconds)
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                HTTP_REQUESTS.labels(door, method, status).inc()
+                HTTP_SECONDS.labels(door, method).observe(seconds)
                 log.info(
                     "request",
                     method=scope["method"],

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import mmap
 import multiprocessing
 import os
 import selectors
@@ -15,6 +16,7 @@ from multiprocessing.context import ForkProcess
 import structlog
 
 from entrepot.server.process import preload, run_part
+from entrepot.server.tally import new_slot
 from entrepot.settings import Settings
 
 log = structlog.get_logger("entrepot.supervisor")
@@ -48,8 +50,10 @@ class Part:
 class _Child:
     """A part's process, now and over its restarts."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, slots: Sequence[mmap.mmap], number: int) -> None:
         self.part = part
+        self._slots = slots
+        self._number = number
         self.process: ForkProcess | None = None
         self.ready = False
         self.was_ready = False
@@ -61,7 +65,16 @@ class _Child:
     def start(self, settings: Settings) -> int:
         """Start the process and return the descriptor on which it says that it is ready."""
         reader, writer = os.pipe()
-        arguments = (self.part.name, self.part.kind, os.getpid(), settings, writer, self.part.listening)
+        arguments = (
+            self.part.name,
+            self.part.kind,
+            os.getpid(),
+            settings,
+            writer,
+            self.part.listening,
+            self._slots,
+            self._number,
+        )
         self.process = _FORK.Process(target=run_part, args=arguments)
         self.process.start()
         os.close(writer)
@@ -97,7 +110,8 @@ class Supervisor:
         changed: Callable[[Mapping[str, bool]], None] | None = None,
         looked: Callable[[], None] | None = None,
     ) -> None:
-        self._children = [_Child(part) for part in parts]
+        slots = [new_slot() for _ in parts]
+        self._children = [_Child(part, slots, number) for number, part in enumerate(parts)]
         self._settings = settings
         self._changed = changed or (lambda _: None)
         self._looked = looked or (lambda: None)

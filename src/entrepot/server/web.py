@@ -15,6 +15,7 @@ from entrepot.server.child import Ready
 from entrepot.server.connections import Connections
 from entrepot.server.protocol import HttpProtocol
 from entrepot.server.services import Services
+from entrepot.server.tally import Tally
 from entrepot.server.writers import PATIENCE_SECONDS
 from entrepot.settings import Settings
 
@@ -48,9 +49,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(settings: Settings, ready: Ready, listening: socket.socket, beats: Beats) -> None:
+def run(settings: Settings, ready: Ready, listening: socket.socket, beats: Beats, tally: Tally) -> None:
     """Serve until SIGTERM; requests under way are answered first."""
-    app = create_app(Services.open(settings, patience=PATIENCE_SECONDS), beats)
+    app = create_app(Services.open(settings, patience=PATIENCE_SECONDS), beats, tally)
     # What is here now stays; a request with many rows makes a lot that lives until its end, and no rubbish.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
