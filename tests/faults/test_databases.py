@@ -11,7 +11,10 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from sqlalchemy import func, select
 
+from entrepot.db import Database
+from entrepot.errors import Away
 from tests.faults.conftest import health, length, logged, told, well
 from tests.support.deadline import eventually
 from tests.support.postgres import Cluster
@@ -46,6 +49,38 @@ def ask(server: ServerProcess) -> tuple[int, float, str | None]:
     headers = {"authorization": f"Token {server.token}"}
     answer = httpx.get(f"{server.url}/api/v1/projects", headers=headers, trust_env=False, timeout=40)
     return answer.status_code, time.monotonic() - began, answer.headers.get("retry-after")
+
+
+def test_who_waits_for_a_frozen_database_is_freed_and_a_long_statement_is_not(cluster: Cluster) -> None:
+    database = Database(cluster.url(cluster.create()), patience=10)
+
+    def read(seconds: int = 0) -> tuple[bool, float]:
+        began = time.monotonic()
+        try:
+            with database.read() as session:
+                session.execute(select(func.pg_sleep(seconds)))
+        except Away:
+            return False, time.monotonic() - began
+        return True, time.monotonic() - began
+
+    assert read()[0]
+    stopped = processes(cluster)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for answered, seconds in pool.map(read, [0] * 4):
+                assert not answered
+                assert seconds < 15
+        answered, seconds = read()
+        assert not answered
+        assert seconds < 1, "nobody tries what is known to be frozen"
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    eventually(lambda: read()[0], 15, every=0.2)
+    assert read(5)[0]
+    database.close()
 
 
 def test_a_frozen_database_is_told_and_nobody_waits_longer_than_fifteen_seconds(

@@ -6,7 +6,7 @@ import select as select_module
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,7 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from entrepot.db.faults import naming
 from entrepot.db.watch import CONNECT_SECONDS, Watch
-from entrepot.errors import Away, Unavailable
+from entrepot.errors import Unavailable
 
 BUSY_TIMEOUT_SECONDS = 60
 #: Until when (of the monotonic clock) a request may wait for its turn to write.
@@ -75,6 +75,7 @@ class Database:
         """
         with (
             naming(),
+            self._watched(),
             self._turn(),
             Session(self.engine, expire_on_commit=False) as session,
             session.begin(),
@@ -83,7 +84,6 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        self._require_answer()
         if self._lane is None:
             yield
             return
@@ -94,17 +94,16 @@ class Database:
         finally:
             self._lane.release()
 
-    def _require_answer(self) -> None:
-        if self._watch is not None and self._watch.frozen:
-            raise Away
+    def _watched(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._watch is None else self._watch.using()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open one snapshot to read from; nothing may be written in it."""
-        self._require_answer()
         # It ends with a commit: at a rollback, the driver would forget the statements that it has prepared.
         with (
             naming(),
+            self._watched(),
             self.engine.connect().execution_options(**_READ_OPTIONS[self.dialect]) as connection,
             connection.begin(),
             Session(

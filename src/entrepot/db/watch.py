@@ -5,11 +5,14 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 from weakref import WeakSet
 
 import structlog
 from sqlalchemy import Engine, event
+
+from entrepot.errors import Away
 
 log = structlog.get_logger("entrepot.database")
 
@@ -35,14 +38,35 @@ class Watch:
     def __init__(self, engine: Engine) -> None:
         self.frozen = False
         self._engine = engine
-        self._used: dict[Any, float] = {}
+        self._used: dict[object, float] = {}
         self._connections: WeakSet[Any] = WeakSet()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         event.listen(engine, "connect", self._connected)
-        event.listen(engine, "checkout", self._taken)
-        event.listen(engine, "checkin", self._returned)
+
+    @contextlib.contextmanager
+    def using(self) -> Iterator[None]:
+        """Watch while somebody uses the database, from before there is a connection.
+
+        Raises
+        ------
+        Away
+            It is frozen.
+        """
+        if self.frozen:
+            raise Away
+        unit = object()
+        self._used[unit] = time.monotonic()
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, daemon=True, name="database-watch")
+                    self._thread.start()
+        try:
+            yield
+        finally:
+            del self._used[unit]
 
     def close(self) -> None:
         """Look no longer."""
@@ -52,17 +76,6 @@ class Watch:
 
     def _connected(self, connection: Any, _record: Any) -> None:
         self._connections.add(connection)
-
-    def _taken(self, _connection: Any, record: Any, _proxy: Any) -> None:
-        self._used[record] = time.monotonic()
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None:  # whoever only looks at a database once needs none
-                    self._thread = threading.Thread(target=self._run, daemon=True, name="database-watch")
-                    self._thread.start()
-
-    def _returned(self, _connection: Any, record: Any) -> None:
-        self._used.pop(record, None)
 
     def _run(self) -> None:
         looked = time.monotonic()
