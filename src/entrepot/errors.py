@@ -15,6 +15,8 @@
     │   └── Locked            ... because the result is locked
     ├── TooManyRequests       tried too often; try again later
     └── Unavailable           cannot be answered now; try again
+        ├── Away              ... because the database does not answer, or has no connection left
+        └── OutOfSpace        ... because a disk is full
 """
 
 from collections.abc import Mapping, Sequence
@@ -141,3 +143,20 @@ class Unavailable(EntrepotError):
     def __init__(self, message: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Away(Unavailable):
+    """The database does not answer; try again."""
+
+    def __init__(self, message: str | None = None, retry_after: float = 5.0) -> None:
+        super().__init__(message, retry_after)
+
+
+class OutOfSpace(Unavailable):
+    """The server's disk is full, so nothing was stored; try again once there is room."""
+
+    status = 507
+    code = "out-of-space"
+
+    def __init__(self, message: str | None = None, retry_after: float = 60.0) -> None:
+        super().__init__(message, retry_after)

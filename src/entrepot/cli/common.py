@@ -99,8 +99,11 @@ def reporting_database_errors() -> Iterator[None]:
 
     try:
         yield
-    except DBAPIError as error:
-        raise Unavailable(f"The database refuses: {str(error.orig).strip().splitlines()[0]}") from error
+    except (DBAPIError, Unavailable) as error:
+        cause = error if isinstance(error, DBAPIError) else error.__cause__
+        if not isinstance(cause, DBAPIError):
+            raise
+        raise Unavailable(f"The database refuses: {str(cause.orig).strip().splitlines()[0]}") from error
 
 
 def find_organization(session: "Session", name: str | None) -> "Organization":

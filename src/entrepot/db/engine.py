@@ -6,7 +6,7 @@ import select as select_module
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,17 +14,19 @@ from weakref import WeakKeyDictionary
 import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from entrepot.errors import InvalidInput, Unavailable
+from entrepot.db.faults import naming
+from entrepot.db.watch import CONNECT_SECONDS, Watch
+from entrepot.errors import Unavailable
 
 BUSY_TIMEOUT_SECONDS = 60
 #: Until when (of the monotonic clock) a request may wait for its turn to write.
 write_by: ContextVar[float | None] = ContextVar("write_by", default=None)
 #: A connection that was silent for so long is asked whether it lives before it is used.
 PING_SECONDS = 10.0
-_TOO_MANY = "The database is busy with what others write; try again."
+#: Longest wait for a connection of the pool.
+POOL_SECONDS = 10.0
 _READ_OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {"entrepot_read": True},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -60,6 +62,7 @@ class Database:
         self.dialect = self.engine.dialect.name
         # SQLite lets one writer in at a time and makes the others poll: inside a process they queue here instead.
         self._lane = threading.RLock() if self.dialect == "sqlite" else None
+        self._watch = Watch(self.engine) if self.dialect == "postgresql" else None
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -68,11 +71,11 @@ class Database:
         Raises
         ------
         Unavailable
-            Others kept its turn from coming in time.
+            Others kept its turn from coming in time, or the database cannot do it now.
         """
         with (
-            _bad_values(),
-            self._busy(),
+            naming(),
+            self._watched(),
             self._turn(),
             Session(self.engine, expire_on_commit=False) as session,
             session.begin(),
@@ -85,18 +88,22 @@ class Database:
             yield
             return
         if not self._lane.acquire(timeout=-1 if self._patience is None else _left(self._patience)):
-            raise Unavailable(_TOO_MANY, retry_after=2)
+            raise Unavailable("The database is busy with what others write; try again.", retry_after=2)
         try:
             yield
         finally:
             self._lane.release()
+
+    def _watched(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._watch is None else self._watch.using()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open one snapshot to read from; nothing may be written in it."""
         # It ends with a commit: at a rollback, the driver would forget the statements that it has prepared.
         with (
-            _bad_values(),
+            naming(),
+            self._watched(),
             self.engine.connect().execution_options(**_READ_OPTIONS[self.dialect]) as connection,
             connection.begin(),
             Session(
@@ -105,32 +112,11 @@ class Database:
         ):
             yield session
 
-    @contextmanager
-    def _busy(self) -> Iterator[None]:
-        """Say to those who have a patience that a lock did not become free in time."""
-        try:
-            yield
-        except OperationalError as error:
-            if self._patience is not None and _is_locked(error):
-                raise Unavailable(_TOO_MANY, retry_after=2) from error
-            raise
-
     def close(self) -> None:
         """Close every connection."""
+        if self._watch is not None:
+            self._watch.close()
         self.engine.dispose()
-
-
-@contextmanager
-def _bad_values() -> Iterator[None]:
-    """Say in the product's words that a value cannot be, where no check of a field said so before."""
-    try:
-        yield
-    except DataError as error:  # on PostgreSQL, such as for the character NUL
-        raise InvalidInput("A text or a number is none that can be stored or looked up.") from error
-
-
-def _is_locked(error: OperationalError) -> bool:
-    return getattr(error.orig, "sqlstate", None) == "55P03" or "database is locked" in str(error.orig)
 
 
 def _left(patience: float) -> float:
@@ -161,7 +147,14 @@ def _engine(url: str, synchronous: str, pool_size: int, patience: float | None) 
     options: dict[str, Any] = {"json_serializer": _json_text, "json_deserializer": orjson.loads}
     if make_url(url).get_backend_name() != "sqlite":
         engine = create_engine(
-            url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, pool_recycle=1800, **options
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=POOL_SECONDS,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            connect_args={"connect_timeout": CONNECT_SECONDS},
+            **options,
         )
         _ping_seldom(engine)
         if patience is not None:

@@ -18,6 +18,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from entrepot import net
+from entrepot.db.faults import named
 from entrepot.errors import InvalidInput, NotFound, Unavailable
 from entrepot.files.folder import BLOCK, Folder
 from entrepot.files.gateway import proxy_url
@@ -330,7 +331,7 @@ def _translated() -> Iterator[None]:
     except (NotFoundError, FileNotFoundError):
         raise NotFound("The file is not in its storage.") from None
     except (BaseError, OSError) as error:
-        raise Unavailable(f"The storage refuses: {_first_line(error)}") from error
+        raise named(error) or Unavailable(f"The storage refuses: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -14,12 +14,26 @@ from entrepot.jobs.context import JobContext
 from entrepot.jobs.cron import validate_cron
 from entrepot.jobs.models import Job, Schedule
 from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobCancelled, JobStopped, LeaseLost, Refused, Released
-from entrepot.jobs.queue import ENDED, STATUSES, cancel, counts, enqueue, get, list_, prune, retry, when_given_up
+from entrepot.jobs.queue import (
+    ENDED,
+    STATUSES,
+    Backlog,
+    backlog,
+    cancel,
+    counts,
+    enqueue,
+    get,
+    list_,
+    prune,
+    retry,
+    when_given_up,
+)
 from entrepot.jobs.registry import load, task
 
 __all__ = [
     "ENDED",
     "STATUSES",
+    "Backlog",
     "Cancelled",
     "DeadlinePassed",
     "Failed",
@@ -31,6 +45,7 @@ __all__ = [
     "Refused",
     "Released",
     "Schedule",
+    "backlog",
     "cancel",
     "cancel_all",
     "counts",

@@ -33,6 +33,10 @@ class JobContext:
         What the worker offers besides, by name.
     ended
         True once the job's end is committed.
+    about
+        What the line about it in the log names besides: the run's project and name.
+    did
+        What :meth:`finish` was told.
     """
 
     def __init__(
@@ -43,6 +47,8 @@ class JobContext:
         self.settings = settings
         self.services: Mapping[str, Any] = services or {}
         self.ended = False
+        self.about: dict[str, str] = {}
+        self.did: Any = None
         self._ending = False
         self._in_unit = False
         self._reason: JobStopped | None = None
@@ -132,6 +138,7 @@ class JobContext:
             raise RuntimeError("finish() belongs into a unit()")
         if not queue.end(session, self.job, status, result=result, error=error, **self.report()):
             raise LeaseLost
+        self.did = result
         self._ending = True
 
     # For the worker

@@ -6,16 +6,19 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from entrepot.errors import EntrepotError
+from entrepot.db.faults import named
+from entrepot.errors import Away, EntrepotError, OutOfSpace, Unavailable
 from entrepot.jobs import queue, registry
 from entrepot.jobs.context import JobContext, storable
 from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobStopped, LeaseLost, Refused, Released
+from entrepot.measures import JOB_SECONDS, JOBS_ENDED
 
 _log = structlog.get_logger(__name__)
 _DATABASE_PAUSE_SECONDS = 0.5
+#: A job that was kept from its end by what an operator has to mend is tried again after so long, however often.
+_PUT_OFF_SECONDS = 15.0
 _SERVER_ERROR = "An error of the server stopped the job."
 
 
@@ -25,6 +28,7 @@ def execute(context: JobContext) -> None:
     log = _log.bind(job=job.id, kind=job.kind, attempt=job.attempt)
     task = registry.find(job.kind)
     assert task is not None, "only jobs of known kinds are claimed"
+    began = time.monotonic()
     failure: Exception | None = None
     result: Any = None
     try:
@@ -36,13 +40,16 @@ def execute(context: JobContext) -> None:
     if context.ended:
         if failure is not None:
             log.warning("job raised after its end", exc_info=failure)
+        _tell(context, log, began, None, result)
         return
     if failure is not None and context.reason is not None:
         # Whatever a handler makes of being stopped, that it was stopped is what happened.
         failure = context.reason
+    if isinstance(fault := failure and named(failure), Away | OutOfSpace):
+        failure = fault
     try:
         kept = _store(context, result, failure)
-    except OperationalError:
+    except Unavailable:
         raise
     except Exception as error:  # noqa: BLE001 - a result or details that the database cannot keep
         failure = error
@@ -50,11 +57,30 @@ def execute(context: JobContext) -> None:
     context.ended = True
     if not kept:
         log.warning("job was taken over")
-    elif failure is None:
-        log.info("job finished")
+    else:
+        _tell(context, log, began, failure, result)
+
+
+def _tell(context: JobContext, log: Any, began: float, failure: Exception | None, result: Any) -> None:
+    """Leave one line about an attempt, and count it."""
+    seconds = time.monotonic() - began
+    how = "finished" if failure is None else type(failure).__name__ if isinstance(failure, EntrepotError) else "error"
+    JOBS_ENDED.labels(context.job.kind, how).inc()
+    JOB_SECONDS.labels(context.job.kind).observe(seconds)
+    log = log.bind(seconds=round(seconds, 3), **context.about)
+    if context.job.project_id is not None:
+        log = log.bind(project=context.job.project_id)
+    if failure is None:
+        log.info("job finished", did=_numbers(context.did or result))
     else:
         unexpected = not isinstance(failure, EntrepotError)
         log.log(40 if unexpected else 20, "job ended", reason=str(failure), exc_info=failure if unexpected else None)
+
+
+def _numbers(result: Any) -> dict[str, int | float]:
+    """Return what a job did in so far as it can be counted."""
+    report = result if isinstance(result, dict) else {}
+    return {name: value for name, value in report.items() if isinstance(value, int | float) and value is not False}
 
 
 def _store(context: JobContext, result: Any, failure: Exception | None) -> bool:
@@ -64,7 +90,7 @@ def _store(context: JobContext, result: Any, failure: Exception | None) -> bool:
         try:
             with context.database.write() as session:
                 return _end(session, context, result, failure)
-        except OperationalError:
+        except Unavailable:
             if time.monotonic() > give_up:
                 raise
             time.sleep(_DATABASE_PAUSE_SECONDS)
@@ -88,6 +114,8 @@ def _end(session: Session, context: JobContext, result: Any, failure: Exception 
         case Failed():
             details = failure.details
             return queue.end(session, job, "failed", error=storable(failure.message), error_details=details, **report)
+        case Away() | OutOfSpace():
+            return queue.put_off(session, job, _PUT_OFF_SECONDS, error=failure.message, **report)
         case EntrepotError() if failure.status < 500:
             # What the domain refuses now it will refuse again.
             return queue.end(session, job, "failed", error=storable(failure.message), **report)

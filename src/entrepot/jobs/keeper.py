@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from entrepot.db import Database
+from entrepot.errors import Unavailable
 from entrepot.jobs import queue
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.outcomes import JobCancelled, LeaseLost
@@ -52,7 +53,7 @@ class Keeper:
         while not self._stop.wait(self._tick_seconds):
             try:
                 self._beat()
-            except SQLAlchemyError:
+            except (SQLAlchemyError, Unavailable):
                 _log.exception("heartbeat failed")
 
     def _beat(self) -> None:

@@ -149,3 +149,17 @@ class Lease(Base):
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     holder: Mapped[str] = mapped_column(String(36))
     until: Mapped[datetime] = mapped_column(Instant)
+
+
+class Beat(Base):
+    """When a part of a server last said that it lives; `holder` is its machine, its supervisor and its name."""
+
+    __tablename__ = "beat"
+
+    holder: Mapped[str] = mapped_column(String(200), primary_key=True)
+    part: Mapped[str] = mapped_column(String(40))
+    host: Mapped[str] = mapped_column(String(100))
+    pid: Mapped[int]
+    version: Mapped[str] = mapped_column(String(40))
+    started: Mapped[datetime] = mapped_column(Instant)
+    seen: Mapped[datetime] = mapped_column(Instant)

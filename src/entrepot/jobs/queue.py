@@ -3,7 +3,9 @@
 import random
 import threading
 import weakref
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -206,6 +208,36 @@ def counts(session: Session) -> dict[tuple[str, str], int]:
     return {(kind, status): count for kind, status, count in session.execute(query)}
 
 
+@dataclass
+class Backlog:
+    """The jobs of a kind that have not ended, and those that ended badly within the last hour."""
+
+    waiting: int = 0
+    oldest_seconds: float = 0.0
+    running: int = 0
+    failed: int = 0
+
+
+def backlog(session: Session) -> dict[str, Backlog]:
+    """Return what there is to do by kind, by looks into indexes of what has not ended."""
+    instant = now()
+    found: defaultdict[str, Backlog] = defaultdict(Backlog)
+    waiting = select(Job.kind, func.count(), func.min(Job.ready_at)).where(
+        Job.status == literal_column("'pending'"), Job.ready_at <= instant
+    )
+    for kind, count, oldest in session.execute(waiting.group_by(Job.kind)):
+        found[kind].waiting = count
+        found[kind].oldest_seconds = round((instant - oldest).total_seconds(), 1)
+    running = select(Job.kind, func.count()).where(Job.status == literal_column("'running'"))
+    for kind, count in session.execute(running.group_by(Job.kind)):
+        found[kind].running = count
+    bad = Job.status.in_(("failed", "server_error"))
+    failed = select(Job.kind, func.count()).where(bad, Job.ended_at > instant - timedelta(hours=1))
+    for kind, count in session.execute(failed.group_by(Job.kind)):
+        found[kind].failed = count
+    return dict(found)
+
+
 def prune(session: Session, before: datetime, *, limit: int = 5000) -> int:
     """Delete jobs that ended before an instant, at most `limit` of them, and return how many."""
     old = select(Job.number).where(Job.ended_at < before).order_by(Job.ended_at).limit(limit)
@@ -332,7 +364,13 @@ def end(session: Session, job: Job, status: str, **values: Any) -> bool:
 
 def release(session: Session, job: Job) -> bool:
     """Give a claimed job back, as if this attempt had not been."""
-    return keep(session, job, {**_idle(), "status": "pending", "attempt": job.attempt - 1, "ready_at": now()})
+    return put_off(session, job, 0)
+
+
+def put_off(session: Session, job: Job, seconds: float, **values: Any) -> bool:
+    """Give a claimed job back for a while, as if this attempt had not been."""
+    values |= {"status": "pending", "attempt": job.attempt - 1, "ready_at": now() + timedelta(seconds=seconds)}
+    return keep(session, job, {**_idle(), **values})
 
 
 def again_or_give_up(

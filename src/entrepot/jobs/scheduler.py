@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from entrepot.db import Database, clock, new_id, now
+from entrepot.errors import Unavailable
 from entrepot.jobs import ahead, schedules
 from entrepot.jobs.housekeeping import PRUNE
 from entrepot.jobs.models import Job, Lease
@@ -42,7 +43,7 @@ class Scheduler:
             try:
                 self.mend()
                 self.tick()
-            except SQLAlchemyError:
+            except (SQLAlchemyError, Unavailable):
                 _log.exception("scheduler cannot reach the database")
             stop.wait(self._tick_seconds)
         with self._database.write() as session:

@@ -13,12 +13,14 @@ import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from entrepot.db import Database, installation, new_id
+from entrepot.errors import Unavailable
 from entrepot.jobs import ahead, queue, registry, turns
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.engine import Engine, Handle, LocalEngine
 from entrepot.jobs.execution import execute
 from entrepot.jobs.keeper import Keeper
 from entrepot.jobs.outcomes import Released
+from entrepot.measures import LEASES_LOST
 from entrepot.settings import Settings
 
 BUSY_POLL_SECONDS = 0.05
@@ -76,7 +78,7 @@ class Worker:
                 try:
                     started = self._step(keeper)
                     pause = BUSY_POLL_SECONDS if started else min(pause * 1.5, IDLE_POLL_SECONDS)
-                except SQLAlchemyError:
+                except (SQLAlchemyError, Unavailable):
                     _log.exception("worker cannot reach the database")
                     stop.wait(AFTER_ERROR_SECONDS)
                     continue
@@ -147,6 +149,7 @@ class Worker:
         if shortened:
             _log.warning("leases lay too far ahead: the clock was set back", jobs=shortened)
         if lost:
+            LEASES_LOST.inc(lost)
             self._look_again = True
             _log.warning("took over from a silent worker", jobs=lost)
 

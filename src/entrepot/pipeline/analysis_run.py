@@ -105,6 +105,7 @@ def _begin(context: jobs.JobContext, analysis_id: str) -> Plan | str:
         return plan
     with context.unit() as session:
         analysis = _analysis(session, analysis_id)
+        context.about["name"] = analysis.name
         lineage.begin_run(
             session,
             context.job.id,

@@ -86,6 +86,7 @@ def _run(context: jobs.JobContext) -> dict[str, Any]:
         cleaner = _cleaner(session, payload_of(context)["id"])
         query = select(Unitcleaner.id).where(Unitcleaner.cleaner_id == cleaner.id, Unitcleaner.active.is_(True))
         unitcleaner_ids = list(session.scalars(query.order_by(Unitcleaner.pk)))
+        context.about["name"] = cleaner.name
         lineage.begin_run(
             session,
             context.job.id,

@@ -57,6 +57,7 @@ def _begin(context: jobs.JobContext) -> tuple[Importer, Gate, list[QuarantinedFi
         runnable = importer.gate is not None and bool(importer.parse_script.strip())
         if not runnable and not payload_of(context).get("requested"):
             return None
+        context.about["name"] = importer.name
         lineage.begin_run(
             session,
             context.job.id,

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
 from entrepot.db import now
-from entrepot.errors import NotFound, Unavailable
+from entrepot.db.faults import named
+from entrepot.errors import Away, NotFound, OutOfSpace, Unavailable
 from entrepot.events import emit
 from entrepot.pipeline import dirty, notices
 from entrepot.pipeline.generators import AnyGenerator, find_generator
@@ -107,14 +108,15 @@ def ended_with_its_job(context: jobs.JobContext) -> Iterator[None]:
         raise
     except jobs.Failed:
         raise
-    except Exception:
-        if not context.ended:
+    except Exception as error:
+        # What an operator has to mend is over at some time: the job is put off, and the run goes on then.
+        if not context.ended and not isinstance(named(error), Away | OutOfSpace):
             _end(context, "failed", "An error of the server stopped the run.")
         raise
 
 
 def _end(context: jobs.JobContext, status: str, message: str) -> None:
-    with suppress(SQLAlchemyError), context.database.write() as session:
+    with suppress(SQLAlchemyError, Unavailable), context.database.write() as session:
         run = session.get(lineage.Run, context.job.id)
         if run is None or run.status != "running":
             return

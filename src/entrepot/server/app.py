@@ -1,8 +1,7 @@
 """The web application, put together."""
 
-import dataclasses
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from hmac import compare_digest
 
@@ -11,23 +10,26 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Mount
 
 import entrepot
-from entrepot import scripts
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound, Unauthenticated
-from entrepot.server import api, console, state
+from entrepot.server import api, console
 from entrepot.server.auth import Authenticator
+from entrepot.server.beats import Beats
 from entrepot.server.bodies import Room
 from entrepot.server.dialects import ricloud
-from entrepot.server.endpoint import Json, authenticate, native_error
+from entrepot.server.endpoint import Json, failure, native_error, refusal
+from entrepot.server.gauges import Standing
+from entrepot.server.health import Health, live
 from entrepot.server.observe import Limits, Observer
 from entrepot.server.router import Table
 from entrepot.server.services import Services
 from entrepot.server.streaming import Waiting
+from entrepot.server.tally import Sum, Tally, new_slot
 from entrepot.server.writers import Writers
 from entrepot.settings import Settings, is_loopback
 
@@ -42,12 +44,13 @@ DOORS = {
 }
 
 
-def create_app(services: Services) -> FastAPI:
+def create_app(services: Services, beats: Beats | None = None, tally: Tally | None = None) -> FastAPI:
     """Return the application of a server whose database is up to date."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        app.state.health.close()
         services.close()
 
     app = FastAPI(
@@ -60,19 +63,26 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     registry = CollectorRegistry()
-    registry.register(Limits(services.database))
+    health = Health(services, beats)
+    for collector in (Sum(tally or Tally([new_slot()])), Standing(services.settings, health), Limits(health.database)):
+        registry.register(collector)
     app.state.services = services
     app.state.stopping = False
     app.state.waiting = Waiting(services.settings.max_streams_per_user)
     app.state.authenticator = Authenticator(services)
     app.state.writers = Writers()
     app.state.registry = registry
-    app.add_middleware(Observer, registry=registry)
+    app.state.health = health
+    app.add_middleware(Observer)
     app.add_exception_handler(EntrepotError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_unexpected)
+    # Named, they are answered and done with; what reaches the last one is raised again, for uvicorn's log.
+    for expected in (OSError, SQLAlchemyError, Exception):
+        app.add_exception_handler(expected, _on_unexpected)
     app.add_api_route("/health", _health, include_in_schema=False)
+    app.add_api_route("/health/live", live, include_in_schema=False)
+    app.add_api_route("/health/ready", _ready, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     api.include(app)
     app.router.routes.extend(console.routes())
@@ -82,35 +92,36 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
-def _health(request: Request) -> Response:
-    services: Services = request.app.state.services
-    try:
-        with services.database.read() as session:
-            session.execute(text("SELECT 1"))
-    except Exception as error:  # noqa: BLE001 - whatever keeps the database from answering
-        log.warning("not healthy", error=repr(error))
-        return Json({"status": "unavailable", "down": ["database"]}, 503)
-    if down := state.parts_down(services.settings.data_dir):
-        return Json({"status": "unavailable", "down": down}, 503)
-    answer: dict[str, object] = {"status": "ok", "version": entrepot.__version__}
-    if _asked_by_administrator(request):
-        answer["scripts"] = dataclasses.asdict(scripts.level(wanted=services.settings.sandbox != "off"))
-    return Json(answer)
+async def _ready(request: Request) -> Response:
+    return _told(await _health_of(request).problems(), request)
 
 
-def _asked_by_administrator(request: Request) -> bool:
-    """Whether an administrator's API key came along; passwords are not tried at a door that is open to all."""
-    headers = request.headers
-    if "x-access-token" not in headers and headers.get("authorization", "basic").lower().startswith("basic"):
-        return False
-    try:
-        authenticate(request, "identity", "admin")
-    except EntrepotError:
-        return False
-    return True
+async def _health(request: Request) -> Response:
+    health = _health_of(request)
+    answer = _told(await health.whole(), request)
+    return answer if answer.status_code != 200 else _told({}, request, await health.details(request))
 
 
-def _metrics(request: Request) -> Response:
+def _told(problems: dict[str, str], request: Request, details: Mapping[str, object] | None = None) -> Response:
+    """Return how it is: to everybody which part is down, and no more."""
+    health = _health_of(request)
+    answer: dict[str, object] = {"status": "unavailable" if problems else "ok", "version": entrepot.__version__}
+    if problems:
+        answer["down"] = sorted(problems)
+        answer["why"] = dict(sorted(problems.items()))
+    if health.locked:
+        answer["locked"] = True
+    if "disk" not in problems and health.space.short():
+        answer["warnings"] = ["disk"]
+    return Json(answer | dict(details or {}), 503 if problems else 200)
+
+
+def _health_of(request: Request) -> Health:
+    health: Health = request.app.state.health
+    return health
+
+
+async def _metrics(request: Request) -> Response:
     settings: Settings = request.app.state.services.settings
     if settings.metrics_token is not None:
         given = request.headers.get("authorization", "").partition(" ")[2].strip()
@@ -118,12 +129,13 @@ def _metrics(request: Request) -> Response:
             raise Unauthenticated("Send `Authorization: Bearer ...` with the metrics_token of the server's settings.")
     elif request.client is not None and not is_loopback(request.client.host):
         raise Forbidden("Without a metrics_token in the server's settings, only this machine may ask.")
-    return PlainTextResponse(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
+    content = await _health_of(request).metrics(lambda: generate_latest(request.app.state.registry))
+    return PlainTextResponse(content, media_type=CONTENT_TYPE_LATEST)
 
 
-def _on_error(_request: Request, error: Exception) -> Response:
+def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, EntrepotError)
-    return native_error(error)
+    return refusal(request, error, native_error)
 
 
 def _on_invalid(_request: Request, error: Exception) -> Response:
@@ -148,5 +160,4 @@ def _on_http(request: Request, error: Exception) -> Response:
 
 
 def _on_unexpected(request: Request, error: Exception) -> Response:
-    log.error("unexpected error", method=request.method, path=request.url.path, exc_info=error)
-    return native_error(EntrepotError("The server failed; the log has the details."))
+    return failure(request, error, native_error)

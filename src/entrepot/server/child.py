@@ -8,20 +8,38 @@ import sys
 import threading
 from types import FrameType
 
+ALIVE_SECONDS = 1.0
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
 class Ready:
-    """The way to say that this process is ready."""
+    """The line to the supervisor: says that this process is ready, and, again and again, that it lives."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._by_hand = threading.Event()
+        os.set_blocking(descriptor, False)
 
     def __call__(self) -> None:
-        """Say it; the supervisor hears it the first time."""
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._descriptor, b"1")
-        os.close(self._descriptor)
+        """Say that it is ready."""
+        self._say(b"1")
+
+    def alive(self) -> None:
+        """Say that it lives; who says so itself, from the loop in which it works, does from then on."""
+        self._by_hand.set()
+        self._say(b".")
+
+    def begin(self) -> None:
+        """Have a thread say, every second, that this process lives."""
+        threading.Thread(target=self._run, daemon=True, name="alive").start()
+
+    def _run(self) -> None:
+        while not self._by_hand.wait(ALIVE_SECONDS):
+            self._say(b".")
+
+    def _say(self, word: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError, BlockingIOError):
+            os.write(self._descriptor, word)
 
 
 def end_with(parent: int, name: str) -> None:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from entrepot.bounds.text import read_json
+from entrepot.db.faults import named
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput
 from entrepot.identity import Principal, Right
 from entrepot.server import almost_json, origin, repeats
@@ -215,12 +216,15 @@ class Endpoint:
 def refusal(request: Request, error: EntrepotError, errors: ErrorRenderer) -> Response:
     """Return the answer that tells of an error."""
     if error.status >= 500:
-        log.warning("refused", error=error.code, message=error.message, path=request.url.path)
+        log.warning("refused", path=request.url.path, exc_info=error)
     return errors(error)
 
 
 def failure(request: Request, error: Exception, errors: ErrorRenderer) -> Response:
     """Return the answer to a request that met an exception that nobody expected, and log that one."""
+    if name := named(error):
+        name.__cause__ = error
+        return refusal(request, name, errors)
     log.error("unexpected error", method=request.method, path=request.url.path, exc_info=error)
     return errors(EntrepotError("The server failed; the log has the details."))
 

@@ -3,20 +3,22 @@
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.tracebacks import ExceptionDictTransformer
 
 from entrepot.db import Database, new_id
 from entrepot.identity import limits
+from entrepot.measures import HTTP_REQUESTS, HTTP_SECONDS
 from entrepot.server.heads import protect
 
 log = structlog.get_logger("entrepot.access")
+#: Labels stay few, whatever clients make up.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: Answers that tell of what an operator has to mend: many of them at once have one cause.
+_OPERATORS = (503, 507)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -28,14 +30,8 @@ class Observer:
     logged: they carry secrets.
     """
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.requests = Counter(
-            "entrepot_http_requests", "Requests answered.", ["door", "method", "status"], registry=registry
-        )
-        self.seconds = Histogram(
-            "entrepot_http_request_seconds", "Time to answer a request.", ["door", "method"], registry=registry
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with its id."""
@@ -60,10 +56,16 @@ class Observer:
             finally:
                 seconds = time.perf_counter() - started
                 door = door_of(scope["path"])
-                self.requests.labels(door, scope["method"], status).inc()
-                self.seconds.labels(door, scope["method"]).observe(seconds)
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                HTTP_REQUESTS.labels(door, method, status).inc()
+                HTTP_SECONDS.labels(door, method).observe(seconds)
                 log.info(
-                    "request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1)
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=round(seconds * 1000, 1),
+                    **({"cause": f"status {status}"} if status in _OPERATORS else {}),
                 )
 
 
@@ -99,29 +101,3 @@ def door_of(path: str) -> str:
     """Return which door a path belongs to, for labels that stay few."""
     first = path.lstrip("/").partition("/")[0]
     return first if first in {"api", "ovbp", "owi", "workflow", "ricloud", "console", "health", "metrics"} else "other"
-
-
-def configure_logging(level: str, form: str) -> None:
-    """Send structured log lines to standard error, as JSON or for people."""
-    import logging
-    import sys
-
-    processors: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if form == "json":
-        # Without local variables: they hold passwords.
-        tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
-        processors += [tracebacks, structlog.processors.JSONRenderer()]
-    else:
-        plain = structlog.dev.plain_traceback
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain))
-    structlog.configure(
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        # Looked up for each line: whoever replaces standard error is heard too.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-        cache_logger_on_first_use=False,
-    )

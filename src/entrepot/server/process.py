@@ -2,16 +2,23 @@
 
 import importlib
 import logging
+import mmap
 import os
 import signal
 import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
 from entrepot.server.child import Ready, end_with
-from entrepot.server.observe import configure_logging
+from entrepot.server.logs import configure_logging
 from entrepot.server.reload import reload_on_sighup
+from entrepot.server.tally import Tally
 from entrepot.settings import Settings
+
+if TYPE_CHECKING:
+    from entrepot.server.beats import Beats
 
 #: Imported once, before parts are forked, because several need it. Nothing that starts threads, as NumPy and Polars do.
 _SHARED = ("argon2", "croniter", "cryptography.fernet", "fastapi", "httpx", "jinja2", "sqlalchemy.orm", "uvicorn")
@@ -39,9 +46,16 @@ class ToStructlog(logging.Handler):
 
 
 def run_part(
-    name: str, kind: str, parent: int, settings: Settings, descriptor: int, listening: socket.socket | None
+    name: str,
+    kind: str,
+    parent: int,
+    settings: Settings,
+    descriptor: int,
+    listening: socket.socket | None,
+    slots: Sequence[mmap.mmap],
+    own: int,
 ) -> None:
-    """Run a part until the supervisor, whose process is `parent`, ends it."""
+    """Run a part until the supervisor, whose process is `parent`, ends it; it counts in its `own` of the slots."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -52,13 +66,25 @@ def run_part(
     structlog.contextvars.bind_contextvars(part=name)
     reload_on_sighup(settings)
     ready = Ready(descriptor)
+    ready.begin()
+    from entrepot.server.beats import Beats
+
+    tally = Tally(slots, own)
+    tally.begin()
+    with Beats(settings, name) as beats:
+        _run(kind, settings, ready, listening, beats, tally)
+
+
+def _run(
+    kind: str, settings: Settings, ready: Ready, listening: socket.socket | None, beats: "Beats", tally: Tally
+) -> None:
     # What each kind needs is imported in its own process: pyftpdlib by the FTP server alone.
     match kind:
         case "web":
             from entrepot.server import web
 
             assert listening is not None
-            web.run(settings, ready, listening)
+            web.run(settings, ready, listening, beats, tally)
         case "ftp":
             from entrepot.server import ftp
 

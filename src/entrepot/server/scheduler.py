@@ -13,9 +13,10 @@ def run(settings: Settings, ready: Ready) -> None:
     """Make them until SIGTERM."""
     stop = stop_on_sigterm()
     services = Services.open(settings)
+    modules = [importlib.import_module(name) for name in SCHEDULES]
     with services.database.write() as session:
-        for module in SCHEDULES:
-            importlib.import_module(module).schedule(session)
+        for module in modules:
+            module.schedule(session)
     ready()
     Scheduler(services.database).run(stop)
     services.close()

@@ -15,8 +15,8 @@ from entrepot.errors import Conflict, InvalidInput
 from entrepot.scripts import Level, cgroup, level
 from entrepot.server import recognise, state
 from entrepot.server.connections import raise_descriptors
+from entrepot.server.logs import configure_logging
 from entrepot.server.names import warn_of_unresolved
-from entrepot.server.observe import configure_logging
 from entrepot.server.private import keep_private, tighten
 from entrepot.server.services import Services
 from entrepot.server.supervisor import Part, Supervisor
@@ -52,7 +52,10 @@ def serve(settings: Settings) -> int:
         warn_of_unresolved(settings)
 
         def changed(ready: Mapping[str, bool]) -> None:
-            state.write_parts(settings.data_dir, ready)
+            try:
+                state.write_parts(settings.data_dir, ready)
+            except OSError as error:  # a full disk ends no supervisor; what it could not write, beats say
+                log.warning("cannot write which parts are ready", exc_info=error)
             if all(ready.values()) and not announced:
                 ftp_port = settings.ftp_port if settings.ftp else None
                 state.announce(settings.data_dir, os.getpid(), settings.port, ftp_port)
@@ -60,7 +63,7 @@ def serve(settings: Settings) -> int:
                 log.info("serving", url=_url(settings), ftp_port=ftp_port, data_dir=str(settings.data_dir))
 
         announced: list[bool] = []
-        return Supervisor(parts, settings, changed).run()
+        return Supervisor(parts, settings, changed, lambda: state.touch_parts(settings.data_dir)).run()
 
 
 def work(settings: Settings) -> int:

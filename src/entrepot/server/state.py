@@ -1,5 +1,8 @@
 """What a running server says about itself, in files of its data folder's ``run``."""
 
+import contextlib
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import orjson
 
 FOLDER = "run"
 _PARTS = "parts.json"
+_HANG_SECONDS = 15.0
 _SERVE = "serve.json"
 
 
@@ -15,13 +19,21 @@ def write_parts(data_dir: Path, parts: Mapping[str, bool]) -> None:
     _write(data_dir / FOLDER / _PARTS, dict(parts))
 
 
+def touch_parts(data_dir: Path) -> None:
+    """Say that the supervisor lives, for which no space on the disk is needed."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(data_dir / FOLDER / _PARTS)
+
+
 def parts_down(data_dir: Path) -> list[str]:
     """Return the names of the parts that are not ready; none when nothing supervises this server."""
+    file = data_dir / FOLDER / _PARTS
     try:
-        parts = orjson.loads((data_dir / FOLDER / _PARTS).read_bytes())
+        parts = orjson.loads(file.read_bytes())
+        hangs = time.time() - file.stat().st_mtime > _HANG_SECONDS
     except FileNotFoundError:
         return []
-    return [name for name, ready in parts.items() if not ready]
+    return [*(["supervisor"] if hangs else []), *(name for name, ready in parts.items() if not ready)]
 
 
 def announce(data_dir: Path, pid: int, http_port: int, ftp_port: int | None) -> None:

@@ -1,6 +1,8 @@
 """Keeps the processes of a server alive, and ends them all together."""
 
 import contextlib
+import math
+import mmap
 import multiprocessing
 import os
 import selectors
@@ -15,11 +17,15 @@ import structlog
 
 from entrepot.server.process import preload, run_part
 from entrepot.server.reload import reload
+from entrepot.server.tally import new_slot
 from entrepot.settings import Settings
 
 log = structlog.get_logger("entrepot.supervisor")
 
 STOP_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
+#: A part that is silent for so many looks hangs. They are counted, not seconds, in which the machine may have slept.
+_HANG_LOOKS = 10
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 30.0
 _LONG_LIVED_SECONDS = 30.0
 _START_ATTEMPTS = 3
@@ -45,11 +51,14 @@ class Part:
 class _Child:
     """A part's process, now and over its restarts."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, slots: Sequence[mmap.mmap], number: int) -> None:
         self.part = part
+        self._slots = slots
+        self._number = number
         self.process: ForkProcess | None = None
         self.ready = False
         self.was_ready = False
+        self.silent = 0
         self.failures = 0
         self.started = 0.0
         self.start_at = 0.0
@@ -57,11 +66,21 @@ class _Child:
     def start(self, settings: Settings) -> int:
         """Start the process and return the descriptor on which it says that it is ready."""
         reader, writer = os.pipe()
-        arguments = (self.part.name, self.part.kind, os.getpid(), settings, writer, self.part.listening)
+        arguments = (
+            self.part.name,
+            self.part.kind,
+            os.getpid(),
+            settings,
+            writer,
+            self.part.listening,
+            self._slots,
+            self._number,
+        )
         self.process = _FORK.Process(target=run_part, args=arguments)
         self.process.start()
         os.close(writer)
         self.started = time.monotonic()
+        self.silent = 0
         return reader
 
     def died(self) -> None:
@@ -81,14 +100,23 @@ class Supervisor:
         What each part gets.
     changed
         Told which parts are ready, each time that this changes.
+    looked
+        Called every second.
     """
 
     def __init__(
-        self, parts: Sequence[Part], settings: Settings, changed: Callable[[Mapping[str, bool]], None] | None = None
+        self,
+        parts: Sequence[Part],
+        settings: Settings,
+        changed: Callable[[Mapping[str, bool]], None] | None = None,
+        looked: Callable[[], None] | None = None,
     ) -> None:
-        self._children = [_Child(part) for part in parts]
+        slots = [new_slot() for _ in parts]
+        self._children = [_Child(part, slots, number) for number, part in enumerate(parts)]
         self._settings = settings
         self._changed = changed or (lambda _: None)
+        self._looked = looked or (lambda: None)
+        self._look_at = 0.0
         self._selector = selectors.DefaultSelector()
         self._readers: dict[int, _Child] = {}
         self._stopping = self._reloading = False
@@ -106,7 +134,8 @@ class Supervisor:
             self._tell()
             while not self._stopping:
                 self._start()
-                self._wait(min((child.start_at for child in self._children if not child.process), default=None))
+                self._wait(min((child.start_at for child in self._children if not child.process), default=math.inf))
+                self._look()
                 if self._reloading:
                     self._reload()
                 if failed := self._bury():
@@ -122,21 +151,39 @@ class Supervisor:
                 self._readers[reader] = child
                 self._selector.register(reader, selectors.EVENT_READ)
 
-    def _wait(self, until: float | None) -> None:
-        """Wait for a signal, a part's word or a moment."""
-        timeout = None if until is None else max(until - time.monotonic(), 0)
+    def _wait(self, until: float) -> None:
+        """Wait for a signal, a part's word or a moment, for as long as until the next look."""
+        timeout = max(min(until - time.monotonic(), _LOOK_SECONDS), 0)
         for key, _ in self._selector.select(timeout):
-            if (child := self._readers.pop(key.fd, None)) is None:
+            if (child := self._readers.get(key.fd)) is None:
                 with contextlib.suppress(BlockingIOError):
                     os.read(key.fd, 4096)
                 continue
-            said = os.read(key.fd, 1)
-            self._selector.unregister(key.fd)
-            os.close(key.fd)
-            if said:
+            said = os.read(key.fd, 4096)
+            if not said:
+                del self._readers[key.fd]
+                self._selector.unregister(key.fd)
+                os.close(key.fd)
+                continue
+            child.silent = 0
+            if b"1" in said:
                 child.ready = child.was_ready = True
                 log.info("ready", part=child.part.name)
                 self._tell()
+
+    def _look(self) -> None:
+        """Kill the parts that hang, so that they start again."""
+        if (now := time.monotonic()) < self._look_at:
+            return
+        self._look_at = now + _LOOK_SECONDS
+        self._looked()
+        for child in self._children:
+            if child.process is None:
+                continue
+            child.silent += 1
+            if child.silent == _HANG_LOOKS:
+                log.error("part hangs, killed", part=child.part.name, silent_seconds=_HANG_LOOKS)
+                child.process.kill()
 
     def _bury(self) -> str | None:
         """Note the dead; return the name of a part that never came up."""

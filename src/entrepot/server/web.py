@@ -10,16 +10,19 @@ import uvicorn
 from fastapi import FastAPI
 
 from entrepot.server.app import create_app
+from entrepot.server.beats import Beats
 from entrepot.server.child import Ready
 from entrepot.server.connections import Connections
 from entrepot.server.protocol import HttpProtocol
 from entrepot.server.reload import on_reload
 from entrepot.server.services import Services
+from entrepot.server.tally import Tally
 from entrepot.server.writers import PATIENCE_SECONDS
 from entrepot.settings import Settings
 
 _STOP_SECONDS = 8  # of the supervisor's ten
 _KEEP_ALIVE_SECONDS = 75
+_ALIVE_TICKS = 10
 _TICKS = 5  # of uvicorn's, of which there are ten a second, between two looks at the connections
 
 
@@ -37,6 +40,8 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if counter % _TICKS == 0:
             self._connections.look(time.monotonic())
+        if counter % _ALIVE_TICKS == 0:
+            self._ready.alive()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -45,9 +50,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(settings: Settings, ready: Ready, listening: socket.socket) -> None:
+def run(settings: Settings, ready: Ready, listening: socket.socket, beats: Beats, tally: Tally) -> None:
     """Serve until SIGTERM; requests under way are answered first."""
-    app = create_app(Services.open(settings, patience=PATIENCE_SECONDS))
+    app = create_app(Services.open(settings, patience=PATIENCE_SECONDS), beats, tally)
     # What is here now stays; a request with many rows makes a lot that lives until its end, and no rubbish.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

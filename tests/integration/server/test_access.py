@@ -33,7 +33,7 @@ from entrepot.settings import Settings
 #: In every name and text of the walked organization, and never to be seen by others.
 SECRET = "zanzibar"
 #: What may be asked by anybody: nothing of anybody's is in there.
-OPEN = {"/health", "/metrics", "/docs", "/docs/", "/api/v1/openapi.json"}
+OPEN = {"/health", "/health/live", "/health/ready", "/metrics", "/docs", "/docs/", "/api/v1/openapi.json"}
 
 
 class Named(str):

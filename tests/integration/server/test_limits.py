@@ -29,7 +29,9 @@ def client(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         projects.create_project(session, principal_of(session, user), own.id, "farm")
         _, token = keys.create_key(session, user.id, own.id)
     app = create_app(Services(settings, database))
-    return TestClient(app, headers={"authorization": f"Token {token}"}, raise_server_exceptions=False)
+    headers = {"authorization": f"Token {token}"}
+    # Of this machine, which alone may ask for metrics without a token.
+    return TestClient(app, headers=headers, raise_server_exceptions=False, client=("127.0.0.1", 50000))
 
 
 def _limit(database: Database, **most: int | None) -> None:

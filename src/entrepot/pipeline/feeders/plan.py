@@ -87,6 +87,7 @@ def begin(context: jobs.JobContext) -> Plan | str:
                 schedules.remove(session, schedule_name(payload_of(context)["id"]))
             return error.message
         gate = require_feeder(session, plan.feeder_id).gate
+        context.about["name"] = gate.name
         lineage.begin_run(
             session,
             context.job.id,

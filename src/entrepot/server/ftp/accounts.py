@@ -8,6 +8,7 @@ import structlog
 from pyftpdlib.exceptions import AuthenticationFailed
 from sqlalchemy.exc import SQLAlchemyError
 
+from entrepot.errors import Unavailable
 from entrepot.identity import FtpAccount, ftp
 from entrepot.server.ftp.bans import Bans
 from entrepot.server.services import Services
@@ -51,7 +52,7 @@ class Account:
             with self._services.database.read() as database:
                 account = ftp.find_account(database, login=login)
                 self._standing = account and self._fits(account, password) and ftp.standing(database, account)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, Unavailable):
             log.exception("cannot look up an account")
             raise AuthenticationFailed("Cannot be checked now; try again later.") from None
         if account is None or not self._standing:
@@ -67,7 +68,7 @@ class Account:
             with self._services.database.read() as database:
                 account = ftp.find_account(database, home=self.home)
                 return account is not None and ftp.standing(database, account) == self._standing
-        except SQLAlchemyError:
+        except (SQLAlchemyError, Unavailable):
             log.exception("cannot look up an account")
             return True
 

@@ -4,6 +4,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from entrepot.db import Database
+from entrepot.errors import Unavailable
 from entrepot.identity import bans
 
 log = structlog.get_logger("entrepot.ftp")
@@ -32,7 +33,7 @@ class Bans:
         try:
             with self._database.write() as session:
                 refused = bans.failed(session, self._limits, address, login)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, Unavailable):
             log.exception("cannot note a failed login")
         else:
             log.warning("login failed", login=login[:300], address=address, refused=refused)
@@ -42,7 +43,7 @@ class Bans:
         try:
             with self._database.write() as session:
                 bans.succeeded(session, address, login)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, Unavailable):
             log.exception("cannot note a login")
 
     def banned(self, address: str) -> bool:
@@ -50,6 +51,6 @@ class Bans:
         try:
             with self._database.read() as session:
                 return bans.is_refused(session, address)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, Unavailable):
             log.exception("cannot read the bans")
             return False

@@ -12,6 +12,7 @@ from typing import Any, cast
 import structlog
 from pyftpdlib.servers import ThreadedFTPServer
 
+from entrepot.measures import FTP_SESSIONS
 from entrepot.server.child import Ready
 from entrepot.server.connections import NO_ROOM, descriptors
 from entrepot.server.ftp import uploads
@@ -93,6 +94,7 @@ def run(settings: Settings, ready: Ready, listening: socket.socket) -> None:
     services = Services.open(settings)
     server = Server(services, listening)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    FTP_SESSIONS.set_function(lambda: len(server.ip_map))
     ready()
     server.serve_forever()
     services.close()

@@ -1,0 +1,86 @@
+"""The log: structured lines on standard error, and few of them about one cause."""
+
+import logging
+import sys
+import threading
+import time
+from typing import Any
+
+import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict
+
+from entrepot.db.faults import named
+from entrepot.errors import EntrepotError
+
+_SECONDS = 1.0
+
+
+class Causes:
+    """A processor that tells of each cause once a second, with how often it was met since.
+
+    A line has a cause when it says so, or when its exception is one that an operator has to mend: then it tells which,
+    and no traceback, which would be of no use.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, _logger: Any, _method: str, line: EventDict) -> EventDict:
+        """Return the line, or drop it."""
+        error = line.get("exc_info")
+        if error is True:
+            error = sys.exc_info()[1]
+        elif isinstance(error, tuple):
+            error = error[1]
+        if isinstance(error, BaseException) and (name := named(error)):
+            del line["exc_info"]
+            line["cause"] = name.code
+            line["error"] = _said(name, error)
+        if (cause := line.get("cause")) is None:
+            return line
+        key, now = (line["event"], cause), time.monotonic()
+        with self._lock:
+            since, count = self._told.get(key, (0.0, 0))
+            if now - since < _SECONDS and count:
+                self._told[key] = since, count + 1
+                raise structlog.DropEvent
+            self._told[key] = now, 1
+        if count > 1:
+            line["count"] = count
+        return line
+
+
+def _said(name: EntrepotError, error: BaseException) -> str:
+    """Return what an error says to an operator: the product's words, and the first line of what is under it."""
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    cause = getattr(cause, "orig", None) or cause
+    lines = str(cause).strip().splitlines()
+    return name.message if cause is error or not lines or lines[0] == name.message else f"{name.message} ({lines[0]})"
+
+
+def configure_logging(level: str, form: str) -> None:
+    """Send structured log lines to standard error, as JSON or for people."""
+    processors: list[Any] = [
+        Causes(),
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if form == "json":
+        # Without local variables: they hold passwords.
+        tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+        processors += [tracebacks, structlog.processors.JSONRenderer()]
+    else:
+        plain = structlog.dev.plain_traceback
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        # Looked up for each line: whoever replaces standard error is heard too.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
