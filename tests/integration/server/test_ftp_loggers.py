@@ -200,6 +200,14 @@ def test_an_encrypted_upload_goes_on_many_times(site: Site) -> None:
     assert (site.gate / "a.bin").read_bytes() == content
 
 
+def test_what_is_empty_is_sent_over_tls(site: Site) -> None:
+    with secure(site) as client:
+        put(client, "empty", b"")
+        for _ in range(5):
+            assert listing(client, "NLST *.none") == []
+            assert get(client, "empty") == b""
+
+
 def test_from_an_earlier_place_the_rest_is_what_comes(site: Site) -> None:
     break_off(site, "STOR a", b"1234567890")
     with site.session() as client:

@@ -76,12 +76,18 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
     def ftp_NLST(self, path: str) -> Any:  # noqa: N802
         """List names, those that fit a pattern where the path is one."""
-        names = self._matching(path)
+        names, above = self._matching(path), self._written[: self._written.rfind("/") + 1]
         if names is None:
-            return super().ftp_NLST(path)
-        above = self._written[: self._written.rfind("/") + 1]
-        lines = "".join(f"{above}{name}\r\n" for name in sorted(names))
-        self.push_dtp_data(lines.encode(self.encoding, self.unicode_errors), cmd="NLST")
+            try:
+                is_folder = self.fs.isdir(path)
+                names = self.run_as_current_user(self.fs.listdir, path) if is_folder else [Path(path).name]
+                above = ""
+                self.fs.lstat(path)
+            except OSError as error:
+                raise Refusal(f"550 {strerror(error)}.") from error
+        lines = (f"{above}{name}\r\n".encode(self.encoding, self.unicode_errors) for name in sorted(names))
+        # Not as bytes, of which pyftpdlib sends none at all too early over TLS.
+        self.push_dtp_data(BufferedIteratorProducer(lines), isproducer=True, cmd="NLST")
         return path
 
     def ftp_LIST(self, path: str) -> Any:  # noqa: N802
