@@ -45,7 +45,7 @@ class Webhooks:
 
     def delete(self, webhook_id: str) -> None:
         """Delete a webhook, and what waits for it."""
-        self.connection.send("DELETE", f"{self.path}/{webhook_id}")
+        self.connection.request("DELETE", f"{self.path}/{webhook_id}")
 
     def _one(self, method: str, path: str, body: Record | None = None) -> Record:
         record: Record = self.connection.json(method, f"{self.path}{path}", body=body)

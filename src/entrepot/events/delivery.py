@@ -233,7 +233,11 @@ def _asked_wait(answer: httpx.Response) -> timedelta | None:
     """Return how long a receiver asks to be left alone: ``Retry-After``, in seconds or as a date."""
     asked = answer.headers.get("retry-after", "").strip()
     try:
-        wait = timedelta(seconds=int(asked[:9])) if asked.isdecimal() else parsedate_to_datetime(asked) - now()
+        wait = (
+            timedelta(seconds=int(asked[:9]))
+            if asked.isascii() and asked.isdigit()
+            else parsedate_to_datetime(asked) - now()
+        )
     except (ValueError, TypeError, OverflowError):
         return None
     return min(wait, LONGEST_WAIT) if wait > timedelta() else None

@@ -36,15 +36,17 @@ class World:
             path = request.url.path
             self.got[path] += 1
             self.headers.append(request.headers)
-            return self.answer(path, self.got[path])
+            answer = self.answer(path, self.got[path])
+            return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(b""))
 
         return httpx.Client(transport=httpx.MockTransport(handle))
 
     def create(self, path: str = "/hook") -> Webhook:
         with self.database.write() as session:
             made, _ = webhooks.create_webhook(
-                session, self.admin, self.settings, self.vault, url=f"http://127.0.0.1{path}", style=STANDARD
-            )
+                session, self.admin, self.settings, self.vault, url=f"http://127.0.0.1{path}", style=STANDARD,
+                types=["file"],
+            )  # fmt: skip
             return made
 
     def change(self, webhook: Webhook, **changes: Any) -> None:
