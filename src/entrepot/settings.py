@@ -82,14 +82,12 @@ class Settings(BaseSettings):
         2**29, gt=0, description="Most memory of all request bodies at once, in each web process; then 503."
     )
 
-    head_seconds: float = Field(
-        30.0, gt=0, description="How long a client may take for the head of a request; twice that to sign in by FTP."
-    )
+    head_seconds: float = Field(30.0, gt=0, description="How long a client may take for the head of a request.")
     body_seconds: float = Field(
         30.0, gt=0, description="How long a request's body may stand still; 128 bytes a second at least must come."
     )
     max_connections_per_address: int = Field(
-        256, ge=1, description="Connections of one address (of IPv6: a /64) to each web process, and to the FTP server."
+        256, ge=1, description="Connections of one address (of IPv6: a /64) to each web process."
     )
     max_streams_per_user: int = Field(
         20, ge=1, description="Event streams and long polls of one user at once, in each web process; then 429."
@@ -113,6 +111,20 @@ class Settings(BaseSettings):
     ftp_passive_ports: tuple[Port, Port] | None = Field(None, description="First and last port for passive transfers.")
     ftp_certificate: Path | None = Field(None, description="PEM certificate and key: offers FTPS when set.")
     ftp_require_tls: bool = Field(False, description="Refuse FTP logins and transfers that are not encrypted.")
+    ftp_login_seconds: float = Field(60.0, gt=0, description="How long an FTP client may take to sign in.")
+    ftp_idle_seconds: float = Field(
+        900.0, gt=0, description="How long an FTP session may say nothing; its transfers may stand still for a third."
+    )
+    ftp_max_sessions: int = Field(
+        512, ge=1, description="FTP sessions at once; fewer where there are less than eight descriptors for each."
+    )
+    ftp_max_sessions_per_address: int = Field(
+        128, ge=1, description="FTP sessions of one address (of IPv6: a /64) at once; half of all at most."
+    )
+    ftp_max_sessions_per_account: int = Field(64, ge=1, description="FTP sessions of one account at once.")
+    ftp_part_hours: float = Field(
+        24.0, ge=0, description="How long an upload that broke off can go on; 0: it leaves nothing."
+    )
 
     smtp_host: str | None = Field(
         None, description="SMTP server that takes the mails of notices; unset: none are sent."
@@ -142,6 +154,9 @@ class Settings(BaseSettings):
     )
     job_slots_deliveries: int = Field(
         4, ge=1, description="Webhooks and mails at a time in a worker; an organization gets all but one of them."
+    )
+    job_slots_slow_deliveries: int = Field(
+        4, ge=1, description="Webhooks at a time, in a worker, whose receivers take long to answer; shared likewise."
     )
     job_slots_exports: int = Field(
         2, ge=1, description="Exports at a time in a worker; a project gets all but one of them."
@@ -274,6 +289,7 @@ class Settings(BaseSettings):
         return {
             "runs": self.job_slots_runs,
             "deliveries": self.job_slots_deliveries,
+            "slow_deliveries": self.job_slots_slow_deliveries,
             "exports": self.job_slots_exports,
             "upkeep": self.job_slots_upkeep,
         }

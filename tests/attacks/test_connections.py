@@ -27,6 +27,7 @@ def server(make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory) ->
     environment = {
         "ENTREPOT_HEAD_SECONDS": str(SECONDS),
         "ENTREPOT_BODY_SECONDS": str(SECONDS),
+        "ENTREPOT_FTP_LOGIN_SECONDS": str(SECONDS),
         "ENTREPOT_MAX_CONNECTIONS_PER_ADDRESS": str(MOST),
         "ENTREPOT_TRUSTED_PROXIES": "[]",
     }

@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 
 from entrepot.errors import InvalidInput, TooLarge
-from entrepot.pipeline import trees
+from entrepot.pipeline import parts, trees
 from entrepot.pipeline.folders import Entry, is_within_reach, list_files, put_in_place, require_shallow, resolve
 
 QUARANTINE, IMPORTED = "quarantine", "imported"
@@ -97,6 +97,8 @@ def usage(home: Path) -> Usage:
 def room(home: Path, quota: Quota, path: Path) -> int | None:
     """Return how many bytes a file at `path`, in place of an older one, may have; None: any number.
 
+    What came of uploads that broke off counts.
+
     Raises
     ------
     TooLarge
@@ -104,11 +106,11 @@ def room(home: Path, quota: Quota, path: Path) -> int | None:
     """
     if quota == NO_QUOTA:
         return None
-    used = usage(home)
+    used, (part_bytes, part_files) = usage(home), parts.usage(home)
     old = path.lstat().st_size if path.exists() else None
-    if quota.files is not None and old is None and used.files >= quota.files:
+    if quota.files is not None and old is None and used.files + part_files >= quota.files:
         raise TooLarge(f"The gate's quota of {quota.files} files is used up.")
-    return None if quota.bytes is None else max(quota.bytes - used.bytes + (old or 0), 0)
+    return None if quota.bytes is None else max(quota.bytes - used.bytes - part_bytes + (old or 0), 0)
 
 
 def require_room(left: int | None, size: int, quota: Quota) -> None:
@@ -160,13 +162,33 @@ def place(home: Path, complete: Path, path: Path, quota: Quota) -> None:
         The gate's quota is used up.
     """
     with alone(home):
-        require_room(room(home, quota, path), complete.stat().st_size, quota)
-        if not path.exists():
-            require_shallow(path.relative_to(home).as_posix())
-            missing = [parent for parent in path.relative_to(home).parents if not (home / parent).exists()]
-            ENTRIES.require(home, 1 + len(missing))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        put_in_place(complete, path)
+        place_alone(home, complete, path, quota)
+
+
+def place_alone(home: Path, complete: Path, path: Path, quota: Quota) -> None:
+    """Do what :func:`place` does, in a turn that has come."""
+    parts.drop(home, path)
+    require_room(room(home, quota, path), complete.stat().st_size, quota)
+    if not path.exists():
+        require_shallow(path.relative_to(home).as_posix())
+        missing = [parent for parent in path.relative_to(home).parents if not (home / parent).exists()]
+        ENTRIES.require(home, 1 + len(missing))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    put_in_place(complete, path)
+
+
+def keep_part(home: Path, broken_off: Path, path: Path, quota: Quota) -> None:
+    """Keep what came of a file, for its upload to go on, if there is room for it.
+
+    Raises
+    ------
+    TooLarge
+        The gate's quota is used up.
+    """
+    with alone(home):
+        parts.drop(home, path)
+        require_room(room(home, quota, path), broken_off.stat().st_size, quota)
+        parts.put(home, path, broken_off)
 
 
 def lock_of(home: Path) -> Path:

@@ -10,7 +10,7 @@ from entrepot import jobs
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal, Vault, ftp
 from entrepot.identity.projects import get_project
-from entrepot.pipeline import disposal, gate_files, trees
+from entrepot.pipeline import disposal, gate_files, parts, trees
 from entrepot.pipeline.configuration import assign, check_choices, get, new_name, remove
 from entrepot.pipeline.models import Gate
 
@@ -92,4 +92,5 @@ def remove_files(context: jobs.JobContext) -> None:
     payload: Any = context.job.payload
     home = context.settings.data_dir / gate_home(payload["id"])
     trees.remove(home)
+    parts.remove(home)
     gate_files.lock_of(home).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from entrepot.errors import EntrepotError
-from entrepot.server.observe import configure_logging
+from entrepot.server.logs import configure_logging
 from entrepot.settings import Settings, load_again
 
 log = structlog.get_logger("entrepot.reload")

@@ -147,7 +147,7 @@ async def put_file(request: Request, principal: Principal) -> Response:
         declared = request.headers.get("content-length", "")
         if declared.isdigit():
             gate_files.require_room(gate_files.room(home, quota, target), int(declared[:18]), quota)
-        return Upload(home, target, staging, "wb", quota, makes_folders=True)
+        return Upload(home, target, staging, "w", quota, makes_folders=True)
 
     upload = await run_sync(_saying_what_is_wrong, begin)
     size = 0

@@ -10,13 +10,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from entrepot.errors import Unavailable
 from entrepot.identity import FtpAccount, ftp
+from entrepot.server.ftp.answers import Refusal
 from entrepot.server.ftp.bans import Bans
 from entrepot.server.services import Services
 
 log = structlog.get_logger("entrepot.ftp")
 
 EXPORTS = "series_exports"
-_READ, _DELETE, _WRITE = "elr", "d", "afmw"  # pyftpdlib's letters
+_READ, _DELETE, _WRITE = "elr", "d", "afmwMT"  # pyftpdlib's letters
 
 
 class Account:
@@ -42,24 +43,24 @@ class Account:
         Raises
         ------
         AuthenticationFailed
-            With the words for the client.
+            The login is wrong.
+        Refusal
+            It cannot be looked at now.
         """
         address = session.remote_ip
-        try:
-            attempt = self._bans.look(address, login)
-            if attempt.wait:
-                raise AuthenticationFailed("Too many failed logins; try again later.")
-            with self._services.database.read() as database:
-                account = ftp.find_account(database, login=login)
-                self._standing = account and self._fits(account, password) and ftp.standing(database, account)
-        except (SQLAlchemyError, Unavailable):
-            log.exception("cannot look up an account")
-            raise AuthenticationFailed("Cannot be checked now; try again later.") from None
+        attempt = self._bans.look(address, login)
+        if attempt.wait:
+            raise Refusal("421 Too many failed logins; try again later.", ends=True)
+        with self._services.database.read() as database:
+            account = ftp.find_account(database, login=login)
+            self._standing = account and self._fits(account, password) and ftp.standing(database, account)
         if account is None or not self._standing:
             self._bans.add(address, login)
             raise AuthenticationFailed("Authentication failed.")
         if attempt.notable:
             self._bans.note_success(address, login)
+        if not session.take_place(account.home):
+            raise Refusal("421 Too many sessions of this account; try again later.", ends=True)
         self.home = account.home
 
     def stands(self) -> bool:
@@ -68,8 +69,8 @@ class Account:
             with self._services.database.read() as database:
                 account = ftp.find_account(database, home=self.home)
                 return account is not None and ftp.standing(database, account) == self._standing
-        except (SQLAlchemyError, Unavailable):
-            log.exception("cannot look up an account")
+        except (SQLAlchemyError, Unavailable) as error:
+            log.warning("cannot look up an account", error=str(error).partition("\n")[0])
             return True
 
     def get_home_dir(self, _login: str) -> str:

@@ -33,8 +33,8 @@ class Bans:
         try:
             with self._database.write() as session:
                 refused = bans.failed(session, self._limits, address, login)
-        except (SQLAlchemyError, Unavailable):
-            log.exception("cannot note a failed login")
+        except (SQLAlchemyError, Unavailable) as error:
+            log.warning("cannot note a failed login", error=str(error).partition("\n")[0])
         else:
             log.warning("login failed", login=login[:300], address=address, refused=refused)
 
@@ -43,14 +43,14 @@ class Bans:
         try:
             with self._database.write() as session:
                 bans.succeeded(session, address, login)
-        except (SQLAlchemyError, Unavailable):
-            log.exception("cannot note a login")
+        except (SQLAlchemyError, Unavailable) as error:
+            log.warning("cannot note a login", error=str(error).partition("\n")[0])
 
     def banned(self, address: str) -> bool:
         """Tell whether nobody can sign in from an address."""
         try:
             with self._database.read() as session:
                 return bans.is_refused(session, address)
-        except (SQLAlchemyError, Unavailable):
-            log.exception("cannot read the bans")
+        except (SQLAlchemyError, Unavailable) as error:
+            log.warning("cannot read the bans", error=str(error).partition("\n")[0])
             return False

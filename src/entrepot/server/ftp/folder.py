@@ -1,6 +1,7 @@
 """What a session sees of the file system: its own folder, as ``/``."""
 
 import os
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from pyftpdlib.exceptions import FilesystemError
 from pyftpdlib.filesystems import AbstractedFS
 
 from entrepot.errors import InvalidInput, TooLarge
-from entrepot.pipeline import trees
+from entrepot.pipeline import parts, trees
 from entrepot.pipeline.folders import HIDDEN_PREFIX, is_text, put_in_place, require_shallow
 from entrepot.pipeline.gate_files import ENTRIES, RESERVED, alone, is_reserved
 from entrepot.server.ftp.uploads import Upload
@@ -23,14 +24,23 @@ class Folder(AbstractedFS):  # type: ignore[misc]
             part.startswith(HIDDEN_PREFIX) for part in Path(path).relative_to(self.root).parts
         )
 
+    def receive(self, filename: str, mode: str, position: int = 0) -> Upload:
+        """Open an upload that will become a file."""
+        self._require_free(filename)
+        if not Path(filename).exists():
+            self._require_shallow(filename)
+        session = self.cmd_channel
+        return Upload(
+            Path(self.root), Path(filename), session.staging, mode, session.quota(),
+            position=position, keeps_parts=session.services.settings.ftp_part_hours > 0,
+        )  # fmt: skip
+
+    def came(self, path: str) -> int | None:
+        """Return how many bytes came of a file whose upload broke off; None where none did."""
+        return parts.size_of(Path(self.root), Path(path))
+
     def open(self, filename: str, mode: str) -> Any:
-        """Open a file to send it, or an upload that will become it."""
-        if mode != "rb":
-            self._require_free(filename)
-            if not Path(filename).exists():
-                self._require_shallow(filename)
-            session = self.cmd_channel
-            return Upload(Path(self.root), Path(filename), session.staging, mode, session.quota())
+        """Open a file to send it."""
         if Path(filename).exists() and not Path(filename).is_file():
             raise FilesystemError("Not a plain file")
         return super().open(filename, mode)
@@ -66,6 +76,33 @@ class Folder(AbstractedFS):  # type: ignore[misc]
         self._require_shallow(dst, max(trees.height(Path(src)) - 1, 0))
         with alone(Path(self.root)):
             put_in_place(Path(src), Path(dst))
+            parts.drop(Path(self.root), Path(dst))
+
+    def remove(self, path: str) -> None:
+        """Remove a file, and what came of it."""
+        part = parts.drop(Path(self.root), Path(path))
+        try:
+            super().remove(path)
+        except FileNotFoundError:
+            if not part:
+                raise
+
+    def chmod(self, path: str, _mode: int) -> None:
+        """Leave the mode as it is, which is the server's."""
+        os.lstat(path)
+
+    def utime(self, path: str, _modified: float) -> None:
+        """Leave the time as it is: when the file was complete, which importers rely on."""
+        os.lstat(path)
+
+    def matching(self, pattern: str) -> list[str]:
+        """Return the names in a folder that fit a pattern, its last part; hidden ones where it begins as they do."""
+        folder, wanted = os.path.split(pattern)
+        return [
+            name
+            for name in self.listdir(folder)
+            if fnmatchcase(name, wanted) and (wanted.startswith(".") or not name.startswith("."))
+        ]
 
     def _require_shallow(self, path: str, below: int = 0) -> None:
         try:

@@ -8,7 +8,8 @@ from OpenSSL import SSL  # type: ignore[import-not-found, unused-ignore]
 from pyftpdlib.handlers import TLS_DTPHandler, TLS_FTPHandler
 
 from entrepot.errors import InvalidInput
-from entrepot.server.ftp.session import Session, Transfer
+from entrepot.server.ftp.session import Session
+from entrepot.server.ftp.transfers import Transfer
 
 
 class SecureTransfer(Transfer, TLS_DTPHandler):  # type: ignore[misc]

@@ -13,19 +13,21 @@ import structlog
 from pyftpdlib.servers import ThreadedFTPServer
 
 from entrepot.measures import FTP_SESSIONS
+from entrepot.pipeline import parts
 from entrepot.server.child import Ready
 from entrepot.server.connections import NO_ROOM, descriptors
 from entrepot.server.ftp import uploads
 from entrepot.server.ftp.bans import Bans
 from entrepot.server.ftp.session import Session
+from entrepot.server.ftp.sessions import Sessions
 from entrepot.server.reload import on_reload
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 
 log = structlog.get_logger("entrepot.ftp")
 
-_MOST_SESSIONS = 512
 _DESCRIPTORS_OF_A_SESSION = 8
+_SWEEP_SECONDS = 600.0
 
 UploadHook = Callable[[Services, str, str], None]
 #: Called after each complete upload with the services, the account's home and the path in it.
@@ -35,8 +37,8 @@ on_upload: list[UploadHook] = []
 class Server(ThreadedFTPServer):  # type: ignore[misc]
     """The FTP server of a data folder; a thread a session, so that a slow disk or database holds up one client alone.
 
-    There are as many sessions as there are descriptors for: one that transfers has a connection for commands, one for
-    data, one that waits for it, a file, a selector, and perhaps a database.
+    There are as many sessions as there are descriptors for, if no setting says fewer: one that transfers has a
+    connection for commands, one for data, one that waits for it, a file, a selector, and perhaps a database.
 
     Parameters
     ----------
@@ -44,15 +46,26 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
         A socket that listens.
     """
 
+    max_cons = 0  # pyftpdlib's own limit; see `sessions`
+
     def __init__(self, services: Services, listening: socket.socket) -> None:
         self._exit = threading.Event()  # pyftpdlib's own is shared by all servers of a process
         self.on_upload = on_upload
         settings = services.settings
-        self.max_cons = min(_MOST_SESSIONS, descriptors() // _DESCRIPTORS_OF_A_SESSION)
-        self.max_cons_per_ip = min(settings.max_connections_per_address, max(self.max_cons // 2, 1))
+        most = max(min(settings.ftp_max_sessions, descriptors() // _DESCRIPTORS_OF_A_SESSION), 1)
+        of_address = min(settings.ftp_max_sessions_per_address, max(most // 2, 1))
+        self.sessions = Sessions(most, of_address, settings.ftp_max_sessions_per_account)
+        self._services = services
         self._spare = os.open(os.devnull, os.O_RDONLY)
         self._bans = Bans(services.database, settings.login_max_failures, settings.login_ban_seconds)
         super().__init__(listening, _session_class(services, self._bans))
+        self.ioloop.call_every(_SWEEP_SECONDS, self.sweep, _errback=self.handle_error)
+
+    def sweep(self) -> None:
+        """Remove what came of uploads that nobody went on with in time."""
+        settings = self._services.settings
+        if removed := parts.sweep(settings.gates_dir, 3600 * settings.ftp_part_hours):
+            log.info("removed parts of uploads that broke off", files=removed)
 
     def handle_accept(self) -> None:
         """Take a connection; where there is no descriptor for it, end it, for it would be tried for ever."""
@@ -81,16 +94,21 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
             handler.close()
 
     def handle_accepted(self, sock: socket.socket, addr: tuple[str, int]) -> None:
-        """Begin a session, unless the address failed to sign in too often."""
+        """Begin a session, unless the address failed to sign in too often or there is no room."""
         if self._bans.banned(addr[0]):
-            with sock, contextlib.suppress(OSError):
-                sock.sendall(b"421 Too many failed logins; try again later.\r\n")
+            refused = b"421 Too many failed logins; try again later.\r\n"
+        elif not self.sessions.has_room(addr[0]):
+            log.warning("too many sessions", address=addr[0])
+            refused = b"421 Too many connections; try again later.\r\n"
         else:
             super().handle_accepted(sock, addr)
+            return
+        with sock, contextlib.suppress(OSError):
+            sock.sendall(refused)
 
 
 def run(settings: Settings, ready: Ready, listening: socket.socket) -> None:
-    """Serve until SIGTERM; transfers under way are broken off and leave nothing."""
+    """Serve until SIGTERM; transfers under way are broken off, and go on later."""
     services = Services.open(settings)
     server = Server(services, listening)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -104,7 +122,7 @@ def _session_class(services: Services, bans: Bans) -> type[Session]:
     """Return the class of a server's sessions: pyftpdlib keeps its settings there."""
     settings = services.settings
     staging = settings.data_dir / uploads.STAGING
-    uploads.clean(staging)
+    uploads.clean(staging, settings.gates_dir)
     ports = settings.ftp_passive_ports
     attributes: dict[str, Any] = {
         "services": services,
