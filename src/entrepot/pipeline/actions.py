@@ -24,7 +24,7 @@ from entrepot.series import store
 from entrepot.series.models import Series
 
 #: Changes to these fields make an importer's series say something else.
-_PARSING_FIELDS = {"gate", "parse_script", "root_dir_path"}
+_PARSING_FIELDS = {"gate", "parse_script", "root_dir_path", "clock", "timezone"}
 
 
 def start(

@@ -4,14 +4,15 @@ Instants are int64 microseconds since 1970 in UTC. *Naive* stamps are the same c
 
 ========  ==============================================================================================================
 ``gmt``   UTC.
-``tzt``   The zone's standard time of that year, all year: the smaller of the zone's offsets on 1 January and 1 July (see
-          `zones.standard_time`), so that it changes only where a country took another standard time.
+``tzt``   The zone's standard time of that year, all year: the smaller of its offsets on 1 January and on 1 July, which
+          changes only where a country took another standard time (see `zones.standard_time`).
 ``dst``   The zone's wall clock, with all changes of time that the zone had from 1900 and will have until 2200.
 unknown   Stamps as delivered, read as if they were UTC.
 ========  ==============================================================================================================
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
@@ -29,11 +30,14 @@ __all__ = [
     "Clock",
     "Kind",
     "Mask",
+    "Passes",
     "Stamps",
     "ceil_to_grid",
     "check_timezone",
+    "count_steps",
     "floor_to_grid",
     "grid",
+    "grid_near",
     "next_start",
     "to_naive",
     "to_utc",
@@ -44,6 +48,7 @@ Kind = Literal["gmt", "tzt", "dst"]
 
 KINDS: Final[tuple[Kind, ...]] = ("gmt", "tzt", "dst")
 MAX_INTERVALS: Final = 50_000_000
+_FEW_INTERVALS: Final = 1_000_000
 # Weeks begin on Monday; 1970 began on a Thursday.
 _FIRST_MONDAY: Final = -3 * DAY
 
@@ -244,6 +249,42 @@ def grid(start: int, stop: int, freq: Frequency, clock: Clock) -> Stamps:
         starts = np.sort(np.concatenate([starts, to_utc(naive[again], clock, ambiguous="second")]), kind="stable")
         starts = starts[np.append(True, starts[1:] > starts[:-1])]
     return starts[np.searchsorted(starts, start) : np.searchsorted(starts, stop)]
+
+
+def grid_near(times: Stamps, low: int, high: int, freq: Frequency, clock: Clock, reach: int) -> tuple[Stamps, Mask]:
+    """Return edges of the intervals of ``[low, high)``, and which of the spans between these are intervals.
+
+    Where there are very many, those that are further than `reach` from all of the (ascending) times are left out; then
+    some of the spans are what lies between.
+    """
+    if (high - low) // freq.longest <= _FEW_INTERVALS:
+        pieces = [(low, high)]
+    else:
+        near = times[(times >= low - reach) & (times < high + reach)]
+        # Pieces do not touch.
+        cuts = np.flatnonzero(np.diff(near) > 2 * reach + 3 * freq.longest)
+        firsts, lasts = near[np.append(0, cuts + 1)[: len(near)]], near[np.append(cuts, -1)[: len(near)]]
+        starts = floor_to_grid(firsts - reach, freq, clock)
+        stops = next_start(lasts + reach, freq, clock)
+        pieces = [
+            (max(start, low), min(stop, high)) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
+        ]
+    edges, whole = [np.empty(0, np.int64)], [np.empty(0, bool)]
+    for start, stop in pieces:
+        if start < stop:
+            found = grid(start, stop, freq, clock)
+            edges += [found, np.array([stop], np.int64)]
+            whole += [np.ones(len(found), bool), np.zeros(1, bool)]
+    return np.concatenate(edges), np.concatenate(whole)[:-1]
+
+
+def count_steps(start: int, stop: int, freq: Frequency, clock: Clock) -> int:
+    """Return how many intervals of `freq` begin in ``[start, stop)``, which are begins of some."""
+    step = freq.microseconds
+    if step is not None and clock.fixed and not _restarts(step):
+        return max(0, stop - start) // step
+    cuts = [*range(start, stop, _FEW_INTERVALS * freq.longest), stop]
+    return sum(len(grid(since, until, freq, clock)) for since, until in pairwise(cuts))
 
 
 def _interval(times: Stamps, freq: Frequency, clock: Clock) -> tuple[Stamps, Stamps]:

@@ -14,7 +14,8 @@ Key = BigInteger().with_variant(Integer, "sqlite")
 class Series(Base):
     """Values over time, with their unit, their clock, and a summary of the points.
 
-    Times are microseconds since 1970 in UTC; of a series whose clock is unknown, they are its stamps as delivered.
+    Times are microseconds since 1970 in UTC; of a series whose clock is unknown, they are its stamps as delivered
+    (see :mod:`.second_pass`).
     """
 
     __tablename__ = "series"
@@ -44,6 +45,7 @@ class Series(Base):
     clock: Mapped[str | None] = mapped_column(String(3))
     timezone: Mapped[str | None] = mapped_column(String(64))
     freq: Mapped[str | None] = mapped_column(String(32))
+    day_begins: Mapped[int] = mapped_column(BigInteger, default=0)  # on its clock, in microseconds after midnight
     resample_rule: Mapped[str] = mapped_column(String(8), default="mean")
     unit_type: Mapped[str | None] = mapped_column(String(16))
     locked: Mapped[bool] = mapped_column(default=False)

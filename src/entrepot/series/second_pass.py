@@ -36,8 +36,7 @@ def marks(stamps: Times) -> Tags | None:
     near = np.flatnonzero(_about_a_turn(stamps))
     near = near[shown_twice_somewhere(stamps[near])]
     tags = np.full(stamps.size, None, object)
-    # Every change of time lies between two noons.
-    nights = (stamps[near] - DAY // 2) // DAY
+    nights = _night(stamps[near])
     for night in np.unique(nights).tolist():
         rows = near[nights == night]
         second, first = _of_night(stamps[rows])
@@ -48,6 +47,16 @@ def marks(stamps: Times) -> Tags | None:
 def stored(stamps: Times, tags: Tags | None) -> Times:
     """Return the times under which stamps with these tags are kept."""
     return stamps if tags is None else stamps + (tags == SECOND)
+
+
+def repeated(stamps: Times, tags: Tags) -> int:
+    """Return how many of the stamps lie in an hour that was passed twice, both times counted."""
+    count = 0
+    for night in np.unique(_night(stamps[tags == SECOND])).tolist():
+        there = _night(stamps) == night
+        second, known = stamps[there & (tags == SECOND)], stamps[there & (tags != None)]  # noqa: E711
+        count += int((there & (stamps >= second.min()) & (stamps <= known.max())).sum())
+    return count
 
 
 def passes(tags: Tags | None, count: int) -> Passes:
@@ -69,6 +78,12 @@ def newest_first(stamps: Times) -> bool:
     """Return whether rows go back in time, all in all."""
     steps = np.diff(stamps)
     return int((steps < 0).sum()) > int((steps > 0).sum())
+
+
+def _night(stamps: Times) -> Times:
+    """Return between which noons stamps lie: there is at most one change of time there."""
+    nights: Times = (stamps - DAY // 2) // DAY
+    return nights
 
 
 def _about_a_turn(stamps: Times) -> Mask:

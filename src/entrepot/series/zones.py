@@ -74,7 +74,7 @@ def standard_time(name: str | None) -> Zone:
         min(_offset(zone, int(datetime(year, month, 1, tzinfo=UTC).timestamp())) for month in (1, 7)) * SECOND
         for year in _YEARS
     ]
-    offsets, changes = of_year[:1], []
+    offsets, changes = of_year[:1], list[int]()
     for year, before, after in zip(_YEARS, of_year, of_year[1:], strict=False):
         if after == before:
             continue
