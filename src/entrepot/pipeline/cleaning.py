@@ -2,9 +2,9 @@
 
 1. The custom function makes points of points. 2. The stamps are read by the clock that wrote them. 3. The points become
 regular steps (`steps`), of which those with too few points may be left out. 4. Short gaps are filled. 5. The operation
-changes values. 6. The filter drops values (or points, before they become steps). 7. The derivative filter drops values by
-their change per second since the value before. 8. Only intervals that are known to be complete are kept: those that begin
-after the first raw point and end at or before the last one, and, where there is a delay, ended that long ago.
+changes values. 6. The filter drops values (or points, before they become steps). 7. The derivative filter drops values
+by their change per second since the value before. 8. Only intervals that are known to be complete are kept: those that
+begin after the first raw point and end at or before the last one, and, where there is a delay, ended that long ago.
 
 Nothing here touches a store: `influence` says what to read for a change of raw points, `clean` computes it.
 """

@@ -204,8 +204,8 @@ class _Batch:
             having, lacking = (parsed.path, other) if parsed.zoned else (other, parsed.path)
             raise ScriptError(
                 "result",
-                f"the stamps of {having} have a zone, those of {lacking} have none: give the script's stamps a zone in all "
-                "files (tz_localize), or say in the importer's `clock` and `timezone` what those without one show",
+                f"the stamps of {having} have a zone, those of {lacking} have none: give the script's stamps a "
+                "zone in all files (tz_localize), or say by the importer's `clock` and `timezone` what the others show",
             )
         self._kinds.setdefault(parsed.zoned, parsed.path)
 

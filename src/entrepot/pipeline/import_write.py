@@ -119,7 +119,7 @@ def file_with_stamps(session: Session, importer_id: str, *, zoned: bool, but: st
 
 
 def _made_instants(session: Session, importer: Importer, series: Series) -> None:
-    """Take the stamps of a series for instants, of which that was not noted when they were imported: they had a zone."""
+    """Take the stamps of a series for instants: that they had a zone was not noted when they were imported."""
     series.clock = UTC_CLOCK.kind
     for unitcleaner in consumers_of_raw(session, importer.cleaner, series.name):
         dirty.mark(session, unitcleaner.id, "", [dirty.ALWAYS])

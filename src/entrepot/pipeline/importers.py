@@ -68,6 +68,8 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
         importer.cleaner.name = values["name"]
     active = values.pop("active", None)
     cursor = values.pop("last_imported_path", None)
+    if values.get("gate") and any(series.pushed for series in series_by_name(session, importer.id).values()):
+        raise InvalidInput.field("gate", "Clients push to series of this importer: it cannot read a gate as well.")
     changed = assign(importer, _checked(session, principal, importer.project_id, values))
     _check_clock(session, importer, changed)
     session.flush()

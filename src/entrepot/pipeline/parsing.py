@@ -17,7 +17,7 @@ from entrepot.pipeline.reports import script_limits
 from entrepot.pipeline.stamps import StampRules, read_stamps, told_aside
 from entrepot.scripts import ScriptError
 from entrepot.series.catalog import LONGEST_NAME
-from entrepot.series.clocks import Clock
+from entrepot.series.clocks import UNKNOWN_CLOCK, Clock
 from entrepot.series.points import Points
 
 
@@ -31,7 +31,7 @@ class ParsedFile:
     sha256: str
     columns: dict[str, Points] = field(default_factory=dict)
     #: The clock of its points' times, and whether its stamps have a zone; the latter is None where it has no row.
-    clock: Clock = Clock(None)
+    clock: Clock = UNKNOWN_CLOCK
     zoned: bool | None = None
     report: dict[str, Any] = field(default_factory=dict)
     #: Read again though the cursor has passed it; the cursor stays.

@@ -23,7 +23,7 @@ def bounds(start: int, stop: int) -> tuple[int | None, int | None]:
 
 
 def points(session: Session, pk: int, stretch: Influence, spec: CleaningSpec) -> Raw:
-    """Return what is to be read of a raw series for a stretch: stamps as delivered, values, and what tells two apart."""
+    """Return the points that a stretch needs: stamps as delivered, values, and what tells equal stamps apart."""
     start, stop = bounds(stretch.read_start, stretch.read_stop)
     return _delivered(_wider(session, pk, start, stop, further(spec)), spec)
 

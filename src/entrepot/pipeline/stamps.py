@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from entrepot.pipeline.models import Importer
 from entrepot.pipeline.reports import stamps_of
 from entrepot.series import second_pass
-from entrepot.series.clocks import UTC_CLOCK, Clock, Mask, Stamps, to_utc, unusual
+from entrepot.series.clocks import UNKNOWN_CLOCK, UTC_CLOCK, Clock, Mask, Stamps, to_utc, unusual
 from entrepot.series.frequency import HOUR, Frequency
 from entrepot.series.points import EARLIEST, LATEST, Points, Tags
 
@@ -31,7 +31,7 @@ class StampRules:
         The first and the last plausible stamp, in microseconds.
     """
 
-    clock: Clock = Clock(None)
+    clock: Clock = UNKNOWN_CLOCK
     earliest: int = EARLIEST
     latest: int = LATEST
 
@@ -114,7 +114,7 @@ def read_stamps(index: pd.DatetimeIndex, rules: StampRules) -> FileStamps:
         "rows_set_aside": int(aside.size),
         "set_aside": [{"row": row + 1, "stamp": _shown(stamps[row])} for row in aside[:_MOST_TOLD].tolist()],
     }
-    clock = Clock(None) if known.kind is None else UTC_CLOCK
+    clock = UNKNOWN_CLOCK if known.kind is None else UTC_CLOCK
     return FileStamps(clock, zoned, times, tags, plausible & last, report)
 
 

@@ -26,6 +26,7 @@ from entrepot.series.zones import Mask, Passes, Stamps, Zone, check_timezone, st
 __all__ = [
     "KINDS",
     "MAX_INTERVALS",
+    "UNKNOWN_CLOCK",
     "UTC_CLOCK",
     "Clock",
     "Kind",
@@ -103,6 +104,7 @@ class Clock:
 
 
 UTC_CLOCK: Final = Clock("gmt")
+UNKNOWN_CLOCK: Final = Clock(None)
 
 
 def to_naive(times: Stamps, clock: Clock) -> Stamps:

@@ -48,6 +48,7 @@ class Series(Base):
     day_begins: Mapped[int] = mapped_column(BigInteger, default=0)  # on its clock, in microseconds after midnight
     resample_rule: Mapped[str] = mapped_column(String(8), default="mean")
     unit_type: Mapped[str | None] = mapped_column(String(16))
+    pushed: Mapped[bool] = mapped_column(default=False)  # whether clients write its points, rather than runs
     locked: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(Instant, default=now)
 

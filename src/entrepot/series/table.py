@@ -14,6 +14,7 @@ from entrepot.series.frequency import DAY, SECOND, Frequency
 from entrepot.series.models import Series
 from entrepot.series.points import Tags, Times, Values
 from entrepot.series.resample import Rule, spread
+from entrepot.series.second_pass import as_delivered
 from entrepot.series.select import once, once_with_tags, resampled_points
 
 CELLS = 2_000_000  # about as many are held at a time
@@ -84,6 +85,7 @@ class Column:
         high = max(low, high if self.high is None else min(high, self.high))
         if self.freq is None:
             points = store.read(session, self.series.pk, low, high)
+            points = points if self.series.clock is not None else as_delivered(points)
             return once_with_tags(to_naive(points.times, self.clock), points.values, points.tags, self.rule)
         low, high = self._ceil(low), self._ceil(high)
         if (step := self._longer_step()) is not None:

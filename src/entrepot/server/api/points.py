@@ -9,15 +9,18 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, select
+from sqlalchemy.orm import Session
 from starlette.responses import Response, StreamingResponse
 
 from entrepot.errors import Conflict, InvalidInput, Locked, NotFound
+from entrepot.pipeline import pushed, ranges
 from entrepot.series import store
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
 from entrepot.series.points import Points
 from entrepot.series.resample import RULES, resample
+from entrepot.series.second_pass import as_delivered
 from entrepot.server.api import point_formats
 from entrepot.server.api.point_formats import MEDIA, Batch
 from entrepot.server.endpoint import Call, Endpoint, Json
@@ -26,12 +29,14 @@ _MOST = 10_000  # series in a write: they are taken in one statement
 _MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _series = cast("Table", Series.__table__).c
-_ONE = select(_series.id, _series.pk, _series.name, _series.organization_id).where(_series.id == bindparam("id"))
+_ONE = select(_series.id, _series.pk, _series.name, _series.organization_id, _series.clock).where(
+    _series.id == bindparam("id")
+)
 # Taken in the order in which the store takes them, so that what is checked here still holds when it writes.
 _TO_WRITE = (
     select(
         *(_series.id, _series.pk, _series.name, _series.organization_id),
-        *(_series.generator_id, _series.generator_kind, _series.locked),
+        *(_series.generator_id, _series.generator_kind, _series.pushed, _series.locked),
     )
     .where(_series.id.in_(bindparam("ids", expanding=True)))
     .order_by(_series.pk)
@@ -50,18 +55,23 @@ def write_points(call: Call) -> dict[str, int]:
     if len(batch) > _MOST:
         raise InvalidInput.field("series", f"At most {_MOST} series in a request.")
     rows = {row.id: row for row in call.session.execute(_TO_WRITE, {"ids": list(batch)})}
-    keys = {}
+    keys, makers = {}, {}
     for series_id, points in batch.items():
         row = rows.get(series_id)
         if row is None:
             raise NotFound(f"Series {series_id[:40]} not found.")
         call.principal.require("write", row.organization_id, f"Series {series_id}")
-        if row.generator_id is not None:
+        if not row.pushed:
             raise Conflict(f"Series {row.name} is made by its {row.generator_kind}; only that writes to it.")
         if row.locked:
             raise Locked(f"Series {row.name} is locked.")
         keys[row.pk] = points
-    written = store.append_many(call.session, keys, report=False)
+        if row.generator_id is not None:
+            makers[row.pk] = (row.generator_id, row.name)
+    read = pushed.is_read(call.session, {importer for importer, _ in makers.values()})
+    written = store.append_many(call.session, keys, report=read)
+    if read:
+        pushed.changed(call.session, {maker: written[pk].changed for pk, maker in makers.items()})
     return {name: sum(getattr(w, name) for w in written.values()) for name in ("added", "replaced", "unchanged")}
 
 
@@ -76,10 +86,24 @@ def read_series(call: Call) -> Response:
     call.principal.require("read", row.organization_id, "Series")
     window = _Window(call)
     form = _format(call)
-    points = window.cut(store.read(call.session, row.pk, window.start, window.stop, limit=window.limit))
+    points = window.read(call.session, row.pk, row.clock)
     if form == "json":
         return Json({"id": row.id, "name": row.name, "time": points.times, "value": points.values})
     return Response(point_formats.encode(points, form), media_type=MEDIA[form])
+
+
+def delete_points(call: Call) -> dict[str, int]:
+    """Delete the points of one series in ``[start, end)``; what lies downstream follows.
+
+    At least one bound is needed. What a cleaner or an analysis made comes back when it makes it anew, and what an
+    importer brought when it reads its file again.
+    """
+    start, stop = _instant(call, "start"), _instant(call, "end")
+    if start is None and stop is None:
+        raise InvalidInput.field("start", "Say from when to when: start, end, or both.")
+    if start is not None and stop is not None and start >= stop:
+        raise InvalidInput.field("end", "This is not after the start.")
+    return {"deleted": ranges.delete_points(call.session, call.principal, call.path["series_id"], start, stop)}
 
 
 def read_points(call: Call) -> Response:
@@ -89,7 +113,7 @@ def read_points(call: Call) -> Response:
     size is not bounded by memory.
     """
     ids, project_id = call.query.getlist("series"), call.query.get("project")
-    query = select(Series.id, Series.pk, Series.organization_id).order_by(Series.pk)
+    query = select(Series.id, Series.pk, Series.organization_id, Series.clock).order_by(Series.pk)
     if project_id is not None:
         query = query.where(Series.project_id == project_id)
     elif ids:
@@ -99,18 +123,18 @@ def read_points(call: Call) -> Response:
     found = call.session.execute(query).all()
     if len(found) < len(set(ids)) or not found:
         raise NotFound("Series not found.")
-    for _, _, organization_id in found:
+    for _, _, organization_id, _ in found:
         call.principal.require("read", organization_id, "Series")
     window, form = _Window(call), _format(call, default="arrow")
     if form not in ("arrow", "csv"):
         raise InvalidInput.field("format", "Many series come as arrow or csv.")
 
     def parts() -> Iterator[Points]:
-        for _, pk, _ in found:
+        for _, pk, _, clock in found:
             with call.services.database.read() as session:
-                yield window.cut(store.read(session, pk, window.start, window.stop, limit=window.limit))
+                yield window.read(session, pk, clock)
 
-    body = point_formats.stream(form, [series_id for series_id, _, _ in found], parts())
+    body = point_formats.stream(form, [series_id for series_id, *_ in found], parts())
     return StreamingResponse(body, media_type=MEDIA[form])
 
 
@@ -126,8 +150,11 @@ class _Window:
         if self.rule not in RULES:
             raise InvalidInput.field("rule", f"One of {', '.join(RULES)}.")
 
-    def cut(self, points: Points) -> Points:
-        """Return the points, resampled where a frequency was asked for."""
+    def read(self, session: Session, pk: int, clock: str | None) -> Points:
+        """Return the points of a series, resampled where a frequency was asked for."""
+        points = store.read(session, pk, self.start, self.stop, limit=self.limit)
+        if clock is None:  # its stamps are as delivered, and may repeat
+            points = as_delivered(points)
         if self.freq is None:
             return points
         return Points(*resample(points.times, points.values, self.freq, self.clock, self.rule))  # type: ignore[arg-type]
@@ -181,4 +208,5 @@ ENDPOINTS = [
     Endpoint("POST", "/api/v1/points", write_points, area="series", right="write", parse=point_formats.parse),
     Endpoint("GET", "/api/v1/points", read_points, area="series", right="read"),
     Endpoint("GET", "/api/v1/series/{series_id}/points", read_series, area="series", right="read"),
+    Endpoint("DELETE", "/api/v1/series/{series_id}/points", delete_points, area="series", right="write"),
 ]

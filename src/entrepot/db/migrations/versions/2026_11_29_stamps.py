@@ -36,12 +36,17 @@ def upgrade() -> None:
         batch_op.alter_column("filter_first", server_default=None)
     with op.batch_alter_table("series", schema=None) as batch_op:
         batch_op.add_column(sa.Column("day_begins", sa.BigInteger(), nullable=False, server_default="0"))
+        batch_op.add_column(sa.Column("pushed", sa.Boolean(), nullable=False, server_default=sa.false()))
     with op.batch_alter_table("series", schema=None) as batch_op:
         batch_op.alter_column("day_begins", server_default=None)
+        batch_op.alter_column("pushed", server_default=None)
+    series = sa.table("series", sa.column("generator_kind"), sa.column("pushed"))
+    op.execute(sa.update(series).where(series.c.generator_kind == "direct").values(pushed=True))
 
 
 def downgrade() -> None:
     with op.batch_alter_table("series", schema=None) as batch_op:
+        batch_op.drop_column("pushed")
         batch_op.drop_column("day_begins")
     with op.batch_alter_table("unitcleaner", schema=None) as batch_op:
         for name in ("completeness", "filter_first", "day_begins"):
