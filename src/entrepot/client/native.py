@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from entrepot.client._http import Connection
+from entrepot.client.cleaners import Cleaners
 from entrepot.client.feeders import Feeders
 from entrepot.client.files import Files, StorageConfigs
 from entrepot.client.importers import Importers, try_analysis
@@ -112,6 +113,11 @@ class Client:
     def feeders(self) -> Feeders:
         """What fetches files into gates."""
         return Feeders(self.connection)
+
+    @property
+    def cleaners(self) -> Cleaners:
+        """Cleaners, and how each raw series is cleaned."""
+        return Cleaners(self.connection)
 
     @property
     def importers(self) -> Importers:

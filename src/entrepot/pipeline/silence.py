@@ -21,10 +21,10 @@ from entrepot.identity import Principal
 from entrepot.identity.projects import get_project
 from entrepot.pipeline import notices
 from entrepot.pipeline.configuration import naming
-from entrepot.pipeline.generators import clock_of, find_generator, get_generator, raw_clocks
+from entrepot.pipeline.generators import find_generator, get_generator, raw_clocks
 from entrepot.pipeline.models import SilenceWatch
 from entrepot.series import store
-from entrepot.series.clocks import UTC_CLOCK, Clock, to_naive, to_utc
+from entrepot.series.clocks import UNKNOWN_CLOCK, UTC_CLOCK, Clock, to_naive, to_utc
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
 
@@ -162,15 +162,7 @@ def _watched(session: Session, present: int) -> list[Watched]:
         names = [name for name in graces if name]
         mine = Series.generator_id == generator_id
         of = mine if "" in graces else mine & Series.name.in_(names)
-        columns = (
-            Series.pk,
-            Series.name,
-            Series.generator_kind,
-            Series.last,
-            Series.written,
-            Series.clock,
-            Series.timezone,
-        )
+        columns = (Series.pk, Series.name, Series.last, Series.written, Series.clock)
         rows = session.execute(select(*columns).where(of, Series.last.is_not(None))).all()
         delivered = raw_clocks(session, generator_id) if any(row.clock is None for row in rows) else {}
         found += [
@@ -183,11 +175,7 @@ def _watched(session: Session, present: int) -> list[Watched]:
 
 def _seen(session: Session, row: Any, delivered: Mapping[str, Clock], present: int) -> int:
     """Return when the last point of a series was; one whose clock nobody knows is taken to tell UTC."""
-    clock = clock_of(row.clock, row.timezone)
-    if clock.kind is None:
-        clock = delivered.get(row.name, clock)
-    else:
-        clock = UTC_CLOCK  # its points are at instants
+    clock = UTC_CLOCK if row.clock is not None else delivered.get(row.name, UNKNOWN_CLOCK)
     last = int(to_utc(np.array([row.last], dtype=np.int64), clock)[0])
     if last > present:
         now_shown = int(to_naive(np.array([present], dtype=np.int64), clock)[0])

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from entrepot.server.api import (
     account,
+    cleaners,
     events,
     exports,
     feeders,
@@ -35,6 +36,7 @@ def include(app: FastAPI) -> None:
         lineage,
         gates,
         importers,
+        cleaners,
         feeders,
         notices,
         storage_configs,

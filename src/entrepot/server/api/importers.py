@@ -47,9 +47,9 @@ class ImporterChanges(BaseModel):
     """What is to change of an importer; what is left out stays.
 
     ``read_changed`` says whether a file that changed under its name is read again, ``replaces`` whether rows that it
-    then has no more go, ``file_order`` in which order files are read. ``clock`` and ``timezone`` say what stamps without
-    a zone show: instants (``gmt``), the zone's standard time (``tzt``) or its wall clock (``dst``); null leaves that to
-    the unit cleaners. Rows with stamps before ``plausible_from``, or further ahead of the present than
+    then has no more go, ``file_order`` in which order files are read. ``clock`` and ``timezone`` say what stamps
+    without a zone show: instants (``gmt``), the zone's standard time (``tzt``) or its wall clock (``dst``); null leaves
+    that to the unit cleaners. Rows with stamps before ``plausible_from``, or further ahead of the present than
     ``plausible_ahead`` (such as ``31D``), are set aside; null sets no bound.
     """
 

@@ -31,7 +31,7 @@ def upgrade() -> None:
         batch_op.drop_column("input_step")
         batch_op.add_column(sa.Column("day_begins", sa.String(length=5), nullable=True))
         batch_op.add_column(sa.Column("filter_first", sa.Boolean(), nullable=False, server_default=sa.false()))
-        batch_op.add_column(sa.Column("completeness", sa.Float(), nullable=True))
+        batch_op.add_column(sa.Column("completeness", sa.Double(), nullable=True))
     with op.batch_alter_table("unitcleaner", schema=None) as batch_op:
         batch_op.alter_column("filter_first", server_default=None)
     with op.batch_alter_table("series", schema=None) as batch_op:
