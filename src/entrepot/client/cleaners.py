@@ -33,8 +33,8 @@ class Cleaners:
         external_name, name
             The raw series, and the series that is made of it.
         settings
-            Any setting of a unit cleaner, such as ``freq``, ``input_unit_type``, ``unit_type``, ``clock``, ``timezone``,
-            ``day_begins`` (``06:00``), ``filter_fct``, ``filter_first``, ``completeness`` (in per cent).
+            Any setting of a unit cleaner, such as ``freq``, ``input_unit_type``, ``unit_type``, ``clock``,
+            ``timezone``, ``day_begins`` (``06:00``), ``filter_fct``, ``filter_first``, ``completeness`` (in per cent).
         """
         body = {"external_name": external_name, "name": name, **settings}
         record: Record = self.connection.json("POST", f"{self.path}/{cleaner_id}/unitcleaners", body=body)
