@@ -32,8 +32,8 @@ class UnitcleanerChanges(BaseModel):
 
     ``clock`` and ``timezone`` say what the stamps of the raw series show, unless they are instants. ``day_begins``,
     such as ``06:00``, is what the wall clock shows when a day of the output begins; without it, days begin at midnight
-    of standard time. ``filter_first`` has the filter drop points, before they become steps. ``completeness`` is the share
-    of its points that a step must have, in per cent; how many each step has is then kept as its tag.
+    of standard time. ``filter_first`` has the filter drop points, before they become steps. ``completeness`` is the
+    share of its points that a step must have, in per cent; how many each step has is then kept as its tag.
     """
 
     model_config = ConfigDict(extra="forbid")
