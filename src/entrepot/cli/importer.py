@@ -1,6 +1,7 @@
 """`entrepot importer`: which files importers read, and scripts that are tried before they count."""
 
 import base64
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,6 +62,15 @@ def set_(
         bool | None,
         typer.Option("--replaces/--no-replaces", help="Rows that a file read again has no more go."),
     ] = None,
+    clock: Annotated[
+        str | None,
+        typer.Option(help="What stamps without a zone show: gmt, tzt or dst; `unknown` leaves it to unit cleaners."),
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(help="The zone of that clock: `Europe/Paris`.")] = None,
+    plausible_from: Annotated[str | None, typer.Option(help="Rows with stamps before this are set aside.")] = None,
+    plausible_ahead: Annotated[
+        str | None, typer.Option(help="How far ahead of the present a stamp may be: `31D`; later ones are set aside.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Say how an importer reads its files.
@@ -72,11 +82,26 @@ def set_(
         "file_order": order and str(order),
         "read_changed": read_changed,
         "replaces": replaces,
+        "clock": clock,
+        "timezone": timezone,
+        "plausible_from": plausible_from and _aware(plausible_from),
+        "plausible_ahead": plausible_ahead,
     }
     with api_of(url, token, project) as api:
         fields = {field: value for field, value in fields.items() if value is not None}
+        if clock == "unknown":
+            fields |= {"clock": None, "timezone": None}
         changed = api.call("PATCH", f"/importers/{importer_of(api, name)}", fields)
     show_one({field: value for field, value in changed.items() if json or field not in ("id", "parse_script")}, json)
+
+
+def _aware(text: str) -> str:
+    """Return an instant as the server takes it; without a zone, it is in UTC."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput.field("plausible_from", f"{text!r} is no date and time.") from None
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).isoformat()
 
 
 @app.command("files")

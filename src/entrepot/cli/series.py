@@ -140,6 +140,35 @@ def plot(
     typer.echo(figure.build().string(colorless=not console.is_terminal))
 
 
+@app.command("delete-points")
+def delete_points(
+    names: Names,
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    of: Of = None,
+    start: Start = None,
+    end: Annotated[str | None, typer.Option(help="Points from here on stay.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Delete the points from one time to another, such as a stamp of 1970; what lies downstream follows.
+
+    Example: `entrepot series delete-points speed --of importer=scada --end 1990-01-01 --project "Wind farm"`
+    """
+    from entrepot.cli.works import connect
+    from entrepot.client.native import Series
+
+    with project_of(url, token, project) as found:
+        picked = _picked(found, names, of)
+    if not yes:
+        typer.confirm(f"Delete points of {', '.join(f'{one.name} ({maker})' for one, maker in picked)}?", abort=True)
+    connection = connect(url, token)
+    gone = [Series(connection, one.id, one.name, {}).delete_points(start, end) for one, _ in picked]
+    rows = [{"series": one.name, "of": maker, "deleted": n} for (one, maker), n in zip(picked, gone, strict=True)]
+    show(rows, json)
+
+
 @app.command("export")
 def export(
     names: Names,

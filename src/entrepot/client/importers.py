@@ -54,7 +54,9 @@ class Importers:
         changes
             Any of ``parse_script``, ``root_dir_path``, ``crontab``, ``active``, ``comment``,
             ``notify_missing_files_nb``, ``file_order`` (``name`` or ``arrival``), ``read_changed`` (whether a file that
-            changed under its name is read again) and ``replaces`` (whether rows that it then has no more go).
+            changed under its name is read again), ``replaces`` (whether rows that it then has no more go), ``clock``
+            and ``timezone`` (of stamps without a zone: ``gmt``, ``tzt`` or ``dst``; None: that of the unit cleaners),
+            ``plausible_from`` (an instant) and ``plausible_ahead`` (such as ``31D``), out of which rows are set aside.
         """
         record: Record = self.connection.json("PATCH", f"{self.path}/{importer_id}", body=changes)
         return record

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from entrepot.client._http import Connection
+from entrepot.client.cleaners import Cleaners
 from entrepot.client.feeders import Feeders
 from entrepot.client.files import Files, StorageConfigs
 from entrepot.client.importers import Importers, try_analysis
@@ -147,6 +148,11 @@ class Client:
         return Feeders(self.connection)
 
     @property
+    def cleaners(self) -> Cleaners:
+        """Cleaners, and how each raw series is cleaned."""
+        return Cleaners(self.connection)
+
+    @property
     def importers(self) -> Importers:
         """What reads files of gates into raw series."""
         return Importers(self.connection)
@@ -266,7 +272,9 @@ class Project:
         Parameters
         ----------
         properties
-            Any of ``unit``, ``label``, ``clock``, ``timezone``, ``freq``, ``resample_rule``.
+            Any of ``unit``, ``label``, ``clock``, ``timezone``, ``freq``, ``resample_rule``, and ``importer``: the name
+            of the importer without a gate that it belongs to (made where there is none; ``pushed`` by default), whose
+            cleaner cleans it.
         """
         body = {"project_id": self.id, "name": name, **properties}
         row = self.connection.json("POST", "/api/v1/series", body=body, once=True)
@@ -347,6 +355,15 @@ class Series:
         table = pa.ipc.open_stream(response.content).read_all()
         index = pd.DatetimeIndex(table["time"].to_pandas(), name="time")
         return pd.Series(table["value"].to_numpy(), index, name=self.name)
+
+    def delete_points(self, start: Instant | None = None, end: Instant | None = None) -> int:
+        """Delete the points of ``[start, end)``, and return how many; one bound at least is needed.
+
+        Bounds without a zone are UTC, or stamps as delivered where the series' clock is not known.
+        """
+        params = {name: _iso(at) for name, at in (("start", start), ("end", end)) if at is not None}
+        answer: dict[str, int] = self.connection.json("DELETE", f"/api/v1/series/{self.id}/points", params=params)
+        return answer["deleted"]
 
     def explain(self, at: Instant | None = None) -> list[dict[str, Any]]:
         """Return the runs that made the series, or its point at an instant, with what each of them read."""

@@ -20,7 +20,7 @@ from entrepot.pipeline.generators import (
 from entrepot.pipeline.models import Analysis, Importer, Unitcleaner
 
 #: Changes to these fields make an importer's series say something else.
-_PARSING_FIELDS = {"gate", "parse_script", "root_dir_path"}
+_PARSING_FIELDS = {"gate", "parse_script", "root_dir_path", "clock", "timezone"}
 
 
 def start(
@@ -103,6 +103,8 @@ def importer_changed(session: Session, importer: Importer, changed: Collection[s
     schedule(session, importer)
     # What was read of files that are deleted then cannot be read again.
     unique = importer.gate is not None and importer.gate.after_import == disposal.DELETE
+    # Nor can what was pushed be.
+    unique = unique or any(series.pushed for series in series_by_name(session, importer.id).values())
     if not _PARSING_FIELDS & set(changed) or unique:
         return
     if series_by_name(session, importer.id):

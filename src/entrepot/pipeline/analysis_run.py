@@ -221,7 +221,7 @@ def _input(session: Session, each: AnalysisInput, series: Series) -> Input:
         first=series.first,
         last=series.last,
         freq=Frequency.parse(series.freq) if series.freq else None,
-        clock=clock_of(series.clock, series.timezone),
+        clock=clock_of(series.clock, series.timezone, series.day_begins),
         rule=series.resample_rule,  # type: ignore[arg-type]
         wait_offset=Frequency.parse(wait_offset, zero=True) if wait_offset else None,
     )

@@ -1,7 +1,7 @@
 """Running a cleaner: the intervals of raw series that changed, through each unit cleaner, into regular series."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import InvalidInput
 from entrepot.events import emit, notifications
-from entrepot.pipeline import dirty, notices
-from entrepot.pipeline.cleaning import EVER, Cleaned, CleaningSpec, Extent, Influence, clean, influence
+from entrepot.pipeline import dirty, notices, raw_reading
+from entrepot.pipeline.cleaning import EVER, Cleaned, CleaningSpec, Influence, clean, influence
 from entrepot.pipeline.functions import ScriptFunctions
 from entrepot.pipeline.generators import alike, enqueue_run, series_by_name, series_changed
 from entrepot.pipeline.intervals import merge_intervals
@@ -36,9 +36,7 @@ from entrepot.series.models import Series
 #: Cleaned points are written together up to so many, so that readers downstream see few, large changes.
 _BATCH_POINTS = 2_000_000
 _CONFIGURATION = [
-    column.key
-    for column in inspect(Unitcleaner).column_attrs
-    if column.key not in {"pk", "id", "created", "input_step", "active"}
+    column.key for column in inspect(Unitcleaner).column_attrs if column.key not in {"pk", "id", "created", "active"}
 ]
 
 
@@ -60,7 +58,7 @@ class Result:
     pending: dirty.Pending
     spec: CleaningSpec
     raw_id: str | None
-    extent: Extent | None
+    ends: tuple[int, int] | None
     pieces: list[Piece] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
 
@@ -179,27 +177,25 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, unitcleaner_id: str) -> R
         if unitcleaner is None or not pending:
             return None
         configuration = _configuration(unitcleaner)
-        spec = CleaningSpec.of(configuration)
         raw = session.scalar(
             select(Series).where(Series.generator_id == cleaner.importer_id, Series.name == unitcleaner.external_name)
         )
-        extent = _extent(session, raw, spec)
-        result = Result(unitcleaner_id, unitcleaner.name, configuration, pending, spec, raw.id if raw else None, extent)
-        everything = raw is None or extent is None
-        if extent is not None and spec.has_durations and extent.step != unitcleaner.input_step:
-            everything = True
-        stretches = _stretches(session, raw, spec, extent, pending, everything=everything)
+        spec = replace(CleaningSpec.of(configuration), instants=raw is not None and raw.clock is not None)
+        ends = (raw.first, raw.last) if raw is not None and raw.first is not None and raw.last is not None else None
+        extent = None if raw is None or ends is None else raw_reading.extent(session, raw.pk, *ends, spec)
+        result = Result(unitcleaner_id, unitcleaner.name, configuration, pending, spec, raw.id if raw else None, ends)
+        stretches = [Influence(*EVER, *EVER)]
+        if raw is not None and ends is not None:
+            stretches = _stretches(session, raw.pk, ends[1], spec, pending)
         raw_points = [
-            store.read(session, raw.pk, *_bounds(stretch.read_start, stretch.read_stop))
-            if raw
-            else store.Points(np.empty(0, np.int64), np.empty(0))
-            for stretch in stretches
+            raw_reading.points(session, raw.pk, stretch, spec) if raw else raw_reading.NONE for stretch in stretches
         ]
     functions = ScriptFunctions(context, configuration)
     at = round(time.time() * 1_000_000)
     for stretch, points in zip(stretches, raw_points, strict=True):
         window = None if stretch[2:] == EVER else (stretch.write_start, stretch.write_stop)
-        cleaned = clean(points.times, points.values, spec, functions, extent=extent, window=window, now=at)
+        stamps, values, passes = points
+        cleaned = clean(stamps, values, spec, functions, passes=passes, extent=extent, window=window, now=at)
         result.pieces.append(Piece(stretch, cleaned))
         for name, count in cleaned.report.as_dict().items():
             result.report[name] = result.report.get(name, 0) + count
@@ -209,43 +205,24 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, unitcleaner_id: str) -> R
     return result
 
 
-def _extent(session: Session, raw: Series | None, spec: CleaningSpec) -> Extent | None:
-    if raw is None or raw.first is None or raw.last is None:
-        return None
-    if spec.has_durations:
-        # How long a point lasts is read off the whole series.
-        return Extent.of(store.read(session, raw.pk).times)
-    return Extent(raw.first, raw.last, 0)
-
-
-def _stretches(
-    session: Session,
-    raw: Series | None,
-    spec: CleaningSpec,
-    extent: Extent | None,
-    pending: dirty.Pending,
-    *,
-    everything: bool,
-) -> list[Influence]:
-    """Return what to read and write anew, without overlaps."""
+def _stretches(session: Session, pk: int, end: int, spec: CleaningSpec, pending: dirty.Pending) -> list[Influence]:
+    """Return what to read and write anew of a raw series whose last time is `end`, without overlaps."""
     whole = [Influence(*EVER, *EVER)]
-    if everything or raw is None or extent is None:
-        return whole
     spans = merge_intervals(span for found in pending.spans.values() for span in found)
     if spans[0][0] <= dirty.ALWAYS[0]:
         return whole
     found: list[Influence] = []
     while spans:
         start, stop = spans.pop(0)
-        last = stop if stop < dirty.ALWAYS[1] else max(extent.last, start) + 1
-        before = store.read(session, raw.pk, None, start, limit=1, newest=True).times
-        after = store.read(session, raw.pk, last, None, limit=1).times
+        last = stop if stop < dirty.ALWAYS[1] else max(end, start) + 1
+        before, after = raw_reading.neighbours(session, pk, start, last, spec)
         if spans and (not after.size or after[0] >= spans[0][0]):
             # No point between them is as it was: to their neighbours they are one change.
             spans[0] = (start, spans[0][1])
             continue
-        neighbours = (int(before[0]) if before.size else None, int(after[0]) if after.size else None)
-        found.append(influence(spec, extent, start, last, *neighbours))
+        # Of stamps that a clock showed twice, one is kept a microsecond late.
+        late = 0 if spec.input_clock.fixed else 1
+        found.append(influence(spec, start - late, last, before, after))
         if found[-1][2:] == EVER:
             return whole
     found.sort(key=lambda stretch: stretch.write_start)
@@ -282,7 +259,6 @@ def _write(
             report["series"][result.name] = {"error": error.message, "unwritten": True}
             continue
         dirty.settle(session, result.pending)
-        unitcleaner.input_step = result.extent.step if result.extent and result.spec.has_durations else None
         changed[result.name] = np.concatenate(stamps) if stamps else np.empty(0, np.int64)
         _record(context, session, result, known, changed[result.name])
         _wait_for_delayed(session, cleaner, result)
@@ -304,10 +280,10 @@ def _replace(
     # One that fails leaves nothing of the others behind.
     with session.begin_nested():
         for piece in result.pieces if result.name in known else []:
-            bounds = _bounds(piece.influence.write_start, piece.influence.write_stop)
-            written = store.replace_range(
-                session, known[result.name].pk, *bounds, piece.cleaned.times, piece.cleaned.values
-            )
+            bounds = raw_reading.bounds(piece.influence.write_start, piece.influence.write_stop)
+            cleaned = piece.cleaned
+            tags = None if cleaned.counts is None else [str(count) for count in cleaned.counts.tolist()]
+            written = store.replace_range(session, known[result.name].pk, *bounds, cleaned.times, cleaned.values, tags)
             stamps.append(written.changed)
             for name in sums:
                 sums[name] += getattr(written, name)
@@ -315,6 +291,7 @@ def _replace(
 
 
 def _create_series(session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner) -> Series:
+    clock = CleaningSpec.of(_configuration(unitcleaner)).output_clock
     rules = {"delta": "sum", "instantaneous": unitcleaner.resample_rule}
     return store.create_series(
         session,
@@ -325,8 +302,9 @@ def _create_series(session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner)
         name=unitcleaner.name,
         unit=unitcleaner.unit,
         label=unitcleaner.label,
-        clock="tzt",
-        timezone=unitcleaner.timezone,
+        clock=clock.kind,
+        timezone=clock.timezone,
+        day_begins=clock.day_begins,
         freq=unitcleaner.freq,
         resample_rule=rules.get(unitcleaner.unit_type, "mean"),
         unit_type=unitcleaner.unit_type,
@@ -336,7 +314,7 @@ def _create_series(session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner)
 def _record(
     context: jobs.JobContext, session: Session, result: Result, known: dict[str, Series], changed: NDArray[np.int64]
 ) -> None:
-    if not changed.size or result.raw_id is None or result.extent is None:
+    if not changed.size or result.raw_id is None or result.ends is None:
         return
     for piece in result.pieces:
         start, stop = piece.influence.read_start, piece.influence.read_stop
@@ -345,8 +323,8 @@ def _record(
             context.job.id,
             "series",
             result.raw_id,
-            max(start, result.extent.first),
-            min(stop, result.extent.last + 1),
+            max(start, result.ends[0]),
+            min(stop, result.ends[1] + 1),
         )
     for start, stop in dirty.spans(changed):
         lineage.made(session, context.job.id, "series", known[result.name].id, start, stop)
@@ -355,15 +333,11 @@ def _record(
 def _wait_for_delayed(session: Session, cleaner: Cleaner, result: Result) -> None:
     """Have intervals that must wait (``custom_delay``) computed once they are due."""
     dues = [piece.cleaned.due for piece in result.pieces if piece.cleaned.due is not None]
-    if not dues or result.extent is None or result.spec.custom_delay is None:
+    if not dues or result.ends is None or result.spec.custom_delay is None:
         return
     reach = result.spec.custom_delay.longest + 2 * result.spec.freq.longest
-    dirty.mark(session, result.unitcleaner_id, "", [(result.extent.last - reach, result.extent.last + 1)])
+    dirty.mark(session, result.unitcleaner_id, "", [(result.ends[1] - reach, result.ends[1] + 1)])
     enqueue_run(session, cleaner, due=min(dues))
-
-
-def _bounds(start: int, stop: int) -> tuple[int | None, int | None]:
-    return (None if start <= EVER[0] else start), (None if stop >= EVER[1] else stop)
 
 
 def _configuration(unitcleaner: Unitcleaner) -> dict[str, Any]:

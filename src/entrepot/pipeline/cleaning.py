@@ -1,10 +1,10 @@
 """Clean one raw series: from points as they were delivered to one regular series, in eight steps, in this order.
 
 1. The custom function makes points of points. 2. The stamps are read by the clock that wrote them. 3. The points become
-regular steps (`steps`). 4. Short gaps are filled. 5. The operation changes values. 6. The filter drops values. 7. The
-derivative filter drops values by their change per second since the value before. 8. Only intervals that are known to be
-complete are kept: those that begin after the first raw point and end at or before the last one, and, where there is a
-delay, ended that long ago.
+regular steps (`steps`), of which those with too few points may be left out. 4. Short gaps are filled. 5. The operation
+changes values. 6. The filter drops values (or points, before they become steps). 7. The derivative filter drops values
+by their change per second since the value before. 8. Only intervals that are known to be complete are kept: those that
+begin after the first raw point and end at or before the last one, and, where there is a delay, ended that long ago.
 
 Nothing here touches a store: `influence` says what to read for a change of raw points, `clean` computes it.
 """
@@ -16,10 +16,21 @@ from typing import Protocol
 import numpy as np
 
 from entrepot.errors import InvalidInput
-from entrepot.pipeline.influence import EVER, Extent, Influence, context, influence, input_step
+from entrepot.pipeline.influence import EVER, Extent, Influence, context, further, influence
 from entrepot.pipeline.spec import CleaningSpec, validate
-from entrepot.pipeline.steps import to_steps
-from entrepot.series.clocks import Mask, Stamps, ceil_to_grid, floor_to_grid, grid, next_start, to_utc, unusual
+from entrepot.pipeline.steps import counts, spans, to_steps
+from entrepot.series.clocks import (
+    Mask,
+    Passes,
+    Stamps,
+    ceil_to_grid,
+    count_steps,
+    floor_to_grid,
+    grid_near,
+    next_start,
+    to_utc,
+    unusual,
+)
 from entrepot.series.frequency import SECOND
 from entrepot.series.resample import Values
 
@@ -32,6 +43,7 @@ __all__ = [
     "Functions",
     "Influence",
     "clean",
+    "further",
     "influence",
     "validate",
 ]
@@ -76,11 +88,11 @@ class CleaningReport:
     delayed
         Intervals held back because they ended too short a time ago.
     missing
-        Complete intervals for which there is no value.
+        Complete intervals for which there is no value, or too few points.
     interpolated
         Intervals whose value was filled in.
     filtered, derivative_filtered
-        Values that the filters dropped.
+        Values (or points, where the filter comes first) that the filters dropped.
     kept
         Values that came out.
     """
@@ -119,12 +131,15 @@ class Cleaned:
         What became of the rest.
     due
         The instant at which the first delayed interval may be computed, in UTC; None if none is delayed.
+    counts
+        How many points each of the intervals has, where the configuration asks for a share of them.
     """
 
     times: Stamps
     values: Values
     report: CleaningReport
     due: int | None = None
+    counts: Stamps | None = None
 
 
 def clean(
@@ -133,6 +148,7 @@ def clean(
     spec: CleaningSpec,
     functions: Functions | None = None,
     *,
+    passes: Passes | None = None,
     extent: Extent | None = None,
     window: tuple[int, int] | None = None,
     now: int | None = None,
@@ -142,13 +158,15 @@ def clean(
     Parameters
     ----------
     raw_times
-        Stamps as delivered: microseconds of the clock of `spec`, ascending and unique as the store keeps them.
+        Stamps as delivered: microseconds of the clock of `spec`, ascending.
     raw_values
         The values; NaN counts as no point.
     spec
         The configuration.
     functions
         The user's functions; needed if the configuration has any.
+    passes
+        What is known of stamps that the clock may have shown twice (see `clocks.to_utc`).
     extent
         What must be known of the whole raw series; needed if the points are only a part of it.
     window
@@ -163,42 +181,62 @@ def clean(
         A function did not return what it must, or the frequency is too fine for the range of time.
     """
     report = CleaningReport()
-    extent = extent or Extent.of(raw_times)
+    passes = np.zeros(len(raw_times), np.int8) if passes is None else passes
+    extent = extent or Extent.of(to_utc(raw_times, spec.input_clock, ambiguous=passes))
     if extent is None:
         return Cleaned(np.empty(0, np.int64), np.empty(0), report)
-    first, last = (int(at) for at in to_utc(np.array(extent[:2], np.int64), spec.input_clock))
-    start, stop, due = _bounds(spec, first, last, window or EVER, now, report)
-    times, values = _points(raw_times, raw_values, spec, functions, window or EVER, report)
+    start, stop, due = _bounds(spec, extent, window or EVER, now, report)
+    times, values = _points(raw_times, raw_values, passes, spec, functions, window or EVER, report)
+    kept = _filtered(times, values, spec, functions, window or EVER, report)
     if start >= stop:
         return Cleaned(np.empty(0, np.int64), np.empty(0), report, due)
     # A derivative may look back to the very first value: then everything before the window is made too.
-    margin = last - first if spec.has_derivative_filter else context(spec)
-    low, high, _ = _bounds(spec, first, last, (start - margin, stop + margin), now)
-    starts = grid(low, high, spec.freq, spec.output_clock)
-    edges = np.append(starts, high)
-    out, filled = to_steps(times, values, spec, input_step(spec, extent), edges)
+    margin = extent.last - extent.first if spec.has_derivative_filter else context(spec)
+    low, high, _ = _bounds(spec, extent, (start - margin, stop + margin), now)
+    starts, out, filled, made_of = _steps(times, values, kept, spec, low, high)
     inside = (starts >= start) & (starts < stop)
     report.interpolated = int((filled & inside).sum())
-    report.missing = int((np.isnan(out) & inside).sum())
-    if not spec.has_derivative_filter:
-        starts, out, inside = starts[inside], out[inside], inside[inside]
     known = ~np.isnan(out)
-    starts, out = _apply(starts[known], out[known], spec, functions, inside[known], report)
-    kept = slice(*np.searchsorted(starts, [start, stop]))
-    report.kept = len(starts[kept])
-    return Cleaned(starts[kept], out[kept], report, due)
+    report.missing = count_steps(start, stop, spec.freq, spec.output_clock) - int((known & inside).sum())
+    if not spec.has_derivative_filter:
+        known &= inside
+    returned, out = _apply(starts[known], out[known], spec, functions, inside[known], report)
+    part = slice(*np.searchsorted(returned, [start, stop]))
+    returned, out = returned[part], out[part]
+    report.kept = len(returned)
+    numbers = None if spec.completeness is None else made_of[np.searchsorted(starts, returned)]
+    return Cleaned(returned, out, report, due, numbers)
+
+
+def _steps(
+    times: Stamps, values: Values, kept: Mask, spec: CleaningSpec, low: int, high: int
+) -> tuple[Stamps, Values, Mask, Stamps]:
+    """Return the intervals between two bounds, their values, which of these are filled in, and the counts of points.
+
+    Far from all points nothing is made: a stamp that is years off costs no steps.
+    """
+    reach = context(spec) + 2 * spec.freq.longest
+    if spec.weighs_points:
+        begins, ends = spans(times, spec)
+        reach += int((ends - begins).max(initial=0))
+    edges, whole = grid_near(times, low, high, spec.freq, spec.output_clock, reach)
+    if len(edges) < 2:
+        nothing = np.empty(0, np.int64)
+        return nothing, np.empty(0), np.empty(0, bool), nothing
+    out, filled = to_steps(times, values, spec, edges, kept)
+    return edges[:-1][whole], out[whole], filled[whole], counts(times[kept], spec, edges)[whole]
 
 
 def _bounds(
     spec: CleaningSpec,
-    first: int,
-    last: int,
+    extent: Extent,
     window: tuple[int, int],
     now: int | None,
     report: CleaningReport | None = None,
 ) -> tuple[int, int, int | None]:
     """Return the range of the complete intervals within the window, and when more of them are due."""
     freq, clock = spec.freq, spec.output_clock
+    first, last = extent
 
     def at(function: Callable[..., Stamps], instant: int) -> int:
         return int(function(np.array([instant], np.int64), freq, clock)[0])
@@ -215,7 +253,7 @@ def _bounds(
     if report is not None:
 
         def count(since: int, until: int) -> int:
-            return len(grid(max(since, lowest), min(until, highest), freq, clock))
+            return count_steps(max(since, lowest), min(until, highest), freq, clock)
 
         report.intervals = count(low, high)
         report.incomplete = count(*outer) - report.intervals
@@ -226,6 +264,7 @@ def _bounds(
 def _points(
     raw_times: Stamps,
     raw_values: Values,
+    passes: Passes,
     spec: CleaningSpec,
     functions: Functions | None,
     window: tuple[int, int],
@@ -233,12 +272,17 @@ def _points(
 ) -> tuple[Stamps, Values]:
     """Return the points at instants in UTC, ascending, unique, finite."""
     naive, values = raw_times, raw_values
+    times = to_utc(naive, spec.input_clock, ambiguous=passes)
     if spec.has_custom:
-        naive, values = _given(functions).custom(naive, values)
+        order = np.argsort(times, kind="stable")
+        naive, values = _given(functions).custom(naive[order], values[order])
         naive, values = np.asarray(naive, np.int64), np.asarray(values, np.float64)
         if naive.ndim != 1 or naive.shape != values.shape:
             raise InvalidInput.field("custom_fct", "It must return as many stamps as values.")
-    times = to_utc(naive, spec.input_clock)
+        if not (passes == 2).any():  # else the order tells the passes apart
+            order = np.argsort(naive, kind="stable")
+            naive, values = naive[order], values[order]
+        times = to_utc(naive, spec.input_clock)
     counted = (times >= window[0]) & (times < window[1])
     twice, never = unusual(naive, spec.input_clock)
     finite = np.isfinite(values)
@@ -261,6 +305,22 @@ def _points(
     return times, values
 
 
+def _filtered(
+    times: Stamps,
+    values: Values,
+    spec: CleaningSpec,
+    functions: Functions | None,
+    window: tuple[int, int],
+    report: CleaningReport,
+) -> Mask:
+    """Return which points count, by the filter where that comes first."""
+    kept = np.ones(len(times), bool)
+    if spec.filter_first and spec.has_filter and len(times):
+        kept = _mask("filter_fct", _given(functions).filter(values), times)
+        report.filtered = _count(times[~kept], window)
+    return kept
+
+
 def _apply(
     times: Stamps,
     values: Values,
@@ -276,7 +336,7 @@ def _apply(
     finite = np.isfinite(values)
     report.missing += int((~finite & inside).sum())
     times, values, inside = times[finite], values[finite], inside[finite]
-    if spec.has_filter and len(values):
+    if spec.has_filter and not spec.filter_first and len(values):
         kept = _mask("filter_fct", _given(functions).filter(values), times)
         report.filtered = int((~kept & inside).sum())
         times, values, inside = times[kept], values[kept], inside[kept]

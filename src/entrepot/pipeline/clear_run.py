@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from entrepot import jobs
 from entrepot.db import now
 from entrepot.events import emit
-from entrepot.pipeline import dirty, disposal, file_choice, gate_files
+from entrepot.pipeline import dirty, disposal, file_choice, gate_files, notices
 from entrepot.pipeline.actions import enqueue_clear, forget_progress, mark_obsolete
 from entrepot.pipeline.gates import gate_home
 from entrepot.pipeline.generators import (
@@ -70,6 +70,7 @@ def _clear(session: Session, generator: AnyGenerator) -> dict[str, Any]:
     names = drop_series(session, generator)
     if isinstance(generator, Importer):
         file_choice.forget(session, generator)
+        notices.clear(session, generator, notices.SET_ASIDE)
         enqueue_clear(session, generator.cleaner, then_run=False)
     elif isinstance(generator, Cleaner):
         for unitcleaner in _unitcleaners(session, generator):

@@ -43,9 +43,9 @@ def get_generator(session: Session, principal: Principal, generator_id: str, rig
     return generator
 
 
-def clock_of(kind: str | None, timezone: str | None) -> Clock:
+def clock_of(kind: str | None, timezone: str | None, day_begins: int = 0) -> Clock:
     """Return the clock that stored fields name; they were checked before they were stored."""
-    return Clock(cast("Kind | None", kind), timezone)
+    return Clock(cast("Kind | None", kind), timezone, day_begins)
 
 
 def raw_clocks(session: Session, importer_id: str) -> dict[str, Clock]:

@@ -16,7 +16,7 @@ from entrepot.pipeline import disposal, file_choice, folders, gate_files, notice
 from entrepot.pipeline.file_choice import Choice
 from entrepot.pipeline.gates import gate_home
 from entrepot.pipeline.generators import enqueue_run
-from entrepot.pipeline.import_write import MOST_FILES_IN_REPORT, write
+from entrepot.pipeline.import_write import MOST_FILES_IN_REPORT, file_with_stamps, write
 from entrepot.pipeline.models import Gate, Importer, QuarantinedFile
 from entrepot.pipeline.parsing import ParsedFile, parse
 from entrepot.pipeline.reports import (
@@ -87,12 +87,12 @@ def _import(context: jobs.JobContext, importer: Importer, gate: Gate, aside: lis
             quarantine.amend(session, importer, wrong)
     refused = {record.path.removeprefix(prefix) for record in aside}
     choice = _choose(context, importer, root, _remaining(context, home, gate, importer), refused)
-    batch = _Batch(context, importer.id, refused, choice)
+    batch = _Batch(context, importer, refused, choice)
     for done, (entry, again) in enumerate(choice.todo):
         context.check()
         context.progress(done, len(choice.todo), entry.path)
         try:
-            batch.add(parse(context, importer.parse_script, root, entry, again=again))
+            batch.add(parse(context, importer, root, entry, again=again))
         except FileNotFoundError:  # it was removed since
             continue
         except ScriptError as error:
@@ -165,11 +165,13 @@ class _Batch:
         What is done with the gate's files.
     """
 
-    def __init__(self, context: jobs.JobContext, importer_id: str, refused: Collection[str], choice: Choice) -> None:
-        self._context, self._importer_id, self._refused = context, importer_id, refused
+    def __init__(self, context: jobs.JobContext, importer: Importer, refused: Collection[str], choice: Choice) -> None:
+        self._context, self._importer_id, self._refused = context, importer.id, refused
+        #: A file of each kind of stamps, with a zone and without, where there may be only one kind.
+        self._kinds: dict[bool, str] | None = {} if importer.clock is None else None
         self._files: list[ParsedFile] = []
         self._began, self._points = time.monotonic(), 0
-        counts = ("read", "skipped", "rows", "added", "replaced", "unchanged", "deleted")
+        counts = ("read", "skipped", "rows", "rows_set_aside", "added", "replaced", "unchanged", "deleted")
         self.report: dict[str, Any] = {
             "files": [],
             "quarantined": [],
@@ -181,12 +183,34 @@ class _Batch:
         }
 
     def add(self, parsed: ParsedFile) -> None:
-        """Have a file written with the next commit."""
+        """Have a file written with the next commit.
+
+        Raises
+        ------
+        ScriptError
+            Its stamps have a zone and those of another file have none, or the other way round.
+        """
+        self._check_zones(parsed)
         self._files.append(parsed)
         note_old(self.report, parsed.notes)
         if parsed.nothing is not None and len(self.report["nothing"]) < MOST_FILES_IN_REPORT:
             self.report["nothing"].append({"path": parsed.path, "why": parsed.nothing})
-        self._points += sum(times.size for times, _ in parsed.columns.values())
+        self._points += sum(len(points) for points in parsed.columns.values())
+
+    def _check_zones(self, parsed: ParsedFile) -> None:
+        if self._kinds is None or parsed.zoned is None:
+            return
+        if (other := self._kinds.get(not parsed.zoned)) is None:
+            with self._context.database.read() as session:
+                other = file_with_stamps(session, self._importer_id, zoned=not parsed.zoned, but=parsed.path)
+        if other is not None:
+            having, lacking = (parsed.path, other) if parsed.zoned else (other, parsed.path)
+            raise ScriptError(
+                "result",
+                f"the stamps of {having} have a zone, those of {lacking} have none: give the script's stamps a "
+                "zone in all files (tz_localize), or say by the importer's `clock` and `timezone` what the others show",
+            )
+        self._kinds.setdefault(parsed.zoned, parsed.path)
 
     @property
     def is_full(self) -> bool:

@@ -7,13 +7,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
-from entrepot.pipeline import gate_files, imported_stamps
+from entrepot.pipeline import dirty, gate_files, imported_stamps, notices
 from entrepot.pipeline.file_choice import natural
-from entrepot.pipeline.generators import enqueue_run, raw_changed, series_by_name
+from entrepot.pipeline.generators import consumers_of_raw, enqueue_run, raw_changed, series_by_name
 from entrepot.pipeline.imported_stamps import Stamps
 from entrepot.pipeline.models import ImportedFile, Importer, ImporterSeries
 from entrepot.pipeline.parsing import ParsedFile
+from entrepot.pipeline.stamps import told_aside
 from entrepot.series import store
+from entrepot.series.clocks import UTC_CLOCK
+from entrepot.series.models import Series
 
 MOST_FILES_IN_REPORT = 1000
 
@@ -45,8 +48,14 @@ def write(
                     generator_kind=importer.kind,
                     generator_id=importer.id,
                     name=label,
+                    clock=parsed.clock.kind,
                 )
-        brought = [(label, store.append(session, known[label].pk, *at)) for label, at in parsed.columns.items()]
+            elif parsed.clock.kind is not None and known[label].clock is None:
+                _made_instants(session, importer, known[label])
+        brought = [
+            (label, store.append(session, known[label].pk, points.times, points.values, points.tags))
+            for label, points in parsed.columns.items()
+        ]
         taken = [(label, _delete(session, known[label].pk, at)) for label, at in gone.items() if label in known]
         for label, written in (*brought, *taken):
             for name in sums:
@@ -58,6 +67,10 @@ def write(
         report["read"] += 1
         report["skipped"] += not parsed.columns
         report["rows"] += parsed.report["rows"]
+        if aside := parsed.report.get("rows_set_aside", 0):
+            report["rows_set_aside"] += aside
+            told = f"Importer {importer.name}: {told_aside(parsed.path, parsed.report)}."
+            notices.tell(session, importer, notices.SET_ASIDE, told)
         for name, count in sums.items():
             report[name] += count
         if len(report["files"]) < MOST_FILES_IN_REPORT:
@@ -69,7 +82,7 @@ def write(
 
 def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: str) -> dict[str, Stamps]:
     """Note that a file was imported, and return the stamps that its older version takes back."""
-    stamps = {label: times for label, (times, _) in parsed.columns.items()} if importer.replaces else {}
+    stamps = {label: points.times for label, points in parsed.columns.items()} if importer.replaces else {}
     gone = imported_stamps.taken_back(session, importer.id, parsed.path, stamps) if importer.replaces else {}
     session.merge(
         ImportedFile(
@@ -82,6 +95,7 @@ def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: 
             rows=parsed.report["rows"],
             first=parsed.first,
             last=parsed.last,
+            zoned=parsed.zoned,
             changed_size=None,
             changed_modified=None,
         )
@@ -94,6 +108,21 @@ def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: 
     if not parsed.again and _is_last(session, importer, parsed.path):
         importer.last_imported_path = parsed.path
     return gone
+
+
+def file_with_stamps(session: Session, importer_id: str, *, zoned: bool, but: str) -> str | None:
+    """Return a file, other than one, that brought stamps with a zone, or without; None if there is none."""
+    query = select(ImportedFile.path).where(
+        ImportedFile.importer_id == importer_id, ImportedFile.zoned.is_(zoned), ImportedFile.path != but
+    )
+    return session.scalar(query.order_by(ImportedFile.path).limit(1))
+
+
+def _made_instants(session: Session, importer: Importer, series: Series) -> None:
+    """Take the stamps of a series for instants: that they had a zone was not noted when they were imported."""
+    series.clock = UTC_CLOCK.kind
+    for unitcleaner in consumers_of_raw(session, importer.cleaner, series.name):
+        dirty.mark(session, unitcleaner.id, "", [dirty.ALWAYS])
 
 
 def _is_last(session: Session, importer: Importer, path: str) -> bool:

@@ -9,9 +9,19 @@ from sqlalchemy.orm import Session
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.identity.projects import get_project
-from entrepot.pipeline import actions, file_choice, gate_files
-from entrepot.pipeline.configuration import assign, check_choices, check_crontab, get, new_name, remove
+from entrepot.pipeline import actions, disposal, file_choice, gate_files
+from entrepot.pipeline.configuration import (
+    assign,
+    check_choices,
+    check_crontab,
+    check_frequencies,
+    get,
+    new_name,
+    remove,
+)
+from entrepot.pipeline.generators import series_by_name
 from entrepot.pipeline.models import Cleaner, Gate, ImportedFile, Importer
+from entrepot.series.clocks import Clock
 
 
 def create_importer(session: Session, principal: Principal, fields: Mapping[str, Any]) -> Importer:
@@ -29,7 +39,8 @@ def create_importer(session: Session, principal: Principal, fields: Mapping[str,
     owner = {"project_id": project.id, "organization_id": project.organization_id}
     importer = Importer(name=name, cleaner=Cleaner(name=name, **owner), **owner)
     path = values.pop("last_imported_path", None)
-    assign(importer, _checked(session, principal, project.id, values))
+    changed = assign(importer, _checked(session, principal, project.id, values))
+    _check_clock(session, importer, changed)
     session.add(importer)
     session.flush()
     if path is not None:
@@ -47,7 +58,8 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
     fields
         Any of ``name``, ``comment``, ``gate`` (an id or None), ``crontab``, ``auto_partial_reset``, ``parse_script``,
         ``root_dir_path``, ``re_run_last_file``, ``notify_missing_files_nb``, ``max_ante_scanned_files_nb``,
-        ``last_imported_path``, ``read_changed``, ``replaces``, ``file_order`` (``name`` or ``arrival``), ``active``.
+        ``last_imported_path``, ``read_changed``, ``replaces``, ``file_order`` (``name`` or ``arrival``),
+        ``clock`` and ``timezone`` of stamps without a zone, ``plausible_from`` and ``plausible_ahead``, ``active``.
     """
     importer = get(session, principal, Importer, importer_id, "write")
     values = dict(fields)
@@ -56,7 +68,10 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
         importer.cleaner.name = values["name"]
     active = values.pop("active", None)
     cursor = values.pop("last_imported_path", None)
+    if values.get("gate") and any(series.pushed for series in series_by_name(session, importer.id).values()):
+        raise InvalidInput.field("gate", "Clients push to series of this importer: it cannot read a gate as well.")
     changed = assign(importer, _checked(session, principal, importer.project_id, values))
+    _check_clock(session, importer, changed)
     session.flush()
     if changed:
         actions.importer_changed(session, importer, {name.removesuffix("_id") for name in changed})
@@ -107,10 +122,20 @@ def _new_name(session: Session, name: str, project_id: str, old: str | None = No
     return new_name(session, Importer, name, old, project_id=project_id)
 
 
+def _check_clock(session: Session, importer: Importer, changed: set[str]) -> None:
+    if not changed & {"clock", "timezone"}:
+        return
+    Clock(importer.clock, importer.timezone)  # type: ignore[arg-type]  # refuses what it does not know
+    read_once = importer.gate is not None and importer.gate.after_import == disposal.DELETE
+    if read_once and series_by_name(session, importer.id):
+        raise InvalidInput.field("clock", "What was imported cannot be read anew by it: the gate deletes its files.")
+
+
 def _checked(session: Session, principal: Principal, project_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(fields)
     check_crontab(values)
     check_choices(values, {"file_order": file_choice.ORDERS})
+    check_frequencies(values, "plausible_ahead", zero=True)
     if ".." in values.get("root_dir_path", "").split("/"):
         raise InvalidInput.field("root_dir_path", "This may not lead out of the gate.")
     if gate_files.is_reserved(values.get("root_dir_path", "")):

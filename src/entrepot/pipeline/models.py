@@ -1,6 +1,6 @@
 """Tables of gates, feeders, importers, cleaners, analyses and what they still have to do."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -135,6 +135,12 @@ class Importer(Generator, Base):
     replaces: Mapped[bool] = mapped_column(default=False)
     #: In which order files are read: ``name`` (numbers in names compare as numbers) or ``arrival``.
     file_order: Mapped[str] = mapped_column(String(10), default="name")
+    #: The clock of stamps without a zone (``gmt``, ``tzt``, ``dst``) and its zone; null: left to the cleaner.
+    clock: Mapped[str | None] = mapped_column(String(3))
+    timezone: Mapped[str | None] = mapped_column(String(64))
+    #: Stamps before this, or further ahead of the present than that, are set aside; null: none are.
+    plausible_from: Mapped[datetime | None] = mapped_column(Instant, default=datetime(1990, 1, 1, tzinfo=UTC))
+    plausible_ahead: Mapped[str | None] = mapped_column(String(32), default="31D")
     #: Files that were there at an instant, up to this path, count as imported though they were not: once, until the
     #: next run has noted which these are.
     passed_path: Mapped[str | None]
@@ -200,8 +206,12 @@ class Unitcleaner(Record, Base):
     custom_before_offset: Mapped[int | str | None] = mapped_column(Json)
     custom_after_offset: Mapped[int | str | None] = mapped_column(Json)
     numerical_filter: Mapped[Any | None] = mapped_column(Json)
-    #: The step of the raw series, in microseconds, with which the last run cleaned amounts or means.
-    input_step: Mapped[int | None] = mapped_column(BigInteger)
+    #: What the wall clock shows when a day of the output begins (``06:00``); null: midnight of standard time.
+    day_begins: Mapped[str | None] = mapped_column(String(5))
+    #: Whether the filter drops points before they become steps, rather than steps.
+    filter_first: Mapped[bool] = mapped_column(default=False)
+    #: The share of its points that a step must have, in per cent; null: any.
+    completeness: Mapped[float | None]
 
 
 class Analysis(Generator, Base):
@@ -301,6 +311,8 @@ class ImportedFile(Base):
     rows: Mapped[int] = mapped_column(BigInteger, default=0)
     first: Mapped[int | None] = mapped_column(BigInteger)
     last: Mapped[int | None] = mapped_column(BigInteger)
+    #: Whether its stamps have a zone; null where that is not known.
+    zoned: Mapped[bool | None]
     #: The version that lies on the gate now, where its content is another and it is not read again.
     changed_size: Mapped[int | None] = mapped_column(BigInteger)
     changed_modified: Mapped[datetime | None] = mapped_column(Instant)

@@ -1,4 +1,4 @@
-"""What a file of a gate becomes: its columns' stamps and values, as the importer's script reads them."""
+"""What a file of a gate becomes: its columns' points, as the importer's script reads them."""
 
 import ast
 import hashlib
@@ -8,24 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from entrepot import jobs
+from entrepot.db import now
 from entrepot.pipeline import folders, gate_files
-from entrepot.pipeline.reports import script_limits, stamps_of
+from entrepot.pipeline.models import Importer
+from entrepot.pipeline.reports import script_limits
+from entrepot.pipeline.stamps import StampRules, read_stamps, told_aside
 from entrepot.scripts import Note, ScriptError
 from entrepot.series.catalog import LONGEST_NAME
+from entrepot.series.clocks import UNKNOWN_CLOCK, Clock
+from entrepot.series.points import Points
 
 
 @dataclass
 class ParsedFile:
-    """A file that the script understood: its columns' stamps (as delivered, in microseconds) and values."""
+    """A file that the script understood: the points of its columns, as they are stored."""
 
     path: str
     size: int
     modified: datetime
     sha256: str
-    columns: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
+    columns: dict[str, Points] = field(default_factory=dict)
+    #: The clock of its points' times, and whether its stamps have a zone; the latter is None where it has no row.
+    clock: Clock = UNKNOWN_CLOCK
+    zoned: bool | None = None
     report: dict[str, Any] = field(default_factory=dict)
     #: Read again though the cursor has passed it; the cursor stays.
     again: bool = False
@@ -36,24 +43,24 @@ class ParsedFile:
 
     @property
     def first(self) -> int | None:
-        """Its first stamp, as delivered."""
-        return min((int(times[0]) for times, _ in self.columns.values() if times.size), default=None)
+        """The time of its first point."""
+        return min((int(points.times[0]) for points in self.columns.values() if len(points)), default=None)
 
     @property
     def last(self) -> int | None:
-        """Its last stamp, as delivered."""
-        return max((int(times[-1]) for times, _ in self.columns.values() if times.size), default=None)
+        """The time of its last point."""
+        return max((int(points.times[-1]) for points in self.columns.values() if len(points)), default=None)
 
 
-def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entry, *, again: bool) -> ParsedFile:
-    """Read a file below `root` through the script.
+def parse(context: jobs.JobContext, importer: Importer, root: Path, entry: folders.Entry, *, again: bool) -> ParsedFile:
+    """Read a file below `root` through the importer's script.
 
     Raises
     ------
     ScriptError
         The script refuses it.
     """
-    content = (root / entry.path).read_bytes()
+    script, content = importer.parse_script, (root / entry.path).read_bytes()
     parsed = ParsedFile(
         entry.path, len(content), gate_files.instant(entry.modified), hashlib.sha256(content).hexdigest(), again=again
     )
@@ -68,25 +75,20 @@ def parse(context: jobs.JobContext, script: str, root: Path, entry: folders.Entr
         if frame is not None and len(content.split()) > len(content.partition(b"\n")[0].split()):
             parsed.nothing = "the script made no row of it"
         return parsed
-    stamps = stamps_of(frame.index)
-    last_rows = ~frame.index.duplicated(keep="last")
+    stamps = read_stamps(frame.index, StampRules.of(importer, now()))
+    parsed.clock, parsed.zoned = stamps.clock, stamps.zoned
     empty = 0
     for label in frame.columns:
         if wrong := wrong_label(label):
             raise ScriptError("result", wrong)
         values = frame[label].to_numpy(dtype=np.float64)
-        present = ~np.isnan(values) & last_rows
         empty += int(np.isnan(values).sum())
-        order = np.argsort(stamps[present], kind="stable")
-        parsed.columns[label] = (stamps[present][order], values[present][order])
-    if parsed.first is None:
+        parsed.columns[label] = stamps.column(values)
+    parsed.report = {"path": entry.path, "rows": len(frame), **stamps.report, "empty_cells": empty}
+    if parsed.first is None and stamps.report["rows_set_aside"]:
+        parsed.nothing = told_aside(entry.path, stamps.report).partition(": ")[2]
+    elif parsed.first is None:
         parsed.nothing = f"every cell of its {len(frame)} rows is empty"
-    parsed.report = {
-        "path": entry.path,
-        "rows": len(frame),
-        "duplicate_stamps": int((~last_rows).sum()),
-        "empty_cells": empty,
-    }
     return parsed
 
 

@@ -2,7 +2,7 @@
 
 The age of a series is that of its last point's own time, so that old data which are sent again do not hide that new
 ones are missing; and it is no less than the time since anything was written, so that a logger whose clock is ahead
-cannot hide it either.
+cannot hide it either. Points that are ahead of the present do not count.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,9 +21,10 @@ from entrepot.identity import Principal
 from entrepot.identity.projects import get_project
 from entrepot.pipeline import notices
 from entrepot.pipeline.configuration import naming
-from entrepot.pipeline.generators import clock_of, find_generator, get_generator, raw_clocks
+from entrepot.pipeline.generators import find_generator, get_generator, raw_clocks
 from entrepot.pipeline.models import SilenceWatch
-from entrepot.series.clocks import Clock, to_utc
+from entrepot.series import store
+from entrepot.series.clocks import UNKNOWN_CLOCK, UTC_CLOCK, Clock, to_naive, to_utc
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
 
@@ -141,7 +142,8 @@ def check(session: Session, instant: datetime) -> Change:
 def changes(session: Session, instant: datetime) -> Change:
     """Return what is to be told at an instant, given what is told already."""
     told = {(one.generator_id or "", one.subject or "") for one in notifications.open_ones(session, notices.SILENT)}
-    return compare(_watched(session), told, _microseconds(instant))
+    present = _microseconds(instant)
+    return compare(_watched(session, present), told, present)
 
 
 def compare(watched: Iterable[Watched], told: set[tuple[str, str]], instant: int) -> Change:
@@ -151,7 +153,7 @@ def compare(watched: Iterable[Watched], told: set[tuple[str, str]], instant: int
     return Change(new, sorted(told - silent.keys()))
 
 
-def _watched(session: Session) -> list[Watched]:
+def _watched(session: Session, present: int) -> list[Watched]:
     watches: dict[str, dict[str, str | None]] = {}
     for row in session.scalars(select(SilenceWatch)):
         watches.setdefault(row.generator_id, {})[row.series_name] = row.grace
@@ -160,24 +162,25 @@ def _watched(session: Session) -> list[Watched]:
         names = [name for name in graces if name]
         mine = Series.generator_id == generator_id
         of = mine if "" in graces else mine & Series.name.in_(names)
-        columns = (Series.name, Series.generator_kind, Series.last, Series.written, Series.clock, Series.timezone)
+        columns = (Series.pk, Series.name, Series.last, Series.written, Series.clock)
         rows = session.execute(select(*columns).where(of, Series.last.is_not(None))).all()
         delivered = raw_clocks(session, generator_id) if any(row.clock is None for row in rows) else {}
         found += [
-            Watched(generator_id, row.name, _seen(row, delivered), Frequency.parse(grace).longest)
+            Watched(generator_id, row.name, _seen(session, row, delivered, present), Frequency.parse(grace).longest)
             for row in rows
             if (grace := graces.get(row.name, graces.get(""))) is not None
         ]
     return found
 
 
-def _seen(row: Any, delivered: Mapping[str, Clock]) -> int:
+def _seen(session: Session, row: Any, delivered: Mapping[str, Clock], present: int) -> int:
     """Return when the last point of a series was; one whose clock nobody knows is taken to tell UTC."""
-    clock = clock_of(row.clock, row.timezone)
-    if clock.kind is None and row.name in delivered:
-        last = int(to_utc(np.array([row.last], dtype=np.int64), delivered[row.name])[0])
-    else:
-        last = int(row.last)
+    clock = UTC_CLOCK if row.clock is not None else delivered.get(row.name, UNKNOWN_CLOCK)
+    last = int(to_utc(np.array([row.last], dtype=np.int64), clock)[0])
+    if last > present:
+        now_shown = int(to_naive(np.array([present], dtype=np.int64), clock)[0])
+        times = store.read(session, row.pk, None, now_shown + 1, limit=1, newest=True).times
+        last = int(to_utc(times, clock)[0]) if times.size else last
     return min(last, row.written) if row.written is not None else last
 
 

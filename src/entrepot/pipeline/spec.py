@@ -1,12 +1,13 @@
 """How one raw series is to be cleaned: the configuration of a unit cleaner, checked and read."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, get_args
 
 from entrepot.errors import InvalidInput
-from entrepot.series.clocks import KINDS, Clock, Kind, check_timezone
-from entrepot.series.frequency import Frequency
+from entrepot.series.clocks import KINDS, UTC_CLOCK, Clock, Kind, check_timezone
+from entrepot.series.frequency import HOUR, MINUTE, Frequency
 
 UnitType = Literal["instantaneous", "delta", "mean", "mean_derivate"]
 Convention = Literal["left", "right"]
@@ -20,6 +21,7 @@ OUTPUTS: Final[Mapping[str, tuple[UnitType, ...]]] = {
 FUNCTIONS: Final = ("operation_fct", "filter_fct", "derivative_filter_fct", "custom_fct")
 MAX_STEPS: Final = 1_000_000
 SIX_HOURS: Final = Frequency.parse("6H")
+_TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,15 @@ class CleaningSpec:
         Which of the user's functions there are.
     custom_delay
         How long to wait after the end of an interval before it is computed.
+    day_begins
+        What the wall clock shows when a day of the output begins, in microseconds; None: days begin at midnight of
+        standard time.
+    filter_first
+        Whether the filter drops points, before they become steps.
+    completeness
+        The share of its points that a step must have, from 0 to 1; None: any.
+    instants
+        Whether the input's stamps are instants, whatever `clock` says.
     custom_before_offset, custom_after_offset
         The raw data that the custom function needs on either side of what it makes: a number of steps, or a frequency.
     """
@@ -68,6 +79,10 @@ class CleaningSpec:
     has_derivative_filter: bool = False
     has_custom: bool = False
     custom_delay: Frequency | None = None
+    day_begins: int | None = None
+    filter_first: bool = False
+    completeness: float | None = None
+    instants: bool = False
     custom_before_offset: int | Frequency | None = None
     custom_after_offset: int | Frequency | None = None
 
@@ -95,6 +110,9 @@ class CleaningSpec:
             has_derivative_filter=derivative_filter,
             has_custom=custom,
             custom_delay=length("custom_delay"),
+            day_begins=time_of_day(fields.get("day_begins")),
+            filter_first=bool(fields.get("filter_first")),
+            completeness=None if (share := fields.get("completeness")) is None else share / 100,
             custom_before_offset=offset("custom_before_offset"),
             custom_after_offset=offset("custom_after_offset"),
         )
@@ -102,12 +120,12 @@ class CleaningSpec:
     @property
     def input_clock(self) -> Clock:
         """The clock that wrote the input's stamps."""
-        return Clock(self.clock, self.timezone)
+        return UTC_CLOCK if self.instants else Clock(self.clock, self.timezone)
 
     @property
     def output_clock(self) -> Clock:
-        """The clock in which the output is presented, whose midnights its grid follows."""
-        return Clock("tzt", self.timezone)
+        """The clock in which the output is presented, whose days its grid follows."""
+        return Clock("tzt", self.timezone) if self.day_begins is None else Clock("dst", self.timezone, self.day_begins)
 
     @property
     def is_index(self) -> bool:
@@ -118,6 +136,33 @@ class CleaningSpec:
     def has_durations(self) -> bool:
         """Whether a point of the input stands for a span of time rather than for an instant."""
         return self.input_unit_type != "instantaneous"
+
+    @property
+    def declared_step(self) -> int | None:
+        """The step of the input, in microseconds, where it is expected to be regular."""
+        return self.freq.microseconds if self.input_expected_regular else None
+
+    @property
+    def weighs_points(self) -> bool:
+        """Whether it matters how much time a point stands for."""
+        return self.has_durations or self.completeness is not None
+
+    @property
+    def looks_around(self) -> bool:
+        """Whether the neighbours of a point say how much time it stands for."""
+        return self.declared_step is None and self.weighs_points
+
+    @property
+    def drops_points(self) -> bool:
+        """Whether some points of the input do not count, so that others become neighbours."""
+        return self.input_expected_regular or self.filter_first
+
+    @property
+    def makes_points_anywhere(self) -> bool:
+        """Whether a change of one point may have any points become neighbours."""
+        if self.has_custom and (self.custom_reach is None or self.looks_around):
+            return True
+        return self.looks_around and self.input_expected_regular
 
     @property
     def custom_reach(self) -> tuple[int, int] | None:
@@ -133,13 +178,29 @@ class CleaningSpec:
         return (offset or 0) * self.freq.longest
 
 
+def time_of_day(text: str | None) -> int | None:
+    """Return what a clock shows, such as ``06:00``, in microseconds since midnight.
+
+    Raises
+    ------
+    InvalidInput
+        It is none.
+    """
+    if text is None:
+        return None
+    if not isinstance(text, str) or not _TIME_OF_DAY.fullmatch(text):
+        raise InvalidInput(f"{_shown(text)} is no time of day such as 06:00.")
+    hours, minutes = text.split(":")
+    return int(hours) * HOUR + int(minutes) * MINUTE
+
+
 def validate(fields: Mapping[str, Any]) -> None:
     """Refuse the fields of a unit cleaner that cannot be accepted.
 
     Parameters
     ----------
     fields
-        Those of the 21 fields that are to be set, by name; for a change of some, give the whole record as it will be,
+        Those of the fields that are to be set, by name; for a change of some, give the whole record as it will be,
         so that the two unit types are judged together. Names that are not fields of a unit cleaner are not looked at.
 
     Raises
@@ -187,6 +248,20 @@ def _optional_text(value: object) -> str | None:
 
 def _flag(value: object) -> str | None:
     return None if isinstance(value, bool) else f"{_shown(value)} is neither true nor false."
+
+
+def _day_begins(value: object) -> str | None:
+    try:
+        time_of_day(value)  # type: ignore[arg-type]
+    except InvalidInput as error:
+        return error.message
+    return None
+
+
+def _per_cent(value: object) -> str | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 100):
+        return None
+    return f"{_shown(value)} is not a share in per cent, more than 0 and at most 100."
 
 
 def _steps(value: object) -> str | None:
@@ -244,6 +319,9 @@ _CHECKS: Final[Mapping[str, Any]] = {
     "input_expected_regular": _flag,
     **dict.fromkeys(FUNCTIONS, _optional_text),
     "custom_delay": _optional_length,
+    "day_begins": _day_begins,
+    "filter_first": _flag,
+    "completeness": _per_cent,
     "custom_before_offset": _offset,
     "custom_after_offset": _offset,
 }

@@ -3,8 +3,10 @@
 How the table of unit types is read where it leaves room:
 
 - A point of an amount (``delta``) or a mean lasts until the next point (since the one before it, for stamps on the
-  right), but only as long as one step of its series, the median distance between its points, where the neighbour is
-  farther than one and a half of these: a longer silence is a gap, not a long point.
+  right), but only as long as one step of its neighbourhood where the neighbour is farther than one and a half of these:
+  a longer silence is a gap, not a long point. The step of a neighbourhood is the median of the next few distances
+  between points, on either side; of two that differ, the longer one tells what is too far, and that of the point's own
+  side (before it; after it, for stamps on the right) how long it lasts. So a series may change its step.
 - An amount belongs to the interval in which its own begins; only one that lasts longer than that interval is split, by
   time, over all that it touches. Nothing is lost or counted twice.
 - A meter (an instantaneous input that becomes an amount) is read at the bounds of the intervals: exactly where a point
@@ -12,6 +14,8 @@ How the table of unit types is read where it leaves room:
   a run of intervals thus sum up to the difference of the meter. For the same reason gaps of a meter are filled on
   the meter, that is, the known difference is spread evenly over the gap.
 """
+
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +25,12 @@ from entrepot.series.clocks import Mask, Stamps, floor_to_grid, next_start
 from entrepot.series.frequency import SECOND
 from entrepot.series.resample import Values, aggregate, overlaps, summed, weighted_mean
 
+#: How many distances between points, on either side of one, say what the step is there.
+NEIGHBOURS: Final = 5
+_NONE: Final = np.iinfo(np.int64).max
 
-def spans(times: Stamps, spec: CleaningSpec, step: int) -> tuple[Stamps, Stamps]:
+
+def spans(times: Stamps, spec: CleaningSpec) -> tuple[Stamps, Stamps]:
     """Return the start and end of what each point of an amount or a mean stands for.
 
     Parameters
@@ -30,18 +38,38 @@ def spans(times: Stamps, spec: CleaningSpec, step: int) -> tuple[Stamps, Stamps]
     times
         Instants in UTC, ascending and unique.
     spec
-        Says at which side of its interval a point is stamped.
-    step
-        One step of the series, in microseconds.
+        Says at which side of its interval a point is stamped, and the step of the input where it is declared.
     """
-    gaps = np.diff(times)
-    lasting = np.where(gaps <= step + step // 2, gaps, step)
     if spec.input_convention == "left":
-        return times, times + np.append(lasting, step)
-    return times - np.append(np.int64(step), lasting), times
+        return times, times + _lasting(np.diff(times), spec.declared_step)
+    return times - _lasting(np.diff(times)[::-1], spec.declared_step)[::-1], times
 
 
-def to_steps(times: Stamps, values: Values, spec: CleaningSpec, step: int, edges: Stamps) -> tuple[Values, Mask]:
+def _lasting(gaps: Stamps, declared: int | None) -> Stamps:
+    """Return how long each point lasts that comes before one of these gaps, and the one after the last gap."""
+    if declared is not None:
+        before = after = np.full(len(gaps) + 1, declared)
+    else:
+        medians = _medians(gaps)
+        before, after = medians[: len(gaps) + 1], medians[NEIGHBOURS + 1 :]
+    own = np.where(before > 0, before, after)
+    near = np.maximum(before, after)
+    alone = near == 0  # there is one gap, or none
+    long = np.append((gaps > near[:-1] + near[:-1] // 2) & ~alone[:-1], True)
+    return np.where(long, own, np.append(gaps, 0))
+
+
+def _medians(gaps: Stamps) -> Stamps:
+    """Return, for each place between and beyond gaps, the median of the `NEIGHBOURS` gaps before it; 0 for none."""
+    padded = np.full(len(gaps) + 2 * NEIGHBOURS + 1, _NONE)
+    padded[NEIGHBOURS : NEIGHBOURS + len(gaps)] = gaps
+    ordered = np.sort(np.lib.stride_tricks.sliding_window_view(padded, NEIGHBOURS), axis=1)
+    known = (ordered < _NONE).sum(axis=1)
+    middle = ordered[np.arange(len(ordered)), np.maximum(known - 1, 0) // 2]
+    return np.where(known > 0, middle, 0)
+
+
+def to_steps(times: Stamps, values: Values, spec: CleaningSpec, edges: Stamps, kept: Mask) -> tuple[Values, Mask]:
     """Return the value of each interval, and which of them were filled in.
 
     Parameters
@@ -50,26 +78,30 @@ def to_steps(times: Stamps, values: Values, spec: CleaningSpec, step: int, edges
         The points: instants in UTC, ascending and unique; finite values.
     spec
         The types of input and output, the rule, and the longest gap to fill.
-    step
-        One step of the input, in microseconds.
     edges
         The intervals: the one at i goes from edge i to edge i + 1.
+    kept
+        Which points count; the others only say how long those last.
 
     Returns
     -------
     One value for each interval, NaN where there is none, and the mask of those that are interpolated.
     """
     if spec.is_index:
-        out, filled = _index_differences(times, values, spec, edges)
+        out, filled = _index_differences(times[kept], values[kept], spec, edges)
+        out[~complete(times, spec, edges, kept) & ~filled] = np.nan
     else:
-        if spec.input_unit_type == "delta":
-            out = _amounts(*spans(times, spec, step), values, spec, edges)
-        elif spec.input_unit_type == "mean":
-            starts, ends = spans(times, spec, step)
-            which, bins, shared = overlaps(starts, ends, edges)
-            out = weighted_mean(values[which], shared, bins, len(edges) - 1)
+        if spec.has_durations:
+            starts, ends = (bounds[kept] for bounds in spans(times, spec))
+            values = values[kept]
+            if spec.input_unit_type == "delta":
+                out = _amounts(starts, ends, values, spec, edges)
+            else:
+                which, bins, shared = overlaps(starts, ends, edges)
+                out = weighted_mean(values[which], shared, bins, len(edges) - 1)
         else:
-            out = _inside(times, values, spec, edges)
+            out = _inside(times[kept], values[kept], spec, edges)
+        out[~complete(times, spec, edges, kept)] = np.nan
         filled = short_gaps(np.isnan(out), spec.interpolate_limit)
         known = ~np.isnan(out)
         if filled.any():
@@ -77,6 +109,23 @@ def to_steps(times: Stamps, values: Values, spec: CleaningSpec, step: int, edges
     if spec.unit_type == "mean_derivate":
         out = out / (np.diff(edges) / SECOND)
     return out, filled
+
+
+def counts(times: Stamps, spec: CleaningSpec, edges: Stamps) -> NDArray[np.int64]:
+    """Return how many points are stamped with an instant of each interval: at its end, for stamps on the right."""
+    side: Literal["left", "right"] = spec.input_convention if spec.has_durations else "left"
+    return np.diff(np.searchsorted(times, edges, side))
+
+
+def complete(times: Stamps, spec: CleaningSpec, edges: Stamps, kept: Mask) -> Mask:
+    """Return which intervals have the share of their points that the configuration asks for."""
+    if spec.completeness is None or not len(times):
+        return np.ones(len(edges) - 1, bool)
+    starts, ends = spans(times, spec)
+    _, bins, shared = overlaps(starts[kept], ends[kept], edges)
+    covered = np.bincount(bins, shared, len(edges) - 1)
+    enough: Mask = covered >= spec.completeness * np.diff(edges)
+    return enough
 
 
 def short_gaps(missing: Mask, limit: int) -> Mask:

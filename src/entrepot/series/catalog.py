@@ -35,11 +35,12 @@ def create_series(
     organization_id, project_id
         Whose it is.
     generator_kind, generator_id
-        What writes it: `importer`, `cleaner`, `analysis`, or `direct` (pushed by a client; no generator).
+        What writes it: `importer`, `cleaner`, `analysis`, or `direct` (no generator).
     name
         Unique among the series of its generator; of direct series, within the project.
     **properties
-        Other columns of :class:`Series`: `unit`, `label`, `clock`, `timezone`, `freq`, `resample_rule`, `unit_type`.
+        Other columns of :class:`Series`: `unit`, `label`, `clock`, `timezone`, `freq`, `resample_rule`, `unit_type`,
+        `day_begins`, `pushed`.
 
     Raises
     ------
@@ -61,6 +62,7 @@ def create_series(
     if properties.get("freq") is not None:
         frequency("freq", properties["freq"])
     Clock(properties.get("clock"), properties.get("timezone"))  # refuses what it does not know
+    properties.setdefault("pushed", generator_kind == "direct")
     series = Series(
         organization_id=organization_id,
         project_id=project_id,

@@ -4,50 +4,54 @@ Instants are int64 microseconds since 1970 in UTC. *Naive* stamps are the same c
 
 ========  ==============================================================================================================
 ``gmt``   UTC.
-``tzt``   The zone's standard time all year: one fixed offset, which is the smaller of the zone's offsets on 1 January
-          and 1 July 2025. It is the same for all time, also for zones whose standard time was another once, so that a
-          ``tzt`` stamp never repeats and never jumps.
+``tzt``   The zone's standard time of that year, all year: the smaller of its offsets on 1 January and on 1 July, which
+          changes only where a country took another standard time (see `zones.standard_time`).
 ``dst``   The zone's wall clock, with all changes of time that the zone had from 1900 and will have until 2200.
 unknown   Stamps as delivered, read as if they were UTC.
 ========  ==============================================================================================================
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Final, Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from itertools import pairwise
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from entrepot.errors import InvalidInput
-from entrepot.series.frequency import DAY, SECOND, Frequency
+from entrepot.series.frequency import DAY, Frequency
 from entrepot.series.search import count_upto
+from entrepot.series.zones import Mask, Passes, Stamps, Zone, check_timezone, standard_time, wall_clock
 
-Stamps = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+__all__ = [
+    "KINDS",
+    "MAX_INTERVALS",
+    "UNKNOWN_CLOCK",
+    "UTC_CLOCK",
+    "Clock",
+    "Kind",
+    "Mask",
+    "Passes",
+    "Stamps",
+    "ceil_to_grid",
+    "check_timezone",
+    "count_steps",
+    "floor_to_grid",
+    "grid",
+    "grid_near",
+    "next_start",
+    "to_naive",
+    "to_utc",
+    "unusual",
+]
+
 Kind = Literal["gmt", "tzt", "dst"]
 
 KINDS: Final[tuple[Kind, ...]] = ("gmt", "tzt", "dst")
 MAX_INTERVALS: Final = 50_000_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# Three days is less than the shortest time that any zone kept an offset since 1900 (a week, in Brazil in 2000).
-_PROBE: Final = 3 * 86_400
-_PROBED: Final = (-2_208_988_800, 7_258_118_400)
+_FEW_INTERVALS: Final = 1_000_000
 # Weeks begin on Monday; 1970 began on a Thursday.
 _FIRST_MONDAY: Final = -3 * DAY
-
-
-class _Zone(NamedTuple):
-    """The changes of time of a zone, all arrays by change."""
-
-    offsets: Stamps  # before the first change, after the first, ...
-    changes: Stamps  # the instants
-    earlier: Stamps  # the smaller of the wall times just before and just after
-    later: Stamps  # the greater one
-    repeats: Mask  # whether the wall time between the two came twice, rather than never
-    standard: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Clock:
         ``gmt``, ``tzt``, ``dst``, or None where it is not known.
     timezone
         The IANA name of the zone; needed for ``tzt`` and ``dst``.
+    day_begins
+        What the clock shows when its days begin, in microseconds: that of all intervals follows.
 
     Raises
     ------
@@ -69,6 +75,7 @@ class Clock:
 
     kind: Kind | None
     timezone: str | None = None
+    day_begins: int = 0
 
     def __post_init__(self) -> None:
         if self.kind is not None and self.kind not in KINDS:
@@ -77,66 +84,34 @@ class Clock:
             check_timezone(self.timezone)
 
     @property
+    def zone(self) -> Zone | None:
+        """Its changes of time; None where it is UTC."""
+        if self.kind not in ("tzt", "dst"):
+            return None
+        return (standard_time if self.kind == "tzt" else wall_clock)(self.timezone)
+
+    @property
     def fixed(self) -> bool:
         """Whether the clock never changes its offset from UTC."""
-        return self.kind != "dst" or len(_zone(self.timezone).changes) == 0
+        zone = self.zone
+        return zone is None or len(zone.changes) == 0
 
     @property
     def offset(self) -> int:
         """What a fixed clock is ahead of UTC, in microseconds."""
-        return _zone(self.timezone).standard if self.kind in ("tzt", "dst") else 0
+        zone = self.zone
+        return 0 if zone is None else int(zone.offsets[0])
 
 
 UTC_CLOCK: Final = Clock("gmt")
-
-
-def check_timezone(name: object) -> None:
-    """Refuse what is not the name of a known zone, naming the field ``timezone``."""
-    try:
-        _zone(name if isinstance(name, str) else "")
-    except (KeyError, ValueError, OSError) as error:
-        raise InvalidInput.field("timezone", f"{str(name)[:60]!r} is not the name of a known time zone.") from error
-
-
-@lru_cache(maxsize=1024)
-def _zone(name: str | None) -> _Zone:
-    zone = ZoneInfo(name or "")
-
-    def offset(at: int) -> int:
-        found = (_EPOCH + timedelta(seconds=at)).astimezone(zone).utcoffset()
-        assert found is not None
-        return round(found.total_seconds())
-
-    offsets, changes = [offset(_PROBED[0])], []
-    for probe in range(_PROBED[0] + _PROBE, _PROBED[1], _PROBE):
-        after = offset(probe)
-        if after == offsets[-1]:
-            continue
-        low, high = probe - _PROBE, probe
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if offset(middle) == after else (middle, high)
-        offsets.append(after)
-        changes.append(high)
-    year = [int(datetime(2025, month, 1, tzinfo=UTC).timestamp()) for month in (1, 7)]
-    all_offsets = np.array(offsets, dtype=np.int64) * SECOND
-    instants = np.array(changes, dtype=np.int64) * SECOND
-    before, after_ = instants + all_offsets[:-1], instants + all_offsets[1:]
-    return _Zone(
-        all_offsets,
-        instants,
-        np.minimum(before, after_),
-        np.maximum(before, after_),
-        after_ < before,
-        min(offset(at) for at in year) * SECOND,
-    )
+UNKNOWN_CLOCK: Final = Clock(None)
 
 
 def to_naive(times: Stamps, clock: Clock) -> Stamps:
     """Return what `clock` shows at instants in UTC."""
-    if clock.fixed:
+    zone = clock.zone
+    if zone is None or not len(zone.changes):
         return times + clock.offset
-    zone = _zone(clock.timezone)
     return times + zone.offsets[count_upto(zone.changes, times)]
 
 
@@ -144,7 +119,7 @@ def to_utc(
     naive: Stamps,
     clock: Clock,
     *,
-    ambiguous: Literal["infer", "first", "second"] = "infer",
+    ambiguous: Literal["infer", "first", "second"] | Passes = "infer",
     nonexistent: Literal["shift", "next"] = "shift",
 ) -> Stamps:
     """Return the instants in UTC at which `clock` showed the stamps.
@@ -154,39 +129,45 @@ def to_utc(
     naive
         Stamps, in the order in which they came.
     clock
-        The clock that they were written by. What follows matters for ``dst`` only.
+        The clock that they were written by. What follows matters where it changes.
     ambiguous
         What the wall clock showed twice, when it was put back: ``first`` is the summer side, ``second`` the winter
         side. ``infer`` takes the order as evidence: within one change of time, the second of two equal stamps is the
         second time around, as is each stamp, not itself repeated, that comes after such a one or after a step
-        backwards; without such evidence, it is the first.
+        backwards; without such evidence, it is the first. An array says of each stamp whether it is known to be of
+        the first (1) or of the second time around (2); where there are such of the second, all stamps after those that
+        are known are of the second, too, and the others of the first.
     nonexistent
         What the wall clock never showed, when it was put forward: ``shift`` moves the stamp forward by as much as the
         clock was (so that distances are kept), ``next`` to the instant of the change.
     """
-    if clock.fixed:
+    zone = clock.zone
+    if zone is None or not len(zone.changes):
         return naive - clock.offset
-    zone = _zone(clock.timezone)
     first = naive - zone.offsets[count_upto(zone.later, naive)]
     if nonexistent == "next":
         change = count_upto(zone.earlier, naive) - 1
         never = (change >= 0) & ~zone.repeats[change] & (naive < zone.later[change])
         first = np.where(never, zone.changes[change], first)
-    if ambiguous == "first":
+    if isinstance(ambiguous, str) and ambiguous == "first":
         return first
     twice, _ = unusual(naive, clock)
-    if ambiguous == "infer":
+    if not isinstance(ambiguous, str) or ambiguous == "infer":
         where = np.flatnonzero(twice)
-        twice[where] = _second_time(naive[where], count_upto(zone.later, naive[where]))
+        change = count_upto(zone.later, naive[where])
+        if isinstance(ambiguous, str):
+            twice[where] = _second_time(naive[where], change)
+        else:
+            twice[where] = _from_marks(naive[where], change, ambiguous[where])
     second = naive - zone.offsets[count_upto(zone.earlier, naive)]
     return np.where(twice, second, first)
 
 
 def unusual(naive: Stamps, clock: Clock) -> tuple[Mask, Mask]:
     """Return which stamps `clock` showed twice, and which it never showed."""
-    if clock.fixed:
+    zone = clock.zone
+    if zone is None or not len(zone.changes):
         return np.zeros(len(naive), bool), np.zeros(len(naive), bool)
-    zone = _zone(clock.timezone)
     change = count_upto(zone.earlier, naive) - 1
     near = (change >= 0) & (naive < zone.later[change])
     return near & zone.repeats[change], near & ~zone.repeats[change]
@@ -207,6 +188,17 @@ def _second_time(naive: Stamps, change: NDArray[np.intp]) -> Mask:
     after = (latest >= 0) & (change[turned[latest]] == change) if len(turned) else back
     second: Mask = repeat | (alone & after)
     return second
+
+
+def _from_marks(naive: Stamps, change: NDArray[np.intp], passes: Passes) -> Mask:
+    """Return which of ambiguous stamps are from the second time around, given some of which that is known."""
+    second = passes == 2
+    turned, place = np.unique(change, return_inverse=True)
+    known, latest = np.zeros(turned.size, bool), np.full(turned.size, np.iinfo(np.int64).min)
+    known[place[second]] = True
+    np.maximum.at(latest, place[passes > 0], naive[passes > 0])
+    result: Mask = second | ((passes == 0) & known[place] & (naive > latest[place]))
+    return result
 
 
 def floor_to_grid(times: Stamps, freq: Frequency, clock: Clock) -> Stamps:
@@ -240,42 +232,76 @@ def grid(start: int, stop: int, freq: Frequency, clock: Clock) -> Stamps:
     """
     if stop <= start:
         return np.empty(0, np.int64)
+    zone, begins = clock.zone, clock.day_begins
     low, high = to_naive(np.array([start, stop], np.int64), clock).tolist()
-    if not clock.fixed:
+    if zone is not None and len(zone.changes):
         # Where the clock was put back or forward, it showed more than lies between what it shows at both ends.
-        zone = _zone(clock.timezone)
         near = slice(*np.searchsorted(zone.changes, [start - DAY, stop + DAY]))
         slack = int((zone.later - zone.earlier)[near].max(initial=0))
         low, high = low - slack, high + slack
     if (high - low) // freq.longest > MAX_INTERVALS:
         raise InvalidInput(f"{freq.text} makes more than {MAX_INTERVALS} steps of this range of time.")
-    naive = _naive_range(low, high, freq)
-    if clock.fixed:
+    naive = _naive_range(low - begins, high - begins, freq) + begins
+    if zone is None or not len(zone.changes):
         starts = naive - clock.offset
     else:
-        zone = _zone(clock.timezone)
         starts = to_utc(naive, clock, ambiguous="first", nonexistent="next")
         change = count_upto(zone.earlier, naive) - 1
-        again = (change >= 0) & (naive < zone.later[change]) & _twofold(zone, freq)[change]
+        again = (change >= 0) & (naive < zone.later[change]) & _twofold(zone, freq, begins)[change]
         starts = np.sort(np.concatenate([starts, to_utc(naive[again], clock, ambiguous="second")]), kind="stable")
         starts = starts[np.append(True, starts[1:] > starts[:-1])]
     return starts[np.searchsorted(starts, start) : np.searchsorted(starts, stop)]
 
 
+def grid_near(times: Stamps, low: int, high: int, freq: Frequency, clock: Clock, reach: int) -> tuple[Stamps, Mask]:
+    """Return edges of the intervals of ``[low, high)``, and which of the spans between these are intervals.
+
+    Where there are very many, those that are further than `reach` from all of the (ascending) times are left out; then
+    some of the spans are what lies between.
+    """
+    if (high - low) // freq.longest <= _FEW_INTERVALS:
+        pieces = [(low, high)]
+    else:
+        near = times[(times >= low - reach) & (times < high + reach)]
+        # Pieces do not touch.
+        cuts = np.flatnonzero(np.diff(near) > 2 * reach + 3 * freq.longest)
+        firsts, lasts = near[np.append(0, cuts + 1)[: len(near)]], near[np.append(cuts, -1)[: len(near)]]
+        starts = floor_to_grid(firsts - reach, freq, clock)
+        stops = next_start(lasts + reach, freq, clock)
+        pieces = [
+            (max(start, low), min(stop, high)) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
+        ]
+    edges, whole = [np.empty(0, np.int64)], [np.empty(0, bool)]
+    for start, stop in pieces:
+        if start < stop:
+            found = grid(start, stop, freq, clock)
+            edges += [found, np.array([stop], np.int64)]
+            whole += [np.ones(len(found), bool), np.zeros(1, bool)]
+    return np.concatenate(edges), np.concatenate(whole)[:-1]
+
+
+def count_steps(start: int, stop: int, freq: Frequency, clock: Clock) -> int:
+    """Return how many intervals of `freq` begin in ``[start, stop)``, which are begins of some."""
+    step = freq.microseconds
+    if step is not None and clock.fixed and not _restarts(step):
+        return max(0, stop - start) // step
+    cuts = [*range(start, stop, _FEW_INTERVALS * freq.longest), stop]
+    return sum(len(grid(since, until, freq, clock)) for since, until in pairwise(cuts))
+
+
 def _interval(times: Stamps, freq: Frequency, clock: Clock) -> tuple[Stamps, Stamps]:
-    naive = to_naive(times, clock)
-    if clock.fixed:
-        start = _naive_floor(naive, freq)
-        return start - clock.offset, _naive_next(start, freq) - clock.offset
-    zone = _zone(clock.timezone)
-    twofold = _twofold(zone, freq)
+    naive, zone, begins = to_naive(times, clock), clock.zone, clock.day_begins
+    if zone is None or not len(zone.changes):
+        start = _naive_floor(naive - begins, freq)
+        return start + begins - clock.offset, _naive_next(start, freq) + begins - clock.offset
+    twofold = _twofold(zone, freq, begins)
     change = count_upto(zone.changes, times) - 1
     again = (change >= 0) & zone.repeats[change] & (naive < zone.later[change])
     apart = again & twofold[change]
     # An interval that holds the whole repetition goes on as if the clock had not been put back.
     naive = np.where(again & ~apart, zone.later[change] - 1, naive)
-    floor = _naive_floor(naive, freq)
-    after = _naive_next(floor, freq)
+    floor = _naive_floor(naive - begins, freq)
+    floor, after = floor + begins, _naive_next(floor, freq) + begins
     start = to_utc(floor, clock, ambiguous="first", nonexistent="next")
     stop = to_utc(after, clock, ambiguous="first", nonexistent="next")
     start = np.where(apart, to_utc(floor, clock, ambiguous="second", nonexistent="next"), start)
@@ -286,13 +312,14 @@ def _interval(times: Stamps, freq: Frequency, clock: Clock) -> tuple[Stamps, Sta
     return start, np.where(cut, zone.changes[coming], stop)
 
 
-def _twofold(zone: _Zone, freq: Frequency) -> Mask:
+def _twofold(zone: Zone, freq: Frequency, begins: int) -> Mask:
     """Return at which changes of time the repeated wall time is a whole number of steps."""
     step = freq.microseconds
     if step is None or step >= DAY:
         return np.zeros(len(zone.changes), bool)
     whole = (zone.later - zone.earlier) % step == 0
-    aligned = (_naive_floor(zone.earlier, freq) == zone.earlier) & (_naive_floor(zone.later, freq) == zone.later)
+    earlier, later = zone.earlier - begins, zone.later - begins
+    aligned = (_naive_floor(earlier, freq) == earlier) & (_naive_floor(later, freq) == later)
     twofold: Mask = zone.repeats & whole & aligned
     return twofold
 

@@ -30,7 +30,8 @@ DISCARDED = "discarded"
 class Series(Base):
     """Values over time, with their unit, their clock, and a summary of the points.
 
-    Times are microseconds since 1970 in UTC; of a series whose clock is unknown, they are its stamps as delivered.
+    Times are microseconds since 1970 in UTC; of a series whose clock is unknown, they are its stamps as delivered
+    (see :mod:`.second_pass`).
     """
 
     __tablename__ = "series"
@@ -66,8 +67,10 @@ class Series(Base):
     clock: Mapped[str | None] = mapped_column(String(3))
     timezone: Mapped[str | None] = mapped_column(String(64))
     freq: Mapped[str | None] = mapped_column(String(32))
+    day_begins: Mapped[int] = mapped_column(BigInteger, default=0)  # on its clock, in microseconds after midnight
     resample_rule: Mapped[str] = mapped_column(String(8), default="mean")
     unit_type: Mapped[str | None] = mapped_column(String(16))
+    pushed: Mapped[bool] = mapped_column(default=False)  # whether clients write its points, rather than runs
     locked: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(Instant, default=now)
 

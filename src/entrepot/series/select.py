@@ -18,6 +18,7 @@ from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
 from entrepot.series.points import EARLIEST, EMPTY, LATEST, Points, Tags, Times, Values
 from entrepot.series.resample import RULES, Rule, resample
+from entrepot.series.second_pass import as_delivered
 
 MOST_POINTS = 1_000_000  # of one selection, all series together
 PAGE = 1_000_000  # points that are resampled at a time
@@ -138,7 +139,7 @@ def select(
     found = _read(session, series, bounds, limit)
     selected = []
     for each, clock in zip(series, clocks, strict=True):
-        points = found[each.pk]
+        points = found[each.pk] if each.clock is not None else as_delivered(found[each.pk])
         naive = to_naive(points.times, clock)
         selected.append(Selected(each, *once_with_tags(naive, points.values, points.tags, each.resample_rule)))
     return selected

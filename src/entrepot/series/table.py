@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from entrepot.bounds.budget import Budget
-from entrepot.series import chunks, store
+from entrepot.series import chunks, second_pass, store
 from entrepot.series.clocks import Clock, ceil_to_grid, floor_to_grid, next_start, to_naive, to_utc
 from entrepot.series.frequency import DAY, SECOND, Frequency
 from entrepot.series.models import Series
@@ -227,7 +228,8 @@ def frames(
 def _frame(
     axis: Axis, columns: Sequence[Column], parts: Sequence[Part], keys: Times, *, with_tags: bool
 ) -> pl.DataFrame:
-    data = {"time": pl.Series("time", axis.stamps(keys)).cast(pl.Datetime("us"))}
+    stamps = axis.stamps(keys) - _late(columns, parts, keys)
+    data = {"time": pl.Series("time", stamps).cast(pl.Datetime("us"))}
     for column, (places, values, tags) in zip(columns, parts, strict=True):
         inside = slice(*places.searchsorted([keys[0], keys[-1] + 1])) if keys.size else slice(0)
         where = keys.searchsorted(places[inside])
@@ -242,6 +244,24 @@ def _frame(
     return pl.DataFrame(data)
 
 
+def _late(columns: Sequence[Column], parts: Sequence[Part], keys: Times) -> Times:
+    """Return by how much rows lie late that hold a second pass of a clock that is not known."""
+    late = np.zeros(keys.size, np.int64)
+    for column, (places, _, tags) in zip(columns, parts, strict=True):
+        if (again := _second_pass(column, tags)) is not None and keys.size:
+            inside = slice(*places.searchsorted([keys[0], keys[-1] + 1]))
+            late[keys.searchsorted(places[inside])] |= again[inside]
+    return late
+
+
+def _second_pass(column: Column, tags: Tags | None) -> NDArray[np.bool_] | None:
+    """Return which of a column's points are of the second pass of an hour, on a clock that is not known."""
+    if column.series.clock is not None or column.freq is not None or tags is None:
+        return None
+    again: NDArray[np.bool_] = tags == second_pass.SECOND
+    return again
+
+
 def has_fractions(
     session: Session, axis: Axis, columns: Sequence[Column], start: int, stop: int, budget: Budget
 ) -> bool:
@@ -253,7 +273,10 @@ def has_fractions(
         own = Axis(column.clock)
         low, high = axis.instant(start, column.clock), axis.instant(stop, column.clock, last=True)
         for piece in pieces(session, own, [column], low, high, budget):
-            if (column.part(session, *piece, budget)[0] % SECOND).any():
+            times, _, tags = column.part(session, *piece, budget)
+            if (again := _second_pass(column, tags)) is not None:
+                times = times - again
+            if (times % SECOND).any():
                 return True
     return False
 

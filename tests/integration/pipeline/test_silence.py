@@ -72,6 +72,17 @@ def test_a_series_is_told_of_once_and_cleared_once(world: World) -> None:
     assert events(world) == ["raised p", "resolved p"]
 
 
+def test_a_stamp_that_is_ahead_hides_no_silence(world: World) -> None:
+    world.configure(plausible_ahead=None)
+    world.put("a.csv", hours("2024-01-01", 24, p=1))
+    world.put("b.csv", hours("2199-01-01", 1, p=1))
+    world.act(world.importer)
+    assert len(world.series(world.importer)["p"]) == 25
+    watch(world, "1D")
+    assert look(world, "2024-01-02T12:00") == ([], [])
+    assert look(world, "2024-03-01") == (["p"], [])
+
+
 def test_old_data_hide_no_silence_and_neither_does_a_clock_that_is_ahead(world: World) -> None:
     world.put("a.csv", hours("2024-01-01", 24, p=1))
     world.act(world.importer)

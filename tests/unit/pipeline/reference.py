@@ -105,12 +105,9 @@ def slow_clean(raw, spec):
         if stop <= last:
             bins.append((start, stop))
         step = stop
-    if spec.input_expected_regular and text != "MS":
-        median = timedelta(microseconds=spec.freq.microseconds)
-    else:
-        diffs = [b[0] - a[0] for a, b in pairwise(raw)]
-        median = timedelta(microseconds=int(statistics.median(diffs))) if diffs else timedelta()
-    out = [slow_step(start, stop, points, times, median, spec) for start, stop in bins]
+    declared = timedelta(microseconds=spec.declared_step) if spec.declared_step else None
+    lengths = slow_lengths(times, declared, left=spec.input_convention == "left")
+    out = [slow_step(start, stop, points, times, lengths, spec) for start, stop in bins]
     out = slow_fill(out, bins, points, times, spec)
     if spec.unit_type == "mean_derivate":
         out = [None if v is None else v / (b - a).total_seconds() for v, (a, b) in zip(out, bins, strict=True)]
@@ -128,7 +125,25 @@ def slow_clean(raw, spec):
     return kept
 
 
-def slow_step(start, stop, points, times, median, spec):
+def slow_lengths(times, declared, *, left):
+    """How long each point lasts: to the next one, but no longer than a step of its neighbourhood if that is far."""
+    if not left:
+        mirrored = [EPOCH - (t - EPOCH) for t in reversed(times)]
+        return slow_lengths(mirrored, declared, left=True)[::-1]
+    gaps = [b - a for a, b in pairwise(times)]
+    lengths = []
+    for i in range(len(times)):
+        before, after = (
+            declared or (statistics.median_low(some) if some else None)
+            for some in (gaps[max(0, i - 5) : i], gaps[i + 1 : i + 6])
+        )
+        own = before or after or (gaps[i] if i < len(gaps) else timedelta())
+        far = max(before or own, after or own)
+        lengths.append(gaps[i] if i < len(gaps) and gaps[i] <= far + far // 2 else own)
+    return lengths
+
+
+def slow_step(start, stop, points, times, lengths, spec):
     inside = [points[t] for t in times if start <= t < stop]
     if spec.input_unit_type == "instantaneous":
         if spec.unit_type in ("delta", "mean_derivate"):
@@ -139,9 +154,7 @@ def slow_step(start, stop, points, times, median, spec):
         rule = spec.resample_rule if spec.unit_type == "instantaneous" else "mean"
         return {"first": inside[0], "sum": math.fsum(inside), "mean": math.fsum(inside) / len(inside)}[rule]
     shares, weights = [], []
-    for i, t in enumerate(times):
-        near = times[i + 1 : i + 2] if spec.input_convention == "left" else times[i - 1 : i] if i else []
-        lasting = abs(near[0] - t) if near and abs(near[0] - t) <= median + median // 2 else median
+    for t, lasting in zip(times, lengths, strict=True):
         begin, end = (t, t + lasting) if spec.input_convention == "left" else (t - lasting, t)
         if spec.input_unit_type == "delta":
             own = slow_bin(begin, spec.freq.text)

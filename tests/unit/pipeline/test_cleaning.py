@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from entrepot.errors import InvalidInput
 from entrepot.pipeline.cleaning import CleaningSpec, clean
 from entrepot.series.clocks import Clock, to_naive
-from entrepot.series.frequency import DAY, HOUR, MINUTE, Frequency
+from entrepot.series.frequency import DAY, HOUR, MINUTE, SECOND, Frequency
 from tests.unit.pipeline.reference import (
     FUNCTIONS,
     TYPES,
@@ -185,7 +185,77 @@ def test_a_function_must_answer_for_each_value(field, spec, name):
 
 def test_too_fine_a_frequency_is_refused():
     with pytest.raises(InvalidInput, match="more than"):
-        clean(np.array([0, 400 * DAY]), np.ones(2), CleaningSpec(Frequency.parse("1us")))
+        clean(
+            np.arange(400) * DAY,
+            np.ones(400),
+            CleaningSpec(Frequency.parse("1us"), input_unit_type="mean", unit_type="mean"),
+        )
+
+
+@pytest.mark.parametrize("types", TYPES)
+@pytest.mark.parametrize("away", [-24 * 365 * DAY, 9 * 365 * DAY])
+def test_a_stamp_years_away_costs_no_steps(types, away):
+    """Of 10-second data, a stamp years off would make tens of millions of steps; all others are as they were."""
+    times = np.arange(600) * 10 * SECOND + DAY * 20_000
+    values = np.arange(600) % 7 + 1.0
+    spec = CleaningSpec(Frequency.parse("30s"), *types, clock="gmt", interpolate_limit=3)
+    right = clean(times, values, spec)
+    order = slice(None, None, 1 if away > 0 else -1)
+    stray = np.sort(np.append(times, times[0] + away))
+    found = clean(stray, np.concatenate([values, [5.0]][order]), spec)
+    inside = (found.times > times[0]) & (found.times < times[-1] - 30 * SECOND)
+    kept = right.times < times[-1] - 30 * SECOND
+    assert found.times[inside].tolist() == right.times[kept].tolist()
+    assert found.values[inside].tolist() == right.values[kept].tolist()
+    assert found.report.intervals > 9_000_000
+    assert found.report.missing == found.report.intervals - found.report.kept
+    # No more than the stray point itself, and the intervals at either end of the others.
+    assert found.report.kept <= right.report.kept + 4
+
+
+@pytest.mark.parametrize("convention", ["left", "right"])
+@pytest.mark.parametrize(("first", "then"), [(30, 15), (15, 30), (10, 60)])
+def test_a_changed_step_rewrites_nothing(first, then, convention):
+    """What was cleaned before the step of a series changed stays to the bit, however much of the new step comes."""
+    old = np.arange(100) * first * MINUTE
+    new = old[-1] + np.arange(1, 400) * then * MINUTE
+    spec = CleaningSpec(Frequency.parse("15T"), "mean", "mean", convention, clock="gmt")
+    before = clean(old, np.arange(100) % 7.0, spec)
+    after = clean(np.append(old, new), np.append(np.arange(100), np.arange(399)) % 7.0, spec)
+    settled = before.times < old[-2]
+    assert after.times[: settled.sum()].tolist() == before.times[settled].tolist()
+    assert after.values[: settled.sum()].tolist() == before.values[settled].tolist()
+    assert after.report.missing == 0
+
+
+def test_a_step_needs_the_share_of_its_points_that_is_asked_for():
+    """Ten-minute data: of three hours with 6, 5 and 3 points, two have 80 per cent; how many each has is kept."""
+    minutes = [0, 10, 20, 30, 40, 50, 60, 70, 90, 100, 110, 120, 140, 160, 180, 190, 200, 210]
+    times = np.array([-10, *minutes]) * MINUTE
+    hours = Frequency.parse("1H")
+    for types in (("instantaneous", "mean"), ("mean", "mean"), ("delta", "delta")):
+        found = clean(times, np.ones(len(times)), CleaningSpec(hours, *types, clock="gmt", completeness=0.8))
+        assert (found.times // HOUR).tolist() == [0, 1]
+        assert found.counts.tolist() == [6, 5]
+        assert found.report.missing == 1
+        assert clean(times, np.ones(len(times)), CleaningSpec(hours, *types, clock="gmt")).counts is None
+
+
+def test_a_filter_may_come_before_the_steps():
+    """One spike of 900 among ones: left out before the mean, it leaves the hour; else the hour goes with it."""
+
+    class Below(Functions):
+        def filter(self, values):
+            return values < 100
+
+    times = np.arange(-1, 30) * 10 * MINUTE
+    values = np.where(times == 70 * MINUTE, 900.0, 1.0)
+    spec = CleaningSpec(Frequency.parse("1H"), "mean", "mean", clock="gmt", has_filter=True)
+    late, early = clean(times, values, spec, Below()), clean(times, values, replace(spec, filter_first=True), Below())
+    assert (late.times // HOUR).tolist() == [0, 2, 3]
+    assert (early.times // HOUR).tolist() == [0, 1, 2, 3]
+    assert set(early.values.tolist()) == {1.0}
+    assert (late.report.filtered, early.report.filtered) == (1, 1)
 
 
 WIND_FARM = Path(__file__).parents[4] / "shared" / "data" / "la-haute-borne-2014.zip"

@@ -1,34 +1,48 @@
 """What a change of raw points can change, and that this is made anew exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entrepot.pipeline.cleaning import EVER, CleaningSpec, Extent, clean, influence
-from entrepot.series.frequency import HOUR, MINUTE, Frequency
+from entrepot.pipeline.cleaning import EVER, CleaningSpec, Extent, clean, further, influence
+from entrepot.pipeline.steps import NEIGHBOURS
+from entrepot.series.clocks import to_utc
+from entrepot.series.frequency import DAY, HOUR, MINUTE, Frequency
 from tests.unit.pipeline.reference import FUNCTIONS, TYPES, arrays, raws, specs
+
+
+def neighbours(times, start, stop, spec):
+    """The stamps around a range, as `raw_reading.neighbours` reads them."""
+    slack = DAY if spec.looks_around and not spec.input_clock.fixed else 0
+    count = NEIGHBOURS + 1 if spec.looks_around else 1
+    low, high = np.searchsorted(times, [start - slack, stop + slack])
+    near = times[max(0, low - count) : high + count]
+    return near[near < start], near[near >= stop]
 
 
 def check(old, new, start, stop, spec):
     """Making anew what a change of points from `start` to `stop` influences is enough, and is exact."""
+    if spec.looks_around:  # the store keeps no empty values
+        old, new = ({t: v for t, v in points.items() if not np.isnan(v)} for points in (old, new))
+        if not new:
+            return
     before, after = (
         clean(*arrays(sorted(old.items())), spec, FUNCTIONS),
         clean(*arrays(sorted(new.items())), spec, FUNCTIONS),
     )
     times, values = arrays(sorted(new.items()))
-    extent = Extent.of(times)
-    previous = max((t for t in new if t < start), default=None)
-    following = min((t for t in new if t >= stop), default=None)
-    found = influence(spec, extent, start, stop, previous, following)
-    read = slice(*np.searchsorted(times, found[:2]))
+    extent = Extent.of(to_utc(times, spec.input_clock, ambiguous="first"))
+    found = influence(spec, start, stop, *neighbours(times, start, stop, spec))
+    low, high = np.searchsorted(times, found[:2])
+    read = slice(max(0, low - further(spec)), high + further(spec))
     part = clean(times[read], values[read], spec, FUNCTIONS, extent=extent, window=found[2:])
     inside = (after.times >= found.write_start) & (after.times < found.write_stop)
     assert part.times.tolist() == after.times[inside].tolist()
     assert part.values.tolist() == after.values[inside].tolist()
     assert part.report.kept == inside.sum()
-    if spec.has_durations and Extent.of(arrays(sorted(old.items()))[0]).step != extent.step:
-        return
     outside = (before.times < found.write_start) | (before.times >= found.write_stop)
     assert before.times[outside].tolist() == after.times[~inside].tolist()
     assert before.values[outside].tolist() == after.values[~inside].tolist()
@@ -79,6 +93,12 @@ def test_windowed_cleaning_is_whole_cleaning(raw, spec, data):
             new[at * MINUTE] = float(data.draw(st.integers(-200, 200)))
     if not new:
         return
+    spec = replace(
+        spec,
+        filter_first=data.draw(st.booleans()),
+        completeness=data.draw(st.sampled_from([None, None, 0.4, 1.0])),
+        day_begins=data.draw(st.sampled_from([None, None, 6 * HOUR])),
+    )
     check(old, new, start, stop, spec)
 
 
@@ -93,16 +113,21 @@ def test_any_window_of_everything(raw, spec, start, hours):
 
 
 def test_what_influences_everything():
-    extent, hour = Extent(0, 99 * HOUR, HOUR), Frequency.parse("1H")
+    hour, before, after = Frequency.parse("1H"), np.array([4]), np.array([7])
     for spec in (CleaningSpec(hour, has_custom=True), CleaningSpec(hour, has_derivative_filter=True)):
-        assert influence(spec, extent, 5, 6, 4, 7) == (*EVER, *EVER)
+        assert influence(spec, 5, 6, before, after) == (*EVER, *EVER)
 
 
 @pytest.mark.parametrize("types", TYPES)
-def test_a_rewritten_point_touches_its_own_step_only(types):
+def test_a_rewritten_point_touches_its_neighbourhood_only(types):
     spec = CleaningSpec(Frequency.parse("1H"), input_unit_type=types[0], unit_type=types[1], clock="gmt")
     at, step = 50 * HOUR, 10 * MINUTE
-    found = influence(spec, Extent(0, 99 * HOUR, step), at, at + 1, at - step, at + step)
-    # A meter's reading at the hour ends one interval and begins the next.
-    expected = (49 * HOUR, 51 * HOUR) if spec.is_index else (50 * HOUR, 51 * HOUR)
+    steps = np.arange(1, NEIGHBOURS + 2) * step
+    found = influence(spec, at, at + 1, at - steps[::-1], at + steps)
+    if spec.is_index:  # a meter's reading at the hour ends one interval and begins the next
+        expected = (49 * HOUR, 51 * HOUR)
+    elif spec.has_durations:  # six points before and after are told by it how long they last
+        expected = (49 * HOUR, 52 * HOUR)
+    else:
+        expected = (50 * HOUR, 51 * HOUR)
     assert found[2:] == expected

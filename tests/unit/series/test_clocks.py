@@ -112,20 +112,80 @@ def test_inference_of_the_repeated_hour():
     [
         ("Europe/Paris", 1),
         ("America/New_York", -5),
-        ("Australia/Lord_Howe", 10.5),
         ("Asia/Kolkata", 5.5),
-        ("America/Sao_Paulo", -3),
-        ("Europe/Dublin", 0),
-        ("Africa/Casablanca", 1),
-        ("Europe/Istanbul", 3),
         ("UTC", 0),
     ],
 )
-def test_standard_time_is_one_offset(name, hours):
+def test_standard_time_is_one_offset_where_it_never_changed(name, hours):
     clock = Clock("tzt", name)
     times = np.array([stamp(1950, 7, 1), stamp(2014, 1, 1), stamp(2014, 7, 1), stamp(2090, 7, 1)])
+    assert clock.fixed
     assert (to_naive(times, clock) - times).tolist() == [hours * HOUR] * 4
     assert to_utc(to_naive(times, clock), clock).tolist() == times.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "year", "hours"),
+    [
+        ("Europe/Istanbul", 2014, 2),
+        ("Europe/Istanbul", 2020, 3),
+        ("America/Caracas", 2012, -4.5),
+        ("America/Caracas", 2006, -4),
+        ("Pacific/Apia", 2010, -11),
+        ("Pacific/Apia", 2013, 13),
+        ("Asia/Yekaterinburg", 2013, 6),
+        ("Asia/Yekaterinburg", 2016, 5),
+        ("Africa/Casablanca", 2013, 0),
+        ("Africa/Casablanca", 2025, 1),
+        ("Europe/Dublin", 2025, 0),
+        ("Australia/Lord_Howe", 2025, 10.5),
+        ("America/Sao_Paulo", 2014, -3),
+        ("Europe/Moscow", 2012, 4),
+    ],
+)
+def test_standard_time_is_that_of_the_year(name, year, hours):
+    clock = Clock("tzt", name)
+    times = np.array([stamp(year, month, 1, 3) for month in range(1, 13)])
+    assert (to_naive(times, clock) - times).tolist() == [hours * HOUR] * 12
+    assert to_utc(to_naive(times, clock), clock).tolist() == times.tolist()
+
+
+def test_standard_time_changes_where_the_wall_clock_made_that_step():
+    """No stamp of real clocks on standard time falls where none could be: Samoa skipped a day, 30 December 2011."""
+    clock = Clock("tzt", "Pacific/Apia")
+    skipped = stamp(2011, 12, 30, 10)
+    assert to_naive(np.array([skipped - HOUR, skipped]), clock).tolist() == [
+        stamp(2011, 12, 29, 22),
+        stamp(2011, 12, 30, 23),
+    ]
+    assert to_naive(np.array([stamp(2012, 1, 1)]), clock).tolist() == [stamp(2012, 1, 1, 13)]
+
+
+def test_known_passes_decide_what_the_repeated_hour_is():
+    """The first pass went to 2:49, the second one from 2:02 to 2:57: what is known of each, in any order."""
+    paris = Clock("dst", "Europe/Paris")
+    two = stamp(2014, 10, 26, 2)
+    minutes = [2, 5, 49, 46, 57, 58]
+    naive = np.array([two + at * MINUTE for at in minutes])
+    passes = np.array([2, 0, 1, 2, 0, 0], np.int8)
+    hours = [1, 2, 2, 1, 1, 1]
+    assert to_utc(naive, paris, ambiguous=passes).tolist() == [
+        at - hour * HOUR for at, hour in zip(naive.tolist(), hours, strict=True)
+    ]
+    assert to_utc(naive, paris, ambiguous=np.zeros(6, np.int8)).tolist() == (naive - 2 * HOUR).tolist()
+
+
+@pytest.mark.parametrize("freq", ["1D", "1W", "1MS", "6H"])
+def test_days_that_begin_at_six(freq):
+    """Every interval begins six hours after one of days that begin at midnight."""
+    plain, late = Clock("dst", "Europe/Paris"), Clock("dst", "Europe/Paris", 6 * HOUR)
+    start, stop, step = stamp(2014, 1, 5), stamp(2014, 12, 20), Frequency.parse(freq)
+    starts = grid(start, stop, step, late)
+    shown = {at + 6 * HOUR for at in to_naive(grid(start - 32 * DAY, stop + DAY, step, plain), plain).tolist()}
+    assert set(to_naive(starts, late).tolist()) <= shown
+    times = np.arange(starts[0], starts[-1], 37 * MINUTE)
+    assert floor_to_grid(times, step, late).tolist() == starts[np.searchsorted(starts, times, "right") - 1].tolist()
+    assert next_start(times, step, late).tolist() == starts[np.searchsorted(starts, times, "right")].tolist()
 
 
 def test_unknown_and_gmt_are_utc():

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from entrepot.server.api import (
     account,
+    cleaners,
     events,
     exports,
     feeders,
@@ -36,6 +37,7 @@ def include(app: FastAPI) -> None:
         lineage,
         gates,
         importers,
+        cleaners,
         feeders,
         notices,
         storage_configs,

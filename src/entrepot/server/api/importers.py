@@ -34,6 +34,10 @@ class ImporterShown(BaseModel):
     file_order: str
     read_changed: bool
     replaces: bool
+    clock: str | None
+    timezone: str | None
+    plausible_from: datetime | None
+    plausible_ahead: str | None
     notify_missing_files_nb: int
     last_run: datetime | None
     last_imported_path: str | None
@@ -43,7 +47,10 @@ class ImporterChanges(BaseModel):
     """What is to change of an importer; what is left out stays.
 
     ``read_changed`` says whether a file that changed under its name is read again, ``replaces`` whether rows that it
-    then has no more go, ``file_order`` in which order files are read.
+    then has no more go, ``file_order`` in which order files are read. ``clock`` and ``timezone`` say what stamps
+    without a zone show: instants (``gmt``), the zone's standard time (``tzt``) or its wall clock (``dst``); null leaves
+    that to the unit cleaners. Rows with stamps before ``plausible_from``, or further ahead of the present than
+    ``plausible_ahead`` (such as ``31D``), are set aside; null sets no bound.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -56,6 +63,10 @@ class ImporterChanges(BaseModel):
     file_order: Literal["name", "arrival"] = "name"
     read_changed: bool = True
     replaces: bool = False
+    clock: Literal["gmt", "tzt", "dst"] | None = None
+    timezone: Annotated[str, Field(max_length=64)] | None = None
+    plausible_from: AwareDatetime | None = None
+    plausible_ahead: Annotated[str, Field(max_length=32)] | None = None
     notify_missing_files_nb: Annotated[int, Field(ge=0)] = 0
 
 

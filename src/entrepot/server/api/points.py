@@ -15,12 +15,14 @@ from starlette.responses import Response, StreamingResponse
 from entrepot.bounds.budget import Budget
 from entrepot.db import Database
 from entrepot.errors import Conflict, InvalidInput, Locked, NotFound, TooLarge
+from entrepot.pipeline import pushed, ranges
 from entrepot.series import paging, store
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
 from entrepot.series.points import Points
 from entrepot.series.resample import RULES, resample
+from entrepot.series.second_pass import as_delivered
 from entrepot.server.api import point_formats
 from entrepot.server.api.point_formats import MEDIA, Batch
 from entrepot.server.endpoint import Call, Endpoint, Json
@@ -39,13 +41,14 @@ _WHOSE = (
     _series.organization_id,
     _series.project_id,
     _series.count.label("held"),
+    _series.clock,
 )
 _ONE = select(*_WHOSE).where(_series.id == bindparam("id"))
 # Taken in the order in which the store takes them, so that what is checked here still holds when it writes.
 _TO_WRITE = (
     select(
         *_WHOSE,
-        *(_series.generator_id, _series.generator_kind, _series.locked),
+        *(_series.generator_id, _series.generator_kind, _series.pushed, _series.locked),
     )
     .where(_series.id.in_(bindparam("ids", expanding=True)))
     .order_by(_series.pk)
@@ -64,18 +67,23 @@ def write_points(call: Call) -> dict[str, int]:
     if len(batch) > _MOST:
         raise InvalidInput.field("series", f"At most {_MOST} series in a request.")
     rows = {row.id: row for row in call.session.execute(_TO_WRITE, {"ids": list(batch)})}
-    keys = {}
+    keys, makers = {}, {}
     for series_id, points in batch.items():
         row = rows.get(series_id)
         if row is None:
             raise NotFound(f"Series {series_id[:40]} not found.")
         call.principal.require("write", row.organization_id, f"Series {series_id}", row.project_id, series_id)
-        if row.generator_id is not None:
+        if not row.pushed:
             raise Conflict(f"Series {row.name} is made by its {row.generator_kind}; only that writes to it.")
         if row.locked:
             raise Locked(f"Series {row.name} is locked.")
         keys[row.pk] = points
-    written = store.append_many(call.session, keys, report=False)
+        if row.generator_id is not None:
+            makers[row.pk] = (row.generator_id, row.name)
+    read = pushed.is_read(call.session, {importer for importer, _ in makers.values()})
+    written = store.append_many(call.session, keys, report=read)
+    if read:
+        pushed.changed(call.session, {maker: written[pk].changed for pk, maker in makers.items()})
     return {name: sum(getattr(w, name) for w in written.values()) for name in ("added", "replaced", "unchanged")}
 
 
@@ -91,14 +99,28 @@ def read_series(call: Call) -> Response:
     window, form, settings = _Window(call), _format(call), call.services.settings
     points = paging.first_page(call.session, row.pk, window.start, window.stop, window.limit)
     if len(points) < paging.PAGE:
-        points = window.cut(points)
+        points = window.cut(points, row.clock)
         if form == "json":
             return Json({"id": row.id, "name": row.name, "time": points.times, "value": points.values})
         return Response(point_formats.encode(points, form), media_type=MEDIA[form])
     budget = budget_of(settings)
     window.require_modest([row.held], settings.read_max_rows)
-    blocks = point_formats.stream_one(form, row.id, row.name, window.pages(call.services.database, row.pk, budget))
+    blocks = point_formats.stream_one(form, row.id, row.name, window.pages(call.services.database, row, budget))
     return StreamingResponse(_counted(blocks, budget), media_type=MEDIA[form])
+
+
+def delete_points(call: Call) -> dict[str, int]:
+    """Delete the points of one series in ``[start, end)``; what lies downstream follows.
+
+    At least one bound is needed. What a cleaner or an analysis made comes back when it makes it anew, and what an
+    importer brought when it reads its file again.
+    """
+    start, stop = _instant(call, "start"), _instant(call, "end")
+    if start is None and stop is None:
+        raise InvalidInput.field("start", "Say from when to when: start, end, or both.")
+    if start is not None and stop is not None and start >= stop:
+        raise InvalidInput.field("end", "This is not after the start.")
+    return {"deleted": ranges.delete_points(call.session, call.principal, call.path["series_id"], start, stop)}
 
 
 def read_points(call: Call) -> Response:
@@ -108,11 +130,11 @@ def read_points(call: Call) -> Response:
     is not bounded by memory, but by the settings ``read_max_rows``, ``read_max_bytes`` and ``read_max_seconds``.
     """
     ids, project_id = call.query.getlist("series"), call.query.get("project")
-    query = select(Series.id, Series.pk, Series.organization_id, Series.project_id, Series.count).order_by(Series.pk)
+    query = select(*_WHOSE).order_by(_series.pk)
     if project_id is not None:
-        query = query.where(Series.project_id == project_id)
+        query = query.where(_series.project_id == project_id)
     elif ids:
-        query = query.where(Series.id.in_(ids))
+        query = query.where(_series.id.in_(ids))
     else:
         raise InvalidInput.field("series", "Name series, or a project.")
     found = call.session.execute(query).all()
@@ -126,14 +148,14 @@ def read_points(call: Call) -> Response:
 
     settings = call.services.settings
     budget = budget_of(settings)
-    window.require_modest([count for *_, count in found], settings.read_max_rows)
+    window.require_modest([row.held for row in found], settings.read_max_rows)
 
     def parts() -> Iterator[tuple[int, Points]]:
-        for number, (_, pk, *_) in enumerate(found):
-            for points in window.pages(call.services.database, pk, budget):
+        for number, row in enumerate(found):
+            for points in window.pages(call.services.database, row, budget):
                 yield number, points
 
-    body = point_formats.stream(form, [series_id for series_id, *_ in found], parts())
+    body = point_formats.stream(form, [row.id for row in found], parts())
     return StreamingResponse(_counted(body, budget), media_type=MEDIA[form])
 
 
@@ -168,15 +190,19 @@ class _Window:
         if self.start is None and self.stop is None and self.limit is None and sum(counts) > most:
             raise TooLarge(f"These are more than {most} points (setting read_max_rows): ask for less at a time.")
 
-    def pages(self, database: Database, pk: int, budget: Budget) -> Iterator[Points]:
+    def pages(self, database: Database, row: Any, budget: Budget) -> Iterator[Points]:
         """Yield the points of a series, resampled where a frequency was asked for."""
-        found = paging.pages(database, pk, self.start, self.stop, self.limit, budget)
+        found = paging.pages(database, row.pk, self.start, self.stop, self.limit, budget)
+        if row.clock is None:
+            found = map(as_delivered, found)
         if self.freq is None:
             return found
         return paging.resampled(found, self.freq, self.clock, self.rule)  # type: ignore[arg-type]
 
-    def cut(self, points: Points) -> Points:
-        """Return the points, resampled where a frequency was asked for."""
+    def cut(self, points: Points, clock: str | None) -> Points:
+        """Return the points of a series on this clock, resampled where a frequency was asked for."""
+        if clock is None:  # its stamps are as delivered, and may repeat
+            points = as_delivered(points)
         if self.freq is None:
             return points
         return Points(*resample(points.times, points.values, self.freq, self.clock, self.rule))  # type: ignore[arg-type]
@@ -239,4 +265,5 @@ ENDPOINTS = [
     ),
     Endpoint("GET", "/api/v1/points", read_points, area="series", right="read"),
     Endpoint("GET", "/api/v1/series/{series_id}/points", read_series, area="series", right="read"),
+    Endpoint("DELETE", "/api/v1/series/{series_id}/points", delete_points, area="series", right="write"),
 ]

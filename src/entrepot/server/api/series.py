@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from entrepot.errors import Conflict, NotFound
 from entrepot.identity import Principal, Right, projects
+from entrepot.pipeline import pushed
 from entrepot.series import store
 from entrepot.series.clocks import Clock
 from entrepot.series.models import Series as SeriesRow
@@ -34,6 +35,7 @@ class Series(BaseModel):
     timezone: str | None
     freq: str | None
     resample_rule: str
+    pushed: bool
     locked: bool
     created: datetime
     count: int
@@ -50,6 +52,9 @@ class SeriesRequest(BaseModel):
 
     project_id: str
     name: str = Field(min_length=1, max_length=255)
+    importer: str = Field(
+        pushed.USUAL, min_length=1, max_length=300, description="Name of the importer without a gate it belongs to."
+    )
     unit: str = Field("", max_length=255)
     label: str = Field("", max_length=255)
     clock: Literal["gmt", "tzt", "dst"] = "gmt"
@@ -77,16 +82,11 @@ def list_series(
 
 @router.serve("POST", "/series", area="series", right="write", status=201)
 def create_series(unit: Unit, request_: SeriesRequest) -> Series:
-    """Create a series that clients push points to."""
+    """Create a series that clients push points to; it is cleaned by the cleaner of its importer."""
     project = projects.get_project(unit.session, unit.principal, request_.project_id, "write")
     Clock(request_.clock, request_.timezone)
-    row = store.create_series(
-        unit.session,
-        organization_id=project.organization_id,
-        generator_kind="direct",
-        generator_id=None,
-        **request_.model_dump(),
-    )
+    fields = request_.model_dump(exclude={"project_id", "importer"})
+    row = pushed.create_series(unit.session, unit.principal, project, request_.importer, **fields)
     return Series.model_validate(row)
 
 
@@ -100,10 +100,10 @@ def get_series(unit: Unit, series_id: str) -> Series:
 def delete_series(unit: Unit, series_id: str) -> Series:
     """Delete a series that clients push to, with its points; what a generator made is cleared through it."""
     row = find(unit.session, unit.principal, series_id, "write")
-    if row.generator_id is not None:
+    if not row.pushed:
         raise Conflict(f"This series is made by its {row.generator_kind}: clear that instead.")
     described = Series.model_validate(row)
-    store.delete_series(unit.session, row.pk)
+    pushed.delete_series(unit.session, row)
     return described
 
 
