@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     job_slots_deliveries: int = Field(
         4, ge=1, description="Webhooks and mails at a time in a worker; an organization gets all but one of them."
     )
+    job_slots_slow_deliveries: int = Field(
+        4, ge=1, description="Webhooks at a time, in a worker, whose receivers take long to answer; shared likewise."
+    )
     job_slots_exports: int = Field(
         2, ge=1, description="Exports at a time in a worker; a project gets all but one of them."
     )
@@ -211,6 +214,7 @@ class Settings(BaseSettings):
         return {
             "runs": self.job_slots_runs,
             "deliveries": self.job_slots_deliveries,
+            "slow_deliveries": self.job_slots_slow_deliveries,
             "exports": self.job_slots_exports,
             "upkeep": self.job_slots_upkeep,
         }

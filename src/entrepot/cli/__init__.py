@@ -23,6 +23,7 @@ from entrepot.cli import (
     storage,
     tokens,
     users,
+    webhooks,
     work,
     works,
 )
@@ -58,6 +59,7 @@ app.add_typer(importer.app, name="importer")
 app.add_typer(importer.app, name="importers", hidden=True)
 app.add_typer(analysis.app, name="analysis")
 app.add_typer(notices.app, name="notices")
+app.add_typer(webhooks.app, name="webhook")
 app.add_typer(works.app, name="works")
 app.add_typer(rows.app, name="rows")
 

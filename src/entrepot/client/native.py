@@ -17,6 +17,7 @@ from entrepot.client.feeders import Feeders
 from entrepot.client.files import Files, StorageConfigs
 from entrepot.client.importers import Importers, try_analysis
 from entrepot.client.keys import Keys
+from entrepot.client.webhooks import Webhooks
 from entrepot.client.works import Works
 
 _ARROW = "application/vnd.apache.arrow.stream"
@@ -134,6 +135,11 @@ class Client:
     def storage_configs(self) -> StorageConfigs:
         """Where files are stored."""
         return StorageConfigs(self.connection)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Who is told of events."""
+        return Webhooks(self.connection)
 
     @property
     def feeders(self) -> Feeders:

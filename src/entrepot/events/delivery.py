@@ -2,10 +2,13 @@
 
 import random
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -18,11 +21,15 @@ from entrepot.errors import EntrepotError
 from entrepot.events.log import ACTIVE, emit
 from entrepot.events.models import Delivery, Event, Webhook
 from entrepot.events.styles import STYLES, Message
-from entrepot.events.webhooks import DELIVER, deliver_later
+from entrepot.events.webhooks import DELIVER, DELIVER_SLOWLY, deliver_later, secrets_of
 from entrepot.identity import Vault
 from entrepot.settings import Settings
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 20.0
+#: Who takes longer to answer is slow: left alone for a while, and sent to by slots apart.
+SLOW_SECONDS = 5.0
+#: Nobody is asked to wait for longer, whatever ``Retry-After`` says.
+LONGEST_WAIT = timedelta(days=1)
 #: A webhook through which nothing came for so long is deactivated.
 GIVE_UP = timedelta(days=5)
 #: A job begins to send for so long and then lets others have its slot: a slow receiver waits its turn again.
@@ -44,12 +51,20 @@ class Outcome:
         Of the answer; None when there was none.
     error
         What went wrong; None when it went well.
+    wait
+        How long the receiver asks to be left alone, from the end of the attempt.
     """
 
     at: datetime
     seconds: float
     status: int | None
     error: str | None
+    wait: timedelta | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the answer was long in coming, or never came."""
+        return self.status is None or self.seconds > SLOW_SECONDS
 
     def entry(self) -> dict[str, Any]:
         """Return what the log keeps."""
@@ -61,25 +76,28 @@ class Outcome:
         }
 
 
-def send(client: httpx.Client, style: str, secret: str, message: Message) -> Outcome:
-    """Post a message to its receiver, signed now; any 2xx is a success."""
+def send(client: httpx.Client, style: str, secrets: Sequence[str], message: Message) -> Outcome:
+    """Post a message to its receiver, signed now, with the newest secret first; any 2xx is a success."""
     began, at = time.monotonic(), now()
     status: int | None = None
     error: str | None = None
+    wait: timedelta | None = None
     headers = {"content-type": "application/json", "user-agent": "entrepot-webhooks"}
-    headers |= STYLES[style].sign(secret, message)
+    headers |= STYLES[style].sign(secrets, message)
     try:
         with client.stream("POST", message.url, content=message.body, headers=headers) as answer:
             status = answer.status_code
             if not answer.is_success:
+                wait = _asked_wait(answer)
                 error = f"answered {status}: {_beginning(answer)}"
     except (httpx.HTTPError, httpx.InvalidURL, EntrepotError) as problem:
         # Once there is a status, a broken body changes nothing.
         if status is None or not 200 <= status < 300:
             error = f"{type(problem).__name__}: {problem}"[:500]
-    return Outcome(at, time.monotonic() - began, status, error)
+    return Outcome(at, time.monotonic() - began, status, error, wait)
 
 
+@jobs.task(DELIVER_SLOWLY, max_attempts=10, pool="slow_deliveries")
 @jobs.task(DELIVER, max_attempts=10, pool="deliveries")
 def deliver(context: jobs.JobContext) -> dict[str, int]:
     """Send what waits for a webhook and is due."""
@@ -94,9 +112,9 @@ def deliver(context: jobs.JobContext) -> dict[str, int]:
                 webhook, batch = _due(session, webhook_id)
             if webhook is None or not batch:
                 break
-            secret, style = vault.decrypt(webhook.secret_encrypted), webhook.style
+            secrets, style = secrets_of(vault, webhook), webhook.style
             numbers, messages = zip(*batch, strict=True)
-            outcomes = pool.map(partial(_send_until, end, client, style, secret), messages)
+            outcomes = pool.map(partial(_send_until, end, client, style, secrets), messages)
             results = [(number, outcome) for number, outcome in zip(numbers, outcomes, strict=True) if outcome]
             with context.unit() as session:
                 failures = record(session, webhook_id, results)
@@ -107,8 +125,10 @@ def deliver(context: jobs.JobContext) -> dict[str, int]:
     return {"sent": sent, "failed": failed}
 
 
-def _send_until(end: float, client: httpx.Client, style: str, secret: str, message: Message) -> Outcome | None:
-    return send(client, style, secret, message) if time.monotonic() < end else None
+def _send_until(
+    end: float, client: httpx.Client, style: str, secrets: Sequence[str], message: Message
+) -> Outcome | None:
+    return send(client, style, secrets, message) if time.monotonic() < end else None
 
 
 def open_client(settings: Settings) -> httpx.Client:
@@ -120,7 +140,7 @@ def record(session: Session, webhook_id: str, outcomes: list[tuple[int, Outcome]
     """Write down how attempts went, by the number of their delivery, and return how many failed."""
     webhook = session.scalars(select(Webhook).where(Webhook.id == webhook_id).with_for_update()).one()
     delays = STYLES[webhook.style].delays
-    failures, silent = 0, False
+    failures = 0
     for number, outcome in outcomes:
         delivery = session.get_one(Delivery, number)
         delivery.attempts += 1
@@ -129,31 +149,45 @@ def record(session: Session, webhook_id: str, outcomes: list[tuple[int, Outcome]
             delivery.state, delivery.delivered = "delivered", now()
             continue
         failures += 1
-        silent = silent or outcome.status is None
         if delivery.attempts > len(delays):
             delivery.state = "failed"
         else:
-            wait = delays[delivery.attempts - 1] * random.uniform(0.9, 1.3)  # noqa: S311 - no secret
-            delivery.next_at = now() + timedelta(seconds=wait)
-    if failures < len(outcomes):
-        webhook.failing_since = webhook.paused_until = None
-        webhook.pauses = 0
-    elif failures:
-        webhook.failing_since = webhook.failing_since or now()
-        if silent:
-            # Nobody is there: the others need not find that out one by one.
-            pause = min(_FIRST_PAUSE * 2.0 ** min(webhook.pauses, 20), _LONGEST_PAUSE)
-            webhook.pauses += 1
-            webhook.paused_until = now() + timedelta(seconds=pause)
-        if now() - webhook.failing_since > GIVE_UP:
-            _deactivate(session, webhook)
+            wait = timedelta(seconds=delays[delivery.attempts - 1] * random.uniform(0.9, 1.3))  # noqa: S311 - no secret
+            delivery.next_at = now() + (outcome.wait or wait)
+    if outcomes:
+        _judge(session, webhook, [outcome for _, outcome in outcomes])
     session.flush()
     return failures
 
 
-def _deactivate(session: Session, webhook: Webhook) -> None:
+def _judge(session: Session, webhook: Webhook, outcomes: list[Outcome]) -> None:
+    """Note what attempts tell of their receiver."""
+    came_through = any(outcome.error is None for outcome in outcomes)
+    webhook.failing_since = None if came_through else webhook.failing_since or now()
+    webhook.slow = any(outcome.is_slow for outcome in outcomes)
+    if webhook.slow:
+        # Nobody is there, or nobody who is quick: the others need not find that out one by one.
+        pause = min(_FIRST_PAUSE * 2.0 ** min(webhook.pauses, 20), _LONGEST_PAUSE)
+        webhook.pauses += 1
+        webhook.paused_until = now() + timedelta(seconds=pause)
+    elif came_through:
+        webhook.paused_until, webhook.pauses = None, 0
+    if asked := [outcome.wait for outcome in outcomes if outcome.wait]:
+        until = now() + max(asked)
+        webhook.paused_until = max(webhook.paused_until or until, until)
+    if any(outcome.status == HTTPStatus.GONE for outcome in outcomes):
+        _deactivate(session, webhook, "The receiver answered 410: it is gone.")
+    elif webhook.failing_since is not None and now() - webhook.failing_since > GIVE_UP:
+        _deactivate(session, webhook, f"Nothing came through for {GIVE_UP.days} days.")
+
+
+def _deactivate(session: Session, webhook: Webhook, reason: str) -> None:
     webhook.state = "deactivated"
-    data = {"url": webhook.url, "failing_since": webhook.failing_since and webhook.failing_since.isoformat()}
+    data = {
+        "url": webhook.url,
+        "reason": reason,
+        "failing_since": webhook.failing_since and webhook.failing_since.isoformat(),
+    }
     emit(session, "webhook", "deactivated", webhook.id, organization_id=webhook.organization_id, data=data)
 
 
@@ -193,6 +227,20 @@ def _go_on(session: Session, webhook_id: str) -> None:
     if next_at is not None:
         # Not before now, or it would come before those who have waited since.
         deliver_later(session, webhook, max(next_at, webhook.paused_until or next_at, now()))
+
+
+def _asked_wait(answer: httpx.Response) -> timedelta | None:
+    """Return how long a receiver asks to be left alone: ``Retry-After``, in seconds or as a date."""
+    asked = answer.headers.get("retry-after", "").strip()
+    try:
+        wait = (
+            timedelta(seconds=int(asked[:9]))
+            if asked.isascii() and asked.isdigit()
+            else parsedate_to_datetime(asked) - now()
+        )
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(wait, LONGEST_WAIT) if wait > timedelta() else None
 
 
 def _beginning(answer: httpx.Response) -> str:

@@ -53,15 +53,22 @@ class Webhook(Base):
     #: How requests look and are signed: a name of `entrepot.events.styles`.
     style: Mapped[str] = mapped_column(String(20))
     secret_encrypted: Mapped[str] = mapped_column(Text)
+    #: The secret before the last rotation, with which requests are signed as well until then.
+    former_secret_encrypted: Mapped[str | None] = mapped_column(Text)
+    former_until: Mapped[datetime | None] = mapped_column(Instant)
     #: ``type`` or ``type.action`` of the events that are sent; null: all.
     types: Mapped[list[str] | None] = mapped_column(Json)
     #: Whether it gets, of its style, what no key directs elsewhere.
     is_default: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(String(20), default="new")
     created: Mapped[datetime] = mapped_column(Instant, default=now)
+    #: When it was created or last activated: it is told of what happens from then on.
+    active_since: Mapped[datetime] = mapped_column(Instant, default=now)
+    #: Whether it was slow to answer of late: it is sent to by slots apart.
+    slow: Mapped[bool] = mapped_column(default=False)
     #: Since when nothing came through; null: it does.
     failing_since: Mapped[datetime | None] = mapped_column(Instant)
-    #: Until then nothing is tried, because nobody answered, so many times in a row.
+    #: Until then nothing is tried: it asked for that, or nobody answered soon, so many times in a row.
     paused_until: Mapped[datetime | None] = mapped_column(Instant)
     pauses: Mapped[int] = mapped_column(default=0)
 

@@ -4,7 +4,7 @@ import base64
 import hmac
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class Style:
     compose
         Returns url and body for a webhook's url, an event and its delivery.
     sign
-        Returns the headers that prove, from the secret, when and by whom the message was sent.
+        Returns the headers that prove, from the secrets (the newest first), when and by whom the message was sent.
     new_secret
         Makes a secret.
     concerns
@@ -45,7 +45,7 @@ class Style:
     """
 
     compose: Callable[[Session, str, Event, Delivery], Message]
-    sign: Callable[[str, Message], dict[str, str]]
+    sign: Callable[[Sequence[str], Message], dict[str, str]]
     new_secret: Callable[[], str]
     concerns: Callable[[str, str], bool]
     delays: tuple[float, ...]
@@ -75,15 +75,16 @@ def _compose(_session: Session, url: str, event: Event, _delivery: Delivery) -> 
     return Message(url, event.id, orjson.dumps(content, option=orjson.OPT_UTC_Z))
 
 
-def _sign(secret: str, message: Message) -> dict[str, str]:
-    """Sign as Standard Webhooks 1.0 says."""
+def _sign(secrets_: Sequence[str], message: Message) -> dict[str, str]:
+    """Sign as Standard Webhooks 1.0 says: a signature for each secret."""
     stamp = str(int(time.time()))
-    key = base64.b64decode(secret.removeprefix(_PREFIX))
-    signature = hmac.digest(key, b".".join((message.event_id.encode(), stamp.encode(), message.body)), "sha256")
+    signed = b".".join((message.event_id.encode(), stamp.encode(), message.body))
+    keys = [base64.b64decode(secret.removeprefix(_PREFIX)) for secret in secrets_]
+    signatures = [base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
     return {
         "webhook-id": message.event_id,
         "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
     }
 
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, net
@@ -17,7 +18,8 @@ from entrepot.events.styles import STYLES
 from entrepot.identity import ApiKey, Principal, Right, Vault
 from entrepot.settings import Settings
 
-DELIVER = "webhook.deliver"
+DELIVER, DELIVER_SLOWLY = "webhook.deliver", "webhook.deliver_slowly"
+_LONGEST_OVERLAP_HOURS = 30 * 24
 STATES = ("new", "valid", "invalid", "deactivated")
 _TYPE = re.compile(r"[a-z_]{1,40}(\.[a-z_]{1,40})?")
 #: Events of which a webhook is told by itself, or not at all.
@@ -54,6 +56,7 @@ def update_webhook(
 ) -> Webhook:
     """Change ``url``, ``types`` or ``state`` (``deactivated``, or ``new`` to start again) of a webhook."""
     principal.require("admin", webhook.organization_id, "Webhook")
+    was_active = webhook.state in log.ACTIVE
     if "url" in changes:
         webhook.url, webhook.state = _checked(settings, changes["url"]), "new"
     if "types" in changes:
@@ -62,12 +65,47 @@ def update_webhook(
         if changes["state"] not in ("new", "deactivated"):
             raise InvalidInput.field("state", "Only deactivated, or new to start again.")
         webhook.state = changes["state"]
+    if webhook.state in log.ACTIVE and not was_active:
+        _activate(session, webhook)
     if webhook.state == "new":
         webhook.failing_since = webhook.paused_until = None
         webhook.pauses = 0
         deliver_later(session, webhook)
     session.flush()
     return webhook
+
+
+def rotate_secret(
+    session: Session, principal: Principal, vault: Vault, webhook: Webhook, overlap_hours: Any
+) -> tuple[Webhook, str]:
+    """Give a webhook a new secret and return it; for so long, requests are signed with the one of before as well."""
+    principal.require("admin", webhook.organization_id, "Webhook")
+    is_number = isinstance(overlap_hours, int | float) and not isinstance(overlap_hours, bool)
+    if not is_number or not 0 <= overlap_hours <= _LONGEST_OVERLAP_HOURS:
+        raise InvalidInput.field("overlap_hours", f"A number from 0 to {_LONGEST_OVERLAP_HOURS}.")
+    secret = STYLES[webhook.style].new_secret()
+    webhook.former_secret_encrypted, webhook.former_until = (
+        webhook.secret_encrypted,
+        now() + timedelta(hours=overlap_hours),
+    )
+    webhook.secret_encrypted = vault.encrypt(secret)
+    session.flush()
+    return webhook, secret
+
+
+def secrets_of(vault: Vault, webhook: Webhook) -> list[str]:
+    """Return the secrets with which requests are signed, the newest first."""
+    found = [webhook.secret_encrypted]
+    if webhook.former_secret_encrypted and webhook.former_until and webhook.former_until > now():
+        found.append(webhook.former_secret_encrypted)
+    return [vault.decrypt(one) for one in found]
+
+
+def _activate(session: Session, webhook: Webhook) -> None:
+    """Begin anew: what waited from before is not sent."""
+    webhook.active_since = now()
+    waiting = update(Delivery).where(Delivery.webhook_id == webhook.id, Delivery.state == "pending")
+    session.execute(waiting.values(state="failed"))
 
 
 def get_webhook(session: Session, principal: Principal, webhook_id: str, right: Right = "read") -> Webhook:
@@ -91,7 +129,9 @@ def dispatch(session: Session, limit: int = 1000) -> int:
             _row(webhook, event)
             for event in events
             for webhook in webhooks
-            if webhook.organization_id == event.organization_id and _concerns(webhook, event, webhooks, directed)
+            if webhook.organization_id == event.organization_id
+            and event.created >= webhook.active_since
+            and _concerns(webhook, event, webhooks, directed)
         ]
         _add(session, webhooks, rows)
     return len(events)
@@ -131,7 +171,7 @@ def deliver_later(session: Session, webhook: Webhook, run_at: Any = None) -> Non
     """Have what waits for a webhook sent."""
     jobs.enqueue(
         session,
-        DELIVER,
+        DELIVER_SLOWLY if webhook.slow else DELIVER,
         {"webhook": webhook.id},
         organization_id=webhook.organization_id,
         key=f"{DELIVER}:{webhook.id}",

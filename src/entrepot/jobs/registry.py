@@ -13,7 +13,7 @@ H = TypeVar("H", bound=Handler)
 
 DEFAULT_ATTEMPTS = 3
 #: What jobs are for. Each pool has slots of its own in every worker, so that none keeps another waiting.
-POOLS = ("runs", "deliveries", "exports", "upkeep")
+POOLS = ("runs", "deliveries", "slow_deliveries", "exports", "upkeep")
 
 
 @dataclass(frozen=True)

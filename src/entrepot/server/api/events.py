@@ -147,6 +147,17 @@ def update_webhook(call: Call) -> dict[str, Any]:
     return _record(webhooks.update_webhook(call.session, call.principal, call.services.settings, webhook, changes))
 
 
+def rotate_webhook(call: Call) -> dict[str, Any]:
+    """Give a webhook a new secret, which is in this answer and nowhere else.
+
+    For ``overlap_hours`` (24), requests carry a signature by the old secret beside that by the new one.
+    """
+    webhook = webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"], "admin")
+    hours = _fields(call, "overlap_hours").get("overlap_hours", 24)
+    webhook, secret = webhooks.rotate_secret(call.session, call.principal, call.services.vault, webhook, hours)
+    return _record(webhook) | {"secret": secret}
+
+
 def delete_webhook(call: Call) -> Response:
     """Delete a webhook, and what waits for it."""
     webhook = webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"], "admin")
@@ -202,7 +213,11 @@ def _record(webhook: Webhook) -> dict[str, Any]:
         "types": webhook.types,
         "state": webhook.state,
         "created": webhook.created,
+        "active_since": webhook.active_since,
         "failing_since": webhook.failing_since,
+        "paused_until": webhook.paused_until,
+        "slow": webhook.slow,
+        "former_secret_until": webhook.former_until,
     }
 
 
@@ -242,6 +257,7 @@ ENDPOINTS = [
     _endpoint("GET", "/{webhook_id}", get_webhook, "read"),
     _endpoint("PATCH", "/{webhook_id}", update_webhook, "admin"),
     _endpoint("DELETE", "/{webhook_id}", delete_webhook, "admin"),
+    _endpoint("POST", "/{webhook_id}/rotate", rotate_webhook, "admin"),
     _endpoint("POST", "/{webhook_id}/replay", replay, "admin", status=202),
     _endpoint("GET", "/{webhook_id}/deliveries", list_deliveries, "read"),
 ]

@@ -52,7 +52,7 @@ def test_webhook(context: jobs.JobContext) -> None:
         session.flush()
         message = events.compose(session, webhook.url, event, None)
     with delivery.open_client(context.settings) as client:
-        outcome = delivery.send(client, webhook.style, vault.decrypt(webhook.secret_encrypted), message)
+        outcome = delivery.send(client, webhook.style, [vault.decrypt(webhook.secret_encrypted)], message)
     with context.unit() as session:
         stored = session.get_one(Delivery, row.number)
         stored.attempts, stored.log = 1, [outcome.entry()]
