@@ -56,11 +56,11 @@ def _checked(blocks: Iterator[bytes], file: PublishedFile) -> Iterator[bytes]:
 def problem(storage: Storage, file: PublishedFile, *, whole: bool) -> str | None:
     """Return what is wrong with the stored bytes of a file: of their size, or of all that is in them."""
     try:
+        if (size := storage.size(file.path)) != file.size:
+            return f"has {size} bytes instead of {file.size}"
         if whole:
             for _ in intact(storage.read(file.path), file):
                 pass
-        elif (size := storage.size(file.path)) != file.size:
-            return f"has {size} bytes instead of {file.size}"
     except NotFound:
         return "is not in its storage"
     except DamagedFile:
