@@ -19,7 +19,7 @@ def deliveries(session: Session) -> tuple[int, float]:
 def webhooks(session: Session) -> dict[str, int]:
     """Return how many webhooks there are by state."""
     query = select(Webhook.state, func.count()).group_by(Webhook.state)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def mails(session: Session) -> int:
@@ -30,4 +30,4 @@ def mails(session: Session) -> int:
 def notices(session: Session) -> dict[str, int]:
     """Return how many notifications are not resolved, by name."""
     query = select(Notification.name, func.count()).where(Notification.resolved.is_(False)).group_by(Notification.name)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
