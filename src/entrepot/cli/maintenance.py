@@ -72,7 +72,7 @@ def restore(file: Annotated[Path, typer.Argument(help="A backup.")], data_dir: D
     Example: `entrepot restore --data-dir /srv/entrepot-2 /backups/entrepot.tar.gz`
     """
     from entrepot.server import backup as backups
-    from entrepot.server.observe import configure_logging
+    from entrepot.server.logs import configure_logging
 
     configure_logging("warning", "console")  # to standard error: the other is the answer's
     with reporting_database_errors():
