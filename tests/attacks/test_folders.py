@@ -101,7 +101,7 @@ def test_ftp_makes_no_folder_too_deep_and_renames_none_into_one(folder: Folder) 
     with pytest.raises(FilesystemError, match="32"):
         folder.mkdir(str(path / "d"))
     with pytest.raises(FilesystemError, match="32"):
-        folder.open(str(path / "f.csv"), "wb")
+        folder.receive(str(path / "f.csv"), "w")
     tall = Path(folder.root, "t")
     (tall / "u" / "v").mkdir(parents=True)
     with pytest.raises(FilesystemError, match="32"):

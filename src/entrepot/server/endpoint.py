@@ -22,6 +22,7 @@ from entrepot.identity import Principal, Right
 from entrepot.server import almost_json, origin, repeats
 from entrepot.server.auth import Authenticator
 from entrepot.server.bodies import Body, Size
+from entrepot.server.logs import said
 from entrepot.server.services import Services
 from entrepot.server.writers import in_turn
 
@@ -216,7 +217,7 @@ class Endpoint:
 def refusal(request: Request, error: EntrepotError, errors: ErrorRenderer) -> Response:
     """Return the answer that tells of an error."""
     if error.status >= 500:
-        log.warning("refused", path=request.url.path, exc_info=error)
+        log.warning("refused", path=request.url.path, cause=error.code, error=said(error, error))
     return errors(error)
 
 

@@ -37,7 +37,7 @@ class Causes:
         if isinstance(error, BaseException) and (name := named(error)):
             del line["exc_info"]
             line["cause"] = name.code
-            line["error"] = _said(name, error)
+            line["error"] = said(name, error)
         if (cause := line.get("cause")) is None:
             return line
         key, now = (line["event"], cause), time.monotonic()
@@ -52,7 +52,7 @@ class Causes:
         return line
 
 
-def _said(name: EntrepotError, error: BaseException) -> str:
+def said(name: EntrepotError, error: BaseException) -> str:
     """Return what an error says to an operator: the product's words, and the first line of what is under it."""
     cause = error
     while cause.__cause__ is not None:
