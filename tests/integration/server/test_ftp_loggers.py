@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from entrepot.db import Database
+from entrepot.errors import OutOfSpace
 from entrepot.pipeline import folders, gate_files, parts
 from entrepot.server.ftp.folder import Folder
 from entrepot.server.ftp.sessions import Sessions
@@ -403,6 +404,17 @@ def test_failures_that_pass_are_4xx(site: Site, monkeypatch: pytest.MonkeyPatch)
                 with pytest.raises(ftplib.Error, match=f"^{code}"):
                     client.sendcmd(command)
             assert client.voidcmd("NOOP")
+
+
+def test_a_full_disk_under_the_database_is_452(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OutOfSpace
+
+    with monkeypatch.context() as patch, site.session() as client:
+        patch.setattr(Folder, "mkdir", fail)
+        with pytest.raises(ftplib.error_temp, match=r"^452 No space left"):
+            client.sendcmd("MKD x")
+        assert client.voidcmd("NOOP")
 
 
 def test_a_first_login_without_inodes_is_answered(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

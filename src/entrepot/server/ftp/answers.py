@@ -5,7 +5,7 @@ import errno
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from entrepot.errors import EntrepotError, TooLarge, Unavailable
+from entrepot.errors import EntrepotError, OutOfSpace, TooLarge, Unavailable
 
 log = structlog.get_logger("entrepot.ftp")
 
@@ -49,6 +49,9 @@ def refusal(error: Exception) -> Refusal | None:
     match error:
         case Refusal():
             return error
+        case OutOfSpace():
+            log.warning("the disk is full", error=error.message)
+            return Refusal(f"{_FULL[errno.ENOSPC]}; try again later.")
         case SQLAlchemyError() | Unavailable():
             log.warning("the database does not answer", error=str(error).partition("\n")[0])
             return Refusal(NO_DATABASE, ends=True)
