@@ -1,6 +1,7 @@
 """Fixtures of every test: databases by name, SQLite and PostgreSQL, made by the migrations."""
 
 import functools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,15 @@ def postgres_tables(postgres: Cluster) -> tuple[str, set[str]]:
     name = postgres.create()
     _make_tables(postgres.url(name))
     return name, postgres.tables(name)
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """Leave no test the umask of a command that another one ran in this process: files would be its own alone."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -26,6 +26,7 @@ HANDLERS = (
     "entrepot.server.dialects.ricloud.fulfil",
     "entrepot.server.dialects.ricloud.trial",
     "entrepot.works.audit",
+    "entrepot.works.slack",
 )
 
 #: Modules with a function ``schedule(session)``, called when a scheduler starts.

@@ -136,8 +136,8 @@ def test_a_part_that_cannot_start_ends_the_server(tmp_path: Path) -> None:
 
 
 def test_workers_know_every_job() -> None:
-    """A module that registers a handler, or has jobs done again and again, is in its list."""
-    decorator = ("@jobs.task(", "@task(")
+    """A module that registers a handler, hears of jobs that are given up, or has some done again, is in its list."""
+    decorator = ("@jobs.task(", "@task(", "jobs.when_given_up(")
     found = {
         ".".join(path.relative_to(SOURCES).with_suffix("").parts)
         for path in SOURCES.rglob("*.py")
