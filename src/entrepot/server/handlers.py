@@ -34,9 +34,9 @@ SCHEDULES = (
     "entrepot.events.mail",
     "entrepot.events.retention",
     "entrepot.files.lifecycle",
+    "entrepot.identity.repeats",
     "entrepot.pipeline.projects",
     "entrepot.series.discarding",
     "entrepot.series.folding",
-    "entrepot.identity.repeats",
     "entrepot.works.audit",
 )
