@@ -20,7 +20,7 @@ def test_a_decorated_function_is_found() -> None:
     assert task is not None
     assert (task.handler, task.max_attempts, task.timeout_seconds) == (handle, 7, 1.5)
     assert registry.find("other") is None
-    assert registry.kinds() == ["a.b"]
+    assert list(registry.kinds()) == ["a.b"]
 
 
 def test_two_handlers_for_one_kind_are_a_mistake() -> None:

@@ -75,7 +75,7 @@ def test_what_buckets_refuse_is_what_their_client_gives_up(monkeypatch: pytest.M
     def refuse(*_arguments: Any, **_options: Any) -> Any:
         raise _refusal()
 
-    monkeypatch.setattr(client._connection._client, "request", refuse)
+    monkeypatch.setattr(client._connection._client, "send", refuse)
     for ask in (lambda: client.deposit([]), lambda: client.update([]), lambda: client.delete_ids(["x"])):
         with pytest.raises(_RetryError, match="409: taken") as caught:
             ask()
