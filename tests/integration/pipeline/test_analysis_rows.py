@@ -12,7 +12,7 @@ import pytest
 
 from entrepot import lineage
 from entrepot.errors import Forbidden, InvalidInput, NotFound
-from entrepot.identity import Principal, Role, users
+from entrepot.identity import Principal, Reach, Role, users
 from entrepot.pipeline import actions, analysis_rows
 from entrepot.pipeline.generators import find_generator
 from entrepot.rows import analyses as rows_analyses
@@ -284,7 +284,7 @@ def test_who_may_have_rows_kept_where(world: World, made: tuple[str, int]) -> No
         other = users.create_organization(session, "Others")
         stranger = Principal("", "eve", other.id, {other.id: Role.ADMIN})
         reader = Principal("", "rob", own, {own: Role.READER})
-        narrow = Principal("", "key", own, {own: Role.ADMIN}, "k", frozenset({"series:write"}))
+        narrow = Principal("", "key", own, {own: Role.ADMIN}, "k", Reach(frozenset({"series:write"})))
         for principal, error in ((stranger, NotFound), (reader, Forbidden), (narrow, Forbidden)):
             with pytest.raises(error):
                 analysis_rows.keep_under(session, principal, analysis, kept)
