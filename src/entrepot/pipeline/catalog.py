@@ -7,7 +7,7 @@ from entrepot.errors import NotFound
 from entrepot.identity import Principal, Project, Right
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline.generators import KINDS
-from entrepot.series.models import Series
+from entrepot.series.models import DISCARDED, Series
 
 
 def get_series(session: Session, principal: Principal, series_id: str, right: Right = "read") -> Series:
@@ -42,7 +42,8 @@ def find_series(
 
 def existing_series(session: Session, pks: list[int]) -> list[Series]:
     """Return those of the series that still exist, in the order of their creation; for jobs, which asked before."""
-    return list(session.scalars(select(Series).where(Series.pk.in_(pks)).order_by(Series.pk)))
+    query = select(Series).where(Series.pk.in_(pks), Series.project_id != DISCARDED, is_kept(Series.project_id))
+    return list(session.scalars(query.order_by(Series.pk)))
 
 
 def list_series(

@@ -381,7 +381,7 @@ def test_each_narrow_scope_opens_its_routes_and_no_others(walked: Walked) -> Non
 
 
 #: What a stranger's walk may add for itself: its own keys and its own works, users, configs.
-NOT_THEIRS: set[str] = {"api_key", "event", "ftp_account", "job", "poll", "poll_task", "upload", "work"}
+NOT_THEIRS: set[str] = {"api_key", "event", "ftp_account", "job", "poll", "poll_task", "sign_ins", "upload", "work"}
 
 
 def access_to_object(path: str) -> bool:
