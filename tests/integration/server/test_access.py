@@ -33,6 +33,7 @@ from entrepot.settings import Settings
 #: In every name and text of the walked organization, and never to be seen by others.
 SECRET = "zanzibar"
 #: What may be asked by anybody: nothing of anybody's is in there.
+JSON = {"content-type": "application/json"}
 OPEN = {"/health", "/health/live", "/health/ready", "/metrics", "/docs", "/docs/", "/api/v1/openapi.json"}
 
 
@@ -61,7 +62,6 @@ class Walked:
 
     def client(self, caller: str) -> TestClient:
         headers = {"authorization": f"Token {self.tokens[caller]}"} if caller in self.tokens else {}
-        headers["content-type"] = "application/json"
         return TestClient(self.app, headers=headers, raise_server_exceptions=False, follow_redirects=False)
 
     def rows(self) -> dict[str, int]:
@@ -214,7 +214,9 @@ def test_strangers_find_nothing_and_change_nothing(walked: Walked) -> None:
         if path in OPEN or method == "HEAD":
             continue
         for url in filled(path, walked.ids):
-            response = client.request(method, url, content=b"{}" if method in ("POST", "PUT", "PATCH") else None)
+            response = client.request(
+                method, url, content=b"{}" if method in ("POST", "PUT", "PATCH") else None, headers=JSON
+            )
             assert SECRET not in response.text, (method, url, response.text)
             assert response.status_code < 500, (method, url, response.text)
             if "{" in path and access_to_object(path):
@@ -236,7 +238,9 @@ def test_a_key_of_another_project_finds_nothing_and_changes_nothing(walked: Walk
         if path in OPEN or method == "HEAD" or (access is not None and access.access == "open"):
             continue
         for url in filled(path, walked.ids):
-            response = client.request(method, url, content=b"{}" if method in ("POST", "PUT", "PATCH") else None)
+            response = client.request(
+                method, url, content=b"{}" if method in ("POST", "PUT", "PATCH") else None, headers=JSON
+            )
             assert SECRET not in response.text.replace(f"{SECRET} org", ""), (method, url, response.text)
             assert response.status_code < 500, (method, url, response.text)
             if "{" in path and access_to_object(path) and response.status_code < 400:
@@ -373,7 +377,7 @@ def test_each_narrow_scope_opens_its_routes_and_no_others(walked: Walked) -> Non
         for path, method, access in routes(walked.app.router.routes):
             if access is None or access.access == "open":
                 continue
-            response = client.request(method, next(filled(path, walked.ids)), content=b"{}")
+            response = client.request(method, next(filled(path, walked.ids)), content=b"{}", headers=JSON)
             if response.status_code != 403 or (method != "HEAD" and "lacks the scope" not in response.text):
                 opened.add((method, path.rstrip("/")))
                 assert (access.area, access.right, access.scope) == (*NARROW[scope], scope), (method, path)
@@ -397,7 +401,7 @@ def test_readers_write_nothing_and_writers_do_not_administer(walked: Walked, cal
         if path in OPEN or access is None or access.right not in denied or access.access != "member":
             continue
         for url in filled(path, walked.ids):
-            response = client.request(method, url, content=b"{}")
+            response = client.request(method, url, content=b"{}", headers=JSON)
             assert 400 <= response.status_code < 500, (method, url, response.status_code, response.text)
     after = walked.rows()
     assert {name: count for name, count in after.items() if name not in NOT_THEIRS} == {
