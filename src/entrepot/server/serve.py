@@ -42,8 +42,8 @@ def serve(settings: Settings) -> int:
     raise_descriptors()
     _require_safe(settings)
     require_usable(settings)
-    _tell_quiet(settings)
     apart = require_scripts(settings)
+    _tell_quiet(settings)
     with contextlib.ExitStack() as stack:
         stack.enter_context(alone(settings.data_dir))
         tighten(settings.data_dir)
@@ -72,8 +72,9 @@ def work(settings: Settings) -> int:
     keep_private()
     raise_descriptors()
     require_usable(settings)
+    apart = require_scripts(settings)
     _tell_quiet(settings)
-    _begin_scripts(require_scripts(settings))
+    _begin_scripts(apart)
     parts = [Part(f"worker-{number}", "worker") for number in range(1, max(settings.workers, 1) + 1)]
     return Supervisor(parts, settings).run()
 

@@ -210,7 +210,7 @@ def test_lineage_belongs_to_an_organization(
         _put(database, who, _done(make_work, "b", site=site, products=["\0"], plots=["/plot.png"]))
     with database.read() as session:
         for who, site in ((writer, "here"), (stranger, "there")):
-            (run,) = lineage.explain(session, "work", "a", organization_ids=[who.organization_id])
+            (run,) = lineage.explain(session, "work", "a", within=who.within(lineage.Run))
             (read,) = run["inputs"]
             assert (read["id"], read["sha256"], set(odd) & set(read)) == ("b", "00", {"sha256"})
             assert len(read["made_by"]) == 1
@@ -218,8 +218,8 @@ def test_lineage_belongs_to_an_organization(
             assert record["site"] == site
     with database.write() as session:
         assert archive.delete_ids(session, stranger, "p", ["b"]) == 1
-        assert len(lineage.explain(session, "work", "b", organization_ids=[writer.organization_id])) == 1
-        assert lineage.explain(session, "work", "b", organization_ids=[stranger.organization_id]) == []
+        assert len(lineage.explain(session, "work", "b", within=writer.within(lineage.Run))) == 1
+        assert lineage.explain(session, "work", "b", within=stranger.within(lineage.Run)) == []
 
 
 def test_many_are_replaced_at_once(database: Database, writer: Principal, make_work: Make) -> None:
