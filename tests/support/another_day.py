@@ -16,7 +16,7 @@ def environment(day: datetime) -> dict[str, str]:
     """Return what puts a process's clock on an instant; it goes on from there for all processes alike."""
     library = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
     seconds = round((day - datetime.now(UTC)).total_seconds())
-    # Without the second, waiting for an event or a lock would never end.
+    # Without the last, waiting for an event or a lock would never end.
     return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 

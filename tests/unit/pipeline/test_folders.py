@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,8 @@ def test_what_a_killed_writer_left_is_removed_later(root: Path) -> None:
     old, fresh = root / f"{folders.HIDDEN_PREFIX}old", root / f"{folders.HIDDEN_PREFIX}fresh"
     for path in (old, fresh):
         path.write_bytes(b"half")
-    os.utime(old, (0, 0))
+    for path, age in ((old, 30 * 86_400), (fresh, 0)):
+        os.utime(path, (time.time() - age,) * 2)
     folders.write_atomically(root / "b.csv", [])
     assert not old.exists()
     assert fresh.exists()

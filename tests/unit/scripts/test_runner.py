@@ -15,6 +15,7 @@ import pytest
 from entrepot.errors import Unavailable
 from entrepot.scripts import Limits, ScriptError, ScriptRunner
 from entrepot.scripts import runner as runner_module
+from tests.support.deadline import eventually
 from tests.unit.scripts.conftest import open_python
 
 GUIDE = """
@@ -359,9 +360,9 @@ def test_scripts_yield_to_the_server(runner):
         "shares = Path('/proc/self/autogroup')\n"
         "return [os.nice(0), shares.read_text().split()[-1] if shares.exists() else None]"
     )
-    niceness, share = told(runner, body)
-    assert niceness == min(own + 5, 19)
-    assert share in ("5", None)
+    assert told(runner, body)[0] == min(own + 5, 19)
+    # The kernel takes ten changes of shares a second, of all processes together.
+    eventually(lambda: told(runner, body)[1] in ("5", None))
 
 
 def test_several_threads_call_at_once(runner):
