@@ -45,7 +45,8 @@ from entrepot.errors import TooLarge
 try:
     read_stream(sys.stdin.buffer.read(), lambda schema: None)
 except TooLarge as error:
-    print("refused", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    (highest,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    print("refused", int(highest) // 1024)  # ru_maxrss would be that of the process that started this one, too
 """
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from entrepot.cli import app, common
 from entrepot.db import Database, migrate
 from entrepot.identity import Vault, ftp, keys, projects
+from entrepot.server.private import keep_private
 from entrepot.server.services import Services
 from entrepot.server.setup import initialise
 from entrepot.settings import Settings
@@ -63,6 +64,7 @@ def operator(database_kind: str, database_url: str, tmp_path: Path) -> Operator:
 @pytest.fixture
 def settled(operator: Operator) -> Operator:
     """An operator whose server is initialised: organization O, administrator ada."""
+    keep_private()  # as each command does
     initialise(operator.services().settings, "O", "ada", "password 1")
     return operator
 

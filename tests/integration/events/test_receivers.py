@@ -85,6 +85,7 @@ def world(
 ) -> World:
     made = World(database, settings, vault, admin)
     monkeypatch.setattr(delivery, "open_client", made.client)
+    monkeypatch.setattr(delivery, "_FIRST_PAUSE", 120.0)  # no pause ends by itself while a test works
     return made
 
 
