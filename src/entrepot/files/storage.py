@@ -21,7 +21,7 @@ from entrepot import net
 from entrepot.db.faults import named
 from entrepot.errors import InvalidInput, NotFound, Unavailable
 from entrepot.files.folder import BLOCK, Folder
-from entrepot.files.gateway import proxy_url
+from entrepot.net import proxy
 from entrepot.settings import Settings
 
 TYPES = ("local", "s3", "gs", "az")
@@ -321,7 +321,7 @@ def _endpoint_options(settings: Settings, given: Mapping[str, str]) -> dict[str,
         return {}
     allowed = settings.webhook_allowed_networks
     net.check_url(endpoint, allowed, field="credentials")
-    return {"allow_http": endpoint.startswith("http://"), "proxy_url": proxy_url(allowed)}
+    return {"allow_http": endpoint.startswith("http://"), "proxy_url": proxy.shared_url(allowed)}
 
 
 @contextmanager

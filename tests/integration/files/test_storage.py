@@ -15,9 +15,9 @@ import pytest
 
 from entrepot import net
 from entrepot.errors import InvalidInput, NotFound, Unavailable
-from entrepot.files import gateway
 from entrepot.files import storage as storages
 from entrepot.files.storage import LocalStorage, Storage, open_storage, parse_url
+from entrepot.net import proxy as guarded
 from entrepot.settings import Settings
 from tests.integration.files.conftest import CREDENTIALS
 
@@ -177,7 +177,7 @@ def test_stores_do_not_redirect_inside(settings: Settings, monkeypatch: pytest.M
         asked.append(f"{host}:{port}")
         return connect(host, port, allowed, **options)
 
-    monkeypatch.setattr(net, "connect", noted)
+    monkeypatch.setattr(guarded, "connect", noted)
     settings = settings.model_copy(update={"webhook_allowed_networks": [ip_network("127.0.0.1/32")]})
     with ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -190,7 +190,7 @@ def test_stores_do_not_redirect_inside(settings: Settings, monkeypatch: pytest.M
 
 
 def test_tunnels_lead_where_they_may(settings: Settings) -> None:
-    proxy = urlsplit(gateway.proxy_url(settings.webhook_allowed_networks))
+    proxy = urlsplit(guarded.shared_url(settings.webhook_allowed_networks))
     with ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         for target, status in [(f"127.0.0.1:{server.server_port}", 200), ("10.0.0.1:80", 403), ("nonsense", 403)]:

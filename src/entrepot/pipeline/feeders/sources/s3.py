@@ -10,6 +10,7 @@ from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, 
 from obstore.store import S3Store
 
 from entrepot import net
+from entrepot.net.proxy import Proxy
 from entrepot.pipeline.feeders.sources.base import (
     BLOCK,
     MOST_LISTED_BYTES,
@@ -21,7 +22,6 @@ from entrepot.pipeline.feeders.sources.base import (
     Unreadable,
     Vanished,
 )
-from entrepot.pipeline.feeders.sources.guard import Guard
 
 _XML = 4  # what XML and TLS add to what a listing says
 
@@ -36,7 +36,7 @@ class S3Source:
         self._recursive = access.options.recursive
         self._prefix = access.address.path.strip("/")
         self._etag: str | None = None
-        self._guard = Guard(access.allowed, access.patience)
+        self._proxy = Proxy(access.allowed, access.patience)
         credentials, endpoint = access.credentials, access.options.endpoint
         given = {
             "access_key_id": credentials.access_key_id or "",
@@ -53,7 +53,7 @@ class S3Source:
             "skip_signature": "false" if credentials.access_key_id else "true",
         }
         options: Any = {
-            "proxy_url": self._guard.url,
+            "proxy_url": self._proxy.url,
             "timeout": timedelta(seconds=access.seconds),
             "connect_timeout": timedelta(seconds=access.patience),
             "allow_http": (endpoint or "").startswith("http://"),
@@ -69,7 +69,7 @@ class S3Source:
                 credential_provider=lambda: given,  # type: ignore[arg-type, return-value, unused-ignore]
             )
         except BaseError as error:
-            self._guard.close()
+            self._proxy.close()
             raise Denied(_first_line(error)) from error
 
     def files(self) -> Iterator[Remote]:
@@ -99,27 +99,27 @@ class S3Source:
 
     def abort(self) -> None:
         """Break off what goes on in another thread."""
-        self._guard.abort()
+        self._proxy.abort()
 
     def close(self) -> None:
         """End the connections."""
-        self._guard.close()
+        self._proxy.close()
 
     @contextlib.contextmanager
     def _translated(self, *, listing: bool = False) -> Iterator[None]:
         # The library takes a page of a listing whole, however long it is.
-        self._guard.allowance = MOST_LISTED_BYTES * _XML if listing else None
+        self._proxy.allowance = MOST_LISTED_BYTES * _XML if listing else None
         try:
             yield
-        except (NotFoundError, FileNotFoundError) as error:
-            raise (Denied if listing else Vanished)(f"The store says: {_first_line(error)}") from error
-        except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
-            raise (Denied if listing else Unreadable)(f"The store says: {_first_line(error)}") from error
         except (BaseError, OSError) as error:
-            if self._guard.is_used_up:
+            if self._proxy.refused is not None:
+                raise net.Refused(self._proxy.refused) from error
+            if isinstance(error, NotFoundError | FileNotFoundError):
+                raise (Denied if listing else Vanished)(f"The store says: {_first_line(error)}") from error
+            if isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):
+                raise (Denied if listing else Unreadable)(f"The store says: {_first_line(error)}") from error
+            if self._proxy.is_used_up:
                 raise Denied("The listing has no end: name a prefix with fewer objects.") from error
-            if self._guard.refused is not None:
-                raise net.Refused(self._guard.refused) from error
             if listing and ("NoSuchBucket" in str(error) or "InvalidAccessKeyId" in str(error)):
                 raise Denied(f"The store says: {_first_line(error)}") from error
             raise Unreachable(f"The store does not answer as it should: {_first_line(error)}") from error
