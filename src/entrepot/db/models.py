@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 
 # By name, and imported only when asked for: the database layer lies below the packages that own the tables.
-PACKAGES = ("identity", "jobs", "events", "lineage", "series", "pipeline", "rows", "works", "files")
+PACKAGES = ("identity", "jobs", "events", "lineage", "series", "pipeline", "rows", "works", "requests", "files")
 
 
 def import_all() -> None:

@@ -117,6 +117,20 @@ def get_webhook(session: Session, principal: Principal, webhook_id: str, right: 
     return webhook
 
 
+def default_of(session: Session, organization_id: str) -> str | None:
+    """Return the id of the webhook that is told of what no key directs elsewhere; None: all of them are."""
+    query = select(Webhook.id).where(Webhook.organization_id == organization_id, Webhook.is_default)
+    return session.scalar(query.limit(1))
+
+
+def set_default(session: Session, principal: Principal, webhook_id: str | None) -> None:
+    """Name the webhook of the caller's organization that is told of what no key directs elsewhere."""
+    principal.require("admin")
+    mine = update(Webhook).where(Webhook.organization_id == principal.organization_id)
+    session.execute(mine.values(is_default=False))
+    session.execute(mine.where(Webhook.id == webhook_id).values(is_default=True))
+
+
 def dispatch(session: Session, limit: int = 1000) -> int:
     """Publish events, write down who is to be told of them, and return how many events there were."""
     events = log.publish(session, limit)

@@ -14,6 +14,7 @@ from entrepot.files.storage import LocalStorage, Storage, open_storage, parse_ur
 from entrepot.identity import ApiKey, Principal, Right, Vault
 from entrepot.settings import Settings
 
+STATES = ("new", "valid", "invalid", "deactivated")
 #: How long signed URLs of the server's own storage work, in seconds.
 OWN_EXPIRY = 7 * 86_400.0
 _LONGEST_EXPIRY = 366 * 86_400.0
@@ -187,6 +188,13 @@ def default_of(session: Session, organization_id: str) -> str | None:
     """Return the id of the storage config that an organization prefers; None is the server's own storage."""
     defaults = session.get(FileDefaults, organization_id)
     return defaults.storage_config_id if defaults else None
+
+
+def set_default(session: Session, principal: Principal, config_id: str | None) -> None:
+    """Have the caller's organization prefer a storage config; None: the server's own storage."""
+    principal.require("admin")
+    defaults_of(session, principal.organization_id).storage_config_id = config_id
+    session.flush()
 
 
 def check_expiry(seconds: float | None) -> float | None:

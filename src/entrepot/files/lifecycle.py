@@ -1,9 +1,9 @@
 """What becomes of published files: found, acknowledged, expired."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.orm import Session
@@ -34,6 +34,15 @@ def get_file(session: Session, principal: Principal, file_id: str, right: Right 
         raise NotFound("File not found.")
     principal.require(right, file.organization_id, "File", file.project_id)
     return file
+
+
+def answers(session: Session, to: Literal["poll_id", "task_id"], ids: Iterable[str]) -> dict[str, list[PublishedFile]]:
+    """Return the files that answer polls, or tasks, by the ids of these."""
+    column = getattr(PublishedFile, to)
+    found: dict[str, list[PublishedFile]] = {id_: [] for id_ in ids}
+    for file in session.scalars(select(PublishedFile).where(column.in_(found)).order_by(PublishedFile.number)):
+        found[getattr(file, to)].append(file)
+    return found
 
 
 def acknowledge(session: Session, principal: Principal, file: PublishedFile, sha256: str | None = None) -> None:

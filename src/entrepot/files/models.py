@@ -1,24 +1,16 @@
-"""Tables of published files, where they are stored, and the polls and tasks that made them."""
+"""Tables of published files, and where they are stored."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from entrepot.db import Base, Instant, Json, new_id, now
+from entrepot.db import Base, Instant, Json, now
+from entrepot.identity.records import Owned
 
 
-class _Record:
-    """What all have: an order of creation, an id, an owner and a date."""
-
-    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, sort_order=-1)
-    id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
-    organization_id: Mapped[str] = mapped_column(String(36), index=True)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
-
-
-class StorageConfig(_Record, Base):
+class StorageConfig(Owned, Base):
     """Where files are stored; ``state`` is ``new``, ``valid``, ``invalid`` or ``deactivated``."""
 
     __tablename__ = "storage_config"
@@ -36,7 +28,7 @@ class StorageConfig(_Record, Base):
     tested: Mapped[dict[str, Any] | None] = mapped_column(Json)
 
 
-class PublishedFile(_Record, Base):
+class PublishedFile(Owned, Base):
     """A file that was published; ``state`` is ``available``, ``consumed`` or ``expired``."""
 
     __tablename__ = "published_file"
@@ -68,7 +60,7 @@ class PublishedFile(_Record, Base):
     mismatches: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
 
 
-class Upload(_Record, Base):
+class Upload(Owned, Base):
     """A file on its way: its parts come one after the other, or it is being copied to a bucket.
 
     Its id becomes the file's.
@@ -93,105 +85,3 @@ class FileDefaults(Base):
 
     organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id", ondelete="CASCADE"), primary_key=True)
     storage_config_id: Mapped[str | None] = mapped_column(String(36))
-
-
-class Poll(_Record, Base):
-    """A request for data; ``state`` is ``pending``, ``processing`` or ``completed``."""
-
-    __tablename__ = "poll"
-
-    key_id: Mapped[str | None] = mapped_column(String(36))
-    user_id: Mapped[str | None] = mapped_column(String(36))
-    source_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    session_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    subscription_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    payload: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
-    state: Mapped[str] = mapped_column(String(20), default="pending")
-    started: Mapped[datetime | None] = mapped_column(Instant)
-    completed: Mapped[datetime | None] = mapped_column(Instant)
-
-
-class Task(_Record, Base):
-    """A step of a poll, or the test of a configuration.
-
-    ``state`` is ``pending``, ``processing``, ``succeeded``, ``failed`` or ``suspended``.
-    """
-
-    __tablename__ = "poll_task"
-
-    key_id: Mapped[str | None] = mapped_column(String(36))
-    type: Mapped[str] = mapped_column(String(100))
-    poll_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    #: The work that fulfils it.
-    work_id: Mapped[str | None] = mapped_column(String(100), index=True)
-    #: The configuration that it tests.
-    config_id: Mapped[str | None] = mapped_column(String(36))
-    state: Mapped[str] = mapped_column(String(20), default="pending")
-    error: Mapped[str | None] = mapped_column(Text)
-    started: Mapped[datetime | None] = mapped_column(Instant)
-    completed: Mapped[datetime | None] = mapped_column(Instant)
-
-
-class RemoteUser(_Record, Base):
-    """A user of whoever asks for data, not one of ours; ``state`` is ``active``, ``deactivated`` or ``blocked``."""
-
-    __tablename__ = "remote_user"
-    __table_args__ = (UniqueConstraint("organization_id", "identifier"),)
-
-    key_id: Mapped[str | None] = mapped_column(String(36))
-    identifier: Mapped[str] = mapped_column(String(300))
-    state: Mapped[str] = mapped_column(String(20), default="active")
-
-
-class RemoteSource(_Record, Base):
-    """An account or a device that data comes from, or a part of one; ``state`` is ``unvalidated`` until it was used.
-
-    Other states are ``active``, ``deactivated``, ``blocked`` and ``locked``.
-    """
-
-    __tablename__ = "remote_source"
-    __table_args__ = (UniqueConstraint("organization_id", "user_id", "type", "identifier"),)
-
-    user_id: Mapped[str] = mapped_column(String(36), index=True)
-    #: The source that it is a part of, such as the account of a backup.
-    parent_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    type: Mapped[str] = mapped_column(String(100))
-    identifier: Mapped[str] = mapped_column(String(300))
-    state: Mapped[str] = mapped_column(String(20), default="unvalidated")
-
-
-class RemoteSession(_Record, Base):
-    """Access to a source; ``state`` is ``pending``, ``active``, ``failed`` or ``expired``."""
-
-    __tablename__ = "remote_session"
-
-    key_id: Mapped[str | None] = mapped_column(String(36))
-    user_id: Mapped[str] = mapped_column(String(36), index=True)
-    source_id: Mapped[str] = mapped_column(String(36), index=True)
-    state: Mapped[str] = mapped_column(String(20), default="pending")
-    error: Mapped[str | None] = mapped_column(Text)
-    expired: Mapped[datetime | None] = mapped_column(Instant)
-
-
-class Subscription(_Record, Base):
-    """A poll that is made again and again; ``state`` is ``active`` or ``deleted``."""
-
-    __tablename__ = "subscription"
-
-    key_id: Mapped[str | None] = mapped_column(String(36))
-    source_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    session_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    payload: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
-    interval: Mapped[float]
-    start: Mapped[datetime | None] = mapped_column(Instant)
-    end: Mapped[datetime | None] = mapped_column(Instant)
-    state: Mapped[str] = mapped_column(String(20), default="active")
-
-
-class Permissions(_Record, Base):
-    """What a key may do, as its owner wrote it down; the key's own scopes are what counts."""
-
-    __tablename__ = "key_permissions"
-
-    key_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    scopes: Mapped[list[str]] = mapped_column(Json, default=list)

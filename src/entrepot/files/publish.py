@@ -14,13 +14,13 @@ from entrepot import lineage
 from entrepot.db import Database, new_id, now
 from entrepot.errors import EntrepotError, InvalidInput, NotFound
 from entrepot.events import emit
-from entrepot.files import polls
 from entrepot.files.configs import choose_config, open_config, own_storage
 from entrepot.files.folder import BLOCK, Folder
-from entrepot.files.models import Poll, PublishedFile, StorageConfig, Task, Upload
+from entrepot.files.models import PublishedFile, StorageConfig, Upload
 from entrepot.files.signing import end_of
 from entrepot.files.spool import Digest, Spool
 from entrepot.identity import Principal, Vault, limits, projects
+from entrepot.requests import polls
 from entrepot.settings import Settings
 
 _DIRECT = "direct"
@@ -83,7 +83,7 @@ class Description:
             Names what it refers to and is not there.
         """
         project_id = _project_id(session, principal, self)
-        _request(session, principal.organization_id, self)
+        polls.answered(session, principal.organization_id, self.poll, self.task)
         return project_id, choose_config(session, principal, principal.organization_id, self.storage_config)
 
 
@@ -114,7 +114,7 @@ class Stored:
             The run that made the file, where one did; otherwise an upload is recorded.
         """
         file, user_id = self.file, self.principal.user_id or None
-        poll, task = _request(session, file.organization_id, self.description)
+        poll, task = polls.answered(session, file.organization_id, self.description.poll, self.description.task)
         asked_for = task is not None
         if task is None:
             poll, task = polls.create_answered(session, file.organization_id, poll, key_id=self.principal.key_id)
@@ -340,26 +340,6 @@ def _project_id(session: Session, principal: Principal, description: Description
     if project.organization_id != principal.organization_id:
         raise InvalidInput.field("project", "It belongs to another organization than the one you act in.")
     return project.id
-
-
-def _request(session: Session, organization_id: str, description: Description) -> tuple[Poll | None, Task | None]:
-    """Return the poll and the task that a file belongs to, as far as they are named."""
-    poll = task = None
-    if description.task is not None:
-        task = session.scalar(select(Task).where(Task.id == description.task, Task.organization_id == organization_id))
-        if task is None or task.poll_id is None:
-            raise InvalidInput.field("task", "There is no such task of a poll.")
-        if description.poll not in (None, task.poll_id):
-            raise InvalidInput.field("task", "It belongs to another poll.")
-    poll_id = task.poll_id if task else description.poll
-    if poll_id is not None:
-        poll = session.scalar(select(Poll).where(Poll.id == poll_id, Poll.organization_id == organization_id))
-        if poll is None:
-            raise InvalidInput.field("poll", "There is no such poll.")
-        if task is None:
-            waiting = select(Task).where(Task.poll_id == poll.id, Task.state.in_(polls.OPEN))
-            task = session.scalar(waiting.order_by(Task.number).limit(1))
-    return poll, task
 
 
 def _signed_until(config: StorageConfig) -> datetime | None:

@@ -4,23 +4,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
-from entrepot.files import polls, storage
+from entrepot.files import storage
 from entrepot.files.configs import open_config
-from entrepot.files.models import StorageConfig, Task
+from entrepot.files.models import StorageConfig
+from entrepot.requests import polls, trials
+from entrepot.requests.models import Task
 
 KIND = "storage_config.test"
 
 
 def begin(session: Session, config: StorageConfig, key_id: str | None = None) -> Task:
     """Have a storage config tested, and return the task that is done then."""
-    return enqueue(session, KIND, config.organization_id, config.id, key_id)
-
-
-def enqueue(session: Session, kind: str, organization_id: str, config_id: str, key_id: str | None) -> Task:
-    """Have a configuration tested by a kind of job, which gets the task's id."""
-    task = polls.create_task(session, organization_id, kind, config_id=config_id, key_id=key_id)
-    jobs.enqueue(session, kind, {"task": task.id}, organization_id=organization_id, key=f"test:{config_id}")
-    return task
+    return trials.begin(session, KIND, config.organization_id, config.id, key_id)
 
 
 @jobs.task(KIND, pool="deliveries", calls_out=True)

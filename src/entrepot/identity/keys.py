@@ -6,7 +6,7 @@ Administrators see that keys of others exist, and revoke them; they cannot becom
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -190,6 +190,12 @@ def change_scopes(session: Session, principal: Principal, key: ApiKey, scopes: S
     """
     key.scopes = parse_scopes(scopes)
     _require_no_wider(principal, key)
+    session.flush()
+
+
+def configure(session: Session, key: ApiKey, settings: Mapping[str, Any]) -> None:
+    """Set what a key names for itself, such as ``storage_config``; the rest stays."""
+    key.config = key.config | dict(settings)
     session.flush()
 
 

@@ -1,5 +1,8 @@
 """Projects of organizations."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -50,6 +53,14 @@ def rename_project(session: Session, project: Project, name: str) -> None:
         _require_free(session, project.organization_id, name)
         project.name = name
         session.flush()
+
+
+def change_project(session: Session, project: Project, fields: Mapping[str, Any]) -> Project:
+    """Change what else a project says of itself."""
+    for name, value in fields.items():
+        setattr(project, name, value)
+    session.flush()
+    return project
 
 
 def get_project(session: Session, principal: Principal, project_id: str, right: Right = "read") -> Project:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, delete, select
-from sqlalchemy.orm import InstrumentedAttribute, QueryableAttribute, Session, selectinload
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from entrepot import jobs
 from entrepot.db import advisory_lock
@@ -72,7 +72,7 @@ def listed(
     *,
     offset: int = 0,
     limit: int | None = None,
-    load: Sequence[QueryableAttribute[Any]] = (),
+    load: Sequence[str] = (),
 ) -> list[RecordT]:
     """Return the records that the caller may read: by name what has one in its project, newest first what has not.
 
@@ -83,11 +83,11 @@ def listed(
     offset, limit
         Which part of the list.
     load
-        Related records that are going to be looked at.
+        Attributes with related records that are going to be looked at.
     """
     query, owner = _with_owner(model)
     query = query.where(principal.within(owner))
-    query = query.options(*(selectinload(related) for related in load))
+    query = query.options(*(selectinload(getattr(model, related)) for related in load))
     for name, value in equal.items():
         if value is not None:
             query = query.where((getattr(model, name, None) or getattr(owner, name)) == value)

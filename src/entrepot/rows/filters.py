@@ -157,14 +157,15 @@ def compile_filter(
     )
 
 
-def find(session: Session, columns: Sequence[Any], filter_: Filter, order_by: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def find(session: Session, columns: Sequence[Any], filter_: Filter, order_by: Sequence[str]) -> Iterator[Sequence[Any]]:
     """Yield the columns of the records that a filter lets pass, in order, in lists of some thousands."""
-    query = select(*columns).where(filter_.model.organization_id == filter_.organization_id).order_by(*order_by)
+    order = [getattr(filter_.model, name) for name in order_by]
+    query = select(*columns).where(filter_.model.organization_id == filter_.organization_id).order_by(*order)
     if not filter_.checks:
         result = session.execute(query.where(*filter_.where).execution_options(yield_per=_CHUNK))
         yield from result.partitions()
         return
-    ids = list(_passing(session, filter_, order_by))
+    ids = list(_passing(session, filter_, order))
     for start in range(0, len(ids), _CHUNK):
         yield session.execute(query.where(_one_of(filter_.model.id, ids[start : start + _CHUNK]))).all()
 

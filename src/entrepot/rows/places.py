@@ -72,6 +72,12 @@ MODEL_DEFINITION = Place("model definition", MODEL_DEFINITIONS, _COMMON, "projec
 PLACES = (SITE, LOCATION, MODEL_DEFINITION)
 
 
+def site_titles(session: Session, principal: Principal) -> dict[int, str]:
+    """Return the titles of the sites of the caller's organization by their ids."""
+    query = select(Site.id, Site.title).where(Site.organization_id == principal.organization_id)
+    return dict(session.execute(query).all())
+
+
 def create(session: Session, principal: Principal, place: Place, payload: Any) -> Stored:
     """Create one, with the ``id`` that the payload has or a fresh one, and return its columns.
 

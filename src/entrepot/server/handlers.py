@@ -23,8 +23,11 @@ HANDLERS = (
     "entrepot.pipeline.silence",
     "entrepot.series.discarding",
     "entrepot.series.folding",
-    "entrepot.server.dialects.ricloud.fulfil",
-    "entrepot.server.dialects.ricloud.trial",
+    "entrepot.requests.fulfilment",
+    "entrepot.requests.subscriptions",
+    "entrepot.requests.trials",
+    # How its webhooks are written to.
+    "entrepot.server.dialects.ricloud.events",
     "entrepot.works.audit",
     "entrepot.works.slack",
 )

@@ -15,13 +15,14 @@ from entrepot.errors import EntrepotError, Gone, InvalidInput
 from entrepot.events.models import Event
 from entrepot.files import configs, lifecycle
 from entrepot.files.configs import open_config
-from entrepot.files.models import Poll, PublishedFile, StorageConfig, Task, Upload
+from entrepot.files.models import PublishedFile, StorageConfig, Upload
 from entrepot.files.publish import Description, Publisher, safe_name
 from entrepot.files.spool import Spool, spool_folder
 from entrepot.identity import Principal, Vault
 from entrepot.jobs import enqueue
 from entrepot.jobs.testing import run_pending
 from entrepot.lineage import explain
+from entrepot.requests.models import Poll, Task
 from entrepot.settings import Settings
 
 Publish = Callable[..., PublishedFile]
@@ -123,7 +124,7 @@ def test_all_or_nothing(
     def broken(*_arguments: Any, **_options: Any) -> None:
         raise EntrepotError("no")
 
-    for target in ("entrepot.files.publish.emit", "entrepot.files.polls.tell_answered"):
+    for target in ("entrepot.files.publish.emit", "entrepot.requests.polls.tell_answered"):
         with monkeypatch.context() as patched:
             patched.setattr(target, broken)
             with pytest.raises(EntrepotError):

@@ -68,7 +68,7 @@ class FeederChanges(BaseModel):
 def list_feeders(unit: Unit, project_id: str | None = None, gate_id: str | None = None) -> list[Feeder]:
     """List feeders, newest first."""
     equal = {"project_id": project_id, "gate_id": gate_id}
-    found = configuration.listed(unit.session, unit.principal, BaseFeeder, equal, load=(BaseFeeder.gate,))
+    found = configuration.listed(unit.session, unit.principal, BaseFeeder, equal, load=("gate",))
     return [_shown(feeder) for feeder in found]
 
 

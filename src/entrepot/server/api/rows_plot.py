@@ -39,7 +39,7 @@ def figure(
     filter_ = compile_filter(session, ROWS, principal.organization_id, filters)
     names = list(Row.__table__.columns.keys())
     found: list[dict[str, Any]] = []
-    for chunk in find(session, list(Row.__table__.columns), filter_, [Row.short_description, Row.id]):
+    for chunk in find(session, list(Row.__table__.columns), filter_, ["short_description", "id"]):
         found += [_readable(dict(zip(names, values, strict=True))) for values in chunk]
         if len(found) > _MOST_ROWS:
             raise InvalidInput(f"These are more than {_MOST_ROWS} rows: filter them.")

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
-from entrepot.files import configs, polls, trial
+from entrepot.files import configs, trial
 from entrepot.files.models import StorageConfig as Row
-from entrepot.files.models import Task
 from entrepot.identity import Principal
+from entrepot.requests import polls, trials
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.endpoint import Json
 from entrepot.server.services import Services
@@ -139,9 +139,8 @@ async def test_storage_config(request: Request, principal: Principal) -> Respons
 
     def look() -> tuple[str, StorageConfig]:
         with services.database.read() as session:
-            task = session.scalars(select(Task).where(Task.id == task_id)).one()
             row = configs.get_config(session, principal, config_id)
-            return task.state, _record(session, row)
+            return trials.state_of(session, task_id), _record(session, row)
 
     waiting: Waiting = request.app.state.waiting
     with waiting.one(principal):

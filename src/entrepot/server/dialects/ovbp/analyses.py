@@ -27,7 +27,7 @@ def _update_analysis(call: Call) -> Record:
 
 
 def _configs(call: Call) -> list[Record]:
-    records = found(call, AnalysisConfig, AnalysisConfig.analysis, analysis_id="analysis", project_id="project")
+    records = found(call, AnalysisConfig, "analysis", analysis_id="analysis", project_id="project")
     return [render.analysis_config(record) for record in records]
 
 
@@ -102,7 +102,7 @@ def _rights(call: Call, analysis_id: str) -> dict[str, bool] | None:
 RESOURCES = (
     Resource(
         "odata/analyses",
-        lambda call: [render.analysis(record) for record in list_generators(call, Analysis, Analysis.config)],
+        lambda call: [render.analysis(record) for record in list_generators(call, Analysis, "config")],
         _retrieve_analysis,
         create=_create_analysis,
         update=_update_analysis,

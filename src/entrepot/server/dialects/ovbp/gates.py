@@ -18,7 +18,7 @@ def _gate(call: Call, gate: Gate) -> Record:
 
 
 def _gates(call: Call) -> list[Record]:
-    records = found(call, Gate, Gate.feeder, name="name", project_id="project")
+    records = found(call, Gate, "feeder", name="name", project_id="project")
     accounts = gate_accounts(call, records)
     return [render.gate(gate, accounts.get(gate.id)) for gate in records]
 
@@ -40,7 +40,7 @@ def _update_gate(call: Call) -> Record:
 
 
 def _feeders(call: Call) -> list[Record]:
-    records = found(call, BaseFeeder, BaseFeeder.gate, gate_id="gate", project_id="project")
+    records = found(call, BaseFeeder, "gate", gate_id="gate", project_id="project")
     return [render.base_feeder(feeder) for feeder in records]
 
 
@@ -69,7 +69,7 @@ def _children(call: Call, model: str) -> list[Record]:
     only = {"child_model": model}
     return [
         render.feeder_child(feeder)
-        for feeder in found(call, BaseFeeder, BaseFeeder.gate, equal=only, id="base_feeder", gate_id="gate")
+        for feeder in found(call, BaseFeeder, "gate", equal=only, id="base_feeder", gate_id="gate")
     ]
 
 

@@ -1,8 +1,7 @@
 """Importers and cleaners, and what is asked of any generator of series."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy.orm import QueryableAttribute
 from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
@@ -47,7 +46,7 @@ def generator_actions(model: type[Importer] | type[Cleaner] | type[Analysis]) ->
     return (action,) if model is Cleaner else (action, Action("active", ("PATCH", "PUT", "POST"), activate))
 
 
-def list_generators(call: Call, model: type[GeneratorT], /, *load: QueryableAttribute[Any]) -> list[GeneratorT]:
+def list_generators(call: Call, model: type[GeneratorT], /, *load: str) -> list[GeneratorT]:
     """Return the generators of a kind that a list asks for."""
     return found(call, model, *load, name="name", project_id="project")
 
@@ -108,7 +107,7 @@ def _unitcleaners(call: Call) -> list[Record]:
     records = found(
         call,
         Unitcleaner,
-        Unitcleaner.cleaner,
+        "cleaner",
         cleaner_id="cleaner",
         external_name="external_name",
         name="name",

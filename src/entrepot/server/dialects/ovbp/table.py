@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy.orm import QueryableAttribute
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -127,7 +126,7 @@ def found(
     call: Call,
     model: type[RecordT],
     /,
-    *load: QueryableAttribute[Any],
+    *load: str,
     equal: Mapping[str, Any] | None = None,
     **columns: str,
 ) -> list[RecordT]:
@@ -138,7 +137,7 @@ def found(
     model
         What is listed.
     load
-        Related records that are going to be looked at.
+        Attributes with related records that are going to be looked at.
     equal
         More that the records have in common.
     columns

@@ -2,7 +2,7 @@
 
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.events import mail
-from entrepot.identity import FtpAccount, Project, User, ftp, projects
+from entrepot.identity import FtpAccount, Project, User, ftp, projects, records
 from entrepot.pipeline.exports import user_home
 from entrepot.pipeline.projects import delete_project
 from entrepot.server.dialects.ovbp import parse, render, specs
@@ -60,10 +60,7 @@ def _update_project(call: Call, spec: parse.Spec) -> Project:
 def _changed(call: Call, project: Project, fields: Record) -> Project:
     if "mail_alerts_activated" in fields:
         mail.activate(call.session, project, value=fields.pop("mail_alerts_activated"))
-    for name, value in fields.items():
-        setattr(project, name, value)
-    call.session.flush()
-    return project
+    return projects.change_project(call.session, project, fields)
 
 
 def _delete_project(call: Call) -> None:
@@ -72,7 +69,7 @@ def _delete_project(call: Call) -> None:
 
 def _user(call: Call) -> User:
     """Return the user, who is the caller: others are nobody's business here."""
-    user = call.session.get(User, call.principal.user_id)
+    user: User | None = records.by_id(call.session, User, call.principal.user_id)
     if user is None or call.path.get("id", user.id) not in (user.id, "me"):
         raise NotFound("User not found.")
     return user

@@ -17,7 +17,7 @@ def listed(
     call: Call,
     entity: Entity,
     render: Callable[[Mapping[str, Any]], dict[str, Any]],
-    order_by: Sequence[Any],
+    order_by: Sequence[str],
     renamed: Mapping[str, str] | None = None,
     ignored: frozenset[str] = frozenset(),
 ) -> Response:

@@ -14,7 +14,7 @@ _GEOMETRY = ("subassemblies", "buildingblocks", "materials")
 
 
 def _list(call: Call, part: Part) -> Any:
-    return listed(call, part.entity, partial(render.part, part), [part.model.id])
+    return listed(call, part.entity, partial(render.part, part), ["id"])
 
 
 def _create(call: Call, part: Part) -> Any:

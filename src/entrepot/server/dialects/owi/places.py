@@ -4,10 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sqlalchemy import select
-
 from entrepot.rows import places
-from entrepot.rows.models import Location, ModelDefinition, Site
 from entrepot.rows.places import LOCATION, MODEL_DEFINITION, SITE, Place, Stored
 from entrepot.server.dialects.owi import render
 from entrepot.server.dialects.owi.listing import listed
@@ -16,30 +13,25 @@ from entrepot.server.endpoint import Call, Endpoint, Json
 Record = dict[str, Any]
 
 
-def _titles(call: Call) -> dict[int, str]:
-    query = select(Site.id, Site.title).where(Site.organization_id == call.principal.organization_id)
-    return dict(call.session.execute(query).all())
-
-
 def _record(call: Call, place: Place, stored: Stored) -> Record:
     if place is SITE:
         return render.site(stored)
     if place is MODEL_DEFINITION:
         return render.model_definition(stored)
-    return render.location(stored, _titles(call)[stored["site_id"]])
+    return render.location(stored, places.site_titles(call.session, call.principal)[stored["site_id"]])
 
 
 def _sites(call: Call) -> Any:
-    return listed(call, SITE.entity, render.site, [Site.id], {"projectsite": "title"})
+    return listed(call, SITE.entity, render.site, ["id"], {"projectsite": "title"})
 
 
 def _locations(call: Call) -> Any:
-    titles = _titles(call)
+    titles = places.site_titles(call.session, call.principal)
     return listed(
         call,
         LOCATION.entity,
         lambda stored: render.location(stored, titles[stored["site_id"]]),
-        [Location.title, Location.id],
+        ["title", "id"],
         {"projectsite": "projectsite__title", "site": "projectsite__title", "assetlocation": "title"},
         # The client repeats its own argument here while it asks for one location at a time.
         frozenset({"assetlocations"}),
@@ -51,7 +43,7 @@ def _model_definitions(call: Call) -> Any:
         call,
         MODEL_DEFINITION.entity,
         render.model_definition,
-        [ModelDefinition.id],
+        ["id"],
         {"site": "project__title", "projectsite": "project__title"},
     )
 

@@ -10,7 +10,6 @@ from entrepot.errors import InvalidInput
 from entrepot.rows import analyses, results
 from entrepot.rows.checks import InvalidRows
 from entrepot.rows.filters import ANALYSES, ROWS
-from entrepot.rows.models import Row, RowAnalysis
 from entrepot.rows.vectors import unpack
 from entrepot.server.almost_json import NoNumbers, Path
 from entrepot.server.dialects.owi import render
@@ -68,7 +67,7 @@ def _row(call: Call, stored: Mapping[str, Any]) -> Record:
 
 
 def _list_analyses(call: Call) -> Response:
-    return listed(call, ANALYSES, render.analysis, [RowAnalysis.id])
+    return listed(call, ANALYSES, render.analysis, ["id"])
 
 
 def _create_analysis(call: Call) -> Record:
@@ -89,7 +88,7 @@ def _remove_analysis(call: Call) -> Json:
 
 
 def _list_results(call: Call) -> Response:
-    return listed(call, ROWS, partial(_row, call), [Row.short_description, Row.id])
+    return listed(call, ROWS, partial(_row, call), ["short_description", "id"])
 
 
 @of_one

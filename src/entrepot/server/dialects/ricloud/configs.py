@@ -3,34 +3,37 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
-
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.events import webhooks
 from entrepot.events.models import Webhook
-from entrepot.files import configs
+from entrepot.files import configs, trial
 from entrepot.files.models import StorageConfig
-from entrepot.server.dialects.ricloud import events, parse, render, trial
+from entrepot.identity import records
+from entrepot.requests import trials
+from entrepot.server.dialects.ricloud import events, parse, render
 from entrepot.server.dialects.ricloud.listing import MOST, Listing, Record
 from entrepot.server.endpoint import Call, Endpoint
 
-_STATES = ("new", "valid", "invalid", "deactivated")
 _STORAGES = Listing(
     "/configs/storage",
     StorageConfig,
     render.each(render.storage_config),
-    filters={"url": StorageConfig.url, "type": StorageConfig.type, "state": StorageConfig.state},
-    states=_STATES,
-    instants={"date_created": StorageConfig.created},
+    filters={"url": "url", "type": "type", "state": "state"},
+    known={"state": configs.STATES},
+    instants={"date_created": "created"},
 )
 _WEBHOOKS = Listing(
     "/configs/webhook",
     Webhook,
     render.each(render.webhook_config),
-    filters={"url": Webhook.url, "state": Webhook.state},
-    states=_STATES,
-    instants={"date_created": Webhook.created},
+    filters={"url": "url", "state": "state"},
+    known={"state": webhooks.STATES},
+    instants={"date_created": "created"},
 )
+
+
+#: Webhooks that speak as this dialect does.
+_OURS = {"style": [events.STYLE]}
 
 
 def _create_storage(call: Call) -> Record:
@@ -42,7 +45,7 @@ def _create_storage(call: Call) -> Record:
         call.services.vault,
         **_storage_values({"signed_urls_enabled": False, **given}),
     )
-    trial.begin(call.session, trial.STORAGE, config, call.principal.key_id)
+    trial.begin(call.session, config, call.principal.key_id)
     return render.storage_config(config)
 
 
@@ -68,7 +71,7 @@ def _update_storage(call: Call) -> Record:
         call.session, call.principal, call.services.settings, call.services.vault, config, _storage_values(changes)
     )
     if config.state == "new":
-        trial.begin(call.session, trial.STORAGE, config, call.principal.key_id)
+        trial.begin(call.session, config, call.principal.key_id)
     return render.storage_config(config)
 
 
@@ -78,7 +81,7 @@ def _delete_storage(call: Call) -> Record:
 
 
 def _list_webhooks(call: Call) -> Record:
-    return _WEBHOOKS.answer(call, Webhook.style == events.STYLE)
+    return _WEBHOOKS.answer(call, _OURS)
 
 
 def _create_webhook(call: Call) -> Record:
@@ -86,7 +89,7 @@ def _create_webhook(call: Call) -> Record:
     webhook, secret = webhooks.create_webhook(
         call.session, call.principal, call.services.settings, call.services.vault, url=url, style=events.STYLE
     )
-    trial.begin(call.session, trial.WEBHOOK, webhook, call.principal.key_id)
+    trials.begin_webhook(call.session, webhook, call.principal.key_id)
     return render.webhook_config(webhook, secret)
 
 
@@ -114,16 +117,15 @@ def _delete_webhook(call: Call) -> Record:
 
 def nested(call: Call) -> tuple[list[Record], list[Record]]:
     """Return the storage and the webhook configs of the caller's organization, as far as its key may see any."""
-    storages = _mine(call, "files", StorageConfig)
-    webhooks = _mine(call, "events", Webhook, Webhook.style == events.STYLE)
+    storages = _mine(call, "files", StorageConfig, {})
+    webhooks = _mine(call, "events", Webhook, _OURS)
     return list(map(render.storage_config, storages)), list(map(render.webhook_config, webhooks))
 
 
-def _mine(call: Call, area: str, model: Any, *conditions: Any) -> Sequence[Any]:
+def _mine(call: Call, area: str, model: Any, values: Any) -> Sequence[Any]:
     if not call.principal.reach.allows(area, "read"):
         return []
-    query = select(model).where(call.principal.own(model), *conditions)
-    return call.session.scalars(query.order_by(model.number.desc()).limit(MOST)).all()
+    return records.page(call.session, call.principal, model, records.Wanted(values, limit=MOST)).records
 
 
 def check_storage(call: Call, value: Any) -> str | None:

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from entrepot.errors import EntrepotError, InvalidInput
+from entrepot.requests.sessions import SessionEnded
 from entrepot.server.endpoint import Json, challenge
 
 _CODES = {401: "unauthorized", 403: "missing-scope", 404: "not-found"}
@@ -15,12 +16,8 @@ def render(error: EntrepotError) -> Response:
     content: dict[str, Any] = {"error": _CODES.get(error.status, error.code), "message": error.message}
     if isinstance(error, InvalidInput) and error.code == "invalid":
         content["error"] = "invalid-parameter" if error.fields else "invalid-body"
+    if isinstance(error, SessionEnded):
+        content["error"] = "session-expired"
     if isinstance(error, InvalidInput) and error.fields:
         content["params"] = error.fields
     return Json(content, error.status, headers=challenge(error))
-
-
-class SessionExpired(InvalidInput):
-    """The session is not active."""
-
-    code = "session-expired"

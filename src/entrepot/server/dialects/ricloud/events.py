@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import exists, or_, select
-from sqlalchemy.orm import Session
 
-from entrepot.errors import InvalidInput, NotFound
+from entrepot.db import Session
+from entrepot.events import reading
 from entrepot.events.models import Delivery, Event, Webhook
 from entrepot.events.styles import STYLES, Message, Style
-from entrepot.files.models import Poll, RemoteSession, StorageConfig, Task
+from entrepot.files.models import StorageConfig
+from entrepot.identity import records
+from entrepot.requests.models import Poll, RemoteSession, Task
 from entrepot.server.dialects.ricloud import render
 from entrepot.server.dialects.ricloud.listing import Listing, Record
 from entrepot.server.endpoint import Call, Endpoint
@@ -31,7 +32,7 @@ _ACTIONS = {
 def _resource(session: Session, event: Event) -> Record | None:
     """Return the resource that an event is about, as it is now; None when it is gone."""
     model, present = _RESOURCES[event.type]
-    row = session.scalar(select(model).where(model.id == event.object_id))
+    row = records.by_id(session, model, event.object_id)
     return None if row is None else present(session, row)
 
 
@@ -51,8 +52,7 @@ _RESOURCES: dict[str, tuple[Any, Callable[[Session, Any], Record]]] = {
 
 def describe(session: Session, event: Event, deliveries: Sequence[Delivery]) -> Record:
     """Render an event and how far it is on its way."""
-    states = {one.state for one in deliveries}
-    state = next((name for name in ("failed", "pending", "delivered") if name in states), "pending")
+    state = reading.progress(deliveries)
     delivered = max((one.delivered for one in deliveries if one.delivered), default=None)
     return {
         "id": event.id,
@@ -68,9 +68,9 @@ def describe(session: Session, event: Event, deliveries: Sequence[Delivery]) -> 
     }
 
 
-def compose(session: Session, url: str, event: Event, delivery: Delivery | None) -> Message:
+def compose(session: Session, url: str, event: Event, delivery: Delivery) -> Message:
     """Return the request by which a receiver is told of an event."""
-    content = describe(session, event, []) | {"retries": delivery.attempts if delivery else 0}
+    content = describe(session, event, []) | {"retries": delivery.attempts}
     return Message(f"{url.rstrip('/')}/{event.id}", event.id, orjson.dumps(content))
 
 
@@ -95,54 +95,28 @@ STYLES[STYLE] = Style(
 
 
 def _records(call: Call, events: Sequence[Event]) -> list[Record]:
-    positions = [event.position for event in events]
-    found: dict[int, list[Delivery]] = {position: [] for position in positions}
-    for one in call.session.scalars(select(Delivery).where(Delivery.event_position.in_(positions))):
-        found[one.event_position].append(one)
+    found = reading.deliveries_of(call.session, events)
     return [describe(call.session, event, found[event.position]) for event in events]
-
-
-def _of_state(values: list[str]) -> Any:
-    def has(state: str) -> Any:
-        return exists().where(Delivery.event_position == Event.position, Delivery.state == state)
-
-    known = {
-        "failed": has("failed"),
-        "delivered": has("delivered") & ~has("failed") & ~has("pending"),
-        "pending": ~has("failed") & (has("pending") | ~has("delivered")),
-    }
-    if unknown := set(values) - set(known):
-        raise InvalidInput.field("state", f"{min(unknown)[:100]} is none of {', '.join(known)}.")
-    return or_(*(known[value] for value in values))
-
-
-def _of_type(values: list[str]) -> Any:
-    if unknown := set(values) - set(_RESOURCES):
-        raise InvalidInput.field("type", f"{min(unknown)[:100]} is none of {', '.join(_RESOURCES)}.")
-    return Event.type.in_(values)
 
 
 _LISTING = Listing(
     "/events",
     Event,
     _records,
-    filters={"action": Event.action},
-    instants={"date_created": Event.created},
-    extra={"state": _of_state, "type": _of_type},
-    number=Event.position,
+    filters={"action": "action", "state": "state", "type": "type"},
+    known={"state": reading.PROGRESS, "type": tuple(_RESOURCES)},
+    instants={"date_created": "created"},
+    find=reading.list_events,
+    order="position",
 )
 
 
 def _list(call: Call) -> Record:
-    return _LISTING.answer(call, Event.type.in_(list(_RESOURCES)))
+    return _LISTING.answer(call, {"type": list(_RESOURCES)})
 
 
 def _get(call: Call) -> Record:
-    event = call.session.scalar(select(Event).where(Event.id == call.path["id"]))
-    if event is None or event.type not in _RESOURCES:
-        raise NotFound("Event not found.")
-    call.principal.require("read", event.organization_id, "Event")
-    return _records(call, [event])[0]
+    return _records(call, [reading.get_event(call.session, call.principal, call.path["id"], _RESOURCES)])[0]
 
 
 ENDPOINTS = [

@@ -3,13 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, update
-
 from entrepot.errors import InvalidInput, NotFound
-from entrepot.events.models import Webhook
-from entrepot.files.configs import default_of, defaults_of
-from entrepot.files.models import Permissions
-from entrepot.identity import ApiKey, Organization, keys
+from entrepot.events import webhooks
+from entrepot.files import configs as storages
+from entrepot.identity import ApiKey, keys, projects
+from entrepot.requests import permissions
+from entrepot.requests.models import Permissions
 from entrepot.server.auth import token_of
 from entrepot.server.dialects.ricloud import configs, parse, render
 from entrepot.server.dialects.ricloud.listing import Listing, Record, envelope
@@ -22,8 +21,8 @@ _PERMISSIONS = Listing(
     "/permissions",
     Permissions,
     render.each(render.permissions),
-    filters={"key": Permissions.key_id},
-    instants={"date_created": Permissions.created},
+    filters={"key": "key_id"},
+    instants={"date_created": "created"},
 )
 
 
@@ -60,8 +59,7 @@ def _update(call: Call) -> Record:
 
 def _configure(call: Call, key: ApiKey, given: dict[str, Any]) -> None:
     checks = {"storage_config": configs.check_storage, "webhook_config": configs.check_webhook}
-    key.config = key.config | {name: checks[name](call, value) for name, value in given.items()}
-    call.session.flush()
+    keys.configure(call.session, key, {name: checks[name](call, value) for name, value in given.items()})
 
 
 def _rotate(call: Call) -> Record:
@@ -72,27 +70,19 @@ def _rotate(call: Call) -> Record:
 
 
 def _organisation(call: Call) -> Record:
-    call.principal.require("read")
-    record = call.session.get_one(Organization, call.principal.organization_id)
-    webhook = select(Webhook.id).where(Webhook.organization_id == record.id, Webhook.is_default).limit(1)
-    return render.organisation(
-        record, *configs.nested(call), default_of(call.session, record.id), call.session.scalar(webhook)
-    )
+    record = projects.get_organization(call.session, call.principal, call.principal.organization_id)
+    storage, webhook = (find(call.session, record.id) for find in (storages.default_of, webhooks.default_of))
+    return render.organisation(record, *configs.nested(call), storage, webhook)
 
 
 def _update_organisation(call: Call) -> Record:
-    call.principal.require("admin")
     given = _defaults(parse.fields(call, *_DEFAULTS, *_DEFAULTS.values()))
-    organization_id = call.principal.organization_id
     if "storage_config_default" in given:
         found = configs.check_storage(call, given["storage_config_default"])
-        defaults_of(call.session, organization_id).storage_config_id = found
+        storages.set_default(call.session, call.principal, found)
     if "webhook_config_default" in given:
-        webhook_id = configs.check_webhook(call, given["webhook_config_default"])
-        mine = update(Webhook).where(Webhook.organization_id == organization_id)
-        call.session.execute(mine.values(is_default=False))
-        call.session.execute(mine.where(Webhook.id == webhook_id).values(is_default=True))
-    call.session.flush()
+        found = configs.check_webhook(call, given["webhook_config_default"])
+        webhooks.set_default(call.session, call.principal, found)
     return _organisation(call)
 
 
@@ -104,49 +94,32 @@ def _defaults(given: dict[str, Any]) -> dict[str, Any]:
     return {name: given.get(name, given.get(short)) for name, short in _DEFAULTS.items() if {name, short} & set(given)}
 
 
-def _permissions(call: Call) -> Permissions:
-    found = call.session.scalar(select(Permissions).where(Permissions.id == call.path["id"]))
-    if found is None:
-        raise NotFound("Permissions not found.")
-    call.principal.require("read", found.organization_id, "Permissions")
-    return found
-
-
 def _get_permissions(call: Call) -> Record:
     if call.path["id"] == call.principal.organization_id:
-        call.principal.require("read")
-        return render.base_permissions(call.session.get_one(Organization, call.principal.organization_id))
-    return render.permissions(_permissions(call))
+        organization = projects.get_organization(call.session, call.principal, call.path["id"])
+        return render.base_permissions(organization)
+    return render.permissions(permissions.get_permissions(call.session, call.principal, call.path["id"]))
 
 
 def _create_permissions(call: Call) -> Record:
     given = parse.fields(call, "scopes", required=("key",))
-    key = keys.get_own_key(call.session, call.principal, parse.resource_id("key", given["key"]))
-    record = Permissions(organization_id=key.organization_id, key_id=key.id)
-    _grant(call, record, key, given)
-    call.session.add(record)
-    call.session.flush()
-    return render.permissions(record)
+    key_id, scopes = parse.resource_id("key", given["key"]), _scopes(given["scopes"]) if "scopes" in given else None
+    return render.permissions(permissions.create_permissions(call.session, call.principal, key_id, scopes))
 
 
 def _update_permissions(call: Call) -> Record:
-    record = _permissions(call)
-    given = parse.fields(call, required=("scopes",))
-    _grant(call, record, keys.get_own_key(call.session, call.principal, record.key_id or ""), given)
-    call.session.flush()
+    record = permissions.get_permissions(call.session, call.principal, call.path["id"])
+    scopes = _scopes(parse.fields(call, required=("scopes",))["scopes"])
+    permissions.change_permissions(call.session, call.principal, record, scopes)
     return render.permissions(record)
 
 
-def _grant(call: Call, record: Permissions, key: ApiKey, given: dict[str, Any]) -> None:
-    """Give a key its scopes, as the record says them; only its own user can, and none that are wider than it has."""
-    call.principal.require("admin", key.organization_id, "Key")
-    scopes = given.get("scopes", key.scopes or ["*:admin"])
-    if isinstance(scopes, dict) and not any(scopes.values()):
-        scopes = list(scopes)  # the documented form, whose values are limits
-    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+def _scopes(given: Any) -> list[str]:
+    if isinstance(given, dict) and not any(given.values()):
+        given = list(given)  # the documented form, whose values are limits
+    if not isinstance(given, list) or not all(isinstance(scope, str) for scope in given):
         raise InvalidInput.field("scopes", "A list of texts, or an object of them whose limits are empty.")
-    keys.change_scopes(call.session, call.principal, key, scopes)
-    record.scopes = scopes
+    return given
 
 
 ENDPOINTS = [

@@ -4,22 +4,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
-from sqlalchemy import func, select
 from starlette.datastructures import QueryParams
 
 from entrepot.errors import InvalidInput
-from entrepot.files.models import RemoteSource
+from entrepot.identity.records import Comparison, Page, Wanted, number_of, page
+from entrepot.requests import sources
 from entrepot.server.endpoint import Call
 
 DEFAULT_LIMIT, MOST = 10, 1000
-_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "gt": lambda column, value: column > value,
-    "gte": lambda column, value: column >= value,
-    "lt": lambda column, value: column < value,
-    "lte": lambda column, value: column <= value,
-}
+_COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
 _INSTANT_NAME = re.compile(r"(\w+?)(?:\[(\w+)\]|__(\w+))?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -35,78 +30,84 @@ class Listing:
     path
         Where it is, as lists say it.
     model
-        The table; it has ``id``, ``organization_id`` and ``number``.
+        What is listed.
     render
         Returns records for rows.
     filters, instants
-        Columns by the names of parameters: compared by equality, and as instants.
-    states
-        Those that ``state`` may be: what is misspelt would find nothing, for ever.
-    extra
-        More parameters: what each makes of its values.
-    number
-        The column that orders it, where that is another than ``number``.
+        What the domain calls what parameters name: compared by equality, and as instants.
+    known
+        What a parameter may be: what is misspelt would find nothing, for ever.
+    find
+        The domain's own list, where there is one.
+    order
+        What the domain calls the order, where that is another than ``number``.
     """
 
     path: str
     model: Any
     render: Callable[[Call, Sequence[Any]], list[Record]]
-    filters: Mapping[str, Any] = field(default_factory=dict)
-    instants: Mapping[str, Any] = field(default_factory=dict)
-    states: tuple[str, ...] = ()
-    extra: Mapping[str, Callable[[list[str]], Any]] = field(default_factory=dict)
-    number: Any = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+    instants: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    find: Callable[..., Page[Any]] | None = None
+    order: str = "number"
 
-    def answer(self, call: Call, *conditions: Any) -> Record:
-        """Return the list that the query asks for, among the rows of the caller's organization."""
-        model, query = self.model, call.query
-        order = self.number if self.number is not None else model.number
-        mine = call.principal.own(model)
-        where = [mine, *conditions, *self._conditions(query)]
-        _require_sources(call, query.getlist("source"))
-        total = call.session.scalar(select(func.count()).select_from(model).where(*where)) or 0
-        for name, newer in (("after_id", False), ("before_id", True)):
-            if (given := query.get(name)) is not None:
-                number = call.session.scalar(select(order).where(mine, model.id == given.replace("\0", "")))
-                if number is None:
-                    raise InvalidInput.field(name, "There is no such resource in this list.")
-                where.append(order > number if newer else order < number)
-        limit = _limit(query)
-        statement = select(model).where(*where).order_by(order.desc()).limit(limit + 1)
-        rows = call.session.scalars(statement).all()
-        data = self.render(call, rows[:limit])
-        return envelope(data, self.path, total=total, has_more=len(rows) > limit)
+    def answer(self, call: Call, narrowed: Mapping[str, Sequence[str]] | None = None) -> Record:
+        """Return the list that the query asks for, among the rows of the caller's organization.
 
-    def _conditions(self, query: QueryParams) -> list[Any]:
-        conditions = []
+        Parameters
+        ----------
+        narrowed
+            What else the domain is asked for, unless the query names it.
+        """
+        query, session, principal = call.query, call.session, call.principal
+        values, instants = self._asked(query)
+        if sources.missing(session, principal, query.getlist("source")):
+            raise InvalidInput.field("source", "There is no such source.")
+        wanted = Wanted(
+            {**(narrowed or {}), **values},
+            instants,
+            self._number(call, "after_id"),
+            self._number(call, "before_id"),
+            _limit(query),
+        )
+        if self.find is None:
+            found = page(session, principal, self.model, wanted, order=self.order)
+        else:
+            found = self.find(session, principal, wanted)
+        data = self.render(call, found.records)
+        return envelope(data, self.path, total=found.total, has_more=found.has_more)
+
+    def _number(self, call: Call, name: str) -> int | None:
+        if (given := call.query.get(name)) is None:
+            return None
+        number = number_of(call.session, call.principal, self.model, given, order=self.order)
+        if number is None:
+            raise InvalidInput.field(name, "There is no such resource in this list.")
+        return number
+
+    def _asked(self, query: QueryParams) -> tuple[dict[str, list[str]], list[tuple[str, Comparison, datetime]]]:
+        """Return what the query narrows the list by, as the domain calls it."""
+        equal: dict[str, list[str]] = {}
+        instants: list[tuple[str, Comparison, datetime]] = []
         for name in dict.fromkeys(query):
             values = query.getlist(name)
             if any("\0" in value for value in values):
                 raise InvalidInput.field(name[:100], "There is a null character in it.")
-            matched = _INSTANT_NAME.fullmatch(name)
-            base, operator = (matched[1], matched[2] or matched[3]) if matched else (name, None)
             if name in ("limit", "after_id", "before_id"):
                 continue
-            if name == "state" and self.states and not set(values) <= set(self.states):
-                raise InvalidInput.field(name, f"One of {', '.join(self.states)}.")
+            if name in self.known and not set(values) <= set(self.known[name]):
+                raise InvalidInput.field(name, f"One of {', '.join(self.known[name])}.")
+            matched = _INSTANT_NAME.fullmatch(name)
+            base, how = (matched[1], matched[2] or matched[3]) if matched else (name, None)
             if name in self.filters:
-                conditions.append(self.filters[name].in_(values))
-            elif name in self.extra:
-                conditions.append(self.extra[name](values))
-            elif base in self.instants and (operator is None or operator in _OPERATORS):
-                conditions += [_instant_condition(name, self.instants[base], operator, value) for value in values]
+                equal[self.filters[name]] = values
+            elif base in self.instants and (how is None or how in _COMPARISONS):
+                for value in values:
+                    instants += _compared(name, self.instants[base], how, value)
             else:
                 raise InvalidInput.field(name[:100], "There is no such parameter.")
-        return conditions
-
-
-def _require_sources(call: Call, ids: list[str]) -> None:
-    """Raise InvalidInput when a filter names a source that there is not."""
-    wanted = set(ids)
-    if wanted:
-        found = select(RemoteSource.id).where(call.principal.own(RemoteSource), RemoteSource.id.in_(wanted))
-        if wanted - set(call.session.scalars(found)):
-            raise InvalidInput.field("source", "There is no such source.")
+        return equal, instants
 
 
 def envelope(data: list[Record], url: str, *, total: int | None = None, has_more: bool = False) -> Record:
@@ -115,11 +116,9 @@ def envelope(data: list[Record], url: str, *, total: int | None = None, has_more
     return {"resource": "list", "data": data, "has_more": has_more, "total_count": count, "url": url}
 
 
-def _instant_condition(name: str, column: Any, operator: str | None, text: str) -> Any:
+def _compared(name: str, attribute: str, how: Any, text: str) -> list[tuple[str, Comparison, datetime]]:
     start, width = parse_instant(name, text)
-    if operator is not None:
-        return _OPERATORS[operator](column, start)
-    return (column >= start) & (column < start + width)
+    return [(attribute, how, start)] if how else [(attribute, "gte", start), (attribute, "lt", start + width)]
 
 
 def parse_instant(name: str, text: str) -> tuple[datetime, timedelta]:

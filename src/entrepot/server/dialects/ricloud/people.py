@@ -3,14 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
-
-from entrepot.db import new_id, now
-from entrepot.errors import Conflict, InvalidInput, NotFound
-from entrepot.events import emit
-from entrepot.files import sources
-from entrepot.files.models import RemoteSession, RemoteSource, RemoteUser
-from entrepot.identity import Right, keys
+from entrepot.errors import InvalidInput, NotFound
+from entrepot.identity import Right, keys, records
+from entrepot.requests import sessions, sources
+from entrepot.requests.models import RemoteSession, RemoteSource, RemoteUser
 from entrepot.server.dialects.ricloud import parse, render
 from entrepot.server.dialects.ricloud.listing import Listing, Record
 from entrepot.server.endpoint import Call, Endpoint, Json
@@ -24,41 +20,31 @@ _USERS = Listing(
     "/users",
     RemoteUser,
     render.each(render.user),
-    filters={"identifier": RemoteUser.identifier, "key": RemoteUser.key_id, "state": RemoteUser.state},
-    states=sources.USER_STATES,
-    instants={"date_created": RemoteUser.created},
+    filters={"identifier": "identifier", "key": "key_id", "state": "state"},
+    known={"state": sources.USER_STATES},
+    instants={"date_created": "created"},
 )
 _SOURCES = Listing(
     "/sources",
     RemoteSource,
     _records,
-    filters={
-        "user": RemoteSource.user_id,
-        "identifier": RemoteSource.identifier,
-        "type": RemoteSource.type,
-        "parent": RemoteSource.parent_id,
-        "state": RemoteSource.state,
-    },
-    states=sources.SOURCE_STATES,
-    instants={"date_created": RemoteSource.created},
+    filters={"user": "user_id", "identifier": "identifier", "type": "type", "parent": "parent_id", "state": "state"},
+    known={"state": sources.SOURCE_STATES},
+    instants={"date_created": "created"},
 )
 _SESSIONS = Listing(
     "/sessions",
     RemoteSession,
     lambda call, rows: render.sessions(call.session, rows),
-    filters={"source": RemoteSession.source_id, "user": RemoteSession.user_id, "state": RemoteSession.state},
-    states=("pending", "active", "failed", "expired"),
-    instants={"date_created": RemoteSession.created, "date_expired": RemoteSession.expired},
+    filters={"source": "source_id", "user": "user_id", "state": "state"},
+    known={"state": sessions.STATES},
+    instants={"date_created": "created", "date_expired": "expired"},
 )
 
 
 def find(call: Call, model: Any, what: str, id_: str, right: Right = "read") -> Any:
     """Return a resource of the caller's organization."""
-    found = call.session.scalar(select(model).where(model.id == id_.replace("\0", "")))
-    if found is None:
-        raise NotFound(f"{what} not found.")
-    call.principal.require(right, found.organization_id, what)
-    return found
+    return records.find(call.session, call.principal, model, what, id_, right)
 
 
 def named(call: Call, model: Any, name: str, value: Any) -> Any:
@@ -78,9 +64,8 @@ def named(call: Call, model: Any, name: str, value: Any) -> Any:
 def _create_user(call: Call) -> Any:
     given = parse.fields(call, "key", required=("identifier",))
     identifier = parse.text("identifier", given["identifier"], sources.LONGEST_IDENTIFIER)
-    call.principal.require("write")
-    key_id = _key(call, given) if given.get("key") is not None else call.principal.key_id
-    user, made = sources.ensure_user(call.session, call.principal.organization_id, identifier, key_id)
+    key_id = _key(call, given) if given.get("key") is not None else None
+    user, made = sources.ensure_user(call.session, call.principal, identifier, key_id)
     return render.user(user) if made else Json(render.user(user))
 
 
@@ -98,28 +83,25 @@ def _get_user(call: Call) -> Record:
 def _update_user(call: Call) -> Record:
     user = find(call, RemoteUser, "User", call.path["id"], "write")
     given = parse.fields(call, "identifier", "key", "state")
+    changes = {name: given[name] for name in ("state",) if name in given}
     if "identifier" in given:
-        identifier = parse.text("identifier", given["identifier"], sources.LONGEST_IDENTIFIER)
-        sources.rename_user(call.session, user, identifier)
+        changes["identifier"] = parse.text("identifier", given["identifier"], sources.LONGEST_IDENTIFIER)
     if "key" in given:
-        user.key_id = _key(call, given)
-    if "state" in given:
-        sources.change_state(call.session, user, given["state"])
-    call.session.flush()
+        changes["key_id"] = _key(call, given)
+    sources.change_user(call.session, user, changes)
     return render.user(user)
 
 
 def _source(call: Call, given: dict[str, Any]) -> tuple[RemoteSource, bool]:
     """Return the source of a user, type and identifier, and whether it was made here."""
-    call.principal.require("write")
     parent = named(call, RemoteSource, "parent", given["parent"]) if given.get("parent") is not None else None
-    if parent is not None and given.get("user") is None:
-        given = given | {"user": parent.user_id}
-    user = named(call, RemoteUser, "user", given.get("user"))
+    user_id = parent.user_id if parent is not None and given.get("user") is None else given.get("user")
+    user = named(call, RemoteUser, "user", user_id)
     type_ = parse.text("type", given.get("type"), sources.LONGEST_TYPE)
-    # Devices are paired by a code, and are called nothing yet.
-    identifier = parse.text("identifier", given.get("identifier") or new_id(), sources.LONGEST_IDENTIFIER)
-    return sources.ensure_source(call.session, user, type_, identifier, parent)
+    identifier = given.get("identifier") or None
+    if identifier is not None:
+        identifier = parse.text("identifier", identifier, sources.LONGEST_IDENTIFIER)
+    return sources.ensure_source(call.session, call.principal, user, type_, identifier, parent)
 
 
 def _create_source(call: Call) -> Any:
@@ -135,10 +117,9 @@ def _get_source(call: Call) -> Record:
 def _update_source(call: Call) -> Record:
     source = find(call, RemoteSource, "Source", call.path["id"], "write")
     given = parse.fields(call, "identifier", "state")
-    if "identifier" in given and parse.text("identifier", given["identifier"], 300) != source.identifier:
-        raise Conflict("A source is its identifier: create another.")
-    if "state" in given:
-        sources.change_state(call.session, source, given["state"])
+    if "identifier" in given:
+        parse.text("identifier", given["identifier"], sources.LONGEST_IDENTIFIER)
+    sources.change_source(call.session, source, given)
     return _records(call, [source])[0]
 
 
@@ -149,19 +130,7 @@ def _create_session(call: Call) -> Record:
         source = named(call, RemoteSource, "source", given["source"])
     else:
         source, _ = _source(call, parse.mapping("source", given["source"]))
-    call.principal.require("write")
-    sources.require_usable(call.session, source)
-    sources.validate(call.session, source)
-    session = RemoteSession(
-        organization_id=source.organization_id,
-        key_id=call.principal.key_id,
-        user_id=source.user_id,
-        source_id=source.id,
-        state="active",
-    )
-    call.session.add(session)
-    call.session.flush()
-    return render.sessions(call.session, [session])[0]
+    return render.sessions(call.session, [sessions.begin(call.session, call.principal, source)])[0]
 
 
 def _get_session(call: Call) -> Record:
@@ -169,13 +138,9 @@ def _get_session(call: Call) -> Record:
 
 
 def _delete_session(call: Call) -> Record:
-    session = find(call, RemoteSession, "Session", call.path["id"], "write")
-    if session.state != "expired":
-        session.state, session.expired = "expired", now()
-        call.session.flush()
-        data = {"key": session.key_id}
-        emit(call.session, "session", "expired", session.id, organization_id=session.organization_id, data=data)
-    return render.sessions(call.session, [session])[0]
+    remote = find(call, RemoteSession, "Session", call.path["id"], "write")
+    sessions.end(call.session, remote)
+    return render.sessions(call.session, [remote])[0]
 
 
 ENDPOINTS = [

@@ -6,30 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from entrepot.db import now
+from entrepot.db import Session, now
 from entrepot.events.models import Webhook
-from entrepot.files import signing
-from entrepot.files.models import (
-    Permissions,
-    Poll,
-    PublishedFile,
-    RemoteSession,
-    RemoteSource,
-    RemoteUser,
-    StorageConfig,
-    Subscription,
-    Task,
-)
-from entrepot.files.sources import children_of
+from entrepot.files import lifecycle, signing
+from entrepot.files.models import PublishedFile, StorageConfig
 from entrepot.identity import ApiKey, Organization, Vault
+from entrepot.identity.records import by_ids
+from entrepot.requests.models import Permissions, Poll, RemoteSession, RemoteSource, RemoteUser, Subscription, Task
+from entrepot.requests.polls import TASK_STATES, asked_by, tasks_of
+from entrepot.requests.sources import children_of
 from entrepot.server.dialects.ricloud.listing import Record, envelope
 from entrepot.server.endpoint import Call
-
-#: What results call the columns by which they are found.
-_NAMES = {"task_id": "task", "poll_id": "poll"}
 
 
 def instant(value: datetime | None) -> str | None:
@@ -62,8 +49,7 @@ def signer(call: Call) -> Signer:
 
 def results(session: Session, files: Sequence[PublishedFile], sign: Signer | None) -> list[Record]:
     """Render published files; without a signer they have no signed URLs."""
-    ids = {file.storage_config_id for file in files}
-    configs = {one.id: one for one in session.scalars(select(StorageConfig).where(StorageConfig.id.in_(ids)))}
+    configs = by_ids(session, StorageConfig, (file.storage_config_id for file in files))
     records = []
     for file in files:
         config = configs[file.storage_config_id]
@@ -203,9 +189,8 @@ def _source(record: RemoteSource, children: list[Record]) -> Record:
 
 def sessions(session: Session, records: Sequence[RemoteSession]) -> list[Record]:
     """Render sessions, with their sources."""
-    ids = {record.source_id for record in records}
-    rows = session.scalars(select(RemoteSource).where(RemoteSource.id.in_(ids))).all()
-    found = {one["id"]: one for one in sources(session, rows)}
+    rows = by_ids(session, RemoteSource, (record.source_id for record in records))
+    found = {one["id"]: one for one in sources(session, list(rows.values()))}
     return [
         _record(record, "session")
         | {
@@ -222,15 +207,8 @@ def sessions(session: Session, records: Sequence[RemoteSession]) -> list[Record]
 
 def tasks(session: Session, records: Sequence[Task], sign: Signer | None) -> list[Record]:
     """Render tasks, with what they published and what they were asked of."""
-    asked: dict[str | None, tuple[Poll | None, str | None]] = {
-        poll.id: (poll, type_)
-        for poll, type_ in session.execute(
-            select(Poll, RemoteSource.type)
-            .outerjoin(RemoteSource, RemoteSource.id == Poll.source_id)
-            .where(Poll.id.in_({record.poll_id for record in records}))
-        )
-    }
-    found = _results_by(session, PublishedFile.task_id, [record.id for record in records], sign)
+    asked = asked_by(session, records)
+    found = _results(session, lifecycle.answers(session, "task_id", [record.id for record in records]), sign)
     return [_task(record, *asked.get(record.poll_id, (None, None)), found[record.id]) for record in records]
 
 
@@ -263,27 +241,21 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _results_by(session: Session, column: Any, ids: list[str], sign: Signer | None) -> dict[str, list[Record]]:
-    """Return the records of published files by what a column of theirs says, which is one of these ids."""
-    query = select(PublishedFile).where(column.in_(ids)).order_by(PublishedFile.number)
-    found: dict[str, list[Record]] = {id_: [] for id_ in ids}
-    for result in results(session, session.scalars(query).all(), sign):
-        found[result[_NAMES[column.key]]].append(result)
-    return found
+def _results(
+    session: Session, files: Mapping[str, Sequence[PublishedFile]], sign: Signer | None
+) -> dict[str, list[Record]]:
+    rendered = iter(results(session, [file for some in files.values() for file in some], sign))
+    return {id_: [next(rendered) for _ in some] for id_, some in files.items()}
 
 
 def polls(session: Session, records: Sequence[Poll], sign: Signer | None) -> list[Record]:
     """Render polls, with all their results and the states of their tasks."""
-    ids = [record.id for record in records]
-    steps: dict[str, list[Task]] = {id_: [] for id_ in ids}
-    for one in session.scalars(select(Task).where(Task.poll_id.in_(ids)).order_by(Task.number)):
-        steps[str(one.poll_id)].append(one)
-    found = _results_by(session, PublishedFile.poll_id, ids, sign)
+    steps = tasks_of(session, records)
+    found = _results(session, lifecycle.answers(session, "poll_id", [record.id for record in records]), sign)
     return [_poll(record, steps[record.id], found[record.id]) for record in records]
 
 
 def _poll(record: Poll, steps: Sequence[Task], found: list[Record]) -> Record:
-    states = ("pending", "processing", "succeeded", "failed", "suspended")
     return {
         **_record(record, "poll"),
         "key": record.key_id,
@@ -291,7 +263,7 @@ def _poll(record: Poll, steps: Sequence[Task], found: list[Record]) -> Record:
         "source": record.source_id,
         "session": record.session_id,
         "subscription": record.subscription_id,
-        **{f"tasks_{state}": [one.id for one in steps if one.state == state] for state in states},
+        **{f"tasks_{state}": [one.id for one in steps if one.state == state] for state in TASK_STATES},
         "results": envelope(found, "/results"),
         # A list of resources would have to name a type that clients do not know.
         "errors": [{"task": one.id, "error": one.error} for one in steps if one.error],

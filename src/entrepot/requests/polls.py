@@ -1,18 +1,24 @@
 """Polls and their tasks: requests for data, and the steps that fulfil them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, false, select
 from sqlalchemy.orm import Session
 
 from entrepot.db import new_id, now
-from entrepot.errors import NotFound
+from entrepot.errors import InvalidInput
 from entrepot.events import emit
-from entrepot.files.models import Poll, Task
-from entrepot.identity import Principal, Right
+from entrepot.identity import Principal, Right, records
+from entrepot.requests.models import Poll, RemoteSource, Task
 
+STATES = ("pending", "processing", "completed")
+TASK_STATES = ("pending", "processing", "succeeded", "failed", "suspended")
 OPEN = ("pending", "processing")
+#: The type of tasks that fetch what a poll asks for.
+FETCH = "poll.fetch"
+#: Who may have made a poll.
+REQUESTORS = ("subscription", "user")
 
 
 def create_poll(
@@ -75,7 +81,7 @@ def create_answered(
         poll = Poll(id=new_id(), state="completed", **done)
         session.add(poll)
         emit(session, "poll", "created", poll.id, organization_id=organization_id, data={"key": key_id})
-    task = Task(id=new_id(), type="poll.fetch", poll_id=poll.id, state="succeeded", **done)
+    task = Task(id=new_id(), type=FETCH, poll_id=poll.id, state="succeeded", **done)
     session.add(task)
     _emit(session, task, "created")
     return poll, task
@@ -120,20 +126,94 @@ def end_task(session: Session, task: Task, error: str | None = None) -> None:
 
 def get_poll(session: Session, principal: Principal, poll_id: str, right: Right = "read") -> Poll:
     """Return a poll of the caller's organizations."""
-    poll = session.scalar(select(Poll).where(Poll.id == poll_id))
-    if poll is None:
-        raise NotFound("Poll not found.")
-    principal.require(right, poll.organization_id, "Poll")
-    return poll
+    found: Poll = records.find(session, principal, Poll, "Poll", poll_id, right)
+    return found
 
 
 def get_task(session: Session, principal: Principal, task_id: str, right: Right = "read") -> Task:
     """Return a task of the caller's organizations."""
-    task = session.scalar(select(Task).where(Task.id == task_id))
-    if task is None:
-        raise NotFound("Task not found.")
-    principal.require(right, task.organization_id, "Task")
-    return task
+    found: Task = records.find(session, principal, Task, "Task", task_id, right)
+    return found
+
+
+def list_polls(session: Session, principal: Principal, wanted: records.Wanted) -> records.Page[Poll]:
+    """Return polls of the caller's organization, which may be narrowed by ``requestor`` (of :data:`REQUESTORS`) too."""
+    return records.page(session, principal, Poll, wanted, conditions={"requestor": _requested_by})
+
+
+def list_tasks(session: Session, principal: Principal, wanted: records.Wanted) -> records.Page[Task]:
+    """Return tasks of the caller's organization.
+
+    They may be narrowed by ``user_id``, ``source_id`` and ``session_id`` of their polls, and by ``source_type``, too.
+    """
+    return records.page(session, principal, Task, wanted, conditions=_OF_POLLS)
+
+
+def _requested_by(values: Sequence[str]) -> ColumnElement[bool]:
+    wanted: ColumnElement[bool] = false()
+    if "subscription" in values:
+        wanted = wanted | Poll.subscription_id.is_not(None)
+    return wanted | Poll.subscription_id.is_(None) if "user" in values else wanted
+
+
+def _of_polls(column: Any) -> Callable[[Sequence[str]], ColumnElement[bool]]:
+    return lambda values: Task.poll_id.in_(select(Poll.id).where(column.in_(values)))
+
+
+_OF_POLLS: records.Conditions = {
+    "user_id": _of_polls(Poll.user_id),
+    "source_id": _of_polls(Poll.source_id),
+    "session_id": _of_polls(Poll.session_id),
+    "source_type": lambda types: Task.poll_id.in_(
+        select(Poll.id).join(RemoteSource, RemoteSource.id == Poll.source_id).where(RemoteSource.type.in_(types))
+    ),
+}
+
+
+def tasks_of(session: Session, polls: Sequence[Poll]) -> dict[str, list[Task]]:
+    """Return the tasks of polls by the ids of these."""
+    found: dict[str, list[Task]] = {poll.id: [] for poll in polls}
+    for task in session.scalars(select(Task).where(Task.poll_id.in_(found)).order_by(Task.number)):
+        found[str(task.poll_id)].append(task)
+    return found
+
+
+def asked_by(session: Session, tasks: Sequence[Task]) -> dict[str | None, tuple[Poll | None, str | None]]:
+    """Return the polls of tasks, each with the type of its source, by their ids."""
+    query = (
+        select(Poll, RemoteSource.type)
+        .outerjoin(RemoteSource, RemoteSource.id == Poll.source_id)
+        .where(Poll.id.in_({task.poll_id for task in tasks}))
+    )
+    return {poll.id: (poll, type_) for poll, type_ in session.execute(query)}
+
+
+def answered(
+    session: Session, organization_id: str, poll_id: str | None, task_id: str | None
+) -> tuple[Poll | None, Task | None]:
+    """Return the poll and the task that a file answers, as far as they are named.
+
+    Raises
+    ------
+    InvalidInput
+        There is none such in the organization.
+    """
+    poll = task = None
+    if task_id is not None:
+        task = session.scalar(select(Task).where(Task.id == task_id, Task.organization_id == organization_id))
+        if task is None or task.poll_id is None:
+            raise InvalidInput.field("task", "There is no such task of a poll.")
+        if poll_id not in (None, task.poll_id):
+            raise InvalidInput.field("task", "It belongs to another poll.")
+        poll_id = task.poll_id
+    if poll_id is not None:
+        poll = session.scalar(select(Poll).where(Poll.id == poll_id, Poll.organization_id == organization_id))
+        if poll is None:
+            raise InvalidInput.field("poll", "There is no such poll.")
+        if task is None:
+            waiting = select(Task).where(Task.poll_id == poll.id, Task.state.in_(OPEN))
+            task = session.scalar(waiting.order_by(Task.number).limit(1))
+    return poll, task
 
 
 def tasks_of_work(session: Session, organization_id: str, work_id: str) -> list[Task]:

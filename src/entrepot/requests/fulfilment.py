@@ -11,16 +11,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
-from entrepot.db import now
 from entrepot.errors import NotFound
 from entrepot.events import log
-from entrepot.files import polls, sources
-from entrepot.files.models import Poll, RemoteSession, RemoteSource, Subscription, Task
-from entrepot.identity import Principal, Role, keys
+from entrepot.identity import Principal, Role
+from entrepot.requests import polls, sources
+from entrepot.requests.models import Poll, RemoteSession, RemoteSource, Subscription, Task
 from entrepot.works import archive, queue
 
 PIPELINE = "ricloud-poll"
-FOLLOW, AGAIN = "ricloud.follow", "ricloud.subscription"
+FOLLOW = "ricloud.follow"
 _LONGEST_ERROR = 1000
 
 
@@ -33,6 +32,7 @@ def start(
     subscription: Subscription | None = None,
 ) -> Poll:
     """Make a poll, with a task that a work fulfils."""
+    principal.require("write")
     poll = polls.create_poll(
         session,
         principal.organization_id,
@@ -49,7 +49,8 @@ def start(
 
 def add_task(session: Session, principal: Principal, poll: Poll) -> Task:
     """Give a poll a task, and deposit the work that fulfils it."""
-    task = polls.create_task(session, poll.organization_id, "poll.fetch", poll=poll, key_id=poll.key_id)
+    principal.require("write", poll.organization_id, "Poll")
+    task = polls.create_task(session, poll.organization_id, polls.FETCH, poll=poll, key_id=poll.key_id)
     source = session.scalar(select(RemoteSource).where(RemoteSource.id == poll.source_id))
     parent = session.scalar(select(RemoteSource).where(RemoteSource.id == source.parent_id)) if source else None
     about = {**_described(source), "parent": _described(parent) if parent else None} if source else None
@@ -105,52 +106,6 @@ def _why(work: dict[str, Any] | None) -> str:
     """Return why a work failed, as its worker said."""
     said = (work.get("results") or {}).get("error") if work else None
     return said[:_LONGEST_ERROR] if isinstance(said, str) and said.strip() else "The work failed."
-
-
-def schedule(session: Session, subscription: Subscription) -> None:
-    """Have a subscription's polls made, from now on."""
-    payload = {"subscription": subscription.id}
-    jobs.schedules.every(session, _name(subscription), subscription.interval, AGAIN, payload)
-
-
-def unschedule(session: Session, subscription: Subscription) -> None:
-    """Have no more polls made for a subscription."""
-    jobs.schedules.remove(session, _name(subscription))
-
-
-@jobs.task(AGAIN)
-def again(context: jobs.JobContext) -> None:
-    """Make the next poll of a subscription; none while the last one is still being fulfilled."""
-    payload: dict[str, str] = context.job.payload or {}
-    with context.unit() as session:
-        subscription = session.scalar(select(Subscription).where(Subscription.id == payload["subscription"]))
-        if subscription is None or subscription.state != "active":
-            return
-        instant = now()
-        if subscription.start is not None and subscription.start > instant:
-            return
-        principal = _owner(session, subscription)
-        if principal is None or (subscription.end is not None and subscription.end <= instant):
-            subscription.state = "deleted"
-            unschedule(session, subscription)
-            return
-        waiting = select(Poll.id).where(Poll.subscription_id == subscription.id, Poll.state != "completed")
-        if session.scalar(waiting.limit(1)) is None:
-            remote = session.scalar(select(RemoteSession).where(RemoteSession.id == subscription.session_id))
-            source = session.scalar(select(RemoteSource).where(RemoteSource.id == subscription.source_id))
-            if source is not None and sources.why_unusable(session, source):
-                return
-            start(session, principal, subscription.payload, remote, source, subscription)
-
-
-def _owner(session: Session, subscription: Subscription) -> Principal | None:
-    """Return for whom a subscription acts; None when whoever made it may no longer write."""
-    principal = keys.find_principal_of(session, subscription.key_id) if subscription.key_id else None
-    return principal if principal is not None and principal.can("write", subscription.organization_id) else None
-
-
-def _name(subscription: Subscription) -> str:
-    return f"ricloud subscription:{subscription.id}"
 
 
 def _concerns(action: str, data: Mapping[str, Any]) -> bool:

@@ -7,9 +7,10 @@ from typing import Any, TypeGuard
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from entrepot.db import advisory_lock
+from entrepot.db import advisory_lock, new_id
 from entrepot.errors import Conflict, InvalidInput
-from entrepot.files.models import Poll, RemoteSource, RemoteUser, Task
+from entrepot.identity import Principal
+from entrepot.requests.models import Poll, RemoteSource, RemoteUser, Task
 
 USER_STATES = ("active", "deactivated", "blocked")
 SOURCE_STATES = ("unvalidated", "active", "deactivated", "blocked", "locked")
@@ -20,20 +21,39 @@ _MOST_FOUND = 1000
 
 
 def ensure_user(
-    session: Session, organization_id: str, identifier: str, key_id: str | None = None
+    session: Session, principal: Principal, identifier: str, key_id: str | None = None
 ) -> tuple[RemoteUser, bool]:
-    """Return the user of an identifier, and whether it was made here."""
+    """Return the user of an identifier, and whether it was made here.
+
+    Parameters
+    ----------
+    key_id
+        The key that it belongs to; by default the caller's.
+    """
+    principal.require("write")
+    organization_id = principal.organization_id
     advisory_lock(session, "remote user", organization_id, identifier)
     query = select(RemoteUser).where(RemoteUser.organization_id == organization_id, RemoteUser.identifier == identifier)
     if found := session.scalar(query):
         return found, False
-    user = RemoteUser(organization_id=organization_id, identifier=identifier, key_id=key_id)
+    user = RemoteUser(organization_id=organization_id, identifier=identifier, key_id=key_id or principal.key_id)
     session.add(user)
     session.flush()
     return user, True
 
 
-def rename_user(session: Session, user: RemoteUser, identifier: str) -> None:
+def change_user(session: Session, user: RemoteUser, changes: Mapping[str, Any]) -> None:
+    """Change ``identifier``, ``key_id`` or ``state`` of a user."""
+    if "identifier" in changes:
+        _rename(session, user, changes["identifier"])
+    if "key_id" in changes:
+        user.key_id = changes["key_id"]
+    if "state" in changes:
+        user.state = _switched(changes["state"])
+    session.flush()
+
+
+def _rename(session: Session, user: RemoteUser, identifier: str) -> None:
     """Give a user another identifier, which no other has."""
     advisory_lock(session, "remote user", user.organization_id, identifier)
     query = select(RemoteUser.id).where(
@@ -42,16 +62,22 @@ def rename_user(session: Session, user: RemoteUser, identifier: str) -> None:
     if session.scalar(query) not in (None, user.id):
         raise Conflict("There is a user of this identifier.")
     user.identifier = identifier
-    session.flush()
 
 
 def ensure_source(
-    session: Session, user: RemoteUser, type_: str, identifier: str, parent: RemoteSource | None = None
+    session: Session,
+    principal: Principal,
+    user: RemoteUser,
+    type_: str,
+    identifier: str | None = None,
+    parent: RemoteSource | None = None,
 ) -> tuple[RemoteSource, bool]:
     """Return the source of a user, type and identifier, and whether it was made here.
 
     Parameters
     ----------
+    identifier
+        By default one that no other has: devices are paired by a code, and are called nothing yet.
     parent
         The source that it is a part of.
 
@@ -62,6 +88,13 @@ def ensure_source(
     Conflict
         There is such a source, and it is no part of this parent.
     """
+    principal.require("write", user.organization_id)
+    return _ensure(session, user, type_, identifier or new_id(), parent)
+
+
+def _ensure(
+    session: Session, user: RemoteUser, type_: str, identifier: str, parent: RemoteSource | None
+) -> tuple[RemoteSource, bool]:
     if parent is not None and (parent.parent_id is not None or parent.user_id != user.id):
         raise InvalidInput.field("parent", "A source of the same user that is no part of another.")
     advisory_lock(session, "remote source", user.id, type_, identifier)
@@ -103,12 +136,27 @@ def validate(session: Session, source: RemoteSource) -> None:
         session.flush()
 
 
-def change_state(session: Session, record: RemoteUser | RemoteSource, state: Any) -> None:
-    """Switch a user or a source off or on again, as its organization may."""
+def change_source(session: Session, source: RemoteSource, changes: Mapping[str, Any]) -> None:
+    """Change ``state`` of a source; its ``identifier`` may be said, but not changed."""
+    if changes.get("identifier", source.identifier) != source.identifier:
+        raise Conflict("A source is its identifier: create another.")
+    if "state" in changes:
+        source.state = _switched(changes["state"])
+    session.flush()
+
+
+def _switched(state: Any) -> str:
+    """Return the state of a user or a source that is switched off or on again, as its organization may."""
     if state not in ("active", "deactivated"):
         raise InvalidInput.field("state", "active, or deactivated.")
-    record.state = state
-    session.flush()
+    return str(state)
+
+
+def missing(session: Session, principal: Principal, ids: Iterable[str]) -> set[str]:
+    """Return those of the ids that are no sources of the caller's organization."""
+    wanted = set(ids)
+    found = select(RemoteSource.id).where(principal.own(RemoteSource), RemoteSource.id.in_(wanted))
+    return wanted - set(session.scalars(found)) if wanted else set()
 
 
 def why_unusable(session: Session, source: RemoteSource) -> str | None:
@@ -145,7 +193,7 @@ def found_by(session: Session, task: Task, given: Any) -> None:
         type_, identifier = (one.get("type"), one.get("identifier")) if isinstance(one, Mapping) else (None, None)
         if _is_name(type_, LONGEST_TYPE) and _is_name(identifier, LONGEST_IDENTIFIER):
             with suppress(Conflict):
-                validate(session, ensure_source(session, user, type_, identifier, source)[0])
+                validate(session, _ensure(session, user, type_, identifier, source)[0])
 
 
 def _is_name(value: Any, longest: int) -> TypeGuard[str]:

@@ -1,0 +1,112 @@
+"""Tables of requests for data: polls and their tasks, whose data is asked for, and through what."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from entrepot.db import Base, Instant, Json
+from entrepot.identity.records import Owned
+
+
+class Poll(Owned, Base):
+    """A request for data; ``state`` is ``pending``, ``processing`` or ``completed``."""
+
+    __tablename__ = "poll"
+
+    key_id: Mapped[str | None] = mapped_column(String(36))
+    user_id: Mapped[str | None] = mapped_column(String(36))
+    source_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    session_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    subscription_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    payload: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    state: Mapped[str] = mapped_column(String(20), default="pending")
+    started: Mapped[datetime | None] = mapped_column(Instant)
+    completed: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Task(Owned, Base):
+    """A step of a poll, or the test of a configuration.
+
+    ``state`` is ``pending``, ``processing``, ``succeeded``, ``failed`` or ``suspended``.
+    """
+
+    __tablename__ = "poll_task"
+
+    key_id: Mapped[str | None] = mapped_column(String(36))
+    type: Mapped[str] = mapped_column(String(100))
+    poll_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    #: The work that fulfils it.
+    work_id: Mapped[str | None] = mapped_column(String(100), index=True)
+    #: The configuration that it tests.
+    config_id: Mapped[str | None] = mapped_column(String(36))
+    state: Mapped[str] = mapped_column(String(20), default="pending")
+    error: Mapped[str | None] = mapped_column(Text)
+    started: Mapped[datetime | None] = mapped_column(Instant)
+    completed: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class RemoteUser(Owned, Base):
+    """A user of whoever asks for data, not one of ours; ``state`` is ``active``, ``deactivated`` or ``blocked``."""
+
+    __tablename__ = "remote_user"
+    __table_args__ = (UniqueConstraint("organization_id", "identifier"),)
+
+    key_id: Mapped[str | None] = mapped_column(String(36))
+    identifier: Mapped[str] = mapped_column(String(300))
+    state: Mapped[str] = mapped_column(String(20), default="active")
+
+
+class RemoteSource(Owned, Base):
+    """An account or a device that data comes from, or a part of one; ``state`` is ``unvalidated`` until it was used.
+
+    Other states are ``active``, ``deactivated``, ``blocked`` and ``locked``.
+    """
+
+    __tablename__ = "remote_source"
+    __table_args__ = (UniqueConstraint("organization_id", "user_id", "type", "identifier"),)
+
+    user_id: Mapped[str] = mapped_column(String(36), index=True)
+    #: The source that it is a part of, such as the account of a backup.
+    parent_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    type: Mapped[str] = mapped_column(String(100))
+    identifier: Mapped[str] = mapped_column(String(300))
+    state: Mapped[str] = mapped_column(String(20), default="unvalidated")
+
+
+class RemoteSession(Owned, Base):
+    """Access to a source; ``state`` is ``pending``, ``active``, ``failed`` or ``expired``."""
+
+    __tablename__ = "remote_session"
+
+    key_id: Mapped[str | None] = mapped_column(String(36))
+    user_id: Mapped[str] = mapped_column(String(36), index=True)
+    source_id: Mapped[str] = mapped_column(String(36), index=True)
+    state: Mapped[str] = mapped_column(String(20), default="pending")
+    error: Mapped[str | None] = mapped_column(Text)
+    expired: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Subscription(Owned, Base):
+    """A poll that is made again and again; ``state`` is ``active`` or ``deleted``."""
+
+    __tablename__ = "subscription"
+
+    key_id: Mapped[str | None] = mapped_column(String(36))
+    source_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    session_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    payload: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    interval: Mapped[float]
+    start: Mapped[datetime | None] = mapped_column(Instant)
+    end: Mapped[datetime | None] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(String(20), default="active")
+
+
+class Permissions(Owned, Base):
+    """What a key may do, as its owner wrote it down; the key's own scopes are what counts."""
+
+    __tablename__ = "key_permissions"
+
+    key_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    scopes: Mapped[list[str]] = mapped_column(Json, default=list)
