@@ -34,13 +34,12 @@ class InProcess:
     """Entrepot's own functions, one unit of work a call."""
 
     def __init__(self, address: dict[str, str]) -> None:
-        from entrepot.db import Database, models
+        from entrepot.db import Database
         from entrepot.identity import Principal
         from entrepot.identity.models import Role
         from entrepot.works import archive, queue
         from entrepot.works.withdraw import withdraw
 
-        models.import_all()
         self._archive, self._queue, self._withdraw = archive, queue, withdraw
         self.database = Database(address["url"], pool_size=1)
         organization = address["organization_id"]

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 
 from entrepot.db import Database
 from entrepot.identity import Role, Vault, keys, projects, users
-from entrepot.server.app import create_app
 from entrepot.server.auth import principal_of
 from entrepot.server.bodies import Room
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 from tests.support.asgi import Answer, call, routes

@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 from entrepot.db import Database
 from entrepot.errors import TooManyRequests
 from entrepot.identity import Principal, Role, Vault, keys, users
-from entrepot.server.app import create_app
 from entrepot.server.connections import Connections, Timed
 from entrepot.server.router import Table
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.server.streaming import Waiting
 from entrepot.settings import Settings

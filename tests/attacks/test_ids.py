@@ -17,8 +17,8 @@ from entrepot.identity import Membership, Role, User, Vault, keys, users
 from entrepot.lineage import explain
 from entrepot.rows import Row, places
 from entrepot.rows.places import SITE
-from entrepot.server.app import create_app
 from entrepot.server.auth import principal_of
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

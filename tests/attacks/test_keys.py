@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from entrepot.db import Database, now
 from entrepot.identity import ApiKey, Organization, Principal, Role, User, Vault, keys, projects, users
 from entrepot.identity.reach import AREAS, NARROW, RIGHTS
-from entrepot.server.app import create_app
 from entrepot.server.auth import principal_of
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from entrepot.cli import app as command
 from entrepot.db import Database
 from entrepot.identity import Role, Vault, bans, keys, users
-from entrepot.server.app import create_app
 from entrepot.server.ftp.bans import Bans
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 from tests.support.deadline import eventually

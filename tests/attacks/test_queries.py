@@ -13,7 +13,7 @@ from entrepot.db import Database
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal, keys, users
 from entrepot.identity.models import Role
-from entrepot.server.app import create_app
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 from entrepot.works import archive, limits, queue, withdraw

@@ -18,8 +18,8 @@ from entrepot.db import Database
 from entrepot.files.models import PublishedFile, StorageConfig
 from entrepot.identity import ApiKey, ConsoleSession, Role, User, Vault, ftp, keys, users
 from entrepot.rows import Site
-from entrepot.server.app import create_app
-from entrepot.server.ftp import Server
+from entrepot.server.ftp.server import Server
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 from tests.support.deadline import eventually

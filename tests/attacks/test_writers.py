@@ -13,7 +13,7 @@ from sqlalchemy import text
 from entrepot.db import Database
 from entrepot.errors import Unavailable
 from entrepot.identity import Role, Vault, keys, users
-from entrepot.server.app import create_app
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

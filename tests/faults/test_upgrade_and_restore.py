@@ -18,7 +18,8 @@ from entrepot.identity import Organization
 from entrepot.jobs import registry
 from entrepot.jobs.models import Job
 from entrepot.jobs.worker import Worker
-from entrepot.server import backup, sealed, serve, upgrade
+from entrepot.server import backup, sealed
+from entrepot.server.run import serve, upgrade
 from entrepot.server.services import Services
 from entrepot.server.setup import initialise
 from entrepot.settings import Settings

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from entrepot.identity import Role, Vault, ftp, users
-from entrepot.server.ftp import Server
+from entrepot.server.ftp.server import Server
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from entrepot.cli.common import AsJson, show_json
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, api_of
 from entrepot.cli.trials import print_trial, tried
-from entrepot.cli.work import DEFAULT_URL, Token, Url
 from entrepot.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Analyses, which compute series out of others.")

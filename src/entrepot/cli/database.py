@@ -28,7 +28,7 @@ def upgrade(
 
     Example: `entrepot db upgrade --data-dir /srv/entrepot`
     """
-    from entrepot.server import upgrade as upgrades
+    from entrepot.server.run import upgrade as upgrades
     from entrepot.server.services import Services
 
     with reporting_database_errors(), closing(Services.open(load_settings(data_dir))) as services:
@@ -53,7 +53,7 @@ def adopt(data_dir: DataDir) -> None:
     """
     from entrepot.db import migrate
     from entrepot.server import recognise
-    from entrepot.server.serve import alone
+    from entrepot.server.run.serve import alone
     from entrepot.server.services import Services
 
     settings = load_settings(data_dir)

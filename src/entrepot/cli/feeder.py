@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from entrepot.cli.common import AsJson, show, show_json, show_one
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, api_of
-from entrepot.cli.work import DEFAULT_URL, Token, Url
 from entrepot.errors import EntrepotError, InvalidInput, NotFound
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from entrepot.cli.common import AsJson, show
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, project_of
-from entrepot.cli.work import DEFAULT_URL, Token, Url
 from entrepot.errors import EntrepotError, InvalidInput
 
 
@@ -48,7 +48,7 @@ def publish(
     import httpx
     from tqdm import tqdm
 
-    from entrepot.cli.works import answering, connect
+    from entrepot.cli.connection import answering, connect
     from entrepot.client.files import Files
 
     described = {
@@ -99,7 +99,7 @@ def publish_runs(
 
     Example: `entrepot publish-runs availability --project "Wind farm" --format csv`
     """
-    from entrepot.cli.works import answering, connect
+    from entrepot.cli.connection import answering, connect
     from entrepot.client.native import Client
 
     with project_of(url, token, project) as found:

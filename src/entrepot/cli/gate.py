@@ -9,8 +9,8 @@ import typer
 
 from entrepot.cli import bans
 from entrepot.cli.common import AsJson, show, show_one
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, api_of
-from entrepot.cli.work import DEFAULT_URL, Token, Url
 from entrepot.errors import InvalidInput
 
 if TYPE_CHECKING:

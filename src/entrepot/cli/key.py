@@ -50,7 +50,7 @@ def rotate(
 def _give_up(data_dir: DataDir) -> dict[str, int]:
     from entrepot.db import migrate
     from entrepot.server import recognise, sealed
-    from entrepot.server.serve import alone
+    from entrepot.server.run.serve import alone
     from entrepot.server.services import Services
 
     settings = load_settings(data_dir)

@@ -30,7 +30,7 @@ def check(
 
     Example: `entrepot check --data-dir /srv/entrepot --files`
     """
-    from entrepot.server import check as checks
+    from entrepot.server.run import check as checks
 
     with open_services(data_dir) as services:
         if repair:

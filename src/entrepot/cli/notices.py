@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from entrepot.cli.common import AsJson, show
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, api_of
 from entrepot.cli.run import Kind
-from entrepot.cli.work import DEFAULT_URL, Token, Url
 from entrepot.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help="What a person should look at.")

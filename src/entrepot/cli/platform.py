@@ -90,7 +90,7 @@ _COLLECTIONS = {"importer": "importers", "cleaner": "cleaners", "analysis": "ana
 @contextmanager
 def api_of(url: str, token: str, name: str) -> Iterator[ProjectApi]:
     """Give the native interface to the project of this name; turn what the server refuses into one line."""
-    from entrepot.cli.works import answering, connect
+    from entrepot.cli.connection import answering, connect
 
     with answering():
         connection = connect(url, token)

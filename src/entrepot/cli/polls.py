@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 
 app = typer.Typer(no_args_is_help=True, help="Polls: what others ask to be fetched and published.")
 
@@ -35,7 +35,7 @@ def serve(
 
     Example: `entrepot polls serve --folder /exports`
     """
-    from entrepot.cli.works import answering, connect
+    from entrepot.cli.connection import answering, connect
     from entrepot.client import polls
 
     if (folder is None) == (function is None):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from entrepot.cli.common import AsJson, FormulaGuard, show
-from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.errors import EntrepotError, InvalidInput
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def lock(
 
     Example: `entrepot rows lock --analysis 46`
     """
-    from entrepot.cli.works import answering, connect
+    from entrepot.cli.connection import answering, connect
 
     with answering():
         connection = connect(url, token)

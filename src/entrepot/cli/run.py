@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from entrepot.cli.common import AsJson, show_json
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, api_of, project_of
-from entrepot.cli.work import DEFAULT_URL, Token, Url
 from entrepot.errors import EntrepotError
 
 app = typer.Typer(

@@ -12,8 +12,8 @@ import typer
 
 from entrepot.bounds.cells import guarded
 from entrepot.cli.common import AsJson, FormulaGuard, show
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, project_of
-from entrepot.cli.work import DEFAULT_URL, Token, Url
 from entrepot.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def delete_points(
 
     Example: `entrepot series delete-points speed --of importer=scada --end 1990-01-01 --project "Wind farm"`
     """
-    from entrepot.cli.works import connect
+    from entrepot.cli.connection import connect
     from entrepot.client.native import Series
 
     with project_of(url, token, project) as found:
@@ -230,7 +230,7 @@ def export(
 
 def _published(url: str, token: str, ids: list[str], identifier: str, options: dict[str, Any]) -> str:
     """Have the server publish an export, and return the file's id."""
-    from entrepot.cli.works import connect
+    from entrepot.cli.connection import connect
     from entrepot.client.native import Client
 
     given = {name: value for name, value in options.items() if value is not None}

@@ -39,7 +39,7 @@ def serve(
 
     Example: `entrepot serve --data-dir /srv/entrepot --port 8000 --ftp-port 2121 --workers 2`
     """
-    from entrepot.server import serve as server
+    from entrepot.server.run import serve as server
 
     settings = load_settings(
         data_dir,
@@ -63,7 +63,7 @@ def worker(data_dir: DataDir, workers: _Workers = None) -> None:
 
     Example: `entrepot worker --data-dir /srv/entrepot --workers 4`
     """
-    from entrepot.server import serve as server
+    from entrepot.server.run import serve as server
 
     with reporting_database_errors():
         raise typer.Exit(server.work(load_settings(data_dir, workers=workers)))

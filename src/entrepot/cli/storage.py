@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from entrepot.cli.common import AsJson, show, show_one
-from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def ls(token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
 
     Example: `entrepot storage ls`
     """
-    from entrepot.cli.works import answering
+    from entrepot.cli.connection import answering
 
     with answering():
         records = _configs(url, token).all()
@@ -54,7 +54,7 @@ def add(
 
     Example: `entrepot storage add s3://results/lab --credentials key.csv --signed-urls 3600`
     """
-    from entrepot.cli.works import answering
+    from entrepot.cli.connection import answering
 
     configs = _configs(url, token)
     options = {**_signing(signed_urls), "is_default": default}
@@ -69,7 +69,7 @@ def show_config(config_id: Id, token: Token, url: Url = DEFAULT_URL, json: AsJso
 
     Example: `entrepot storage show 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
     """
-    from entrepot.cli.works import answering
+    from entrepot.cli.connection import answering
 
     with answering():
         show_one(_configs(url, token).get(config_id), json)
@@ -90,7 +90,7 @@ def set_config(
 
     Example: `entrepot storage set 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f --signed-urls 600`
     """
-    from entrepot.cli.works import answering
+    from entrepot.cli.connection import answering
 
     changes: dict[str, Any] = {"url": place, "credentials": _credentials(credentials), "is_default": default}
     changes = {name: value for name, value in changes.items() if value is not None} | _signing(signed_urls)
@@ -104,7 +104,7 @@ def rm(config_id: Id, token: Token, url: Url = DEFAULT_URL) -> None:
 
     Example: `entrepot storage rm 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
     """
-    from entrepot.cli.works import answering
+    from entrepot.cli.connection import answering
 
     with answering():
         _configs(url, token).delete(config_id)
@@ -116,14 +116,14 @@ def try_config(config_id: Id, token: Token, url: Url = DEFAULT_URL, json: AsJson
 
     Example: `entrepot storage test 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
     """
-    from entrepot.cli.works import answering
+    from entrepot.cli.connection import answering
 
     with answering():
         _tell(_configs(url, token).test(config_id), json)
 
 
 def _configs(url: str, token: str) -> "StorageConfigs":
-    from entrepot.cli.works import connect
+    from entrepot.cli.connection import connect
     from entrepot.client.files import StorageConfigs
 
     return StorageConfigs(connect(url, token))

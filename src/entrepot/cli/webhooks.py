@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from entrepot.cli.common import AsJson, show, show_one
-from entrepot.cli.work import DEFAULT_URL, Token, Url
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
 
 if TYPE_CHECKING:
     from entrepot.client.webhooks import Webhooks
@@ -94,7 +94,7 @@ def rm(webhook_id: Id, token: Token, url: Url = DEFAULT_URL) -> None:
 
 @contextmanager
 def _webhooks(url: str, token: str) -> "Iterator[Webhooks]":
-    from entrepot.cli.works import answering, connect
+    from entrepot.cli.connection import answering, connect
     from entrepot.client.webhooks import Webhooks
 
     with answering():

@@ -9,9 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-Url = Annotated[str, typer.Option("--url", envvar="ENTREPOT_URL", help="Address of the server.")]
-Token = Annotated[str, typer.Option("--token", envvar="ENTREPOT_TOKEN", help="An API key's token.")]
-DEFAULT_URL = "http://127.0.0.1:8000"
+from entrepot.cli.connection import DEFAULT_URL, Url, answering, authorization, connect, parse_query
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +54,6 @@ def work(
     resume: Annotated[bool, typer.Option("--resume", help="Only send the reports that are kept, and end.")] = False,
 ) -> None:
     """Withdraw works of pipelines, run them, and report."""
-    from entrepot.cli.works import answering, authorization, connect, parse_query
     from entrepot.client.keeping import Keeping
     from entrepot.client.outbox import Outbox, default_folder
     from entrepot.client.worker import Worker

@@ -2,14 +2,13 @@
 
 import json as json_
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from entrepot.cli.common import AsJson, show
-from entrepot.cli.work import DEFAULT_URL, Token, Url
-from entrepot.errors import EntrepotError, InvalidInput
+from entrepot.cli.connection import DEFAULT_URL, Token, Url, answering, connect, parse_query
+from entrepot.errors import InvalidInput
 
 if TYPE_CHECKING:
     from entrepot.client._http import Connection
@@ -130,40 +129,6 @@ def rm(
         path = "/api/v1/works/delete"
         done = sum(connection.json("POST", path, body={"ids": part})["deleted"] for part in _parts(wanted, "deleted"))
     _tell("deleted", done, json)
-
-
-def connect(url: str, token: str) -> "Connection":
-    """Return a connection to a server."""
-    from entrepot.client._http import Connection
-
-    return Connection(url, headers=authorization(token), timeout=300.0)
-
-
-def authorization(token: str) -> dict[str, str]:
-    """Return the header that a key is sent in."""
-    return {"authorization": f"Bearer {token}"}
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """Turn what a server refuses, or its silence, into one line."""
-    import httpx
-
-    try:
-        yield
-    except httpx.HTTPError as error:
-        raise EntrepotError(str(error) or type(error).__name__) from error
-
-
-def parse_query(text: str) -> dict[str, Any]:
-    """Return a query that was given as JSON."""
-    try:
-        query = json_.loads(text)
-    except ValueError as error:
-        raise InvalidInput.field("query", f"is not JSON: {error}") from None
-    if not isinstance(query, dict):
-        raise InvalidInput.field("query", "must be an object")
-    return query
 
 
 def _required(query: str | None) -> dict[str, Any]:

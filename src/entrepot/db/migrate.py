@@ -1,9 +1,5 @@
-"""Migrations of the database: upgrade, say where it stands, refuse one that is stale.
+"""Migrations of the database: upgrade, say where it stands, refuse one that is stale."""
 
-To make a revision out of a change of the tables: ``python -m entrepot.db.migrate revision "what changes"``.
-"""
-
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,7 +97,7 @@ def revisions() -> set[str]:
 
 
 def revision(message: str) -> Path:
-    """Write the migration from :func:`head` to the tables as the models have them, and return its file."""
+    """Write the migration from :func:`head` to the tables of the models that are imported, and return its file."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/entrepot.db")
         upgrade(database)
@@ -152,11 +148,3 @@ def _config() -> Config:
 
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())
-
-
-if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["revision", message]:
-            revision(message)
-        case _:
-            sys.exit('usage: python -m entrepot.db.migrate revision "what changes"')

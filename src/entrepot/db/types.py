@@ -4,7 +4,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData
+import orjson
+from sqlalchemy import JSON, DateTime, Dialect, LargeBinary, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
@@ -63,6 +64,33 @@ class Json(TypeDecorator[Any]):
 def _declare_text(_type: Json, _compiler: Any, **_options: Any) -> str:
     # In a column declared JSON, SQLite would turn the text of a lone number into a number.
     return "TEXT"
+
+
+class Body(TypeDecorator[str]):
+    """JSON text for the database to search in: ``jsonb`` on PostgreSQL, where it is written but never read back."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Return ``JSONB`` on PostgreSQL."""
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        """Hand the text over as it is: it is encoded already."""
+        return orjson.Fragment(value) if value is not None and dialect.name == "postgresql" else value
+
+
+class Packed(LargeBinary):
+    """Bytes as they are: the drivers need none of the wrapping that costs more than packing a vector."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        """Hand bytes over."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        """Take bytes."""
 
 
 def new_id() -> str:

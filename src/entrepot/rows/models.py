@@ -9,12 +9,10 @@ from datetime import datetime
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    Dialect,
     Double,
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
     String,
     Text,
     UniqueConstraint,
@@ -23,21 +21,10 @@ from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base, Instant, now
+from entrepot.db.types import Packed
 
 # Sorted and compared by code point on every database.
 _Word = Text().with_variant(Text(collation="C"), "postgresql")
-
-
-class Packed(LargeBinary):
-    """Bytes as they are: the drivers need none of the wrapping that costs more than packing a vector."""
-
-    cache_ok = True
-
-    def bind_processor(self, dialect: Dialect) -> None:
-        """Hand bytes over."""
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> None:
-        """Take bytes."""
 
 
 class _Owned:

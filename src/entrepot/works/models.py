@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    Dialect,
     Double,
     ForeignKey,
     Index,
@@ -16,30 +14,14 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
 
 from entrepot.db import Base
+from entrepot.db.types import Body
 
 _Key = BigInteger().with_variant(Integer, "sqlite")
 # Queries compare by code point, and an index serves them only where it sorts so too.
 _Word = Text().with_variant(Text(collation="C"), "postgresql")
-
-
-class Body(TypeDecorator[str]):
-    """JSON text for the database to search in: ``jsonb`` on PostgreSQL, where it is written but never read back."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        """Return ``JSONB`` on PostgreSQL."""
-        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else Text())
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
-        """Hand the text over as it is: it is encoded already."""
-        return orjson.Fragment(value) if value is not None and dialect.name == "postgresql" else value
 
 
 class _Document:

@@ -34,10 +34,10 @@ from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from entrepot.db.types import Body
 from entrepot.events.journal import Journal
 from entrepot.works import document as documents
 from entrepot.works.document import FINISHED, Document
-from entrepot.works.models import Body
 
 _AT_ONCE = 1000
 _COPIES = {"organization_id", "number", "fence", "lease_until"}

@@ -15,7 +15,7 @@ from entrepot import jobs
 from entrepot.db import Database
 from entrepot.jobs import testing
 from entrepot.lineage import Run
-from entrepot.pipeline import feeders
+from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.pipeline.models import BaseFeeder, FedFile
 from entrepot.scripts import ScriptRunner
 from tests.integration.pipeline.conftest import World, build_world

@@ -14,7 +14,8 @@ from sqlalchemy import select
 from entrepot import jobs
 from entrepot.db import Database
 from entrepot.lineage import Link, Run
-from entrepot.pipeline import feeders, importers
+from entrepot.pipeline import importers
+from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.pipeline.feeders.arrivals import Arrivals
 from tests.integration.feeders.conftest import Servers, Site, make_site
 from tests.support import feeder_worker

@@ -9,7 +9,8 @@ from entrepot import lineage
 from entrepot.errors import InvalidInput
 from entrepot.events import Event, Notification
 from entrepot.jobs import Schedule, schedules
-from entrepot.pipeline import feeders, importers
+from entrepot.pipeline import importers
+from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.pipeline.feeders.arrivals import Arrivals, Ended, Staged
 from entrepot.pipeline.generators import series_by_name
 from tests.integration.feeders.conftest import OPTIONS, Servers, Site

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from entrepot.pipeline import feeders
+from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.pipeline.feeders.arrivals import Staged
 from entrepot.pipeline.feeders.feed_run import Transfer
 from entrepot.pipeline.feeders.sources import Remote, Source

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from entrepot.identity import Role, keys, users
-from entrepot.server.app import create_app
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 
 from .conftest import World, hours

@@ -22,11 +22,12 @@ from entrepot.files.models import PublishedFile
 from entrepot.identity import Organization, Project, Role, User, Vault, ftp, keys, projects, users
 from entrepot.identity.reach import NARROW
 from entrepot.lineage import begin_run, end_run, made, read
-from entrepot.pipeline import analyses, cleaners, feeders, gates, importers, silence
+from entrepot.pipeline import analyses, cleaners, gates, importers, silence
+from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.series import store
 from entrepot.series.models import Series
-from entrepot.server.app import create_app
 from entrepot.server.auth import principal_of
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -13,8 +13,8 @@ from entrepot.identity import Role, User, Vault, projects, users
 from entrepot.rows import analyses, places, results
 from entrepot.rows.places import MODEL_DEFINITION, SITE
 from entrepot.series import store
-from entrepot.server.app import create_app
 from entrepot.server.auth import principal_of
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 from entrepot.works import queue

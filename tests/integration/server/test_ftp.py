@@ -20,8 +20,8 @@ from entrepot.identity import Project, bans, ftp
 from entrepot.pipeline import folders
 from entrepot.pipeline.gate_files import lock_of
 from entrepot.pipeline.models import Gate
-from entrepot.server.ftp import Server
 from entrepot.server.ftp.bans import Bans
+from entrepot.server.ftp.server import Server
 from entrepot.server.ftp.uploads import Upload
 from entrepot.server.services import Services
 from tests.support.certificates import self_signed

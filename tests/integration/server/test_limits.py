@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from entrepot.db import Base, Database
 from entrepot.identity import Role, Vault, keys, limits, projects, users
-from entrepot.server.app import create_app
 from entrepot.server.auth import principal_of
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -11,7 +11,7 @@ import pytest
 
 from entrepot.db import Database
 from entrepot.identity import Role, User, keys, users
-from entrepot.server.app import create_app
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -24,7 +24,7 @@ from entrepot.jobs.models import Job
 from entrepot.series import paging, store
 from entrepot.series.models import Series
 from entrepot.server.api import point_formats, points
-from entrepot.server.app import create_app
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -18,7 +18,7 @@ from entrepot.client.owi import ResultsAPI
 from entrepot.db import Base, Database, now
 from entrepot.identity import Role, User, Vault, keys, repeats, users
 from entrepot.identity.models import KeptAnswer
-from entrepot.server.app import create_app
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -11,8 +11,8 @@ from entrepot.db import Database
 from entrepot.errors import InvalidInput
 from entrepot.identity import Role, Vault, keys, users
 from entrepot.scripts import Level
-from entrepot.server import check, serve
-from entrepot.server.app import create_app
+from entrepot.server.run import check, serve
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -12,7 +12,7 @@ import pytest
 from entrepot.db import Database
 from entrepot.identity import keys, users
 from entrepot.identity.models import Role
-from entrepot.server.app import create_app
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -13,7 +13,7 @@ from entrepot.client.native import Client
 from entrepot.db import Database
 from entrepot.identity import keys, users
 from entrepot.identity.models import Role
-from entrepot.server.app import create_app
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -7,7 +7,7 @@ PROGRAM = """
 from datetime import timedelta
 import obstore
 from obstore.store import S3Store
-from entrepot.server.process import forget_clouds
+from entrepot.server.run.process import forget_clouds
 
 def signed():
     config = {"access_key_id": "k", "secret_access_key": "s", "region": "us-east-1"}

@@ -15,6 +15,11 @@ are texts, in UTC. What the published client does wrong is done right here: ``Ke
 ``Key.current`` and tests return what they are about, batches can be acknowledged, lists followed.
 """
 
+import sys
+from dataclasses import fields
+from types import ModuleType
+from typing import Any
+
 from entrepot.client.ricloud import conf
 from entrepot.client.ricloud.exceptions import (
     ChecksumError,
@@ -42,15 +47,34 @@ from entrepot.client.ricloud.resources import (
 )
 
 #: Address of the server, with the path ``/ricloud/``.
-url = conf.get("url") or conf.DEFAULT_URL
+url: str
 #: Token of an API key.
-token = conf.get("token")
+token: str
 #: Seconds to wait for tests and sessions, 10 at most.
-await_for = conf.number("await_for", 0)
+await_for: float
 #: How often what failed without harm is tried again.
-max_retries = int(conf.number("max_retries", 3))
+max_retries: int
 #: Seconds until a request is given up.
-timeout = 60.0
+timeout: float
+
+
+class _Package(ModuleType):
+    """Settings are the package's own attributes, as in the published client; they are kept where requests see them."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _SETTINGS:
+            return getattr(conf.settings, name)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SETTINGS:
+            setattr(conf.settings, name, value)
+        else:
+            super().__setattr__(name, value)
+
+
+_SETTINGS = frozenset(field.name for field in fields(conf.Settings))
+sys.modules[__name__].__class__ = _Package
 
 __all__ = [
     "ChecksumError",

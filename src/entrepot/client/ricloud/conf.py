@@ -2,6 +2,7 @@
 
 import configparser
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from entrepot.client.ricloud.exceptions import ConfigurationError
@@ -53,3 +54,27 @@ def _read() -> configparser.RawConfigParser:
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{files()[-1]} cannot be read: {error}") from None
     return parser
+
+
+@dataclass
+class Settings:
+    """How the server is asked; the package's own attributes are these."""
+
+    #: Address of the server, with the path ``/ricloud/``.
+    url: str
+    #: Token of an API key.
+    token: str
+    #: Seconds to wait for tests and sessions, 10 at most.
+    await_for: float
+    #: How often what failed without harm is tried again.
+    max_retries: int
+    #: Seconds until a request is given up.
+    timeout: float = 60.0
+
+
+settings = Settings(
+    url=get("url") or DEFAULT_URL,
+    token=get("token"),
+    await_for=number("await_for", 0),
+    max_retries=int(number("max_retries", 3)),
+)

@@ -1,4 +1,4 @@
-"""How the server is asked: with the address and the token that the package has at that moment."""
+"""How the server is asked: with the address and the token that are set at that moment."""
 
 import time
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-import entrepot.client.ricloud as settings
 from entrepot.client._quiet import quiet
 from entrepot.client.ricloud import conf
+from entrepot.client.ricloud.conf import settings
 from entrepot.client.ricloud.exceptions import ConfigurationError, RequestError, ServerError
 
 _BLOCK = 1 << 20

@@ -1,11 +1,13 @@
-"""What Alembic runs for each command: it works on the connection that `entrepot.db.migrate` gives it."""
+"""What Alembic runs for each command: it works on the connection that `entrepot.db.migrate` gives it.
+
+It compares with the tables of the models that whoever runs it imported: the database lies below those who have tables.
+"""
 
 from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from entrepot.db.models import import_all
 from entrepot.db.types import Base
 
 
@@ -17,7 +19,6 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
     return False
 
 
-import_all()
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,

@@ -4,31 +4,3 @@
 :mod:`.choice` (which files), :mod:`.arrivals` (how they get onto the gate), :mod:`.plan` and :mod:`.reporting` (what is
 written down), :mod:`.scripted` (scripts) and :mod:`.sources` (everything else).
 """
-
-from entrepot.pipeline.feeders.configuration import (
-    GENERIC,
-    STATIC_WEBSERVICE,
-    create_feeder,
-    delete_feeder,
-    get_child,
-    remove_child,
-    set_child,
-    start,
-    start_test,
-    update_child,
-    update_feeder,
-)
-
-__all__ = [
-    "GENERIC",
-    "STATIC_WEBSERVICE",
-    "create_feeder",
-    "delete_feeder",
-    "get_child",
-    "remove_child",
-    "set_child",
-    "start",
-    "start_test",
-    "update_child",
-    "update_feeder",
-]

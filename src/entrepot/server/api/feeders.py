@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from entrepot.errors import InvalidInput
 from entrepot.identity import Right
 from entrepot.jobs import Job as JobRecord
-from entrepot.pipeline import configuration, feeders
+from entrepot.pipeline import configuration
+from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.pipeline.models import BaseFeeder
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.api.runs import Job

@@ -2,7 +2,3 @@
 
 An upload appears under its name when it is complete and safe on disk, or never.
 """
-
-from entrepot.server.ftp.server import Server, on_upload, run
-
-__all__ = ["Server", "on_upload", "run"]

@@ -14,8 +14,8 @@ from entrepot.db import Database
 from entrepot.identity import Organization, Role, User, Vault, keys, users
 from entrepot.jobs import testing
 from entrepot.scripts import ScriptRunner
-from entrepot.server.app import create_app
 from entrepot.server.handlers import HANDLERS
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 
 import entrepot.db.types
-import entrepot.rows.models
 
 revision = "e564d1787a71"
 down_revision = "6c7b2ec2d3c1"
@@ -107,9 +106,9 @@ def upgrade() -> None:
         sa.Column("units_col1", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("units_col2", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("units_col3", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
-        sa.Column("value_col1", entrepot.rows.models.Packed(), nullable=False),
-        sa.Column("value_col2", entrepot.rows.models.Packed(), nullable=False),
-        sa.Column("value_col3", entrepot.rows.models.Packed(), nullable=True),
+        sa.Column("value_col1", entrepot.db.types.Packed(), nullable=False),
+        sa.Column("value_col2", entrepot.db.types.Packed(), nullable=False),
+        sa.Column("value_col3", entrepot.db.types.Packed(), nullable=True),
         sa.Column("short_description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("related_object", sa.Text(), nullable=True),

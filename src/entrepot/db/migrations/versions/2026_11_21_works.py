@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import entrepot.works.models
+import entrepot.db.types
 
 revision = "6c7b2ec2d3c1"
 down_revision = "20f68230e8d0"
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("parent", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("locked", sa.Boolean(), nullable=False),
         sa.Column("document", sa.Text(), nullable=True),
-        sa.Column("body", entrepot.works.models.Body(), nullable=False),
+        sa.Column("body", entrepot.db.types.Body(), nullable=False),
         sa.Column("opaque", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_archived_work")),
         sqlite_autoincrement=True,
@@ -80,7 +80,7 @@ def upgrade() -> None:
         sa.Column("parent", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("locked", sa.Boolean(), nullable=False),
         sa.Column("document", sa.Text(), nullable=True),
-        sa.Column("body", entrepot.works.models.Body(), nullable=False),
+        sa.Column("body", entrepot.db.types.Body(), nullable=False),
         sa.Column("opaque", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_work")),
         sqlite_autoincrement=True,

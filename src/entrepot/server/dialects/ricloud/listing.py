@@ -67,9 +67,10 @@ class Listing:
         wanted = Wanted(
             {**(narrowed or {}), **values},
             instants,
-            self._number(call, "after_id"),
-            self._number(call, "before_id"),
-            _limit(query),
+            # Lists begin with what is newest: what comes after has lower numbers.
+            above=self._number(call, "before_id"),
+            below=self._number(call, "after_id"),
+            limit=_limit(query),
         )
         if self.find is None:
             found = page(session, principal, self.model, wanted, order=self.order)

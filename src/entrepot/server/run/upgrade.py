@@ -10,7 +10,7 @@ from sqlalchemy import text
 from entrepot.db import Database, migrate, now
 from entrepot.errors import Conflict
 from entrepot.server import backup, recognise
-from entrepot.server.serve import alone
+from entrepot.server.run.serve import alone
 from entrepot.server.services import Services
 
 FOLDER = "backups"

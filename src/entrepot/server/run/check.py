@@ -14,9 +14,9 @@ from entrepot.series import integrity
 from entrepot.series import repair as series_repair
 from entrepot.server import sealed
 from entrepot.server.private import open_to_others
-from entrepot.server.serve import alone
+from entrepot.server.run.serve import alone
+from entrepot.server.run.upgrade import require_unused
 from entrepot.server.services import Services
-from entrepot.server.upgrade import require_unused
 
 _LEAST_FREE_BYTES = 1 << 30
 _FILES_AT_ONCE = 500

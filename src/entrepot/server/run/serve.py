@@ -18,8 +18,8 @@ from entrepot.server.connections import raise_descriptors
 from entrepot.server.logs import configure_logging
 from entrepot.server.names import warn_of_unresolved
 from entrepot.server.private import keep_private, tighten
+from entrepot.server.run.supervisor import Part, Supervisor
 from entrepot.server.services import Services
-from entrepot.server.supervisor import Part, Supervisor
 from entrepot.settings import Settings, is_loopback
 
 log = structlog.get_logger("entrepot.serve")

@@ -17,10 +17,11 @@ from starlette.routing import Mount
 
 import entrepot
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound, Unauthenticated
-from entrepot.server import api, console
+from entrepot.server.api import routes as api
 from entrepot.server.auth import Authenticator
 from entrepot.server.beats import Beats
 from entrepot.server.bodies import Room
+from entrepot.server.console import routes as console
 from entrepot.server.dialects import ricloud
 from entrepot.server.endpoint import Json, failure, native_error, refusal
 from entrepot.server.gauges import Standing

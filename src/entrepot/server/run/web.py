@@ -9,12 +9,12 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from entrepot.server.app import create_app
 from entrepot.server.beats import Beats
 from entrepot.server.child import Ready
 from entrepot.server.connections import Connections
 from entrepot.server.protocol import HttpProtocol
 from entrepot.server.reload import on_reload
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.server.tally import Tally
 from entrepot.server.writers import PATIENCE_SECONDS

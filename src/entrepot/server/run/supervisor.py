@@ -15,8 +15,8 @@ from multiprocessing.context import ForkProcess
 
 import structlog
 
-from entrepot.server.process import preload, run_part
 from entrepot.server.reload import reload
+from entrepot.server.run.process import preload, run_part
 from entrepot.server.tally import new_slot
 from entrepot.settings import Settings
 
@@ -35,7 +35,7 @@ _FORK = multiprocessing.get_context("fork")
 
 @dataclass(frozen=True)
 class Part:
-    """A process to keep alive; what its kind runs is in :mod:`entrepot.server.process`.
+    """A process to keep alive; what its kind runs is in :mod:`entrepot.server.run.process`.
 
     Attributes
     ----------

@@ -81,20 +81,20 @@ def _run(
     # What each kind needs is imported in its own process: pyftpdlib by the FTP server alone.
     match kind:
         case "web":
-            from entrepot.server import web
+            from entrepot.server.run import web
 
             assert listening is not None
             web.run(settings, ready, listening, beats, tally)
         case "ftp":
-            from entrepot.server import ftp
+            from entrepot.server.ftp import server as ftp
 
             assert listening is not None
             ftp.run(settings, ready, listening)
         case "scheduler":
-            from entrepot.server import scheduler
+            from entrepot.server.run import scheduler
 
             scheduler.run(settings, ready)
         case "worker":
-            from entrepot.server import worker
+            from entrepot.server.run import worker
 
             worker.run(settings, ready)

@@ -1,0 +1,49 @@
+"""All routes of the native API."""
+
+from fastapi import FastAPI
+
+from entrepot.server.api import (
+    account,
+    cleaners,
+    events,
+    exports,
+    feeders,
+    files,
+    gates,
+    importers,
+    lineage,
+    notices,
+    parts,
+    points,
+    projects,
+    rows,
+    runs,
+    series,
+    storage_configs,
+    uploads,
+    works,
+)
+from entrepot.server.endpoint import native_error
+
+
+def include(app: FastAPI) -> None:
+    """Add the native API to the application."""
+    for module in (
+        account,
+        projects,
+        series,
+        exports,
+        runs,
+        lineage,
+        gates,
+        importers,
+        cleaners,
+        feeders,
+        notices,
+        storage_configs,
+        parts,
+    ):
+        app.router.routes.extend(module.router.routes)
+    for module in (points, works, uploads, files, storage_configs, events, rows, gates):
+        for endpoint in module.ENDPOINTS:
+            app.router.routes.extend(endpoint.routes(native_error))
