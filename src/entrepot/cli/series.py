@@ -3,7 +3,6 @@
 import sys
 import warnings
 from collections.abc import Sequence
-from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,29 +114,16 @@ def plot(
     """
     from rich.console import Console
 
-    try:
-        import plotext
-    except ImportError:
-        raise InvalidInput("Plots need plotext: pip install plotext") from None
+    from entrepot.plots.figures import NotDrawable
+    from entrepot.plots.series import in_terminal
+
     with project_of(url, token, project) as found:
         frame = _frame(found, names, of, start, end, resample, rule, clock)
-    if frame.empty:
-        raise NotFound("There is no value to plot.")
     console = Console()
-    figure = plotext.figure
-    figure.clear()
-    figure.plot_size(min(console.width, 120), 24)
-    figure.title(f"{frame.index[0]:%Y-%m-%d %H:%M} – {frame.index[-1]:%Y-%m-%d %H:%M}")
-    figure.date("x").activate(
-        form="%Y-%m-%d" if frame.index[-1] - frame.index[0] > timedelta(days=7) else "%m-%d %H:%M"
-    )
-    for name in frame.columns:
-        present = frame[name].dropna()
-        signal = figure.signal(list(present.index), present.tolist())
-        signal.lines()
-        signal.label(name)
-        figure.draw(signal)
-    typer.echo(figure.build().string(colorless=not console.is_terminal))
+    try:
+        typer.echo(in_terminal(frame, min(console.width, 120), colors=console.is_terminal))
+    except NotDrawable as error:
+        raise NotFound(error.message) from None
 
 
 @app.command("delete-points")

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from entrepot.client.owi.exceptions import InvalidParameterError
-from entrepot.client.owi.plots import Plot, Trace
+from entrepot.client.owi.plots import Plot
+from entrepot.plots.figures import Trace
 
 
 @dataclass(frozen=True)

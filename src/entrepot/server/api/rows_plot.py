@@ -8,10 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from entrepot.client.owi.exceptions import InvalidParameterError
-from entrepot.client.owi.plots import Plot, plot_rows
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
+from entrepot.plots.figures import NotDrawable, Plot
+from entrepot.plots.rows import plot_rows
 from entrepot.rows import Location, Row
 from entrepot.rows.filters import ROWS, compile_filter, find
 from entrepot.rows.vectors import listed
@@ -51,7 +51,7 @@ def figure(
             locations=pd.DataFrame(places, columns=["id", "title", "northing", "easting"]),
             **options,
         )
-    except InvalidParameterError as error:
+    except NotDrawable as error:
         raise InvalidInput(error.message) from None
 
 

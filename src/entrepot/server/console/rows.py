@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from sqlalchemy import func, select
 from starlette.responses import Response
 
-from entrepot.client.owi.plots import KINDS, Plot
 from entrepot.errors import InvalidInput
+from entrepot.plots.figures import KINDS, Plot
 from entrepot.rows import Row, RowAnalysis, analyses
 from entrepot.rows.checks import key
 from entrepot.server.api import rows_plot

@@ -3,11 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 from starlette.responses import Response
 
-from entrepot.client.owi.plots import Plot, Trace
 from entrepot.identity import projects
+from entrepot.plots.series import plot_series
 from entrepot.series import store
 from entrepot.server.api import rows_plot
 from entrepot.server.api.series import find
@@ -55,17 +54,9 @@ def _show(call: Call) -> Response:
 def _plot(call: Call) -> Response:
     series = find(call.session, call.principal, call.path["series_id"])
     points = store.read(call.session, series.pk, limit=_MOST_READ, newest=True)
-    each = max(1, -(-len(points.times) // _MOST_DRAWN))
-    starts = np.arange(0, len(points.times), each)
-    values = points.values
-    if each > 1:
-        values = np.add.reduceat(values, starts) / np.diff(starts, append=len(values))
-    name = f"{series.name} ({series.unit})" if series.unit else series.name
-    title = f"{series.name}, means of {each} points" if each > 1 else series.name
-    stamps = points.times[starts].astype("datetime64[us]").tolist()
-    trace = Trace(series.name, stamps, values.tolist())
-    clock = "time (UTC)" if series.clock is not None else "time, as delivered"
-    return rows_plot.written(Plot("time_series", title, clock, name, [trace]), call.query.get("format", "html"))
+    utc = series.clock is not None
+    plot = plot_series(series.name, series.unit, points.times, points.values, utc=utc, most=_MOST_DRAWN)
+    return rows_plot.written(plot, call.query.get("format", "html"))
 
 
 def _at(microseconds: int | None) -> str:
