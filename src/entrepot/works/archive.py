@@ -12,12 +12,15 @@ from entrepot.identity import Principal, limits
 from entrepot.lineage import forget
 from entrepot.works import document as documents
 from entrepot.works import lineage
-from entrepot.works.collection import ARCHIVE, QUEUE, dialect_of, order_of
+from entrepot.works.collection import ARCHIVE, QUEUE
 from entrepot.works.document import FINISHED, Document
 from entrepot.works.ids import new_id
+from entrepot.works.search import dialect_of
 
 _AT_ONCE = 1000
 _table = ARCHIVE.table
+#: What can be asked of archived works, the newest id first.
+view, view_texts, walk, count, explain = ARCHIVE.view, ARCHIVE.texts, ARCHIVE.walk, ARCHIVE.count, ARCHIVE.explain
 _journal = ARCHIVE.storage.journal
 
 
@@ -131,60 +134,6 @@ def delete_found(session: Session, principal: Principal, found: Iterable[tuple[s
         by_pipeline.setdefault(pipeline, []).append(work_id)
     with session.begin_nested():
         return sum(delete_ids(session, principal, name, ids) for name, ids in sorted(by_pipeline.items()))
-
-
-def view(
-    session: Session,
-    principal: Principal,
-    query: Any,
-    projection: Any = None,
-    *,
-    skip: int = 0,
-    limit: int | None = None,
-    sort: Sequence[tuple[str, int]] = (),
-) -> list[Document]:
-    """Return works that match, the newest id first unless another order is asked for."""
-    principal.require("read")
-    order = order_of(sort) if sort else None
-    return ARCHIVE.view(session, principal.organization_id, query, projection, skip=skip, limit=limit, order=order)
-
-
-def walk(
-    session: Session, principal: Principal, query: Any, projection: Any = None, *, after: str | None, limit: int
-) -> tuple[list[Document], str | None]:
-    """Return a page of works that match, in the order of their ids, and the cursor of the next page, None at the end.
-
-    Works that are there all the while are met once each, whatever is added or deleted meanwhile.
-    """
-    principal.require("read")
-    return ARCHIVE.walk(session, principal.organization_id, query, projection, after=after, limit=limit)
-
-
-def view_texts(
-    session: Session,
-    principal: Principal,
-    query: Any,
-    *,
-    skip: int = 0,
-    limit: int | None = None,
-    sort: Sequence[tuple[str, int]] = (),
-) -> list[str]:
-    """Return the JSON of works that match, whole and as it was archived; in the order of :func:`view`."""
-    principal.require("read")
-    order = order_of(sort) if sort else None
-    return ARCHIVE.texts(session, principal.organization_id, query, skip=skip, limit=limit, order=order)
-
-
-def count(session: Session, principal: Principal, query: Any) -> int:
-    """Return how many works match."""
-    principal.require("read")
-    return ARCHIVE.count(session, principal.organization_id, query)
-
-
-def explain(session: Session, principal: Principal, query: Any) -> dict[str, Any]:
-    """Return what of a query the database decides, and by what."""
-    principal.require("read")
-    return ARCHIVE.explain(query, dialect_of(session))
 
 
 def status(session: Session, principal: Principal) -> dict[str, int]:

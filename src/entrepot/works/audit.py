@@ -7,9 +7,10 @@ from sqlalchemy import Double, String, cast, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
-from entrepot.works.collection import QUEUE, dialect_of
+from entrepot.works.collection import QUEUE
 from entrepot.works.moves import moved
 from entrepot.works.queue import forget_deposits
+from entrepot.works.search import dialect_of
 
 EVERY_SECONDS = 30.0
 

@@ -14,12 +14,13 @@ from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import Principal, limits
 from entrepot.works import document as documents
 from entrepot.works import lineage, slack
-from entrepot.works.collection import QUEUE, Order, dialect_of, order_of
+from entrepot.works.collection import QUEUE
 from entrepot.works.document import FINISHED, Document
 from entrepot.works.ids import new_id
 from entrepot.works.model import runnable
 from entrepot.works.models import Deposit
 from entrepot.works.moves import moved
+from entrepot.works.search import dialect_of
 
 #: How long a repeated deposit counts as the same one, in seconds.
 REPEAT_SECONDS = 60.0
@@ -27,6 +28,8 @@ STATUSES = ("queued", "running", "success", "failure")
 
 _AT_ONCE = 1000
 _table = QUEUE.table
+#: What can be asked of works that wait, run or ended, in the order of their deposits.
+view, walk, count, explain = QUEUE.view, QUEUE.walk, QUEUE.count, QUEUE.explain
 
 
 def deposit(session: Session, principal: Principal, given: Sequence[Document], *, keep_ids: bool = False) -> list[str]:
@@ -143,51 +146,12 @@ def matching(session: Session, principal: Principal, query: Any) -> list[str]:
     return [row.id for row in QUEUE.find(session, principal.organization_id, query)]
 
 
-def view(
-    session: Session,
-    principal: Principal,
-    query: Any,
-    projection: Any = None,
-    *,
-    skip: int = 0,
-    limit: int | None = None,
-    sort: Sequence[tuple[str, int]] = (),
-) -> list[Document]:
-    """Return works that match, in the order of their deposits unless another is asked for."""
-    principal.require("read")
-    order: Order | None = order_of(sort) if sort else None
-    return QUEUE.view(session, principal.organization_id, query, projection, skip=skip, limit=limit, order=order)
-
-
-def walk(
-    session: Session, principal: Principal, query: Any, projection: Any = None, *, after: str | None, limit: int
-) -> tuple[list[Document], str | None]:
-    """Return a page of works that match, in the order of their ids, and the cursor of the next page, None at the end.
-
-    Works that are there all the while are met once each, whatever is added or deleted meanwhile.
-    """
-    principal.require("read")
-    return QUEUE.walk(session, principal.organization_id, query, projection, after=after, limit=limit)
-
-
 def get(session: Session, principal: Principal, work_id: str) -> Document:
     """Return a work."""
     found = view(session, principal, {"id": work_id}, limit=1)
     if not found:
         raise NotFound(f"There is no work {work_id[:100]} in the queue.")
     return found[0]
-
-
-def count(session: Session, principal: Principal, query: Any) -> int:
-    """Return how many works match."""
-    principal.require("read")
-    return QUEUE.count(session, principal.organization_id, query)
-
-
-def explain(session: Session, principal: Principal, query: Any) -> dict[str, Any]:
-    """Return what of a query the database decides, and by what."""
-    principal.require("read")
-    return QUEUE.explain(query, dialect_of(session))
 
 
 def status(session: Session, principal: Principal, pipeline: str | None = None) -> dict[str, int]:

@@ -26,11 +26,13 @@ from entrepot.db.claim import claiming
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.works import document as documents
-from entrepot.works.collection import QUEUE, Order, dialect_of
+from entrepot.works.collection import QUEUE
 from entrepot.works.document import Document
 from entrepot.works.limits import WRITE_SECONDS
 from entrepot.works.moves import taken, taken_at
+from entrepot.works.order import Order
 from entrepot.works.query import Steps, matches, parse
+from entrepot.works.search import dialect_of
 
 MAX_WORKS = 1000
 
