@@ -11,8 +11,8 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Self
 from urllib.parse import urlsplit
@@ -85,22 +85,14 @@ class Proxy(socketserver.ThreadingTCPServer):
         """Whether more came than was allowed."""
         return self.allowance is not None and self.allowance < 0
 
-    def join(self, client: socket.socket, upstream: socket.socket) -> None:
-        """Send on what comes from either side until upstream ends, or both are silent for too long."""
-        link = _Link(self)
-        ends = {client, upstream}
-        self._open |= ends
+    @contextmanager
+    def holding(self, *ends: socket.socket) -> Iterator[None]:
+        """Know of connections, so that they can be broken off."""
+        self._open |= {*ends}
         try:
-            onward = threading.Thread(target=link.pump, args=(client, upstream), daemon=True)
-            onward.start()
-            link.pump(upstream, client, counted=True)
-            # Nobody is left to answer whatever the client may still have to say.
-            for end in ends:
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-            onward.join()
+            yield
         finally:
-            self._open -= ends
+            self._open -= {*ends}
 
 
 class _Link:
@@ -110,7 +102,18 @@ class _Link:
         self._proxy = proxy
         self._heard = time.monotonic()
 
-    def pump(self, source: socket.socket, sink: socket.socket, *, counted: bool = False) -> None:
+    def join(self, client: socket.socket, upstream: socket.socket) -> None:
+        """Send on what comes from either side until upstream ends, or both are silent for too long."""
+        onward = threading.Thread(target=self._pump, args=(client, upstream), daemon=True)
+        onward.start()
+        self._pump(upstream, client, counted=True)
+        # Nobody is left to answer whatever the client may still have to say.
+        for end in (client, upstream):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        onward.join()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, *, counted: bool = False) -> None:
         """Hand on what comes until the one end is reached or the other is gone."""
         with suppress(OSError):
             while block := self._next(source):
@@ -157,11 +160,11 @@ class _Connection(socketserver.BaseRequestHandler):
             except (OSError, UnicodeError):
                 _refuse(client, "502 Bad Gateway")
             else:
-                with upstream:
+                with upstream, self.server.holding(client, upstream):
                     if onward is None:
                         client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
                     upstream.sendall((onward or b"") + rest)
-                    self.server.join(client, upstream)
+                    _Link(self.server).join(client, upstream)
 
     def _connect(self, host: str, port: int) -> socket.socket:
         seconds = self.server.seconds
