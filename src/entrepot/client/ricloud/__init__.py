@@ -47,33 +47,28 @@ from entrepot.client.ricloud.resources import (
 )
 
 #: Address of the server, with the path ``/ricloud/``.
-url: str
+url = conf.settings.url
 #: Token of an API key.
-token: str
+token = conf.settings.token
 #: Seconds to wait for tests and sessions, 10 at most.
-await_for: float
+await_for = conf.settings.await_for
 #: How often what failed without harm is tried again.
-max_retries: int
+max_retries = conf.settings.max_retries
 #: Seconds until a request is given up.
-timeout: float
+timeout = conf.settings.timeout
+
+_SETTINGS = frozenset(field.name for field in fields(conf.Settings))
 
 
 class _Package(ModuleType):
-    """Settings are the package's own attributes, as in the published client; they are kept where requests see them."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _SETTINGS:
-            return getattr(conf.settings, name)
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+    """Settings are the package's own attributes, as in the published client; requests are told of each that is set."""
 
     def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
         if name in _SETTINGS:
             setattr(conf.settings, name, value)
-        else:
-            super().__setattr__(name, value)
 
 
-_SETTINGS = frozenset(field.name for field in fields(conf.Settings))
 sys.modules[__name__].__class__ = _Package
 
 __all__ = [
