@@ -12,6 +12,7 @@ need /usr/sbin/sshd openssh-server
 need chromium chromium
 need chromedriver chromium-driver
 need /usr/sbin/nginx nginx
+need setfacl acl
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

@@ -1,6 +1,7 @@
-"""Ids of rows and places: what one organization chooses or counts neither blocks nor tells of another's."""
+"""Ids, keys and cursors: what one organization chooses or counts neither blocks nor tells of another's."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from entrepot.server.auth import principal_of
 from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
+from entrepot.works import ids as works_ids
 
 OWI = "/owi/api/v1"
 SITES, LOCATIONS = f"{OWI}/locations/projectsites", f"{OWI}/locations/assetlocations"
@@ -152,6 +154,82 @@ def test_no_filter_finds_what_is_of_others(app: FastAPI, database: Database) -> 
                          ("analysis__model_definition__project__title__iregex", "ada")):  # fmt: skip
         assert eve.get(ROWS, params={name: wanted}).json() == []
         assert len(ada.get(ROWS, params={name: wanted}).json()) == 1
+
+
+def test_nothing_that_goes_out_with_events_tells_how_many_others_had(app: FastAPI, database: Database) -> None:
+    eve, ada = member(app, database, "eve"), member(app, database, "ada")
+    fill(ada, "ada", rows=1)
+    before = ada.get("/api/v1/events").json()
+    fill(eve, "eve", rows=20)
+    fill(ada, "another", rows=1)
+    after = ada.get("/api/v1/events", params={"after": before["cursor"]}).json()
+    assert {event["object_id"] for event in after["events"]} & {
+        event["object_id"] for event in before["events"]
+    } == set()
+    assert len(after["events"]) == len(before["events"]) > 0
+    for event in (*before["events"], *after["events"]):
+        assert [name for name, value in event.items() if isinstance(value, int)] == [], "nothing counts"
+    idle = [ada.get("/api/v1/events", params={"after": after["cursor"]}).json() for _ in range(3)]
+    assert [one["events"] for one in idle] == [[], [], []]
+    cursors = {before["cursor"], after["cursor"], *(one["cursor"] for one in idle)}
+    assert len(cursors) == 5, "whether the log went on is not seen either"
+    assert not any(cursor.isdigit() for cursor in cursors)
+
+
+@pytest.mark.parametrize("cursor", ["7", "1", "-1", "gAAAAA==", "", "é", "x" * 10_000])
+def test_a_cursor_of_events_that_was_not_handed_out_is_refused(app: FastAPI, database: Database, cursor: str) -> None:
+    ada = member(app, database, "ada")
+    fill(ada, "ada")
+    webhook = post(ada, "/api/v1/webhooks", {"url": "https://example.org/"})["id"]
+    sealed = app.state.services.vault.encrypt("7")  # whatever else the key hides
+    for wrong in (cursor, sealed):
+        for answer in (
+            ada.get("/api/v1/events", params={"after": wrong}),
+            ada.get("/api/v1/events/stream", params={"after": wrong or "x"}, headers={"accept": "text/event-stream"}),
+            ada.post(f"/api/v1/webhooks/{webhook}/replay", json={"after": wrong}),
+        ):
+            assert (answer.status_code, "handed out" in answer.text) == (400, True), answer.text
+    for number in (7, -1, True, None, 1.5, 2**70):
+        answer = ada.post(f"/api/v1/webhooks/{webhook}/replay", json={"after": number})
+        assert (answer.status_code, list(answer.json()["fields"])) == (400, ["after"])
+
+
+def test_keys_of_series_tell_when_they_were_made_and_not_how_many(app: FastAPI, database: Database) -> None:
+    eve, ada = member(app, database, "eve"), member(app, database, "ada")
+    keys: list[int] = []
+    for client, number in ((ada, 1), (eve, 30), (ada, 1)):
+        project = post(client, "/api/v1/projects", {"name": f"{number} {len(keys)}"})["id"]
+        for name in range(number):
+            began = time.time_ns() // 1000
+            made = post(client, "/api/v1/series", {"project_id": project, "name": str(name)})
+            assert began <= made["pk"] <= time.time_ns() // 1000 < 2**53, "it is an instant that JSON holds"
+            keys.append(made["pk"])
+    assert sorted(keys) == keys, "a later series has the greater key"
+    shown = ada.get("/ovbp/api/v2/odata/series/").json()["data"]
+    assert {one["otsdb_pk"] for one in shown} == {keys[0], keys[-1]}
+
+
+def test_a_key_that_another_process_took_in_the_same_microsecond_is_passed(
+    app: FastAPI, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = member(app, database, "ada")
+    project = post(ada, "/api/v1/projects", {"name": "p"})["id"]
+    taken = post(ada, "/api/v1/series", {"project_id": project, "name": "a"})["pk"]
+    following = iter([taken, taken, taken + 1, taken])
+    monkeypatch.setattr("entrepot.series.catalog.new_pk", lambda: next(following))
+    assert post(ada, "/api/v1/series", {"project_id": project, "name": "b"})["pk"] == taken + 1
+    monkeypatch.undo()
+    assert ada.post("/api/v1/series", json={"project_id": project, "name": "a"}).status_code == 409
+
+
+def test_ids_of_works_do_not_count_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    new_id, instant = works_ids._Generator(), 1_800_000_000 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: instant)
+    new_id()  # somebody else's
+    instant += 250_000_000
+    assert new_id()[-6:] == "400000", "a quarter of a second"
+    instant -= 3600 * 10**9
+    assert new_id()[-6:] == "400001", "though the clock be set back"
 
 
 def test_the_console_shows_rows_and_counts_of_one_organization(app: FastAPI, database: Database) -> None:

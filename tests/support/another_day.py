@@ -16,8 +16,15 @@ def environment(day: datetime) -> dict[str, str]:
     """Return what puts a process's clock on an instant; it goes on from there for all processes alike."""
     library = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
     seconds = round((day - datetime.now(UTC)).total_seconds())
-    # Without the last, waiting for an event or a lock would never end.
-    return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME": f"{seconds:+d}",
+        # Without this, waiting for an event or a lock would never end.
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        # And without this, waiting for a condition would end at once: threads would spin for Python's own lock, and who
+        # has it would starve, with the lock of the database in its hand.
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+    }
 
 
 def main() -> None:

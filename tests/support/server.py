@@ -16,7 +16,7 @@ import orjson
 from tests.support.deadline import eventually
 
 ENTREPOT = Path(sys.executable).parent / "entrepot"
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 60
 ORGANIZATION = "Openergy"
 LOGIN = "admin@example.org"

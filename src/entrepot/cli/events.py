@@ -40,7 +40,7 @@ def events(
             typer.echo(orjson.dumps(event).decode())
         else:
             name = f"{event['type']}.{event['action']}"
-            typer.echo(f"{event['created']}  {event['sequence']:>8}  {name:<24}  {event['object_id']}")
+            typer.echo(f"{event['created']}  {event['id']}  {name:<24}  {event['object_id']}")
 
 
 def _read(url: str, token: str, cursor: str | None, types: list[str], *, follow: bool) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ PROGRESS = ("failed", "delivered", "pending")
 def read(
     database: Database,
     within: ColumnElement[bool],
-    after: str | None,
+    after: int | str | None,
     *,
     types: Sequence[str] = (),
     limit: int = 100,
@@ -104,22 +104,22 @@ def _is_of(name: str) -> Any:
     return (Event.type == type_) & (Event.action == action) if dot else Event.type == type_
 
 
-def position_of(session: Session, within: ColumnElement[bool], after: str | None) -> int:
-    """Return the sequence that a cursor stands for.
+def position_of(session: Session, within: ColumnElement[bool], after: int | str | None) -> int:
+    """Return the sequence after which to read on.
 
     Raises
     ------
     InvalidInput
-        It is neither a sequence nor ``latest`` nor the id of an event within that is still kept.
+        It is text, and neither ``latest`` nor the id of an event within that is still kept.
     """
-    if after is None:
-        return 0
+    if after is None or isinstance(after, int):
+        return after or 0
     if after == "latest":
         return session.scalar(select(func.max(Event.sequence))) or 0
-    if after.isascii() and after.isdigit() and len(after) < 19:
-        return int(after)
     query = select(Event.sequence).where(Event.id == after, within)
     sequence = session.scalar(query) if "\0" not in after else None
     if sequence is None:
-        raise InvalidInput.field("after", "A sequence, the id of an event that is still kept, or latest.")
+        raise InvalidInput.field(
+            "after", "A cursor that this server handed out, the id of an event that is still kept, or latest."
+        )
     return sequence

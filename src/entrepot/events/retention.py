@@ -31,7 +31,9 @@ def require_kept(session: Session, after: int) -> None:
     """
     first = session.scalar(select(func.min(Event.sequence)))
     if after and first is not None and after < first - 1:
-        raise Gone.field("after", f"Events up to {first - 1} are no longer kept: go on from there, or start anew.")
+        raise Gone.field(
+            "after", "Some events after this are no longer kept: leave it out to begin with the first that is."
+        )
 
 
 def prune(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:

@@ -58,7 +58,6 @@ def describe(event: Event) -> dict[str, Any]:
     """Return an event as the native API, its streams and its webhooks tell of it."""
     return {
         "id": event.id,
-        "sequence": event.sequence,
         "type": event.type,
         "action": event.action,
         "object_id": event.object_id,

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency
+from entrepot.series.keys import new_pk
 from entrepot.series.models import Series
 from entrepot.series.resample import RULES
 
@@ -63,20 +64,25 @@ def create_series(
         frequency("freq", properties["freq"])
     Clock(properties.get("clock"), properties.get("timezone"))  # refuses what it does not know
     properties.setdefault("pushed", generator_kind == "direct")
-    series = Series(
-        organization_id=organization_id,
-        project_id=project_id,
-        generator_kind=generator_kind,
-        generator_id=generator_id,
-        name=name,
-        **properties,
-    )
-    try:
-        with session.begin_nested():
-            session.add(series)
-    except IntegrityError as error:
-        raise Conflict(f"there is a series {name!r} already") from error
-    return series
+    while True:
+        series = Series(
+            pk=new_pk(),
+            organization_id=organization_id,
+            project_id=project_id,
+            generator_kind=generator_kind,
+            generator_id=generator_id,
+            name=name,
+            **properties,
+        )
+        try:
+            with session.begin_nested():
+                session.add(series)
+        except IntegrityError as error:
+            # Another process may have made one in the same microsecond.
+            if session.scalar(select(Series.pk).where(Series.pk == series.pk)) is None:
+                raise Conflict(f"there is a series {name!r} already") from error
+        else:
+            return series
 
 
 def frequency(field: str, text: str) -> Frequency:

@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text
 from starlette.requests import Request
 
 import entrepot
-from entrepot import jobs, scripts
+from entrepot import jobs
 from entrepot.db import Database, now
 from entrepot.errors import EntrepotError, Unavailable
 from entrepot.jobs import beats
@@ -166,7 +166,7 @@ class Health:
             waiting = jobs.backlog(session)
             size = session.scalar(text(_SIZE[self.database.dialect]))
         return {
-            "scripts": dataclasses.asdict(scripts.level(wanted=self._services.settings.sandbox != "off")),
+            "scripts": dataclasses.asdict(self._services.script_level()),
             "parts": parts,
             "jobs": {kind: dataclasses.asdict(one) for kind, one in waiting.items()},
             "disk": self.space.told(),

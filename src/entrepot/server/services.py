@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from entrepot import scripts
 from entrepot.db import Database
 from entrepot.identity import Vault
 from entrepot.settings import Settings
@@ -25,6 +26,10 @@ class Services:
     def vault(self) -> Vault:
         """The server's secret key."""
         return Vault.open(self.settings.secret_key_file)
+
+    def script_level(self) -> scripts.Level:
+        """Return how far users' scripts are kept apart on this machine."""
+        return scripts.level(wanted=self.settings.sandbox != "off")
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -1,15 +1,18 @@
-"""Identifiers of works: 24 hexadecimal digits that begin with the time, so that a later id is a greater one."""
+"""Identifiers of works: 24 hexadecimal digits that begin with the time, so that a later id is a greater one.
+
+What follows is time as well: a count would tell how many works others deposited meanwhile.
+"""
 
 import os
 import secrets
 import threading
 import time
 
-_COUNT_BITS = 24
+_FRACTION_BITS = 24
 
 
 class _Generator:
-    """Four bytes of seconds, five of this process, three that count."""
+    """Four bytes of seconds, five of this process, three of a second's fraction."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,10 +24,10 @@ class _Generator:
 
     def __call__(self) -> str:
         with self._lock:
-            # Not below the last one, though the clock be set back or a second be used up.
-            self._last = max(self._last + 1, int(time.time()) << _COUNT_BITS)
-            seconds, count = divmod(self._last, 1 << _COUNT_BITS)
-        return f"{seconds:08x}{self._process}{count:06x}"
+            # Not below the last one, though the clock be set back.
+            self._last = max(self._last + 1, (time.time_ns() << _FRACTION_BITS) // 1_000_000_000)
+            seconds, fraction = divmod(self._last, 1 << _FRACTION_BITS)
+        return f"{seconds:08x}{self._process}{fraction:06x}"
 
 
 new_id = _Generator()

@@ -18,7 +18,9 @@ from entrepot.jobs.testing import run_pending
 from entrepot.settings import Settings
 
 
-def read(database: Database, organizations: list[str], after: str | None, **options: Any) -> tuple[list[Event], int]:
+def read(
+    database: Database, organizations: list[str], after: int | str | None, **options: Any
+) -> tuple[list[Event], int]:
     return reading.read(database, Event.organization_id.in_(organizations), after, **options)
 
 
@@ -39,7 +41,7 @@ def test_a_late_commit_is_not_skipped(database: Database) -> None:
         _emit(database, organization, "late")
         first, cursor = read(database, [organization], None)
         assert [event.object_id for event in first] == ["late"]
-    rest, _ = read(database, [organization], str(cursor))
+    rest, _ = read(database, [organization], cursor)
     assert [event.object_id for event in rest] == ["early"]
 
 
@@ -58,12 +60,11 @@ def test_readers_beside_writers_see_everything_once(database: Database) -> None:
                     emit(session, "file", "checked", f"{name}:{number}", organization_id=organization)
 
     def follow() -> None:
-        cursor: str | None = None
+        cursor: int | None = None
         while True:
             last = done.is_set()
-            events, after = read(database, [organization], cursor, types=["file.made"], limit=7)
+            events, cursor = read(database, [organization], cursor, types=["file.made"], limit=7)
             seen.extend(event.object_id for event in events)
-            cursor = str(after)
             if last and not events:
                 return
 
@@ -89,10 +90,10 @@ def test_cursors_and_tenants(database: Database) -> None:
         _emit(database, other, f"other {number}")
     events, cursor = read(database, [mine], None, limit=3)
     assert [event.object_id for event in events] == ["0", "1", "2"]
-    assert [event.object_id for event in read(database, [mine], str(cursor))[0]] == ["3", "4"]
+    assert [event.object_id for event in read(database, [mine], cursor)[0]] == ["3", "4"]
     assert [event.object_id for event in read(database, [mine], events[0].id, limit=1)[0]] == ["1"]
     _, latest = read(database, [mine], "latest")
-    assert read(database, [mine], str(latest)) == ([], latest)
+    assert read(database, [mine], latest) == ([], latest)
     theirs: Any = read(database, [other], None)[0][0]
     for wrong in (theirs.id, "x", "", "-1", "\0", "9" * 30):
         with pytest.raises(InvalidInput):
@@ -115,7 +116,7 @@ def test_old_events_go_and_readers_are_told(database: Database) -> None:
         _emit(database, mine, str(number))
     events, _ = read(database, [mine], None)
     sequences = [event.sequence or 0 for event in events]
-    _, idle = read(database, [quiet], str(sequences[0]))
+    _, idle = read(database, [quiet], sequences[0])
     assert idle == sequences[-1], "who waits for nothing moves on with the log"
     with database.write() as session:
         old = now() - timedelta(days=100)
@@ -128,11 +129,11 @@ def test_old_events_go_and_readers_are_told(database: Database) -> None:
     with database.read() as session:
         assert session.scalars(select(Delivery)).all() == []
     assert [event.object_id for event in read(database, [mine], None)[0]] == ["4", "5"]
-    assert [event.object_id for event in read(database, [mine], str(sequences[3]))[0]] == ["4", "5"]
-    assert read(database, [quiet], str(idle)) == ([], idle)
+    assert [event.object_id for event in read(database, [mine], sequences[3])[0]] == ["4", "5"]
+    assert read(database, [quiet], idle) == ([], idle)
     with pytest.raises(Gone) as raised:
-        read(database, [mine], str(sequences[1]))
-    assert str(sequences[3]) in raised.value.fields["after"][0]
+        read(database, [mine], sequences[1])
+    assert "no longer kept" in raised.value.fields["after"][0]
     with pytest.raises(InvalidInput):
         read(database, [mine], events[0].id)
     with database.write() as session:
@@ -140,7 +141,7 @@ def test_old_events_go_and_readers_are_told(database: Database) -> None:
     with database.write() as session:
         assert retention.prune(session, now()) == 1
     _emit(database, mine, "next")
-    (event,), _ = read(database, [mine], str(sequences[-1]))
+    (event,), _ = read(database, [mine], sequences[-1])
     assert event.object_id == "next", "sequences are counted on"
 
 

@@ -1,10 +1,11 @@
-"""Downloads that nginx sends, set up as docs/files.md says."""
+"""Downloads that nginx sends, set up as docs/files.md says: as a user of its own, where the tests are root."""
 
 import os
 import random
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,22 +31,34 @@ http {{
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    data = tmp_path_factory.mktemp("accelerated") / "data"
-    with ServerProcess(data, environment={"ENTREPOT_FILE_ACCELERATED": "true"}, options=("--no-ftp",)) as server:
+def folder() -> Iterator[Path]:
+    """A folder that all users may pass, unlike those of pytest."""
+    with tempfile.TemporaryDirectory(prefix="entrepot-nginx-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[ServerProcess]:
+    data = folder / "data"
+    server = ServerProcess(data, environment={"ENTREPOT_FILE_ACCELERATED": "true"}, options=("--no-ftp",))
+    if os.getuid() == 0:
+        (documented,) = re.findall(r"```text\n(setfacl.*?)```", PAGE.read_text(), re.DOTALL)
+        for command in documented.replace("/srv/entrepot", str(data)).splitlines():
+            subprocess.run(command.split(), check=True)
+    with server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def nginx(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.HTTPTransport]:
+def nginx(server: ServerProcess, folder: Path) -> Iterator[httpx.HTTPTransport]:
     """What leads through nginx to the server."""
     assert PROGRAM is not None, "requirements/debian.sh installs nginx"
-    folder = tmp_path_factory.mktemp("nginx")
     (documented,) = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)
     documented = documented.replace("127.0.0.1:8000", f"{server.host}:{server.http_port}")
     documented = documented.replace("/srv/entrepot/files", str(server.data_dir / "files"))
     config = folder / "nginx.conf"
-    user = "user root;" if os.getuid() == 0 else ""
+    user = "user www-data;" if os.getuid() == 0 else ""
     config.write_text(AROUND.format(folder=folder, documented=documented, user=user))
     process = subprocess.Popen([PROGRAM, "-c", config, "-e", folder / "early.log"])
     try:
@@ -88,3 +101,23 @@ def test_nginx_sends_what_the_server_allows(server: ServerProcess, nginx: httpx.
     files = Files(Connection("http://front.example", headers=headers, transport=nginx))
     assert files.download(record["id"], tmp_path / "a").read_bytes() == content
     files.connection.close()
+
+
+@pytest.mark.skipif("os.getuid() != 0", reason="only root acts as another user")
+def test_nginx_reads_files_and_nothing_else(server: ServerProcess, nginx: httpx.HTTPTransport) -> None:
+    def can(user: str, *command: str) -> bool:
+        become = ["setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups"]
+        return subprocess.run([*become, *command], capture_output=True, check=False).returncode == 0
+
+    with httpx.Client(base_url="http://front.example", transport=nginx) as client:
+        headers = {"authorization": f"Token {server.token}"}
+        record = client.post("/api/v1/files", files={"file": ("a.csv", b"1")}, headers=headers).json()
+    path = f"{record['organization_id']}/{record['id'][:2]}/{record['id']}"
+    assert can("www-data", "cat", str(server.data_dir / "files" / path))
+    for name in ("entrepot.db", "secret.key", "run/serve.json"):
+        assert (server.data_dir / name).is_file()
+        assert not can("www-data", "cat", str(server.data_dir / name))
+    for name in ("", "gates", "users", "run"):
+        assert not can("www-data", "ls", str(server.data_dir / name))
+    assert not can("www-data", "touch", str(server.data_dir / "files" / "x"))
+    assert not can("nobody", "ls", str(server.data_dir / "files"))

@@ -12,6 +12,7 @@ from entrepot.db import Database
 from entrepot.identity import Role, User, Vault, projects, users
 from entrepot.rows import analyses, places, results
 from entrepot.rows.places import MODEL_DEFINITION, SITE
+from entrepot.scripts import Level
 from entrepot.series import store
 from entrepot.server.auth import principal_of
 from entrepot.server.run.app import create_app
@@ -141,6 +142,35 @@ def test_what_is_of_others_or_makes_no_sense_is_refused(app: FastAPI) -> None:
     assert "does not convert" in refused
     assert "iframe" not in refused
     assert "iframe" in ada.get("/console/rows", params={"analysis": 1, "unit": "MW"}).text
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Level("full", (), "another user"), "kept apart: <b>full</b>. They run as another user."),
+        (
+            Level("partial", ("a <filter>",), "another"),
+            "<b>partial</b>; missing: a &lt;filter&gt;. They run as another.",
+        ),
+        (
+            Level("none", ("cells", "a filter"), "its own"),
+            "<b>none</b>; missing: cells; a filter. They run as its own.",
+        ),
+    ],
+)
+def test_administrators_see_how_far_scripts_are_kept_apart(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, found: Level, said: str
+) -> None:
+    monkeypatch.setattr(Services, "script_level", lambda _services: found)
+    assert said in client(app, "ada").get("/console").text
+    reader = client(app, "eve").get("/console")
+    assert (reader.status_code, "kept apart" in reader.text) == (200, False)
+
+
+def test_the_console_says_of_the_sandbox_what_is_so(app: FastAPI) -> None:
+    level = Services(Settings(data_dir=Path("/"), script_sandbox="off"), app.state.services.database).script_level()
+    assert (level.name, level.missing) != ("full", ())
+    assert f"<b>{app.state.services.script_level().name}</b>" in client(app, "ada").get("/console").text
 
 
 def test_every_page_shows_what_is_the_callers_own(app: FastAPI, database: Database) -> None:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from entrepot.errors import EntrepotError, InvalidInput
-from entrepot.events import webhooks
+from entrepot.events import cursors, webhooks
 from entrepot.events.models import Delivery, Event, Webhook
 from entrepot.events.reading import position_of, read
 from entrepot.events.styles import STANDARD, describe
@@ -43,7 +43,10 @@ async def read_events(request: Request, principal: Principal) -> Response:
     limit, wait = _number(query, "limit", 100, 1, _MOST), _number(query, "wait", 0, 0, _LONGEST_WAIT)
     waiting: Waiting = request.app.state.waiting
     with waiting.one(principal) if wait else nullcontext():
-        events, cursor = await _wait(request, principal, query.get("after"), int(limit), time.monotonic() + wait)
+        after = _after(request, query.get("after"))
+        events, sequence = await _wait(request, principal, after, int(limit), time.monotonic() + wait)
+    services: Services = request.app.state.services
+    cursor = cursors.write(services.vault, sequence)
     return Json({"events": [describe(event) for event in events], "cursor": cursor})
 
 
@@ -57,21 +60,21 @@ async def stream_events(request: Request, principal: Principal) -> Response:
         raise InvalidInput.field("Accept", "Ask for text/event-stream, or read /api/v1/events.")
     query = request.query_params
     _known(query, "after", "type")
-    after = request.headers.get("last-event-id") or query.get("after") or "latest"
+    after = _after(request, request.headers.get("last-event-id") or query.get("after") or "latest")
     waiting: Waiting = request.app.state.waiting
     with ExitStack() as stack:
         stack.enter_context(waiting.one(principal))
         # Whether the cursor is one, and from where on, is settled before the answer begins.
-        first, cursor = await _wait(request, principal, after, 100, 0)
+        first, sequence = await _wait(request, principal, after, 100, 0)
         return Stream(
             stack.pop_all(),
-            _stream(request, principal, first, cursor),
+            _stream(request, principal, first, sequence),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
 
 
-async def _stream(request: Request, principal: Principal, events: list[Event], cursor: int) -> AsyncIterator[bytes]:
+async def _stream(request: Request, principal: Principal, events: list[Event], sequence: int) -> AsyncIterator[bytes]:
     end = time.monotonic() + _STREAM_SECONDS
     yield b"retry: 1000\n\n"
     while True:
@@ -82,11 +85,16 @@ async def _stream(request: Request, principal: Principal, events: list[Event], c
             return
         until = time.monotonic() + _HEARTBEAT_SECONDS
         try:
-            events, cursor = await _wait(request, principal, str(cursor), 100, until)
+            events, sequence = await _wait(request, principal, sequence, 100, until)
         except EntrepotError:  # who listens may not any more: the key was revoked, the password changed
             return
         if not events:
             yield b": still here\n\n"
+
+
+def _after(request: Request, text: str | None) -> int | str | None:
+    services: Services = request.app.state.services
+    return None if text is None else cursors.read(services.vault, text)
 
 
 def _stopping(request: Request) -> bool:
@@ -94,7 +102,7 @@ def _stopping(request: Request) -> bool:
 
 
 async def _wait(
-    request: Request, principal: Principal, after: str | None, limit: int, until: float
+    request: Request, principal: Principal, after: int | str | None, limit: int, until: float
 ) -> tuple[list[Event], int]:
     services: Services = request.app.state.services
     types = request.query_params.getlist("type")
@@ -106,10 +114,10 @@ async def _wait(
             principal = await run_sync(authenticate, request, "events", "read")
             admitted = time.monotonic()
         look = partial(read, services.database, principal.within(Event), after, types=types, limit=limit)
-        events, cursor = await run_sync(look)
+        events, sequence = await run_sync(look)
         if events or time.monotonic() >= until or _stopping(request) or await request.is_disconnected():
-            return events, cursor
-        after = str(cursor)
+            return events, sequence
+        after = sequence
         await asyncio.sleep(min(pause, max(0.0, until - time.monotonic())))
         pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
 
@@ -167,13 +175,14 @@ def delete_webhook(call: Call) -> Response:
 
 
 def replay(call: Call) -> dict[str, int]:
-    """Send the events after one (``after``: its id, or a sequence) once more."""
+    """Send the events after one (``after``: its id, or a cursor; 0: all that are kept) once more."""
     webhook = webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"], "admin")
     after = _fields(call, "after").get("after")
     if isinstance(after, str):
-        after = position_of(call.session, Event.organization_id == webhook.organization_id, after)
-    if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**63:
-        raise InvalidInput.field("after", "The id of an event, or a sequence.")
+        place = cursors.read(call.services.vault, after)
+        after = position_of(call.session, Event.organization_id == webhook.organization_id, place)
+    elif isinstance(after, bool) or after != 0:
+        raise InvalidInput.field("after", "The id of an event, a cursor, or 0 for all that are kept.")
     return {"events": webhooks.replay(call.session, call.principal, webhook, after)}
 
 

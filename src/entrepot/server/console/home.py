@@ -1,4 +1,4 @@
-"""What there is, and what ran last."""
+"""What there is, what ran last, and for administrators how safely."""
 
 from typing import Any
 
@@ -32,8 +32,15 @@ def _home(call: Call) -> Response:
         ("files available", "/console/files", count(PublishedFile, PublishedFile.state == "available")),
         ("jobs under way", "/console/jobs", count(Job, Job.status.in_(("pending", "running")))),
     )
+    administers = call.principal.can("admin") and call.principal.reach.allows("identity", "admin")
     runs = select(Run).where(Run.organization_id.in_(own)).order_by(Run.started.desc(), Run.id).limit(_LAST)
-    return render(call, "home.html", counts=counts, runs=call.session.scalars(runs).all())
+    return render(
+        call,
+        "home.html",
+        counts=counts,
+        scripts=call.services.script_level() if administers else None,
+        runs=call.session.scalars(runs).all(),
+    )
 
 
 PAGES = (Page("GET", "/console", _home, "identity", "read", access="own"),)

@@ -130,7 +130,7 @@ def _scripts(services: Services) -> list[str]:
 
 def notes(services: Services) -> dict[str, str]:
     """Return what is to be known of a check beside its problems."""
-    found = scripts.level(wanted=services.settings.sandbox != "off")
+    found = services.script_level()
     return {"scripts": f"{found.name}: run as {found.user}"}
 
 

@@ -26,6 +26,8 @@ STOP_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 #: A part that is silent for so many looks hangs. They are counted, not seconds, in which the machine may have slept.
 _HANG_LOOKS = 10
+#: One that begins is given longer: on a machine that has much else to do it says nothing while it imports.
+_BEGINNING_LOOKS = 60
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 30.0
 _LONG_LIVED_SECONDS = 30.0
 _START_ATTEMPTS = 3
@@ -181,8 +183,8 @@ class Supervisor:
             if child.process is None:
                 continue
             child.silent += 1
-            if child.silent == _HANG_LOOKS:
-                log.error("part hangs, killed", part=child.part.name, silent_seconds=_HANG_LOOKS)
+            if child.silent == (_HANG_LOOKS if child.ready else _BEGINNING_LOOKS):
+                log.error("part hangs, killed", part=child.part.name, silent_seconds=child.silent)
                 child.process.kill()
 
     def _bury(self) -> str | None:

@@ -1,0 +1,21 @@
+"""The supervisor's judgement of who hangs."""
+
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from entrepot.server.supervisor import Part, Supervisor
+from entrepot.settings import Settings
+
+
+@pytest.mark.parametrize(("ready", "looks"), [(True, 10), (False, 60)])
+def test_who_begins_on_a_busy_machine_is_given_longer_than_who_worked(tmp_path: Path, ready: bool, looks: int) -> None:
+    supervisor = Supervisor([Part("web-1", "web")], Settings(data_dir=tmp_path))
+    (child,) = supervisor._children
+    child.process, child.ready = mock.Mock(), ready
+    for _ in range(looks):
+        child.process.kill.assert_not_called()
+        supervisor._look_at = 0.0
+        supervisor._look()
+    child.process.kill.assert_called_once()
