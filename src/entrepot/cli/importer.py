@@ -67,6 +67,13 @@ def set_(
         typer.Option(help="What stamps without a zone show: gmt, tzt or dst; `unknown` leaves it to unit cleaners."),
     ] = None,
     timezone: Annotated[str | None, typer.Option(help="The zone of that clock: `Europe/Paris`.")] = None,
+    repeated_hour: Annotated[
+        str | None,
+        typer.Option(
+            help="How to tell of which time around a file is that begins inside an hour which the clock showed twice: "
+            "order, modified, first or second."
+        ),
+    ] = None,
     plausible_from: Annotated[str | None, typer.Option(help="Rows with stamps before this are set aside.")] = None,
     plausible_ahead: Annotated[
         str | None, typer.Option(help="How far ahead of the present a stamp may be: `31D`; later ones are set aside.")
@@ -84,6 +91,7 @@ def set_(
         "replaces": replaces,
         "clock": clock,
         "timezone": timezone,
+        "repeated_hour": repeated_hour,
         "plausible_from": plausible_from and _aware(plausible_from),
         "plausible_ahead": plausible_ahead,
     }

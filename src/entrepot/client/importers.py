@@ -56,7 +56,9 @@ class Importers:
             ``notify_missing_files_nb``, ``file_order`` (``name`` or ``arrival``), ``read_changed`` (whether a file that
             changed under its name is read again), ``replaces`` (whether rows that it then has no more go), ``clock``
             and ``timezone`` (of stamps without a zone: ``gmt``, ``tzt`` or ``dst``; None: that of the unit cleaners),
-            ``plausible_from`` (an instant) and ``plausible_ahead`` (such as ``31D``), out of which rows are set aside.
+            ``plausible_from`` (an instant) and ``plausible_ahead`` (such as ``31D``), out of which rows are set aside,
+            ``repeated_hour`` (``order``, ``modified``, ``first`` or ``second``: how it is told of which time around a
+            file is that begins inside an hour which the clock showed twice).
         """
         record: Record = self.connection.json("PATCH", f"{self.path}/{importer_id}", body=changes)
         return record

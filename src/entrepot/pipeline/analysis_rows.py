@@ -16,6 +16,7 @@ from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import Principal, Role
 from entrepot.pipeline.configuration import get
 from entrepot.pipeline.generators import enqueue_run
+from entrepot.pipeline.intervals import Interval, subtract_intervals
 from entrepot.pipeline.models import Analysis
 from entrepot.pipeline.reports import note_old, script_limits
 from entrepot.pipeline.windows import AnalysisSpec, Bounds, Input, build_frame, read_range
@@ -49,27 +50,33 @@ def keep_under(session: Session, principal: Principal, analysis_id: str, rows_an
 
 
 def frame_of(
-    session: Session, inputs: Iterable[tuple[Input, int]], spec: AnalysisSpec, bounds: Bounds
+    session: Session,
+    inputs: Iterable[tuple[Input, int]],
+    spec: AnalysisSpec,
+    bounds: Bounds,
+    silent: Iterable[Interval] = (),
 ) -> pd.DataFrame | str | None:
-    """Return what ``rows`` is called with: every complete step of the inputs (each with its series' key).
+    """Return what ``rows`` is called with: every complete step of the inputs (each with its series' key), but silence.
 
     Returns
     -------
     None when there is no step, and why not when there are too many.
     """
-    start, stop = bounds.rows_start, bounds.rows_stop
-    steps = (stop - start) // spec.input_freq.longest
-    if start >= stop:
+    spans = subtract_intervals([(bounds.rows_start, bounds.rows_stop)], silent)
+    steps = sum(stop - start for start, stop in spans) // spec.input_freq.longest
+    if not spans:
         return None
     if steps > MOST_STEPS:
         return f"Rows are computed of {MOST_STEPS:,} steps at most, and these are {steps:,}: use a longer input_freq."
-    named = list(inputs)
-    data = {}
-    for each, series_pk in named:
-        points = store.read(session, series_pk, *read_range(each, bounds, spec, start, stop))
-        data[each.column] = (points.times, points.values)
-    frame = build_frame([each for each, _ in named], data, spec, bounds, start, stop)
-    return pd.DataFrame(frame.columns, pd.DatetimeIndex(frame.naive.astype("datetime64[us]")))
+    named, alone, parts = list(inputs), replace(spec, before=0, after=0), []
+    for start, stop in spans:
+        data = {}
+        for each, series_pk in named:
+            points = store.read(session, series_pk, *read_range(each, bounds, alone, start, stop))
+            data[each.column] = (points.times, points.values)
+        frame = build_frame([each for each, _ in named], data, alone, bounds, start, stop)
+        parts.append(pd.DataFrame(frame.columns, pd.DatetimeIndex(frame.naive.astype("datetime64[us]"))))
+    return pd.concat(parts) if len(parts) > 1 else parts[0]
 
 
 def compute(context: jobs.JobContext, script: str, frame: pd.DataFrame, report: dict[str, Any]) -> list[Any]:

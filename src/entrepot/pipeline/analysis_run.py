@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,13 +34,24 @@ from entrepot.pipeline.reports import (
     spans_of,
     stamps_of,
 )
-from entrepot.pipeline.windows import AnalysisSpec, Bounds, Input, analysis_intervals, build_frame, read_range, touched
+from entrepot.pipeline.windows import (
+    LONGEST_SILENCE,
+    AnalysisSpec,
+    Bounds,
+    Input,
+    analysis_intervals,
+    build_frame,
+    read_range,
+    touched,
+    without_points,
+)
 from entrepot.scripts import ScriptError
 from entrepot.series import store
 from entrepot.series.clocks import grid, to_utc
 from entrepot.series.codec import DamagedChunk
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
+from entrepot.series.stretches import stretches
 
 #: Rows given to the script in one call; more are computed block by block.
 _BLOCK_ROWS = 100_000
@@ -68,6 +79,7 @@ class Plan:
     bounds: Bounds | None
     todo: list[Interval]
     gone: list[Interval]
+    silent: list[Interval] = field(default_factory=list)
     data: list[dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]] = field(default_factory=list)
     rows: pd.DataFrame | None = None
 
@@ -121,6 +133,8 @@ def _begin(context: jobs.JobContext, analysis_id: str) -> Plan | str:
 
 def _run(context: jobs.JobContext, analysis_id: str, plan: Plan) -> dict[str, Any]:
     report: dict[str, Any] = {"intervals": [_iso(interval) for interval in plan.todo], "series": {}}
+    if plan.silent:
+        report["without_points"] = [_iso(interval) for interval in plan.silent]
     with ExitStack() as files:
         try:
             blocks = list(_compute(context, plan, report))
@@ -174,8 +188,10 @@ def _plan(session: Session, analysis_id: str) -> Plan | str:
     plan = Plan(configuration, spec, columns, outputs, publishing, pending, bounds, todo=[], gone=[])
     if bounds is None:
         return plan
+    silent = _silent(session, columns, spec, bounds)
     if analysis.rows_analysis_id is not None:
-        frame = analysis_rows.frame_of(session, [(each.input, each.series_pk) for each in columns], spec, bounds)
+        named = [(each.input, each.series_pk) for each in columns]
+        frame = analysis_rows.frame_of(session, named, spec, bounds, silent)
         if isinstance(frame, str):
             return frame
         plan.rows = frame
@@ -183,8 +199,10 @@ def _plan(session: Session, analysis_id: str) -> Plan | str:
         return plan
     reach = [(bounds.start, bounds.stop)]
     fresh = subtract_intervals(reach, computed)
-    plan.todo = merge_intervals([*touched(bounds, pending.spans, inputs, spec), *fresh])
-    plan.gone = subtract_intervals(computed, reach)
+    wanted = merge_intervals([*touched(bounds, pending.spans, inputs, spec), *fresh])
+    plan.todo = subtract_intervals(wanted, silent)
+    plan.silent = subtract_intervals(wanted, plan.todo)
+    plan.gone = [*subtract_intervals(computed, reach), *plan.silent]
     plan.todo = [block for interval in plan.todo for block in _blocks(interval, spec)]
     for start, stop in plan.todo:
         plan.data.append({})
@@ -192,6 +210,14 @@ def _plan(session: Session, analysis_id: str) -> Plan | str:
             points = store.read(session, column.series_pk, *read_range(column.input, bounds, spec, start, stop))
             plan.data[-1][column.input.column] = (points.times, points.values)
     return plan
+
+
+def _silent(session: Session, columns: Iterable[Column], spec: AnalysisSpec, bounds: Bounds) -> list[Interval]:
+    """Return the intervals of which nothing is computed, because no input has had a point for very long."""
+    if bounds.rows_stop - bounds.rows_start <= LONGEST_SILENCE:
+        return []
+    found = [each for column in columns for each in stretches(session, column.series_pk, LONGEST_SILENCE)]
+    return without_points(found, [column.input for column in columns], spec)
 
 
 def columns_of(session: Session, analysis: Analysis) -> list[Column] | str:

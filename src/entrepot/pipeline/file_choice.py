@@ -109,7 +109,7 @@ def choose(
     refused
         Paths of files that were set aside before: what lies there now is read.
     """
-    choice, changed, there = Choice(), [], []
+    choice, changed, there, asked = Choice(), [], [], set(refused)
     for entry in files:
         was = known.get(entry.path)
         if entry.size == 0:
@@ -120,6 +120,8 @@ def choose(
             choice.todo.append((entry, False))
         else:
             there.append(entry)
+            if was.size < 0:  # it is to be read again
+                asked.add(entry.path)
             if (was.size, was.modified) == (entry.size, instant(entry.modified)):
                 continue
             noted = (was.changed_size, was.changed_modified) == (entry.size, instant(entry.modified))
@@ -128,7 +130,7 @@ def choose(
                 choice.touched.append(entry)
             elif noted or content is not None:
                 changed.append(entry)
-    again = _again(importer, there, {entry.path for entry in changed}, refused)
+    again = _again(importer, there, {entry.path for entry in changed}, asked)
     choice.unread = [entry for entry in changed if entry.path not in again]
     choice.todo += [(entry, True) for entry in there if entry.path in again]
     by_time = importer.file_order == "arrival"
@@ -195,7 +197,7 @@ def forget(session: Session, importer: Importer) -> None:
     importer.last_imported_path = importer.latest_imported_mdate = None
     importer.passed_path = importer.passed_at = None
     session.execute(delete(ImportedFile).where(ImportedFile.importer_id == importer.id))
-    for name in (notices.CHANGED, notices.NOTHING_READ):
+    for name in (notices.CHANGED, notices.NOTHING_READ, notices.HOURS_OPEN):
         notices.clear(session, importer, name)
 
 

@@ -7,9 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
-from entrepot.pipeline import dirty, gate_files, imported_stamps, notices
+from entrepot.pipeline import dirty, gate_files, hours_settled, imported_stamps, notices
 from entrepot.pipeline.file_choice import natural
-from entrepot.pipeline.generators import consumers_of_raw, enqueue_run, raw_changed, series_by_name
+from entrepot.pipeline.generators import consumers_of_raw, enqueue_run, raw_changed, series_by_name, series_changed
 from entrepot.pipeline.imported_stamps import Stamps
 from entrepot.pipeline.models import ImportedFile, Importer, ImporterSeries
 from entrepot.pipeline.parsing import ParsedFile
@@ -30,9 +30,8 @@ def write(
         raise jobs.Refused("The importer was deleted.")
     known = series_by_name(session, importer.id)
     labels = set(session.scalars(select(ImporterSeries.external_name).where(ImporterSeries.importer_id == importer.id)))
-    touched = False
+    touched, changed = False, dict[str, list[Stamps]]()
     for parsed in batch:
-        gone = _remember(session, importer, parsed, context.job.id)
         path = gate_files.prefix_of(importer.root_dir_path) + parsed.path
         lineage.read(session, context.job.id, "gate file", f"{importer.gate_id}/{path}", sha256=parsed.sha256)
         sums = {"added": 0, "replaced": 0, "unchanged": 0, "deleted": 0}
@@ -52,16 +51,20 @@ def write(
                 )
             elif parsed.clock.kind is not None and known[label].clock is None:
                 _made_instants(session, importer, known[label])
+        settled = hours_settled.settle(session, importer, parsed, known)
+        gone = _remember(session, importer, parsed, context.job.id, settled)
         brought = [
             (label, store.append(session, known[label].pk, points.times, points.values, points.tags))
             for label, points in parsed.columns.items()
         ]
         taken = [(label, _delete(session, known[label].pk, at)) for label, at in gone.items() if label in known]
-        for label, written in (*brought, *taken):
+        hours_settled.seen_once(session, importer, parsed, known)
+        for label, written in (*settled.written, *brought, *taken):
             for name in sums:
                 sums[name] += getattr(written, name)
             if written.changed.size:
                 touched |= raw_changed(session, importer.cleaner, label, written.changed)
+                changed.setdefault(label, []).append(written.changed)
                 first, last = int(written.changed[0]), int(written.changed[-1])
                 lineage.made(session, context.job.id, "series", known[label].id, first, last + 1)
         report["read"] += 1
@@ -77,10 +80,13 @@ def write(
             report["files"].append({**parsed.report, **sums, "again": parsed.again})
     if touched:
         enqueue_run(session, importer.cleaner)
+    series_changed(session, importer, {label: np.unique(np.concatenate(stamps)) for label, stamps in changed.items()})
     return importer
 
 
-def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: str) -> dict[str, Stamps]:
+def _remember(
+    session: Session, importer: Importer, parsed: ParsedFile, run_id: str, settled: hours_settled.Settled
+) -> dict[str, Stamps]:
     """Note that a file was imported, and return the stamps that its older version takes back."""
     stamps = {label: points.times for label, points in parsed.columns.items()} if importer.replaces else {}
     gone = imported_stamps.taken_back(session, importer.id, parsed.path, stamps) if importer.replaces else {}
@@ -96,6 +102,7 @@ def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: 
             first=parsed.first,
             last=parsed.last,
             zoned=parsed.zoned,
+            open_hours=settled.kept,
             changed_size=None,
             changed_modified=None,
         )
@@ -107,6 +114,10 @@ def _remember(session: Session, importer: Importer, parsed: ParsedFile, run_id: 
         importer.latest_imported_mdate = parsed.modified
     if not parsed.again and _is_last(session, importer, parsed.path):
         importer.last_imported_path = parsed.path
+    for label, times in settled.left.items():
+        left = np.setdiff1d(times, parsed.columns[label].times)
+        if left.size:
+            gone[label] = np.union1d(gone.get(label, left), left)
     return gone
 
 

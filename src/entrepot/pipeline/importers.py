@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.identity.projects import get_project
-from entrepot.pipeline import actions, disposal, file_choice, gate_files
+from entrepot.pipeline import actions, disposal, file_choice, gate_files, hours_settled, open_hours
 from entrepot.pipeline.configuration import (
     assign,
     check_choices,
@@ -59,7 +59,8 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
         Any of ``name``, ``comment``, ``gate`` (an id or None), ``crontab``, ``auto_partial_reset``, ``parse_script``,
         ``root_dir_path``, ``re_run_last_file``, ``notify_missing_files_nb``, ``max_ante_scanned_files_nb``,
         ``last_imported_path``, ``read_changed``, ``replaces``, ``file_order`` (``name`` or ``arrival``),
-        ``clock`` and ``timezone`` of stamps without a zone, ``plausible_from`` and ``plausible_ahead``, ``active``.
+        ``clock`` and ``timezone`` of stamps without a zone, ``plausible_from`` and ``plausible_ahead``,
+        ``repeated_hour`` (``order``, ``modified``, ``first`` or ``second``), ``active``.
     """
     importer = get(session, principal, Importer, importer_id, "write")
     values = dict(fields)
@@ -74,6 +75,8 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
     _check_clock(session, importer, changed)
     session.flush()
     if changed:
+        if "repeated_hour" in changed:
+            hours_settled.read_again(session, importer)
         actions.importer_changed(session, importer, {name.removesuffix("_id") for name in changed})
     if "last_imported_path" in fields and cursor != importer.last_imported_path:
         file_choice.move_to(session, importer, cursor)
@@ -134,7 +137,7 @@ def _check_clock(session: Session, importer: Importer, changed: set[str]) -> Non
 def _checked(session: Session, principal: Principal, project_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(fields)
     check_crontab(values)
-    check_choices(values, {"file_order": file_choice.ORDERS})
+    check_choices(values, {"file_order": file_choice.ORDERS, "repeated_hour": open_hours.CHOICES})
     check_frequencies(values, "plausible_ahead", zero=True)
     if ".." in values.get("root_dir_path", "").split("/"):
         raise InvalidInput.field("root_dir_path", "This may not lead out of the gate.")

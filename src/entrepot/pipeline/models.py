@@ -138,6 +138,9 @@ class Importer(Generator, Base):
     #: The clock of stamps without a zone (``gmt``, ``tzt``, ``dst``) and its zone; null: left to the cleaner.
     clock: Mapped[str | None] = mapped_column(String(3))
     timezone: Mapped[str | None] = mapped_column(String(64))
+    #: How it is told of which time around a file is that begins inside an hour which the clock showed twice: by what
+    #: came before it (``order``), by the times of files (``modified``), or always so where that does not tell.
+    repeated_hour: Mapped[str] = mapped_column(String(10), default="order")
     #: Stamps before this, or further ahead of the present than that, are set aside; null: none are.
     plausible_from: Mapped[datetime | None] = mapped_column(Instant, default=datetime(1990, 1, 1, tzinfo=UTC))
     plausible_ahead: Mapped[str | None] = mapped_column(String(32), default="31D")
@@ -313,6 +316,8 @@ class ImportedFile(Base):
     last: Mapped[int | None] = mapped_column(BigInteger)
     #: Whether its stamps have a zone; null where that is not known.
     zoned: Mapped[bool | None]
+    #: By the stamp at which it begins inside an hour that was shown twice: which time around, and whether by a guess.
+    open_hours: Mapped[dict[str, Any] | None] = mapped_column(Json)
     #: The version that lies on the gate now, where its content is another and it is not read again.
     changed_size: Mapped[int | None] = mapped_column(BigInteger)
     changed_modified: Mapped[datetime | None] = mapped_column(Instant)

@@ -13,6 +13,7 @@ from entrepot import jobs
 from entrepot.db import now
 from entrepot.pipeline import folders, gate_files
 from entrepot.pipeline.models import Importer
+from entrepot.pipeline.open_hours import OpenHour
 from entrepot.pipeline.reports import script_limits
 from entrepot.pipeline.stamps import StampRules, read_stamps, told_aside
 from entrepot.scripts import Note, ScriptError
@@ -33,6 +34,8 @@ class ParsedFile:
     #: The clock of its points' times, and whether its stamps have a zone; the latter is None where it has no row.
     clock: Clock = UNKNOWN_CLOCK
     zoned: bool | None = None
+    #: Hours of which it does not tell which time around they are.
+    open: list[OpenHour] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
     #: Read again though the cursor has passed it; the cursor stays.
     again: bool = False
@@ -76,7 +79,7 @@ def parse(context: jobs.JobContext, importer: Importer, root: Path, entry: folde
             parsed.nothing = "the script made no row of it"
         return parsed
     stamps = read_stamps(frame.index, StampRules.of(importer, now()))
-    parsed.clock, parsed.zoned = stamps.clock, stamps.zoned
+    parsed.clock, parsed.zoned, parsed.open = stamps.clock, stamps.zoned, stamps.open
     empty = 0
     for label in frame.columns:
         if wrong := wrong_label(label):

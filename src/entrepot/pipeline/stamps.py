@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from entrepot.pipeline import open_hours
 from entrepot.pipeline.models import Importer
+from entrepot.pipeline.open_hours import OpenHour
 from entrepot.pipeline.reports import stamps_of
 from entrepot.series import second_pass
 from entrepot.series.clocks import UNKNOWN_CLOCK, UTC_CLOCK, Clock, Mask, Stamps, to_utc, unusual
@@ -60,6 +62,8 @@ class FileStamps:
         What is stored; tags are None where no row has one.
     kept
         Which rows are: those of plausible stamps, and the last of equal ones.
+    open
+        Hours that the clock showed twice, of whose rows the file does not tell which time around they are.
     report
         First and last stamp as delivered, and the counts of what was remarkable.
     """
@@ -69,6 +73,7 @@ class FileStamps:
     times: Stamps
     tags: Tags | None
     kept: Mask
+    open: list[OpenHour] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
 
     def column(self, values: NDArray[np.float64]) -> Points:
@@ -91,7 +96,7 @@ def read_stamps(index: pd.DatetimeIndex, rules: StampRules) -> FileStamps:
     plausible = (stamps >= rules.earliest) & (stamps <= rules.latest + ahead)
     # Files that have the newest row first are read from their end.
     in_time = np.flatnonzero(plausible)[:: -1 if second_pass.newest_first(stamps[plausible]) else 1]
-    times, tags = stamps.copy(), None
+    times, tags, left_open = stamps.copy(), None, list[OpenHour]()
     known = UTC_CLOCK if zoned else rules.clock
     twice, never = 0, 0
     if zoned:
@@ -99,23 +104,27 @@ def read_stamps(index: pd.DatetimeIndex, rules: StampRules) -> FileStamps:
     elif known.kind is not None:
         times[in_time] = to_utc(stamps[in_time], known)
         twice, never = (int(found.sum()) for found in unusual(stamps[plausible], known))
-    elif (found := second_pass.marks(stamps[in_time])) is not None:
-        tags = np.full(stamps.size, None, object)
-        tags[in_time] = found
-        times, twice = second_pass.stored(stamps, tags), second_pass.repeated(stamps[in_time], found)
+        left_open = open_hours.in_known_zone(stamps[in_time], times[in_time], known)
+    else:
+        found = second_pass.marks(stamps[in_time])
+        left_open = open_hours.in_unknown_zone(stamps[in_time], found)
+        if found is not None:
+            tags = np.full(stamps.size, None, object)
+            tags[in_time] = found
+            times, twice = second_pass.stored(stamps, tags), second_pass.repeated(stamps[in_time], found)
     last = ~pd.Index(times).duplicated(keep="last")
     aside = np.flatnonzero(~plausible)
     report: dict[str, Any] = {
-        "first": _shown(stamps.min()),
-        "last": _shown(stamps.max()),
+        "first": shown(stamps.min()),
+        "last": shown(stamps.max()),
         "duplicate_stamps": int((~last & plausible).sum()),
         "rows_of_repeated_hours": twice,
         "rows_of_hours_that_never_were": never,
         "rows_set_aside": int(aside.size),
-        "set_aside": [{"row": row + 1, "stamp": _shown(stamps[row])} for row in aside[:_MOST_TOLD].tolist()],
+        "set_aside": [{"row": row + 1, "stamp": shown(stamps[row])} for row in aside[:_MOST_TOLD].tolist()],
     }
     clock = UNKNOWN_CLOCK if known.kind is None else UTC_CLOCK
-    return FileStamps(clock, zoned, times, tags, plausible & last, report)
+    return FileStamps(clock, zoned, times, tags, plausible & last, left_open, report)
 
 
 def told_aside(path: str, report: dict[str, Any]) -> str:
@@ -126,7 +135,8 @@ def told_aside(path: str, report: dict[str, Any]) -> str:
     return f"{path}: {rows} with stamps outside of the importer's plausible range set aside: {shown}"
 
 
-def _shown(at: Any) -> str:
+def shown(at: Any) -> str:
+    """Return a stamp as people read it."""
     return str(np.datetime_as_string(np.datetime64(int(at), "us"), unit="s")).replace("T", " ")
 
 

@@ -9,6 +9,7 @@ output intervals are computed whole or not at all.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Self
 
 import numpy as np
@@ -20,10 +21,12 @@ from entrepot.pipeline.intervals import (
     subtract_intervals,
 )
 from entrepot.series.clocks import Clock, Stamps, ceil_to_grid, floor_to_grid, grid, next_start, to_naive
-from entrepot.series.frequency import Frequency
+from entrepot.series.frequency import DAY, Frequency
 from entrepot.series.resample import Rule, Values, resample, spread
+from entrepot.series.stretches import Stretch, joined
 
 __all__ = [
+    "LONGEST_SILENCE",
     "AnalysisSpec",
     "Bounds",
     "Frame",
@@ -35,9 +38,12 @@ __all__ = [
     "read_range",
     "subtract_intervals",
     "touched",
+    "without_points",
 ]
 
 NOTHING: Final = Frequency("0H", 0, "h")
+#: For so long no input may have a point, and windows are computed all the same: they may count what is missing.
+LONGEST_SILENCE: Final = 366 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +251,29 @@ def touched(
             if low < high:
                 spans.append((_floor(low, spec.step, spec.clock), _ceil(high, spec.step, spec.clock)))
     return merge_intervals(spans)
+
+
+def without_points(found: Iterable[Stretch], inputs: Iterable[Input], spec: AnalysisSpec) -> list[Interval]:
+    """Return the intervals, on the grid of `spec.step`, to which no point belongs for longer than `LONGEST_SILENCE`.
+
+    A logger that forgot the time stamps a row with 1970: nothing is to be computed of the years in between.
+
+    Parameters
+    ----------
+    found
+        From which point to which one the inputs have some, see `stretches`.
+    """
+    step = spec.input_freq.longest
+    reach = max((each.freq.longest for each in inputs if each.freq is not None), default=0) + step
+    whole = joined(list(found), LONGEST_SILENCE)
+    gaps = [
+        (
+            _ceil(last + reach + spec.before, spec.step, spec.clock),
+            _floor(first - spec.after - step, spec.step, spec.clock),
+        )
+        for (_, last), (first, _) in pairwise(whole)
+    ]
+    return merge_intervals(gaps)
 
 
 def read_range(each: Input, bounds: Bounds, spec: AnalysisSpec, start: int, stop: int) -> Interval:

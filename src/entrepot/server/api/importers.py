@@ -36,6 +36,7 @@ class ImporterShown(BaseModel):
     replaces: bool
     clock: str | None
     timezone: str | None
+    repeated_hour: str
     plausible_from: datetime | None
     plausible_ahead: str | None
     notify_missing_files_nb: int
@@ -49,8 +50,11 @@ class ImporterChanges(BaseModel):
     ``read_changed`` says whether a file that changed under its name is read again, ``replaces`` whether rows that it
     then has no more go, ``file_order`` in which order files are read. ``clock`` and ``timezone`` say what stamps
     without a zone show: instants (``gmt``), the zone's standard time (``tzt``) or its wall clock (``dst``); null leaves
-    that to the unit cleaners. Rows with stamps before ``plausible_from``, or further ahead of the present than
-    ``plausible_ahead`` (such as ``31D``), are set aside; null sets no bound.
+    that to the unit cleaners. ``repeated_hour`` says how to tell of which time around a file is that begins inside an
+    hour which the clock showed twice: by what came before it (``order``), by the times of files (``modified``), or,
+    where that does not tell, always so (``first``, ``second``); a change has files read again that were guessed. Rows
+    with stamps before ``plausible_from``, or further ahead of the present than ``plausible_ahead`` (such as ``31D``),
+    are set aside; null sets no bound.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -65,6 +69,7 @@ class ImporterChanges(BaseModel):
     replaces: bool = False
     clock: Literal["gmt", "tzt", "dst"] | None = None
     timezone: Annotated[str, Field(max_length=64)] | None = None
+    repeated_hour: Literal["order", "modified", "first", "second"] = "order"
     plausible_from: AwareDatetime | None = None
     plausible_ahead: Annotated[str, Field(max_length=32)] | None = None
     notify_missing_files_nb: Annotated[int, Field(ge=0)] = 0
