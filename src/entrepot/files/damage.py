@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from entrepot.errors import EntrepotError, NotFound, Unavailable
 from entrepot.events import emit, notifications
+from entrepot.files import leaves
 from entrepot.files.models import PublishedFile, StorageConfig
 from entrepot.files.storage import Storage
 from entrepot.settings import Settings
@@ -50,6 +51,52 @@ def _checked(blocks: Iterator[bytes], file: PublishedFile) -> Iterator[bytes]:
         held = block
     if size != file.size or digest.hexdigest() != file.sha256:
         raise DamagedFile
+    yield held
+
+
+def intact_part(storage: Storage, file: PublishedFile, start: int, stop: int) -> Iterator[bytes]:
+    """Yield the bytes ``[start, stop)`` of a file, each only once what lies around it was seen to be right.
+
+    Raises
+    ------
+    DamagedFile
+        It is not what was published; at once where that is so of the first bytes that would be yielded.
+    """
+    if file.leaves is None:
+        parts = _cut(_checked(storage.read(file.path), file), 0, start, stop)
+    else:
+        first, last = leaves.around(start, stop, file.size)
+        parts = _cut(_right(storage.read(file.path, first, last), first, last, file.leaves), first, start, stop)
+    begun = next(parts, b"")
+
+    def all_of_them() -> Iterator[bytes]:
+        yield begun
+        yield from parts
+
+    return all_of_them()
+
+
+def _right(blocks: Iterator[bytes], first: int, last: int, digests: bytes) -> Iterator[bytes]:
+    came = first
+    for leaf, right in leaves.checked(blocks, first, digests):
+        if not right:
+            raise DamagedFile
+        came += len(leaf)
+        yield leaf
+    if came != last:
+        raise DamagedFile
+
+
+def _cut(blocks: Iterator[bytes], at: int, start: int, stop: int) -> Iterator[bytes]:
+    """Yield what lies in ``[start, stop)`` of blocks from `at` on, the end of it once there are no more blocks."""
+    held = b""
+    for block in blocks:
+        piece = block[max(start - at, 0) : max(stop - at, 0)]
+        at += len(block)
+        if piece:
+            if held:
+                yield held
+            held = piece
     yield held
 
 

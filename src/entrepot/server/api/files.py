@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from entrepot.errors import Gone, InvalidInput
 from entrepot.files import configs, lifecycle, signing
-from entrepot.files.damage import DamagedFile, intact
+from entrepot.files.damage import DamagedFile, intact, intact_part
 from entrepot.files.models import PublishedFile, StorageConfig
 from entrepot.server import conditions
 from entrepot.server.endpoint import Call, Endpoint
@@ -153,7 +153,7 @@ def content(call: Call, file: PublishedFile) -> Response:
     status = 200 if part is None else 206
     if call.request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
-    blocks = intact(storage.read(file.path), file) if part is None else storage.read(file.path, start, stop)
+    blocks = intact(storage.read(file.path), file) if part is None else intact_part(storage, file, start, stop)
     return StreamingResponse(blocks, status, headers, media_type)
 
 
