@@ -1,6 +1,8 @@
 """A clock that was an hour, or ten years, ahead: what it left behind is computed anew, and silences nothing."""
 
+import os
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from entrepot.jobs import queue, schedules
 from entrepot.jobs.models import Job, Lease, Schedule
 from entrepot.jobs.scheduler import LEASE, Scheduler
 from entrepot.jobs.testing import run_pending
+from entrepot.server import state
 from entrepot.settings import Settings
 from tests.support.deadline import eventually
 
@@ -140,3 +143,20 @@ def test_what_is_done_after_all_is_done_once(database: Database, tmp_path: Path)
     run_pending(database, Settings(data_dir=tmp_path))
     jobs.registry._tasks.pop("faults.t")
     assert done == [1]
+
+
+@pytest.mark.parametrize("ahead", AHEAD, ids=["an hour", "ten years"])
+def test_a_clock_that_jumps_makes_no_supervisor_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: timedelta
+) -> None:
+    (tmp_path / state.FOLDER).mkdir()
+    state.write_parts(tmp_path, {"web-1": True})
+    today = time.time()
+    monkeypatch.setattr(time, "time", lambda: today + ahead.total_seconds())
+    assert state.parts_down(tmp_path) == []
+    monkeypatch.setattr(time, "time", lambda: today - ahead.total_seconds())
+    touched = time.monotonic() - 60
+    os.utime(tmp_path / state.FOLDER / "parts.json", (touched, touched))
+    assert state.parts_down(tmp_path) == ["supervisor"]
+    state.touch_parts(tmp_path)
+    assert state.parts_down(tmp_path) == []
