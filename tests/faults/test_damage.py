@@ -201,7 +201,8 @@ def restore(server: ServerProcess, pk: int, chunks: list[tuple[int, bytes]]) -> 
 
 def test_a_damaged_file_is_never_served_and_set_aside_on_demand(server: ServerProcess) -> None:
     with server.http(auth=None, headers={"authorization": f"Token {server.token}"}) as client:
-        good, flipped, short, large = (publish(client, os.urandom(size)) for size in (10, 20, 30, 3 * 2**20))
+        since, project = length(server), client.post("/api/v1/projects", json={"name": "files"}).json()["id"]
+        good, flipped, short, large = (publish(client, os.urandom(size), project) for size in (10, 20, 30, 3 * 2**20))
         damage(server, flipped, b"x")
         stored(server, short).write_bytes(b"s")
         damage(server, large, b"x")
@@ -214,6 +215,11 @@ def test_a_damaged_file_is_never_served_and_set_aside_on_demand(server: ServerPr
         assert client.get(f"/api/v1/files/{good}/download", headers={"range": "bytes=2-4"}).status_code == 206
         with pytest.raises(httpx.RemoteProtocolError):
             download(client, large)
+        notices = client.get("/api/v1/notifications", params={"project_id": project, "resolved": False}).json()
+        assert [one["name"] for one in notices] == ["File damaged"] * 3
+        assert {one["subject"] for one in notices} == {flipped, short, large}
+        assert "file damaged" in logged(server, since)
+        assert health(server)[0] == 200
     checked = check(server)
     assert "4 problems" not in checked
     assert f"({short}) has 1 bytes instead of 30" in checked
@@ -236,8 +242,8 @@ def test_a_damaged_file_is_never_served_and_set_aside_on_demand(server: ServerPr
     assert told == {flipped, short, large}
 
 
-def publish(client: httpx.Client, content: bytes) -> str:
-    answer = client.post("/api/v1/files", files={"file": ("a.bin", content)})
+def publish(client: httpx.Client, content: bytes, project: str) -> str:
+    answer = client.post("/api/v1/files", files={"file": ("a.bin", content)}, data={"project": project})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 

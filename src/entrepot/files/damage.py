@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
 from sqlalchemy.orm import Session
 
+from entrepot.db import Database
 from entrepot.errors import EntrepotError, NotFound, Unavailable
 from entrepot.events import emit, notifications
 from entrepot.files import leaves
@@ -16,11 +19,26 @@ from entrepot.settings import Settings
 NOTICE = "File damaged"
 FOLDER = "damaged"
 
+log = structlog.get_logger("entrepot.files")
+
 
 class DamagedFile(EntrepotError):
     """The stored bytes of this file are damaged: restore them from a backup, or publish it again."""
 
     code = "damaged"
+
+
+@contextmanager
+def telling(database: Database, file: PublishedFile) -> Iterator[None]:
+    """Have damage that is met within told: in the log, and to the file's project."""
+    try:
+        yield
+    except DamagedFile:
+        log.error("file damaged", cause="file damaged", file=file.id, name=file.name, project=file.project_id)  # noqa: TRY400
+        if file.project_id is not None:
+            with database.write() as session:
+                _notify(session, file, file.project_id, "is damaged: restore it, or publish it again.")
+        raise
 
 
 def intact(blocks: Iterator[bytes], file: PublishedFile) -> Iterator[bytes]:
@@ -128,15 +146,7 @@ def set_aside(session: Session, settings: Settings, file: PublishedFile, config:
     if source.exists():
         source.replace(target)
     if file.project_id is not None:
-        notifications.notify(
-            session,
-            NOTICE,
-            f"The file {file.name} {reason}: its bytes were set aside. Publish it again.",
-            organization_id=file.organization_id,
-            project_id=file.project_id,
-            subject=file.id,
-            origin="storage",
-        )
+        _notify(session, file, file.project_id, f"{reason}: its bytes were set aside. Publish it again.")
     emit(
         session,
         "file",
@@ -147,3 +157,15 @@ def set_aside(session: Session, settings: Settings, file: PublishedFile, config:
         data={"name": file.name, "reason": reason},
     )
     return target
+
+
+def _notify(session: Session, file: PublishedFile, project_id: str, said: str) -> None:
+    notifications.notify(
+        session,
+        NOTICE,
+        f"The file {file.name} {said}",
+        organization_id=file.organization_id,
+        project_id=project_id,
+        subject=file.id,
+        origin="storage",
+    )
