@@ -66,7 +66,7 @@ class Health:
         self._beats = beats
         self._tally = tally
         #: How often the disk of the database had no room, and until when (monotonic) that is told.
-        self._full, self._full_until = 0.0, 0.0
+        self._full, self._full_until = self._count_full(), 0.0
         self._threads = CapacityLimiter(_THREADS)
         # Of their own: whoever asks for more, with whatever key, must not make the answers late that all may ask for.
         self._threads_of_details = CapacityLimiter(_THREADS)
@@ -74,7 +74,6 @@ class Health:
         self._silent: list[str] = []
         #: What keeps nobody from anything now, and will.
         self.warnings: list[str] = []
-        self.ahead_seconds = 0.0
         self._turn = asyncio.Lock()
 
     async def problems(self) -> dict[str, str]:
@@ -140,11 +139,12 @@ class Health:
 
     def _is_full(self) -> bool:
         """Tell whether a part met a full disk of the database lately, which may be another than that of the folder."""
-        if self._tally is not None:
-            full = self._tally.sums().get(("entrepot_database_full_total", ()), 0.0)
-            if full > self._full:
-                self._full, self._full_until = full, time.monotonic() + _FULL_SECONDS
+        if (full := self._count_full()) > self._full:
+            self._full, self._full_until = full, time.monotonic() + _FULL_SECONDS
         return time.monotonic() < self._full_until
+
+    def _count_full(self) -> float:
+        return 0.0 if self._tally is None else self._tally.sums().get(("entrepot_database_full_total", ()), 0.0)
 
     async def _try(self, look: Callable[[], None]) -> str | None:
         try:
@@ -164,13 +164,9 @@ class Health:
         with self.database.read() as session:
             session.scalars(select(Lease.name).limit(1)).first()
             found = beats.all_(session)
-            ahead = clock.skew(session).total_seconds()
-        found_wrong = {
-            "disk": self.space.short(),
-            "key": self.key() != "ok",
-            "clock": abs(ahead) > _SKEW_SECONDS,
-        }
-        self.ahead_seconds, self.warnings = ahead, [name for name, wrong in found_wrong.items() if wrong]
+            differ = abs(clock.skew(session).total_seconds()) > _SKEW_SECONDS
+        fails = {"disk": self.space.short(), "key": self.key() != "ok", "clock": differ}
+        self.warnings = [name for name, wrong in fails.items() if wrong]
         if self._beats is not None and self._beats.late_since is None:
             ours = [one for one in found if one.holder == holder(one.part)]
             self._silent = [one.part for one in ours if (now() - one.seen).total_seconds() > SILENT_SECONDS]
