@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the Debian packages of which the tests use programs: a database server, a browser,
-# the web server in front.
+# the web server in front, what checks rules for alerts.
 set -eu
 
 missing=
@@ -13,6 +13,7 @@ need chromium chromium
 need chromedriver chromium-driver
 need /usr/sbin/nginx nginx
 need setfacl acl
+need promtool prometheus
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

@@ -1,5 +1,6 @@
 """What holds for the repository as a whole: its locks, its tasks, and what it may not contain."""
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -112,3 +113,25 @@ def test_what_is_promised_names_tests_that_there_are() -> None:
         path = ROOT / (file if "/" in file else f"tests/attacks/{file}")
         assert path.is_file(), file
         assert not test or f"def {test}(" in path.read_text(), (file, test)
+
+
+def test_each_incident_names_the_tests_that_cause_it_and_the_words_that_they_assert() -> None:
+    """docs/operating.md."""
+    functions = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        lines = path.read_text().splitlines()
+        for node in ast.parse("\n".join(lines)).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                begin = min([node.lineno, *(one.lineno for one in node.decorator_list)])  # with its parameters
+                functions[node.name] = "\n".join(lines[begin - 1 : node.end_lineno])
+    told = (ROOT / "docs" / "operating.md").read_text()
+    rows = [line.strip("|").split(" | ") for line in told.splitlines() if re.search(r"\| *`test_\w+`", line)]
+    tables = re.findall(r"^\| one sees \|.*\n\|[-|]+\n((?:\|.*\n)+)", told, re.MULTILINE)
+    assert len(rows) == sum(table.count("\n") for table in tables) > 15
+    for row in rows:
+        sees, *_, tests = row
+        names = re.findall(r"`(test_\w+)`", tests)
+        assert [name for name in names if name not in functions] == [], sees
+        asserted = "".join(functions[name] for name in names)
+        quoted = [words for words in re.findall(r"`([^`]+)`", sees) if not words.startswith("entrepot ")]
+        assert [words for words in quoted if words not in asserted] == [], names

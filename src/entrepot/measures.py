@@ -17,4 +17,7 @@ JOB_SECONDS = Histogram(
     registry=REGISTRY,
 )
 LEASES_LOST = Counter("entrepot_leases_lost", "Jobs taken over from workers that fell silent.", registry=REGISTRY)
+DATABASE_FULL = Counter(
+    "entrepot_database_full", "Statements for which the disk of the database had no room.", registry=REGISTRY
+)
 FTP_SESSIONS = Gauge("entrepot_ftp_sessions", "Connections to the FTP server.", registry=REGISTRY)

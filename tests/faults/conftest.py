@@ -53,6 +53,11 @@ def length(server: ServerProcess) -> int:
     return server.log.stat().st_size
 
 
+def metrics(server: ServerProcess) -> str:
+    """Return what Prometheus would scrape."""
+    return httpx.get(f"{server.url}/metrics", trust_env=False, timeout=15).text
+
+
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ENTREPOT_DATABASE_URL", raising=False)

@@ -7,17 +7,26 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from entrepot.db import Database
+from entrepot.db import Database, now
 from entrepot.events import Notification
 from entrepot.events.models import Event
-from entrepot.files.damage import DamagedFile, intact
+from entrepot.files import leaves as leaves_module
+from entrepot.files.damage import DamagedFile, intact, intact_part
+from entrepot.files.leaves import LEAF, Leaves, digest
 from entrepot.files.models import PublishedFile
+from entrepot.files.storage import LocalStorage
 from entrepot.identity import Organization, Project
-from entrepot.series import integrity, repair, store
-from entrepot.series.models import SeriesChunk
+from entrepot.jobs.models import Schedule
+from entrepot.series import folding, integrity, repair, store
+from entrepot.series.models import Series, SeriesChunk
 from tests.conftest import MakeServer
+from tests.faults.conftest import health, length, logged, metrics
+from tests.support.alerts import require_called
+from tests.support.deadline import eventually
 from tests.support.server import ENTREPOT, ServerProcess
 
 DAY = 86_400_000_000
@@ -54,13 +63,14 @@ def test_damaged_points_are_named_as_people_write_them_and_dropped_on_demand(dat
     assert told.startswith("series power of project Wind farm: what is stored from 1970-01-01T00:00:00+00:00 to ")
     assert "entrepot check --repair" in told
     with database.write() as session:
-        (span,) = repair.repair(session, pk)
+        (told,) = repair.repair(session, pk)
     with database.read() as session:
         assert integrity.check(session) == []
         left = store.read(session, pk)
         assert 5.0 in left.values, "what waited in the tail is kept"
         assert 0 < left.values.size < 20_001
-        assert span in session.scalars(select(Notification.message).where(Notification.name == repair.NOTICE)).one()
+        said = session.scalars(select(Notification.message).where(Notification.name == repair.NOTICE)).one()
+        assert said == f"The points of series power {told.replace(': send', ' were damaged and are dropped: send')}."
         assert "repaired" in session.scalars(select(Event.action)).all()
 
 
@@ -87,15 +97,112 @@ def test_the_last_block_of_a_damaged_file_is_held_back(blocks: list[bytes]) -> N
     assert b"xyz" not in came
 
 
-@pytest.fixture(scope="module")
-def server(make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with make_server("sqlite", tmp_path_factory.mktemp("damage") / "data") as made:
+@pytest.mark.parametrize("known", [True, False], ids=["with leaves", "published before there were any"])
+@pytest.mark.parametrize("span", [(0, 10), (LEAF - 5, LEAF + 5), (2 * LEAF + 1, 2 * LEAF + 100)])
+@pytest.mark.parametrize("flipped", [3, LEAF, 2 * LEAF + 50, None])
+def test_a_part_is_right_or_none(tmp_path: Path, *, known: bool, span: tuple[int, int], flipped: int | None) -> None:
+    whole = bytearray(os.urandom(2 * LEAF + 100))
+    leaves = Leaves()
+    leaves.update(bytes(whole))
+    file = PublishedFile(size=len(whole), sha256=hashlib.sha256(whole).hexdigest(), path="f")
+    file.leaves = leaves.digests() if known else None
+    right = bytes(whole[slice(*span)])
+    if flipped is not None:
+        whole[flipped] ^= 1
+    (tmp_path / "f").write_bytes(whole)
+    first, last = span[0] // LEAF, (span[1] - 1) // LEAF
+    if flipped is None or (known and not first <= flipped // LEAF <= last):
+        assert b"".join(intact_part(LocalStorage(tmp_path), file, *span)) == right
+        return
+    came: list[bytes] = []
+    with pytest.raises(DamagedFile):
+        came.extend(intact_part(LocalStorage(tmp_path), file, *span))
+    found = b"".join(came)
+    assert right.startswith(found), "what came before the damage was right"
+    assert found != right
+
+
+@given(st.lists(st.binary(max_size=3), max_size=8), st.integers(0, 30), st.integers(0, 30))
+def test_leaves_are_those_of_the_whole_however_it_comes(blocks: list[bytes], start: int, stop: int) -> None:
+    whole = b"".join(blocks)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(leaves_module, "LEAF", 4)
+        leaves = Leaves()
+        for block in blocks:
+            leaves.update(block)
+        assert leaves.digests() == b"".join(digest(whole[at : at + 4]) for at in range(0, len(whole), 4))
+        first, last = leaves_module.around(start, stop, len(whole))
+        found = list(leaves_module.checked(iter([whole[first:last]]), first, leaves.digests()))
+        assert b"".join(leaf for leaf, _ in found) == whole[first:last]
+        assert all(right for _, right in found)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def server(
+    request: pytest.FixtureRequest, make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    with make_server(request.param, tmp_path_factory.mktemp("damage") / "data") as made:
         yield made
+
+
+def test_a_damaged_series_is_told_and_the_others_go_on(server: ServerProcess) -> None:
+    since = length(server)
+    with server.http(auth=None, headers={"authorization": f"Token {server.token}"}) as client:
+        project = client.post("/api/v1/projects", json={"name": "farm"}).json()["id"]
+        series = [
+            client.post("/api/v1/series", json={"project_id": project, "name": name}).json()["id"]
+            for name in ("bad", "good")
+        ]
+        times = [n * DAY for n in range(3000)]
+        body = {one: {"time": times, "value": [1.0] * 3000} for one in series}
+        client.post("/api/v1/points", json=body).raise_for_status()
+        chunks, pk = keep_and_damage(server, series[0])
+        body = {one: {"time": [DAY + 1], "value": [5.0]} for one in series}
+        client.post("/api/v1/points", json=body).raise_for_status()
+        damaged, well_ = (client.get(f"/api/v1/series/{one}/points") for one in series)
+        assert (damaged.status_code, damaged.json()["error"]) == (500, "damaged")
+        assert "The points of series bad from 1970-01-01" in damaged.text
+        assert len(well_.json()["time"]) == 3001
+        asked = {"project_id": project, "resolved": False}
+        (notice,) = eventually(lambda: client.get("/api/v1/notifications", params=asked).json(), 15, every=0.2)
+        assert (notice["name"], notice["origin"]) == ("Series damaged", "storage")
+        assert notice["message"].startswith("The points of series bad from 1970-01-01T00:00:00")
+        eventually(lambda: 'entrepot_notifications{name="Series damaged"} 1.0' in metrics(server), 20, every=0.5)
+        require_called({"EntrepotDataDamaged"}, metrics(server))
+        assert health(server)[0] == 200, "one bad thing breaks one thing"
+        assert "series damaged" in logged(server, since)
+        restore(server, pk, chunks)
+        eventually(lambda: client.get(f"/api/v1/series/{series[0]}").json()["damage"] is None, 15, every=0.2)
+        whole = client.get(f"/api/v1/series/{series[0]}/points").json()
+        assert (len(whole["time"]), 5.0 in whole["value"]) == (3001, True), "what was written meanwhile is there"
+
+
+def keep_and_damage(server: ServerProcess, series: str) -> tuple[list[tuple[int, bytes]], int]:
+    database = Database(server.database_url)
+    with database.write() as session:
+        pk = session.scalars(select(Series.pk).where(Series.id == series)).one()
+        found = session.execute(select(SeriesChunk.bucket, SeriesChunk.data).where(SeriesChunk.series == pk)).all()
+        assert found
+        session.execute(update(SeriesChunk).where(SeriesChunk.series == pk).values(data=b"\1broken"))
+    database.close()
+    return [(bucket, data) for bucket, data in found], pk
+
+
+def restore(server: ServerProcess, pk: int, chunks: list[tuple[int, bytes]]) -> None:
+    """Bring the chunks back, as from a backup, and let the hour pass after which it is looked at them."""
+    database = Database(server.database_url)
+    with database.write() as session:
+        for bucket, data in chunks:
+            one = update(SeriesChunk).where(SeriesChunk.series == pk, SeriesChunk.bucket == bucket)
+            session.execute(one.values(data=data))
+        session.execute(update(Schedule).where(Schedule.name == folding.HEAL).values(next_at=now()))
+    database.close()
 
 
 def test_a_damaged_file_is_never_served_and_set_aside_on_demand(server: ServerProcess) -> None:
     with server.http(auth=None, headers={"authorization": f"Token {server.token}"}) as client:
-        good, flipped, short, large = (publish(client, os.urandom(size)) for size in (10, 20, 30, 3 * 2**20))
+        since, project = length(server), client.post("/api/v1/projects", json={"name": "files"}).json()["id"]
+        good, flipped, short, large = (publish(client, os.urandom(size), project) for size in (10, 20, 30, 3 * 2**20))
         damage(server, flipped, b"x")
         stored(server, short).write_bytes(b"s")
         damage(server, large, b"x")
@@ -103,8 +210,16 @@ def test_a_damaged_file_is_never_served_and_set_aside_on_demand(server: ServerPr
         for file in (flipped, short):
             answer = download(client, file)
             assert (answer.status_code, answer.json()["error"]) == (500, "damaged"), answer.text
+            part = client.get(f"/api/v1/files/{file}/download", headers={"range": "bytes=0-9"})
+            assert (part.status_code, part.json()["error"]) == (500, "damaged"), "nor is a part of it"
+        assert client.get(f"/api/v1/files/{good}/download", headers={"range": "bytes=2-4"}).status_code == 206
         with pytest.raises(httpx.RemoteProtocolError):
             download(client, large)
+        notices = client.get("/api/v1/notifications", params={"project_id": project, "resolved": False}).json()
+        assert [one["name"] for one in notices] == ["File damaged"] * 3
+        assert {one["subject"] for one in notices} == {flipped, short, large}
+        assert "file damaged" in logged(server, since)
+        assert health(server)[0] == 200
     checked = check(server)
     assert "4 problems" not in checked
     assert f"({short}) has 1 bytes instead of 30" in checked
@@ -122,13 +237,13 @@ def test_a_damaged_file_is_never_served_and_set_aside_on_demand(server: ServerPr
         assert download(client, large).status_code == 404
     database = Database(server.database_url)
     with database.read() as session:
-        told = set(session.scalars(select(Event.object_id).where(Event.action == "damaged")))
+        told = set(session.scalars(select(Event.object_id).where(Event.type == "file", Event.action == "damaged")))
     database.close()
     assert told == {flipped, short, large}
 
 
-def publish(client: httpx.Client, content: bytes) -> str:
-    answer = client.post("/api/v1/files", files={"file": ("a.bin", content)})
+def publish(client: httpx.Client, content: bytes, project: str) -> str:
+    answer = client.post("/api/v1/files", files={"file": ("a.bin", content)}, data={"project": project})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 

@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import random
 import signal
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +18,8 @@ from sqlalchemy import func, select
 
 from entrepot.db import Database
 from entrepot.errors import Away
-from tests.faults.conftest import health, length, logged, told, well
+from tests.faults.conftest import health, length, logged, metrics, told, well
+from tests.support.alerts import require_called
 from tests.support.deadline import eventually
 from tests.support.postgres import Cluster
 from tests.support.server import ServerProcess
@@ -46,9 +50,13 @@ def processes(cluster: Cluster) -> list[int]:
 def ask(server: ServerProcess) -> tuple[int, float, str | None]:
     """Ask for projects; return the status, how long it took and when to try again."""
     began = time.monotonic()
-    headers = {"authorization": f"Token {server.token}"}
-    answer = httpx.get(f"{server.url}/api/v1/projects", headers=headers, trust_env=False, timeout=40)
+    answer = projects(server)
     return answer.status_code, time.monotonic() - began, answer.headers.get("retry-after")
+
+
+def projects(server: ServerProcess) -> httpx.Response:
+    headers = {"authorization": f"Token {server.token}"}
+    return httpx.get(f"{server.url}/api/v1/projects", headers=headers, trust_env=False, timeout=40)
 
 
 def test_who_waits_for_a_frozen_database_is_freed_and_a_long_statement_is_not(cluster: Cluster) -> None:
@@ -103,9 +111,11 @@ def test_a_frozen_database_is_told_and_nobody_waits_longer_than_fifteen_seconds(
         status, seconds, again = ask(server)
         assert (status, again) == (503, "5")
         assert seconds < 4
-        metrics = httpx.get(f"{server.url}/metrics", trust_env=False, timeout=15).text
-        assert "entrepot_database_up 0.0" in metrics
-        assert "entrepot_http_requests_total" in metrics
+        assert projects(server).json()["message"] == "The database does not answer; try again."
+        scraped = metrics(server)
+        assert "entrepot_database_up 0.0" in scraped
+        assert "entrepot_http_requests_total" in scraped
+        require_called({"EntrepotDatabaseDown"}, scraped)
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
@@ -132,6 +142,7 @@ def test_a_database_without_a_free_connection_is_told_at_once(server: ServerProc
             status, seconds, again = ask(server)
             assert (status, again is not None) == (503, True)
             assert seconds < 5
+            assert projects(server).json()["message"] == "The database has no connection left; try again."
         finally:
             for one in taken:
                 one.close()
@@ -146,7 +157,8 @@ def test_a_stopped_database_is_told_at_once_and_logged_once_a_second(server: Ser
     cluster._process.wait(30)
     try:
         said = told(server, "database")
-        assert said["why"]["database"]
+        assert said["why"]["database"] == "The database does not answer; try again."
+        require_called({"EntrepotDatabaseDown"}, metrics(server))
         began = time.monotonic()
         asked = 0
         while time.monotonic() - began < 3:
@@ -162,3 +174,60 @@ def test_a_stopped_database_is_told_at_once_and_logged_once_a_second(server: Ser
     assert "Traceback" not in lines
     refused = [line for line in lines.splitlines() if "[warning  ] refused" in line]
     assert 1 <= len(refused) <= took + 8, f"{len(refused)} lines about {asked} requests"
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A small disk that PostgreSQL may use."""
+    disk = Path(tempfile.mkdtemp(prefix="entrepot-disk-", dir="/tmp"))
+    disk.chmod(0o755)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=192m", "entrepot-test", str(disk)]
+    try:
+        if subprocess.run(mount, check=False, capture_output=True).returncode:
+            pytest.skip("no disk can be mounted here")
+        yield disk
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+    finally:
+        disk.rmdir()
+
+
+def test_a_full_disk_of_the_database_is_told_and_over_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
+    cluster = Cluster(str(small_disk), max_wal_size="64MB", min_wal_size="64MB")
+    with ServerProcess(tmp_path / "data", cluster.url(cluster.create())) as server:
+        http = server.http(auth=None, headers={"authorization": f"Token {server.token}"}, timeout=40)
+        project = http.post("/api/v1/projects", json={"name": "farm"}).json()["id"]
+        series = http.post("/api/v1/series", json={"project_id": project, "name": "power"}).json()["id"]
+        chance = random.Random(1)
+
+        def write() -> int:
+            times = [chance.randrange(10**15) for _ in range(5000)]
+            body = {series: {"time": times, "value": [chance.random() for _ in times]}}
+            return http.post("/api/v1/points", json=body).status_code
+
+        assert write() == 200
+        before, since, filler = metrics(server), length(server), small_disk / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(b"." * 65536):
+                pass
+        answers = set()
+        try:
+            for _ in range(60):
+                answers.add(write())
+                if 507 in answers:
+                    break
+            assert answers <= {200, 507}
+            said = told(server, "disk")
+            assert said["why"]["disk"].startswith("The server's disk is full")
+            assert 507 in answers
+            assert health(server, "/health/live")[0] == 200
+            assert http.get("/api/v1/projects").status_code == 200, "what is read needs no space"
+            require_called({"EntrepotDiskFull"}, before, metrics(server))
+        finally:
+            filler.unlink()
+        well(server)
+        eventually(lambda: write() == 200, 20, every=0.5)
+        lines = logged(server, since)
+        assert "status=507" in lines
+        assert "Traceback" not in lines
+        http.close()
+    cluster.stop()

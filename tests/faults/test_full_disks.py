@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.conftest import MakeServer
-from tests.faults.conftest import health, length, logged, told, well
+from tests.faults.conftest import health, length, logged, metrics, told, well
+from tests.support.alerts import require_called
 from tests.support.deadline import eventually
 from tests.support.server import ServerProcess
 
@@ -45,10 +46,6 @@ def upload(server: ServerProcess, name: str, size: int) -> httpx.Response:
     )
 
 
-def metrics(server: ServerProcess) -> str:
-    return httpx.get(f"{server.url}/metrics", trust_env=False, timeout=15).text
-
-
 def create(server: ServerProcess, name: str) -> httpx.Response:
     headers = {"authorization": f"Token {server.token}"}
     return httpx.post(
@@ -68,7 +65,9 @@ def test_a_full_disk_is_told_and_over_when_there_is_room(server: ServerProcess) 
         assert said["why"]["disk"].startswith("The server's disk is full")
         assert health(server, "/health/ready")[0] == 503
         assert health(server, "/health/live")[0] == 200
-        assert "entrepot_disk_free_bytes 0.0" in metrics(server)
+        scraped = metrics(server)
+        assert "entrepot_disk_free_bytes 0.0" in scraped
+        require_called({"EntrepotDiskFull"}, scraped)
         headers = {"authorization": f"Token {server.token}"}
         read = httpx.get(f"{server.url}/api/v1/projects", headers=headers, trust_env=False, timeout=30)
         assert read.status_code == 200, "what is read needs no space"
@@ -95,7 +94,9 @@ def test_a_disk_without_inodes_is_told_and_over_when_there_are_some(server: Serv
     try:
         assert upload(server, "during", 1000).status_code == 507
         told(server, "disk")
-        assert "entrepot_disk_free_inodes 0.0" in metrics(server)
+        scraped = metrics(server)
+        assert "entrepot_disk_free_inodes 0.0" in scraped
+        require_called({"EntrepotDiskFull"}, scraped)
         assert create(server, "needs no file").status_code == 201
     finally:
         _remove(folder)

@@ -47,8 +47,18 @@ def add_webhook(services: Services) -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", ["lost", "emptied", "cut", "exchanged"])
-def test_a_key_that_is_not_the_databases_is_refused_with_the_way_back(settings: Settings, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("lost", "secret.key is missing"),
+        ("emptied", "secret.key holds no key"),
+        ("cut", "secret.key holds no key"),
+        ("exchanged", "secret.key is not the key of this database"),
+    ],
+)
+def test_a_key_that_is_not_the_databases_is_refused_with_the_way_back(
+    settings: Settings, fault: str, said: str
+) -> None:
     key = settings.secret_key_file.read_bytes()
     if fault == "lost":
         settings.secret_key_file.unlink()
@@ -56,8 +66,9 @@ def test_a_key_that_is_not_the_databases_is_refused_with_the_way_back(settings: 
         settings.secret_key_file.write_bytes(
             {"emptied": b"", "cut": key[:20], "exchanged": Fernet.generate_key()}[fault]
         )
-    with pytest.raises(BadKey, match=r"secret\.key in every backup.*entrepot key rotate --lost"):
+    with pytest.raises(BadKey, match=r"secret\.key in every backup.*entrepot key rotate --lost") as refused:
         require_usable(settings)
+    assert said in refused.value.message
     with pytest.raises(BadKey, match=r"secret\.key"):
         initialise(settings, "P", "bob")
     if fault == "lost":

@@ -3,27 +3,34 @@
 import tarfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 
 import orjson
 import pytest
 from sqlalchemy import select, text
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from entrepot import jobs
 from entrepot.cli import app
 from entrepot.db import Database, installation, migrate
 from entrepot.errors import Conflict
-from entrepot.identity import Organization
+from entrepot.events import emit, webhooks
+from entrepot.events.styles import STANDARD
+from entrepot.identity import Organization, Principal, Role, User
 from entrepot.jobs import registry
 from entrepot.jobs.models import Job
 from entrepot.jobs.worker import Worker
 from entrepot.server import backup, sealed
 from entrepot.server.run import serve, upgrade
+from entrepot.server.handlers import HANDLERS
 from entrepot.server.services import Services
 from entrepot.server.setup import initialise
 from entrepot.settings import Settings
 from tests.support.deadline import eventually
+from tests.support.load import Receiver
 
 
 @pytest.fixture
@@ -106,7 +113,8 @@ def test_an_upgrade_beside_a_running_server_is_refused(
         ended.set()
         thread.join()
     assert refused.exit_code == 1
-    assert ("Another server runs" if who == "a server here" else "stop every server and worker") in refused.stderr
+    said = "Another server runs on" if who == "a server here" else "The database is in use"
+    assert said in refused.stderr
     assert migrate.current(older.database) != migrate.head()
 
 
@@ -152,11 +160,19 @@ def test_a_backup_beside_a_rotation_can_read_what_is_in_it(
         assert tar.getmember("secret.key").mode & 0o777 == 0o600
 
 
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
 def test_a_restored_copy_is_quiet_until_it_is_told_to_resume(
-    services: Services, database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+    services: Services, database_kind: str, request: pytest.FixtureRequest, tmp_path: Path, receiver: Receiver
 ) -> None:
+    registry.load(HANDLERS)
+    publish(services, receiver)
     with services.database.write() as session:
-        jobs.enqueue(session, "faults.call")
         jobs.enqueue(session, "faults.inside")
     backup.backup(services, tmp_path / "file")
     copy = restored(services, database_kind, request, tmp_path)
@@ -164,27 +180,55 @@ def test_a_restored_copy_is_quiet_until_it_is_told_to_resume(
         assert session.scalars(select(Organization.name)).one() == "O"
         assert installation.is_quiet(session)
     called: list[str] = []
-    registry._tasks["faults.call"] = registry.Task("faults.call", lambda _: called.append("call"), calls_out=True)
     registry._tasks["faults.inside"] = registry.Task("faults.inside", lambda _: called.append("inside"))
-    stop = threading.Event()
-    settings = copy.settings.model_copy(update={"job_lease_seconds": 2.0})
-    worker = threading.Thread(target=Worker(copy.database, settings).run, args=(stop,))
-    worker.start()
-    try:
+    with capture_logs() as logged:
+        serve._tell_quiet(copy.settings)
+    assert logged[0]["event"] == "a restored copy: it calls no webhook, mail or feeder until entrepot resume"
+    with working(services):
+        eventually(lambda: receiver.came.total() == 1 and "inside" in called, 30)
+    called.clear()
+    with working(copy):
         eventually(lambda: "inside" in called, 30)
-        assert called == ["inside"]
-        assert waiting(copy) == ["faults.call"]
+        assert receiver.came.total() == 1, "the copy called, too"
+        assert webhooks.DELIVER in waiting(copy)
         with copy.database.write() as session:
             assert installation.resume(session)
-        eventually(lambda: "call" in called, 30)
-    finally:
-        stop.set()
-        worker.join()
-        for kind in ("faults.call", "faults.inside"):
-            registry._tasks.pop(kind)
+        eventually(lambda: receiver.came.total() == 2, 30)
+    assert len(receiver.came) == 1, "it takes the other's place: the same event"
+    registry._tasks.pop("faults.inside")
     with services.database.read() as session:
         assert not installation.is_quiet(session), "the original was silenced"
     copy.close()
+
+
+def publish(services: Services, receiver: Receiver) -> None:
+    """Have a webhook, and an event of which it is to be told."""
+    with services.database.write() as session:
+        user, organization = session.scalars(select(User)).one(), session.scalars(select(Organization)).one()
+        principal = Principal(user.id, user.login, organization.id, {organization.id: Role.ADMIN})
+        settings = reaching(services.settings)
+        webhooks.create_webhook(session, principal, settings, services.vault, url=receiver.url, style=STANDARD)
+        emit(session, "file", "published", "f", organization_id=organization.id, data={})
+
+
+def reaching(settings: Settings) -> Settings:
+    return settings.model_copy(
+        update={"job_lease_seconds": 2.0, "webhook_allowed_networks": [ip_network("127.0.0.0/8")]}
+    )
+
+
+@contextmanager
+def working(services: Services) -> Iterator[None]:
+    """Have a worker of a server do its jobs meanwhile."""
+    settings, stop = reaching(services.settings), threading.Event()
+    worker = Worker(services.database, settings, {"vault": services.vault, "settings": settings})
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def restored(services: Services, kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Services:
@@ -213,8 +257,6 @@ def waiting(services: Services) -> list[str]:
 
 
 def test_what_calls_others_is_known_as_such() -> None:
-    from entrepot.server.handlers import HANDLERS
-
     registry.load(HANDLERS)
     outward = set(registry.kinds()) - set(registry.kinds(quiet=True))
     assert {"feeder.feed", "feeder.test", "webhook.deliver", "mail.send", "files.sweep"} <= outward

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import libfaketime
 
+LIBRARY = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
+
 
 def environment(day: datetime) -> dict[str, str]:
     """Return what puts a process's clock on an instant; it goes on from there for all processes alike."""
-    library = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
     seconds = round((day - datetime.now(UTC)).total_seconds())
     return {
-        "LD_PRELOAD": str(library),
+        "LD_PRELOAD": str(LIBRARY),
         "FAKETIME": f"{seconds:+d}",
         # Without this, waiting for an event or a lock would never end.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
@@ -25,6 +26,38 @@ def environment(day: datetime) -> dict[str, str]:
         # has it would starve, with the lock of the database in its hand.
         "FAKETIME_FORCE_MONOTONIC_FIX": "0",
     }
+
+
+class MovableClock:
+    """The clock of processes, which a test sets forward and back while they run.
+
+    Parameters
+    ----------
+    file
+        Says how far the clock is ahead; read again every second.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.set(0)
+
+    def set(self, seconds: int) -> None:
+        """Set the clock so far ahead of the machine's own."""
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{seconds:+d}\n")
+        new.replace(self._file)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What has processes go by it."""
+        return {
+            "LD_PRELOAD": str(LIBRARY),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+            "NO_FAKE_STAT": "1",
+        }
 
 
 def main() -> None:

@@ -31,15 +31,24 @@ SETTINGS = {
 
 
 class Cluster:
-    """A running cluster; databases made by :meth:`create` live as long as it does."""
+    """A running cluster; databases made by :meth:`create` live as long as it does.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    place
+        Where its folder is made.
+    settings
+        In place of those that clusters have here.
+    """
+
+    def __init__(self, place: str = "/tmp", **settings: str) -> None:
+        self._settings = SETTINGS | settings
         # Server programs refuse to run as root, and a socket's path may not exceed 107 bytes.
         self._account: dict[str, Any] = (
             {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         )
         self._numbers = count(1)
-        self.folder = Path(tempfile.mkdtemp(prefix="entrepot-pg-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="entrepot-pg-", dir=place))
         if self._account:
             shutil.chown(self.folder, "postgres", "postgres")
         self._run(
@@ -98,7 +107,7 @@ class Cluster:
         shutil.rmtree(self.folder)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        options = [argument for name, value in SETTINGS.items() for argument in ("-c", f"{name}={value}")]
+        options = [argument for name, value in self._settings.items() for argument in ("-c", f"{name}={value}")]
         return subprocess.Popen(
             [_binaries() / "postgres", "-D", "data", "-p", str(self.port), "-k", self.folder, *options],
             cwd=self.folder,

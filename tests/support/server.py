@@ -141,6 +141,16 @@ class ServerProcess:
         group = self._running().pid
         return [pid for pid in (int(path.name) for path in Path("/proc").glob("[0-9]*")) if _group(pid) == group]
 
+    def templates(self) -> list[int]:
+        """Return the processes of which users' scripts are forked, each in a session of its own."""
+        found, ours = [], set(self.processes())
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent in ours and b"entrepot.scripts.template" in (folder / "cmdline").read_bytes():
+                    found.append(int(folder.name))
+        return found
+
     def http(self, **options: Any) -> httpx.Client:
         """Return an HTTP client with the administrator's credentials; `options` are those of ``httpx.Client``."""
         defaults: dict[str, Any] = {

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from entrepot.errors import Away, EntrepotError, InvalidInput, OutOfSpace, Unavailable
+from entrepot.measures import DATABASE_FULL
 
 _Make = Callable[[], Unavailable]
 
@@ -86,7 +87,10 @@ def _make(error: BaseException) -> _Make | None:
         case PoolTimeout():
             return _crowded
         case DBAPIError(orig=original):
-            return _of_driver(error, original)
+            found = _of_driver(error, original)
+            if found is OutOfSpace:
+                DATABASE_FULL.inc()
+            return found
         case EntrepotError():
             return None
         case OSError(errno=int(number)):

@@ -15,15 +15,18 @@ from entrepot.events.log import emit, emit_many
 from entrepot.files.configs import open_config
 from entrepot.files.models import PublishedFile, StorageConfig, Upload
 from entrepot.files.publish import summary
-from entrepot.files.spool import spool_folder
+from entrepot.files.spool import is_under_way, spool_folder
 from entrepot.identity import Principal, Right, Vault
 from entrepot.settings import Settings
 
 STATES = ("available", "consumed", "expired")
 EXPIRE = "files.expire"
 SWEEP = "files.sweep"
-#: An upload at which nothing happened for so long was given up.
+#: An upload in parts at which nothing happened for so long was given up.
 _ABANDONED = timedelta(days=1)
+#: What came in one stream, and nobody writes or publishes, was left by a process that was killed: not at once, lest it
+#: have no lock yet.
+_LEFT = timedelta(minutes=1)
 _AT_ONCE = 500
 
 
@@ -113,7 +116,7 @@ def require_bytes(file: PublishedFile) -> None:
         raise Gone("The file expired; its bytes were deleted.")
 
 
-@jobs.task(EXPIRE)
+@jobs.task(EXPIRE, by_age=True)
 def expire(context: jobs.JobContext) -> dict[str, int]:
     """Delete files of the server's own storage whose time is over: first the bytes, then the state."""
     settings, vault = context.settings, _vault(context)
@@ -190,13 +193,13 @@ def sweep(context: jobs.JobContext) -> dict[str, int]:
         removed += 1
     for path in spool_folder(settings).glob("*/*"):
         context.check()
-        removed += _sweep_spool(context, path, before)
+        removed += _sweep_spool(context, path)
     return {"removed": removed}
 
 
-def _sweep_spool(context: jobs.JobContext, path: Path, before: datetime) -> int:
+def _sweep_spool(context: jobs.JobContext, path: Path) -> int:
     try:
-        if path.stat().st_mtime > before.timestamp():
+        if path.stat().st_mtime > (now() - _LEFT).timestamp() or is_under_way(path):
             return 0
     except FileNotFoundError:
         return 0
@@ -214,9 +217,9 @@ def _sweep_spool(context: jobs.JobContext, path: Path, before: datetime) -> int:
 
 
 def schedule(session: Session) -> None:
-    """Have files expire and leftovers removed, hour by hour."""
+    """Have files expire, hour by hour, and leftovers removed, minutes after a start and ever after."""
     jobs.schedules.every(session, EXPIRE, 3600, EXPIRE, key=EXPIRE)
-    jobs.schedules.every(session, SWEEP, 3600, SWEEP, key=SWEEP)
+    jobs.schedules.every(session, SWEEP, 120, SWEEP, key=SWEEP)
 
 
 def _reopen(session: Session, principal: Principal, file: PublishedFile, sha256: str) -> None:

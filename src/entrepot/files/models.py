@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base, Instant, Json, now
@@ -52,6 +52,8 @@ class PublishedFile(Owned, Base):
     size: Mapped[int] = mapped_column(BigInteger)
     md5: Mapped[str] = mapped_column(String(32), index=True)
     sha256: Mapped[str] = mapped_column(String(64))
+    #: Digests of its leaves (:mod:`entrepot.files.leaves`); null: it was published before there were any.
+    leaves: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     state: Mapped[str] = mapped_column(String(10), default="available")
     consumed: Mapped[datetime | None] = mapped_column(Instant)
     deleted: Mapped[datetime | None] = mapped_column(Instant)

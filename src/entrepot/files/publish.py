@@ -228,6 +228,7 @@ class Publisher:
                 spool.remove()
             elif known is not None:
                 self._undo(spool, stored, keep=keep)
+            spool.release()
 
     def _stored(self, principal: Principal, spool: Spool, digest: Digest, description: Description) -> Stored:
         with self._database.read() as session:
@@ -251,6 +252,7 @@ class Publisher:
             size=digest.size,
             md5=digest.md5,
             sha256=digest.sha256,
+            leaves=digest.leaves,
             signed_until=_signed_until(config),
         )
         return Stored(file, config, principal, description)

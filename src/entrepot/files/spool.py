@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from entrepot.db import new_id
 from entrepot.errors import Conflict, NotFound, TooLarge
 from entrepot.files.folder import BLOCK
 from entrepot.files.kinds import HEAD_BYTES, recognise
+from entrepot.files.leaves import Leaves
 from entrepot.settings import Settings
 
 SPOOL = ".incoming"
@@ -30,6 +31,7 @@ class Digest:
     md5: str
     sha256: str
     type: str | None
+    leaves: bytes
 
 
 class Hashes:
@@ -39,6 +41,7 @@ class Hashes:
         self.size = 0
         self._head = b""
         self._md5, self._sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+        self._leaves = Leaves()
 
     def update(self, blocks: list[bytes]) -> None:
         """Take the next bytes into account."""
@@ -47,23 +50,23 @@ class Hashes:
             self._head = b"".join([self._head, *blocks])[:HEAD_BYTES]
         self.size += size
         if size < _WORTH_A_THREAD:
-            _feed(self._md5, blocks)
-            _feed(self._sha256, blocks)
+            _feed(blocks, self._md5, self._sha256, self._leaves)
         else:
-            # Both let go of the interpreter: on two processors they take as long as the slower one.
-            md5 = _beside.submit(_feed, self._md5, blocks)
-            _feed(self._sha256, blocks)
+            # All let go of the interpreter: on two processors they take as long as the slower half.
+            md5 = _beside.submit(_feed, blocks, self._md5)
+            _feed(blocks, self._sha256, self._leaves)
             md5.result()
 
     def digest(self) -> Digest:
         """Return what the file is, now that it is whole."""
         kind = recognise(self._head, self.size)
-        return Digest(self.size, self._md5.hexdigest(), self._sha256.hexdigest(), kind)
+        return Digest(self.size, self._md5.hexdigest(), self._sha256.hexdigest(), kind, self._leaves.digests())
 
 
-def _feed(hashed: Any, blocks: list[bytes]) -> None:
+def _feed(blocks: list[bytes], *hashes: Any) -> None:
     for block in blocks:
-        hashed.update(block)
+        for each in hashes:
+            each.update(block)
 
 
 #: Of uploads in parts that this process takes, by id: so none need be read again at its end, unless another process, or
@@ -88,11 +91,14 @@ class Spool:
         self.organization_id = organization_id
         self.path = spool_folder(settings) / organization_id / self.id
         self._most = settings.file_max_bytes
+        self._held: BinaryIO | None = None
 
     def receive(self) -> "Receiver":
-        """Begin to write, from the start."""
+        """Begin to write, from the start; until it is removed or released, the bytes are known to be on their way."""
         self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        return Receiver(self.path, self._most)
+        self._held = self.path.open("xb")
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        return Receiver(self._held, self._most, self.remove)
 
     def create(self) -> None:
         """Make the file, empty."""
@@ -167,16 +173,22 @@ class Spool:
         _running.pop(self.id, None)
         with suppress(FileNotFoundError):
             self.path.unlink()
+        self.release()
+
+    def release(self) -> None:
+        """Leave the bytes to whoever sweeps."""
+        if self._held is not None:
+            self._held.close()
 
 
 class Receiver:
-    """Writes and hashes a file that comes in one stream."""
+    """Writes and hashes a file that comes in one stream; `abandon` forgets what came."""
 
-    def __init__(self, path: Path, most: int) -> None:
-        self._path = path
+    def __init__(self, file: BinaryIO, most: int, abandon: Callable[[], None]) -> None:
+        self._file = file
         self._most = most
-        self._file = path.open("xb")
         self._hashes = Hashes()
+        self.abandon = abandon
 
     def write(self, blocks: list[bytes]) -> None:
         """Write the next bytes."""
@@ -187,13 +199,18 @@ class Receiver:
 
     def finish(self) -> Digest:
         """Return what came."""
-        self._file.close()
+        self._file.flush()
         return self._hashes.digest()
 
-    def abandon(self) -> None:
-        """Forget what came."""
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+
+def is_under_way(path: Path) -> bool:
+    """Tell whether a living process writes or publishes what lies there; what is not there is not."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def spool_folder(settings: Settings) -> Path:

@@ -215,10 +215,10 @@ def try_out(storage: Storage, allowed: Sequence[net.Network] = ()) -> dict[str, 
     steps: dict[str, str | None] = dict.fromkeys(("write", "read", "range", "sign", "delete"), "not tried")
 
     def write() -> None:
-        with tempfile.NamedTemporaryFile() as file:
+        with tempfile.TemporaryFile() as file:  # without a name, which a process that is killed would leave
             file.write(content)
             file.flush()
-            storage.put(path, Path(file.name))
+            storage.put(path, Path(f"/proc/self/fd/{file.fileno()}"))
 
     def read() -> None:
         found = _beginning(storage.read(path))

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -36,11 +36,18 @@ class Vault:
     def __init__(self, *keys: bytes) -> None:
         self._path: Path | None = None
         self._state: tuple[int, int] | None = None
+        self._is_ours: Callable[[list[str]], bool] | None = None
+        self._problem: str | None = None
         self._take(keys)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, is_ours: Callable[[list[str]], bool] | None = None) -> Self:
         """Return the vault of a data folder, whose key ``entrepot init`` made; new keys in the file are taken up.
+
+        Parameters
+        ----------
+        is_ours
+            Asked of new keys none of which is known here, given their :meth:`checks`, whether they may be taken up.
 
         Raises
         ------
@@ -49,7 +56,7 @@ class Vault:
         """
         try:
             vault = cls(*_read(path))
-            vault._path, vault._state = path, _state(path)
+            vault._path, vault._state, vault._is_ours = path, _state(path), is_ours
         except FileNotFoundError:
             raise BadKey(f"{path} is missing.") from None
         return vault
@@ -81,7 +88,13 @@ class Vault:
     def checks(self) -> list[str]:
         """Return for each key, the present one first, what tells it from others and does not give it away."""
         self._refresh()
-        return [_sign(key, _CHECK, "") for key in self._keys]
+        return _checks(self._keys)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the file, of which a restart would read other keys than these, or none; None: nothing."""
+        self._refresh()
+        return self._problem
 
     def encrypt(self, secret: str) -> str:
         """Return the secret in a form that may be stored."""
@@ -123,13 +136,16 @@ class Vault:
         try:
             state = _state(self._path)
             if state != self._state:
-                self._take(_read(self._path))
-                self._state = state
-        except (OSError, BadKey) as error:
-            if self._state is not None:
+                keys = _read(self._path)
+                if not set(keys) & set(self._keys) and self._is_ours is not None and not self._is_ours(_checks(keys)):
+                    raise BadKey(f"{self._path} is not the key of this database.")
+                self._take(keys)
+                self._state, self._problem = state, None
+        except (OSError, Unavailable) as error:
+            if self._problem is None:
                 # No traceback: an operator did it, and the error says what.
                 log.error("the secret key is gone: put it back", file=str(self._path), error=str(error))  # noqa: TRY400
-            self._state = None
+            self._state, self._problem = None, str(error)
 
     def _take(self, keys: Sequence[bytes]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
@@ -159,6 +175,10 @@ def _read(path: Path) -> list[bytes]:
     except ValueError:
         raise BadKey(f"{path} holds no key: it is empty or damaged.") from None
     return keys
+
+
+def _checks(keys: Sequence[bytes]) -> list[str]:
+    return [_sign(key, _CHECK, "") for key in keys]
 
 
 def _write(descriptor: int, keys: Sequence[bytes]) -> None:

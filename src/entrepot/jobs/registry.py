@@ -33,6 +33,8 @@ class Task:
         what is stored.
     calls_out
         Whether it calls others, or changes what is theirs: that waits while the server is a quiet copy of another.
+    by_age
+        Whether it deletes what users stored, by its age: that waits for a day after the clock leapt ahead.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Task:
     timeout_seconds: float | None = None
     pool: str = "upkeep"
     calls_out: bool = False
+    by_age: bool = False
 
 
 _tasks: dict[str, Task] = {}
@@ -53,6 +56,7 @@ def task(
     timeout_seconds: float | None = None,
     pool: str = "upkeep",
     calls_out: bool = False,
+    by_age: bool = False,
 ) -> Callable[[H], H]:
     """Register the decorated function as the handler of a kind of job."""
 
@@ -61,7 +65,7 @@ def task(
             raise ValueError(f"two handlers for jobs of the kind {kind!r}")
         if pool not in POOLS:
             raise ValueError(f"no pool {pool!r}")
-        _tasks[kind] = Task(kind, handler, max_attempts, timeout_seconds, pool, calls_out)
+        _tasks[kind] = Task(kind, handler, max_attempts, timeout_seconds, pool, calls_out, by_age)
         return handler
 
     return register
@@ -83,3 +87,8 @@ def kinds(pool: str | None = None, *, quiet: bool = False) -> tuple[str, ...]:
     return tuple(
         sorted(kind for kind, task in _tasks.items() if pool in (None, task.pool) and not (quiet and task.calls_out))
     )
+
+
+def kinds_by_age() -> tuple[str, ...]:
+    """Return the kinds of job that delete what users stored, by its age."""
+    return tuple(sorted(kind for kind, task in _tasks.items() if task.by_age))

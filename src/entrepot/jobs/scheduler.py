@@ -40,9 +40,10 @@ class Scheduler:
         with self._database.write() as session:
             schedules.every(session, PRUNE, 3600, PRUNE)
         while not stop.is_set():
+            instant = now()  # before it is looked for a jump: what a jump alone made due is not fired before
             try:
                 self.mend()
-                self.tick()
+                self.tick(instant)
             except (SQLAlchemyError, Unavailable):
                 _log.exception("scheduler cannot reach the database")
             stop.wait(self._tick_seconds)
@@ -69,11 +70,13 @@ class Scheduler:
     def mend(self, instant: datetime | None = None) -> list[str]:
         """After the clock was set back, and now and then, bring back what lies too far ahead; return the schedules."""
         offset = time.time() - time.monotonic()
-        jumped, self._offset = abs(offset - self._offset) > JUMP_SECONDS, offset
+        ahead_by, self._offset = offset - self._offset, offset
+        jumped = abs(ahead_by) > JUMP_SECONDS
         if not jumped and time.monotonic() < self._mend_at:
             return []
-        self._mend_at = time.monotonic() + MEND_SECONDS
+        begins, self._mend_at = not self._mend_at, time.monotonic() + MEND_SECONDS
         with self._database.write() as session:
+            self._wait_after_leap(session, instant or now(), timedelta(seconds=ahead_by), begins=begins)
             fast = clock.skew(session)
             mended, waiting = schedules.mend(session, instant or now()), ahead.bring_forward(session, instant or now())
         if abs(fast.total_seconds()) > JUMP_SECONDS:
@@ -81,6 +84,14 @@ class Scheduler:
         if mended or waiting:
             _log.warning("computed anew what lay too far ahead: the clock was set back", schedules=mended, jobs=waiting)
         return mended
+
+    def _wait_after_leap(self, session: Session, instant: datetime, ahead_by: timedelta, *, begins: bool) -> None:
+        """Delete nothing that users stored for being old on the word of a clock that leapt, until a day has passed."""
+        last = schedules.last(session) if begins else None
+        if ahead_by < schedules.LEAP and (last is None or instant - last < schedules.LEAP):
+            return
+        if waiting := schedules.wait_after_leap(session, instant):
+            _log.warning("the clock is far ahead of where it was: nothing is deleted for its age today", waits=waiting)
 
     def _hold(self, session: Session) -> bool:
         """Take or prolong the lease; its row stays locked until the unit of work ends."""

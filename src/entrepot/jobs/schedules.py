@@ -4,16 +4,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from entrepot.db import advisory_lock, now
 from entrepot.errors import InvalidInput
-from entrepot.jobs import queue
+from entrepot.jobs import queue, registry
 from entrepot.jobs.cron import next_after, validate_cron
 from entrepot.jobs.models import Job, Schedule
 
 _TOLERANCE = timedelta(seconds=2)
+#: So far ahead, of what it was or of when anything fired last, a clock may as well be wrong as right.
+LEAP = timedelta(days=1)
 
 
 def set(  # noqa: A001 - read as schedules.set
@@ -151,14 +153,28 @@ def fire_due(session: Session, instant: datetime, *, limit: int = 100) -> list[J
 def mend(session: Session, instant: datetime) -> list[str]:
     """Compute anew what lies further ahead than it can, since the clock was set back; return the schedules' names."""
     ahead = select(Schedule).where(Schedule.enabled, Schedule.next_at > instant).with_for_update(skip_locked=True)
-    mended = []
+    mended, by_age = [], registry.kinds_by_age()
     for schedule in session.scalars(ahead).all():
         latest = _next(schedule, instant)
+        if schedule.kind in by_age:
+            latest = max(latest, instant + LEAP)
         if schedule.next_at > latest + _TOLERANCE:
-            schedule.next_at = latest
+            schedule.next_at = _next(schedule, instant)
             mended.append(schedule.name)
     session.flush()
     return mended
+
+
+def last(session: Session) -> datetime | None:
+    """Return when a schedule fired last."""
+    return session.scalar(select(func.max(Schedule.last_at)))
+
+
+def wait_after_leap(session: Session, instant: datetime) -> list[str]:
+    """Have nothing deleted for its age until a day has passed; return the schedules that wait."""
+    until = instant + LEAP
+    sooner = update(Schedule).where(Schedule.kind.in_(registry.kinds_by_age()), Schedule.next_at < until)
+    return list(session.scalars(sooner.values(next_at=until).returning(Schedule.name)))
 
 
 def any_due(session: Session, instant: datetime) -> bool:

@@ -13,22 +13,35 @@ from .limits import MIB, Limits
 from .outcome import Outcome
 
 Cancelled = Callable[[], bool]
-# How often a caller is asked whether it still wants the result, and how long the supervisor may take to end a script.
+# How often a caller is asked whether it still wants the result, and how long the supervisor may take to begin, and to
+# end a script.
 _ASK_SECONDS = 0.1
+_BEGIN_SECONDS = 10.0
 _GRACE_SECONDS = 15.0
 
 
 def wait(
     supervisor: socket.socket, limits: Limits, cancelled: Cancelled | None
 ) -> tuple[bytes, list[int], Kind | None]:
-    """Return what the supervisor says and gives until it ends, and what went wrong if it never does."""
+    """Return what the supervisor says and gives until it ends, and what went wrong if it never does.
+
+    Raises
+    ------
+    TimeoutError
+        It does not begin.
+    """
     received, given = bytearray(), list[int]()
-    deadline = time.monotonic() + limits.wall + _GRACE_SECONDS
+    began = time.monotonic()
+    deadline = began + limits.wall + _GRACE_SECONDS
     lost: Kind = "timeout"
     poll = select.poll()
     poll.register(supervisor, select.POLLIN)
     while (left := deadline - time.monotonic()) > 0:
         asking = cancelled is not None and lost == "timeout"
+        if not received and lost == "timeout":
+            left = min(left, began + _BEGIN_SECONDS - time.monotonic())
+            if left <= 0:
+                raise TimeoutError
         if poll.poll(min(left, _ASK_SECONDS) * 1000 if asking else left * 1000):
             try:
                 piece, descriptors, _, _ = socket.recv_fds(supervisor, 1 << 16, 1)

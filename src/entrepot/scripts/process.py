@@ -83,6 +83,11 @@ class Template:
         except OSError as error:
             raise TemplateGone from error
 
+    def kill(self) -> None:
+        """End the template at once; what it has begun goes on."""
+        self._process.kill()
+        self._process.wait()
+
     def close(self) -> None:
         """End the template and what runs in it."""
         self._control.close()

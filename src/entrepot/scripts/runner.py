@@ -333,7 +333,12 @@ class ScriptRunner:
                 order = {"folder": str(folder), "limits": dataclasses.asdict(limits)}
                 entrance = [] if group is None else [group.entrance]
                 template.send(order, [theirs.fileno(), asked, answer, *entrance])
-            reply, left, lost = wait(ours, limits, cancelled)
+            try:
+                reply, left, lost = wait(ours, limits, cancelled)
+            except TimeoutError:
+                logger.warning("the template of the scripts hangs, killed")
+                template.kill()
+                raise TemplateGone from None
             for each in left:
                 stack.callback(os.close, each)
             if not reply and not lost:

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
-from entrepot.db import now
+from entrepot.db import clock, now
 from entrepot.errors import Unavailable
 from entrepot.events import standing as events
 from entrepot.jobs import beats
@@ -50,6 +50,8 @@ class Standing(Collector):
         down = state.parts_down(self._settings.data_dir)
         yield _gauge("entrepot_parts_down", "Parts of the server that are not ready.", len(down))
         yield _gauge("entrepot_locked", "Whether others keep this part from writing.", float(self._health.locked))
+        known = float(self._health.key() == "ok")
+        yield _gauge("entrepot_key_known", "Whether the file of the secret key holds the key of this database.", known)
         try:
             yield from self._from_database()
         except Unavailable as error:
@@ -62,6 +64,8 @@ class Standing(Collector):
         database = self._health.database
         with database.read() as session:
             found = [*_jobs(session), _parts(session)]
+            ahead = clock.skew(session).total_seconds()
+            found.append(_gauge("entrepot_clock_ahead_seconds", "By how much this clock is ahead.", ahead))
             if time.monotonic() - self._slow[0] > _FRESH_SECONDS:
                 self._slow = time.monotonic(), [*_events(session), *_series(session)]
         size = _gauge("entrepot_database_bytes", "Size of the database.", size_of(database))

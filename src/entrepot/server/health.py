@@ -13,13 +13,13 @@ from typing import Any
 import structlog
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from starlette.requests import Request
 
 import entrepot
 from entrepot import jobs
-from entrepot.db import Database, now
-from entrepot.errors import EntrepotError, Unavailable
+from entrepot.db import Database, clock, now
+from entrepot.errors import EntrepotError, OutOfSpace, Unavailable
 from entrepot.jobs import beats
 from entrepot.jobs.models import Lease
 from entrepot.server import state
@@ -27,6 +27,7 @@ from entrepot.server.beats import SILENT_SECONDS, Beats, holder
 from entrepot.server.endpoint import authenticate
 from entrepot.server.services import Services
 from entrepot.server.space import Space
+from entrepot.server.tally import Tally
 
 log = structlog.get_logger("entrepot.health")
 
@@ -36,6 +37,10 @@ LIMIT_SECONDS = 2.0
 _FRESH_SECONDS = 0.5
 #: A lock that others hold is their right, up to here.
 _LOCKED_SECONDS = 10.0
+#: A full disk of the database, of which its statements tell alone, is told for so long.
+_FULL_SECONDS = 10.0
+#: By so much clocks may differ.
+_SKEW_SECONDS = 10.0
 _THREADS = 4
 #: For administrators, who wait for sums over what is stored.
 _DETAILS_SECONDS = 8.0
@@ -50,18 +55,25 @@ class Health:
     ----------
     beats
         Those of this part; None where nothing supervises it.
+    tally
+        What all parts have counted.
     """
 
-    def __init__(self, services: Services, beats: Beats | None = None) -> None:
+    def __init__(self, services: Services, beats: Beats | None = None, tally: Tally | None = None) -> None:
         self.space = Space(services.settings.data_dir)
         self.database = Database(services.database.url, pool_size=2 * _THREADS, patience=LIMIT_SECONDS)
         self._services = services
         self._beats = beats
+        self._tally = tally
+        #: How often the disk of the database had no room, and until when (monotonic) that is told.
+        self._full, self._full_until = self._count_full(), 0.0
         self._threads = CapacityLimiter(_THREADS)
         # Of their own: whoever asks for more, with whatever key, must not make the answers late that all may ask for.
         self._threads_of_details = CapacityLimiter(_THREADS)
         self._found: tuple[float, dict[str, str]] = (0.0, {})
         self._silent: list[str] = []
+        #: What keeps nobody from anything now, and will.
+        self.warnings: list[str] = []
         self._turn = asyncio.Lock()
 
     async def problems(self) -> dict[str, str]:
@@ -74,6 +86,8 @@ class Health:
                 found = {name: said for name, said in zip(("database", "disk"), tried, strict=True) if said}
                 if "database" not in found and (said := self._late()):
                     found["database"] = said
+                if "disk" not in found and self._is_full():
+                    found["disk"] = OutOfSpace().message
                 for name, said in found.items():
                     log.warning("not healthy", part=name, cause=name, error=said)
                 self._found = time.monotonic(), found
@@ -123,6 +137,15 @@ class Health:
             return None
         return f"{'locked' if self.locked else 'not written to'} for {seconds:.0f} s"
 
+    def _is_full(self) -> bool:
+        """Tell whether a part met a full disk of the database lately, which may be another than that of the folder."""
+        if (full := self._count_full()) > self._full:
+            self._full, self._full_until = full, time.monotonic() + _FULL_SECONDS
+        return time.monotonic() < self._full_until
+
+    def _count_full(self) -> float:
+        return 0.0 if self._tally is None else self._tally.sums().get(("entrepot_database_full_total", ()), 0.0)
+
     async def _try(self, look: Callable[[], None]) -> str | None:
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
@@ -141,6 +164,9 @@ class Health:
         with self.database.read() as session:
             session.scalars(select(Lease.name).limit(1)).first()
             found = beats.all_(session)
+            differ = abs(clock.skew(session).total_seconds()) > _SKEW_SECONDS
+        fails = {"disk": self.space.short(), "key": self.key() != "ok", "clock": differ}
+        self.warnings = [name for name, wrong in fails.items() if wrong]
         if self._beats is not None and self._beats.late_since is None:
             ours = [one for one in found if one.holder == holder(one.part)]
             self._silent = [one.part for one in ours if (now() - one.seen).total_seconds() > SILENT_SECONDS]
@@ -150,7 +176,7 @@ class Health:
             if not _is_administrator(request, session):
                 return {}
             instant = now()
-            clock = session.scalar(select(func.now())) if self.database.dialect == "postgresql" else None
+            ahead = clock.skew(session).total_seconds() if self.database.dialect == "postgresql" else None
             parts = [
                 {
                     "part": one.part,
@@ -171,19 +197,19 @@ class Health:
             "jobs": {kind: dataclasses.asdict(one) for kind, one in waiting.items()},
             "disk": self.space.told(),
             "database": {"kind": self.database.dialect, "bytes": size, "locked": self.locked},
-            "key": self._key(),
+            "key": self.key(),
             "clock": {
                 "now": instant.isoformat(),
-                "ahead_of_database_seconds": None if clock is None else round((instant - clock).total_seconds(), 3),
+                "ahead_of_database_seconds": None if ahead is None else round(ahead, 3),
             },
         }
 
-    def _key(self) -> str:
+    def key(self) -> str:
+        """Return ``ok``, or what is wrong with the file of the secret key, without which nothing would start again."""
         try:
-            _ = self._services.vault
+            return self._services.vault.problem or "ok"
         except (EntrepotError, ValueError, OSError) as error:
             return str(error)
-        return "ok"
 
 
 _SIZE = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from entrepot import scripts
-from entrepot.db import Database
+from entrepot.db import Database, installation
 from entrepot.identity import Vault
 from entrepot.settings import Settings
 
@@ -24,8 +24,13 @@ class Services:
 
     @cached_property
     def vault(self) -> Vault:
-        """The server's secret key."""
-        return Vault.open(self.settings.secret_key_file)
+        """The server's secret key; one that is put in its place is taken up if the database knows it, too."""
+        return Vault.open(self.settings.secret_key_file, self._knows)
+
+    def _knows(self, checks: list[str]) -> bool:
+        with self.database.read() as session:
+            known = installation.find(session)
+            return known is None or known.key_check is None or known.key_check in checks
 
     def script_level(self) -> scripts.Level:
         """Return how far users' scripts are kept apart on this machine."""

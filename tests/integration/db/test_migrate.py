@@ -80,7 +80,7 @@ def test_a_database_of_a_newer_version_is_refused(generated: Path, empty: Databa
     migrate.upgrade(empty)
     with empty.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = 'of-the-future'"))
-    with pytest.raises(migrate.StaleDatabase, match="newer version"):
+    with pytest.raises(migrate.StaleDatabase, match="The database was made by a newer version"):
         migrate.require_current(empty)
 
 

@@ -182,14 +182,15 @@ def test_what_was_given_up_is_swept(
 ) -> None:
     kept = publish(b"kept")
     long_ago = (now() - timedelta(days=2)).timestamp()
-    # Killed while it came in; killed after it was linked into place; and one that comes in right now.
+    # Killed while it came in; killed after it was linked into place; and one that has been coming in for days.
     came, linked, coming = (Spool(settings, admin.organization_id) for _ in range(3))
-    for spool in (came, linked, coming):
+    coming.receive()
+    for spool in (came, linked):
         spool.create()
     own = settings.files_dir / admin.organization_id / linked.id[:2]
     own.mkdir(parents=True, exist_ok=True)
     (own / linked.id).hardlink_to(linked.path)
-    for spool in (came, linked):
+    for spool in (came, linked, coming):
         os.utime(spool.path, (long_ago, long_ago))
     # An upload in parts that nobody went on with.
     parts = Spool(settings, admin.organization_id)
@@ -207,6 +208,9 @@ def test_what_was_given_up_is_swept(
     assert _left(settings) == [str(coming.path)]
     names = {path.name for path in settings.files_dir.rglob("*") if path.is_file()}
     assert names == {kept.id, coming.id}
+    coming.release()  # its process was killed
+    assert _run(database, settings, vault, lifecycle.SWEEP) == {"removed": 1}
+    assert _left(settings) == []
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,18 @@
 """Metrics: of all processes, of what matters, under the names that the alert rules ask for."""
 
+import os
 import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 import yaml
 
 from tests.conftest import MakeServer
+from tests.support.alerts import PROMTOOL, RULES, require_called, rules
 from tests.support.deadline import eventually
-
-RULES = Path(__file__).parents[3] / "deploy" / "prometheus-rules.yml"
 
 
 def test_a_scrape_sees_the_requests_of_all_processes_and_all_that_the_rules_ask_for(
@@ -41,5 +43,14 @@ def test_a_scrape_sees_the_requests_of_all_processes_and_all_that_the_rules_ask_
             assert wanted, rule["alert"]
             assert wanted <= names, f"{rule['alert']} asks for {wanted - names}"
             assert rule["annotations"]["summary"]
+        require_called(set() if os.statvfs(tmp_path).f_favail > 1000 else {"EntrepotDiskFull"}, text)
         assert "job finished" in (lines := server.log.read_text())
         assert re.search(r"job finished .*seconds=", lines)
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is missing (Debian: prometheus)")
+def test_the_rules_are_ones() -> None:
+    assert PROMTOOL is not None
+    done = subprocess.run([PROMTOOL, "check", "rules", RULES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(rules())} rules found" in done.stdout

@@ -1,13 +1,14 @@
 """Scripts that do harm, each stopped by the limit that is there for it, and nothing of them left."""
 
 import os
+import signal
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from entrepot.scripts import Limits, ScriptError
+from entrepot.scripts import Limits, ScriptError, answer
 
 MIB = 1 << 20
 SMALL = Limits(
@@ -306,6 +307,23 @@ def test_another_template_is_started_when_one_is_killed(fresh, mark):
     assert fresh.pid != first
     slow.join()
     assert results == ["kept"]
+
+
+def test_another_template_is_started_when_one_stands_still(fresh, mark, monkeypatch):
+    first = call(fresh, "return 1") and fresh.pid
+    results = []
+    slow = threading.Thread(
+        target=lambda: results.append(call(fresh, NAME + "time.sleep(2)\nreturn 'kept'", mark).value)
+    )
+    slow.start()
+    eventually(lambda: marked(mark))
+    os.kill(first, signal.SIGSTOP)
+    monkeypatch.setattr(answer, "_BEGIN_SECONDS", 0.5)
+    assert call(fresh, "return 2").value == 2
+    assert fresh.pid != first
+    assert not Path(f"/proc/{first}").exists()
+    slow.join()
+    assert results == ["kept"], "what it had begun went on"
 
 
 # ------------------------------------------------------------------------------------------------ the way back

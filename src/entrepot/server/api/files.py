@@ -1,7 +1,7 @@
 """Published files: listed, fetched, acknowledged; they come in through :mod:`.uploads`."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from entrepot.errors import Gone, InvalidInput
 from entrepot.files import configs, lifecycle, signing
-from entrepot.files.damage import DamagedFile, intact
+from entrepot.files.damage import DamagedFile, intact, intact_part, telling
 from entrepot.files.models import PublishedFile, StorageConfig
 from entrepot.server import conditions
 from entrepot.server.endpoint import Call, Endpoint
@@ -137,8 +137,9 @@ def content(call: Call, file: PublishedFile) -> Response:
     }
     media_type = _MEDIA.get(file.type or "", "application/octet-stream")
     storage = configs.open_config(services.settings, services.vault, config)
-    if config.own and storage.size(file.path) != file.size:
-        raise DamagedFile
+    with telling(services.database, file):
+        if config.own and storage.size(file.path) != file.size:
+            raise DamagedFile
     if config.own and services.settings.file_accelerated:
         internal = f"/entrepot-files/{config.organization_id}/{file.path}"
         return Response(headers=headers | {"x-accel-redirect": internal}, media_type=media_type)
@@ -153,8 +154,14 @@ def content(call: Call, file: PublishedFile) -> Response:
     status = 200 if part is None else 206
     if call.request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
-    blocks = intact(storage.read(file.path), file) if part is None else storage.read(file.path, start, stop)
-    return StreamingResponse(blocks, status, headers, media_type)
+    with telling(services.database, file):
+        blocks = intact(storage.read(file.path), file) if part is None else intact_part(storage, file, start, stop)
+
+    def sent() -> Iterator[bytes]:
+        with telling(services.database, file):
+            yield from blocks
+
+    return StreamingResponse(sent(), status, headers, media_type)
 
 
 def records(session: Session, services: Services, files: Iterable[PublishedFile], url: str) -> list[dict[str, Any]]:

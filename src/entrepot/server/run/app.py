@@ -64,8 +64,9 @@ def create_app(services: Services, beats: Beats | None = None, tally: Tally | No
         redirect_slashes=False,
     )
     registry = CollectorRegistry()
-    health = Health(services, beats)
-    for collector in (Sum(tally or Tally([new_slot()])), Standing(services.settings, health), Limits(health.database)):
+    tally = tally or Tally([new_slot()])
+    health = Health(services, beats, tally)
+    for collector in (Sum(tally), Standing(services.settings, health), Limits(health.database)):
         registry.register(collector)
     app.state.services = services
     app.state.stopping = False
@@ -112,8 +113,8 @@ def _told(problems: dict[str, str], request: Request, details: Mapping[str, obje
         answer["why"] = dict(sorted(problems.items()))
     if health.locked:
         answer["locked"] = True
-    if "disk" not in problems and health.space.short():
-        answer["warnings"] = ["disk"]
+    if warnings := [name for name in health.warnings if name not in problems]:
+        answer["warnings"] = warnings
     return Json(answer | dict(details or {}), 503 if problems else 200)
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from sqlalchemy import select, text
 
@@ -10,8 +11,10 @@ from entrepot import scripts
 from entrepot.files import damage as files_damage
 from entrepot.files.configs import open_config
 from entrepot.files.models import PublishedFile, StorageConfig
+from entrepot.pipeline.remake import remake
 from entrepot.series import integrity
 from entrepot.series import repair as series_repair
+from entrepot.series.models import Series
 from entrepot.server import sealed
 from entrepot.server.private import open_to_others
 from entrepot.server.run.serve import alone
@@ -36,7 +39,12 @@ def run(services: Services, *, files: bool = False) -> dict[str, list[str]]:
 
 
 def repair(services: Services) -> list[str]:
-    """Drop points that cannot be read, set damaged files of the own storage aside; return what was done.
+    """Drop points that cannot be read, have those made again that can be; set damaged files of the own storage aside.
+
+    Returns
+    -------
+    list[str]
+        What was done.
 
     Raises
     ------
@@ -50,9 +58,10 @@ def repair(services: Services) -> list[str]:
         done = []
         for pk in damaged:
             with services.database.write() as session:
-                spans = series_repair.repair(session, pk)
-                done += [f"series {pk}: dropped what was stored {covered}" for covered in spans]
-                done += [] if spans else [f"series {pk}: counted anew"]
+                told = series_repair.repair(session, pk, partial(remake, services.settings.data_dir))
+                name = session.scalars(select(Series.name).where(Series.pk == pk)).one()
+                done += [f"series {name}: dropped what was stored {each}" for each in told]
+                done += [] if told else [f"series {name}: counted anew"]
         for file, config, reason, _ in list(_damaged_files(services, whole=True)):
             if config.own and not reason.startswith("cannot be read now"):
                 with services.database.write() as session:
