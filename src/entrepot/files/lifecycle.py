@@ -17,6 +17,7 @@ from entrepot.files.models import PublishedFile, StorageConfig, Upload
 from entrepot.files.publish import summary
 from entrepot.files.spool import spool_folder
 from entrepot.identity import Principal, Right, Vault
+from entrepot.lineage import results
 from entrepot.settings import Settings
 
 STATES = ("available", "consumed", "expired")
@@ -34,6 +35,13 @@ def get_file(session: Session, principal: Principal, file_id: str, right: Right 
         raise NotFound("File not found.")
     principal.require(right, file.organization_id, "File", file.project_id)
     return file
+
+
+@results.found_by("file")
+def found(session: Session, _settings: Settings, organization_id: str, ids: Sequence[str]) -> Sequence[str]:
+    """Return those of an organization's files that are known, though perhaps expired."""
+    of = (PublishedFile.id.in_(ids), PublishedFile.organization_id == organization_id)
+    return session.scalars(select(PublishedFile.id).where(*of)).all()
 
 
 def acknowledge(session: Session, principal: Principal, file: PublishedFile, sha256: str | None = None) -> None:

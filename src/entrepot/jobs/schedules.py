@@ -11,7 +11,7 @@ from entrepot.db import advisory_lock, now
 from entrepot.errors import InvalidInput
 from entrepot.jobs import queue
 from entrepot.jobs.cron import next_after, validate_cron
-from entrepot.jobs.models import Job, Schedule
+from entrepot.jobs.models import SCHEDULED, Job, Schedule
 
 _TOLERANCE = timedelta(seconds=2)
 
@@ -64,7 +64,7 @@ def set(  # noqa: A001 - read as schedules.set
             kind=kind,
             payload=payload,
             key=key,
-            coalesce=coalesce or f"schedule:{name}",
+            coalesce=coalesce or f"{SCHEDULED}{name}",
             priority=priority,
             organization_id=organization_id,
             project_id=project_id,
@@ -98,7 +98,7 @@ def every(
             kind=kind,
             payload=payload,
             key=key,
-            coalesce=f"schedule:{name}",
+            coalesce=f"{SCHEDULED}{name}",
             organization_id=organization_id,
             next_at=now(),
         )
