@@ -53,7 +53,7 @@ class Pruning:
     @staticmethod
     def _last(session: Session, keys: set[str]) -> set[int]:
         """Return the last jobs of each kind of these keys, and the last that failed."""
-        of = (_job.c.key.in_(keys), _job.c.ended_at.is_not(None))
+        of = (_job.c.key.in_(keys), _job.c.kind.in_(registry.kinds("runs")), _job.c.ended_at.is_not(None))
         ended = select(func.max(_job.c.number)).where(*of).group_by(_job.c.key, _job.c.kind)
         failed = ended.where(_job.c.status.in_(("failed", "server_error")))
         return {*session.scalars(ended), *session.scalars(failed)}

@@ -86,7 +86,7 @@ def _due(session: Session, before: datetime, instant: datetime) -> Sequence[Run]
 def _few(session: Session, runs: Sequence[Run]) -> Sequence[Run]:
     """Return the first of these runs, of which there are not too many links for one unit; one at least."""
     count = select(Link.run_id, func.count()).where(Link.run_id.in_([run.id for run in runs])).group_by(Link.run_id)
-    links = dict(session.execute(count))
+    links = dict(session.execute(count).all())
     totals = list(itertools.accumulate(links.get(run.id, 0) for run in runs))
     return runs[: max(1, bisect_right(totals, _MOST_LINKS))]
 

@@ -26,6 +26,7 @@ HANDLERS = (
     "entrepot.series.folding",
     "entrepot.server.dialects.ricloud.fulfil",
     "entrepot.server.dialects.ricloud.trial",
+    "entrepot.server.vacuum",
     "entrepot.works.audit",
     "entrepot.works.slack",
 )
@@ -40,5 +41,6 @@ SCHEDULES = (
     "entrepot.pipeline.projects",
     "entrepot.series.discarding",
     "entrepot.series.folding",
+    "entrepot.server.vacuum",
     "entrepot.works.audit",
 )
