@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from entrepot.errors import InvalidInput
+from entrepot.retention import Retention
 
 CONFIG_FILE = "entrepot.toml"
 #: Names that settings had before, which are still taken.
@@ -36,14 +37,14 @@ _RELOADED = (
     *("mail_delay_seconds", "mail_pause_seconds", "slack_url", "slack_token"),
     *("script_seconds", "script_memory_bytes", "file_max_bytes", "read_max_rows", "read_max_bytes", "read_max_seconds"),
     *("export_max_rows", "export_max_bytes", "export_max_seconds"),
-    *("job_retention_days", "event_retention_days", "file_consumed_days", "file_kept_days"),
+    *Retention.model_fields,
 )
 
 Network = IPv4Network | IPv6Network
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class Settings(BaseSettings):
+class Settings(Retention):
     """Everything an operator may choose.
 
     Flags win over ``entrepot.toml`` in the data folder, which wins over ``ENTREPOT_*`` variables, which win over
@@ -162,7 +163,6 @@ class Settings(BaseSettings):
         2, ge=1, description="Exports at a time in a worker; a project gets all but one of them."
     )
     job_slots_upkeep: int = Field(2, ge=1, description="Jobs that look after what is stored at a time in a worker.")
-    job_retention_days: float = Field(30.0, gt=0, description="How long ended jobs are kept.")
     script_seconds: float = Field(300.0, gt=0, description="Longest run of a user's script, in seconds.")
     script_memory_bytes: int = Field(2 * 2**30, ge=2**26, description="Most memory of a user's script.")
     script_organization_memory_bytes: int = Field(
@@ -191,9 +191,6 @@ class Settings(BaseSettings):
         False, description="Answer downloads with `X-Accel-Redirect: /entrepot-files/...`, for nginx to send the bytes."
     )
     file_max_bytes: int = Field(2**40, gt=0, description="Largest published file.")
-    file_consumed_days: float = Field(30.0, gt=0, description="Days after which acknowledged files expire.")
-    file_kept_days: float = Field(90.0, gt=0, description="Days after which files expire that nobody acknowledged.")
-    event_retention_days: float = Field(90.0, gt=0, description="How long events and their deliveries are kept.")
     webhook_allowed_networks: list[Network] = Field(
         default_factory=list, description="Private networks that webhooks and feeders may reach all the same."
     )

@@ -1,4 +1,4 @@
-"""`entrepot db upgrade`: the database's tables."""
+"""`entrepot db`: the database's tables, its space and its files."""
 
 from contextlib import closing
 from typing import Annotated
@@ -43,6 +43,28 @@ def upgrade(
         if not dry_run:
             upgrades.run(services, plan, copy=not no_backup, tell=typer.echo)
             typer.echo(f"upgraded from {plan.found} to {plan.wanted}")
+
+
+@_db.command()
+def vacuum(
+    data_dir: DataDir,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Give back to the disk what deletions freed in the database. A server does so itself, some at a time.
+
+    Example: `entrepot db vacuum --data-dir /srv/entrepot`
+    """
+    from entrepot.db import migrate
+    from entrepot.server import vacuum as vacuums
+    from entrepot.server.services import Services
+
+    settings = load_settings(data_dir)
+    with reporting_database_errors(), closing(Services.open(settings)) as services:
+        migrate.require_current(services.database, settings.data_dir)
+        for sentence in vacuums.plan(services):
+            typer.echo(sentence)
+        if not dry_run:
+            vacuums.vacuum_now(services, typer.echo)
 
 
 @_db.command()

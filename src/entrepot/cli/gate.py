@@ -36,13 +36,23 @@ class AfterImport(StrEnum):
 
 
 @app.command("ls")
-def ls(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
+def ls(
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    usage: Annotated[
+        bool, typer.Option("--usage/--no-usage", help="Have what lies on each counted, gate by gate.")
+    ] = True,
+    json: AsJson = False,
+) -> None:
     """List a project's gates: their settings, and what lies on them.
 
-    Example: `entrepot gate ls --project "Wind farm"`
+    Example: `entrepot gate ls --project "Wind farm" --no-usage`
     """
     with api_of(url, token, project) as api:
         gates = api.get("/gates", project_id=api.project_id)
+        if usage:
+            gates = [api.get(f"/gates/{gate['id']}") for gate in gates]
     names = (
         "name", "used_files", "quota_files", "used_bytes", "quota_bytes", "quarantine", "in_quarantine",
         "changed_unread", "after_import",

@@ -1,7 +1,7 @@
 """`entrepot run`: an importer, a cleaner or an analysis; or no more of what waits."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from entrepot.errors import EntrepotError
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Run an importer, a cleaner or an analysis, and what depends on it; or cancel what was asked for.\n\n"
+    help="Run an importer, a cleaner or an analysis, and what depends on it; list runs; cancel what was asked for.\n\n"
     'Example: `entrepot run importer scada --project "Wind farm" --follow`',
 )
 
@@ -85,6 +85,42 @@ def cancel(
         show_json(total)
     else:
         typer.echo(f"{total['waiting']} cancelled that waited, {total['running']} told to stop that run")
+
+
+@app.command("list")
+def list_(
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many runs, the newest first.")] = 20,
+    json: AsJson = False,
+) -> None:
+    """List the runs of a project, and how often its generators and feeders looked since and found nothing new.
+
+    Example: `entrepot run list --project "Wind farm"`
+    """
+    with api_of(url, token, project) as api:
+        runs = api.get("/runs", project_id=api.project_id, limit=limit)
+        page = api.get("/runs/idle", project_id=api.project_id)
+        idle = page["items"]
+        while page["next"] is not None:
+            page = api.get("/runs/idle", project_id=api.project_id, after=page["next"])
+            idle += page["items"]
+        names = {one["id"]: one["name"] for kind in Kind for one in api.generators(kind)}
+    if json:
+        show_json({"runs": runs, "idle": idle})
+        return
+    for run in runs:
+        of = f"{run['generator_kind']} {names.get(run['generator_id'], run['generator_id'])}"
+        typer.echo(f"{run['started'][:19]}  {of}: {run['status']}{_error(run['report'])}")
+    for one in idle:
+        of = f"{one['kind'].partition('.')[0]} {names.get(one['generator_id'], one['generator_id'])}"
+        times = "once" if one["count"] == 1 else f"{one['count']:,} times"
+        typer.echo(f"{one['last_ended'][:19]}  {of}: checked {times} since {one['since'][:19]}, nothing new")
+
+
+def _error(report: dict[str, Any]) -> str:
+    return f" ({' '.join(str(report['error']).split())[:120]})" if report.get("error") else ""
 
 
 def _run(kind: Kind, name: str, token: str, project: str, url: str, *, follow: bool) -> None:

@@ -173,7 +173,9 @@ def _engine(url: str, synchronous: str, pool_size: int, patience: float | None) 
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, see below
         for pragma in (
+            "auto_vacuum=INCREMENTAL",  # of a new database: it gives back what is deleted; it comes first
             "journal_mode=WAL",
+            "journal_size_limit=67108864",
             f"synchronous={synchronous}",
             f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
             "foreign_keys=ON",

@@ -87,6 +87,7 @@ class Delivery(Base):
             postgresql_where=text("state = 'pending'"),
         ),
         Index("ix_webhook_delivery_webhook_id", "webhook_id", "number"),
+        Index("ix_webhook_delivery_created", "created"),
     )
 
     number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)

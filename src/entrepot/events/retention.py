@@ -1,14 +1,20 @@
-"""How long events are kept: the log is cut at its beginning, and whoever asks for what is gone is told so."""
+"""How long events, and what was told of them, are kept.
 
+The log is cut at its beginning, and whoever asks for what is gone is told so.
+"""
+
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.db import now
 from entrepot.errors import InvalidInput
-from entrepot.events.models import Delivery, Event
+from entrepot.events.models import Delivery, Event, Mail, Notification
 
 PRUNE = "events.prune"
 _AT_ONCE = 1000
@@ -59,18 +65,42 @@ def prune(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
     return len(session.scalars(deleted, execution_options={"synchronize_session": False}).all())
 
 
+def prune_deliveries(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
+    """Delete the oldest deliveries that ended, as far as they are from before an instant; return how many."""
+    old = select(Delivery.number).where(Delivery.created < before, Delivery.state != "pending")
+    return _delete(session, Delivery, Delivery.number, old.order_by(Delivery.created).limit(limit))
+
+
+def prune_notifications(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
+    """Delete notifications that were resolved before an instant; return how many."""
+    old = select(Notification.pk).where(Notification.resolved_at < before, Notification.resolved.is_(True))
+    return _delete(session, Notification, Notification.pk, old.limit(limit))
+
+
+def prune_mails(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
+    """Delete mails from before an instant that were sent or given up; return how many."""
+    old = select(Mail.number).where(Mail.created < before, Mail.state != "pending")
+    return _delete(session, Mail, Mail.number, old.order_by(Mail.created).limit(limit))
+
+
+def _delete(session: Session, model: type[Any], key: Any, which: Select[Any]) -> int:
+    gone = delete(model).where(key.in_(which)).returning(key)
+    return len(session.scalars(gone, execution_options={"synchronize_session": False}).all())
+
+
 @jobs.task(PRUNE)
 def run(context: jobs.JobContext) -> dict[str, int]:
-    """Delete the events, and the deliveries of them, that were kept for long enough."""
-    before = now() - timedelta(days=context.settings.event_retention_days)
-    deleted = 0
-    while True:
-        context.check()
-        with context.unit() as session:
-            part = prune(session, before)
-        if not part:
-            return {"deleted": deleted}
-        deleted += part
+    """Delete events, deliveries, resolved notifications and mails that were kept for long enough."""
+    settings, instant = context.settings, now()
+    kept: tuple[tuple[str, float, Callable[..., int]], ...] = (
+        ("deliveries", settings.delivery_retention_days, prune_deliveries),
+        ("events", settings.event_retention_days, prune),
+        ("notifications", settings.notification_retention_days, prune_notifications),
+        ("mails", settings.mail_retention_days, prune_mails),
+    )
+    return {
+        what: jobs.in_units(context, partial(part, before=instant - timedelta(days=days))) for what, days, part in kept
+    }
 
 
 def schedule(session: Session) -> None:

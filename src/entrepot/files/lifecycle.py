@@ -17,6 +17,7 @@ from entrepot.files.models import PublishedFile, StorageConfig, Upload
 from entrepot.files.publish import summary
 from entrepot.files.spool import is_under_way, spool_folder
 from entrepot.identity import Principal, Right, Vault
+from entrepot.lineage import results
 from entrepot.settings import Settings
 
 STATES = ("available", "consumed", "expired")
@@ -46,6 +47,13 @@ def answers(session: Session, to: Literal["poll_id", "task_id"], ids: Iterable[s
     for file in session.scalars(select(PublishedFile).where(column.in_(found)).order_by(PublishedFile.number)):
         found[getattr(file, to)].append(file)
     return found
+
+
+@results.found_by("file")
+def found(session: Session, _settings: Settings, organization_id: str, ids: Sequence[str]) -> Sequence[str]:
+    """Return those of an organization's files that are known, though perhaps expired."""
+    of = (PublishedFile.id.in_(ids), PublishedFile.organization_id == organization_id)
+    return session.scalars(select(PublishedFile.id).where(*of)).all()
 
 
 def acknowledge(session: Session, principal: Principal, file: PublishedFile, sha256: str | None = None) -> None:

@@ -23,21 +23,26 @@ from entrepot.identity.models import SignIns
 SLOWED = timedelta(seconds=1)
 #: So many failures never slow anybody.
 _FREE = 3
-_KNOWN = timedelta(days=30)
 _RENEWED = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Failures within `seconds` before who failed is refused, for as long."""
+    """Failures within `seconds` before who failed is refused, for as long; and how long a login is known somewhere."""
 
     most: int
     seconds: float
+    known_days: float = 30.0
 
     @property
     def window(self) -> timedelta:
         """How long a failure counts."""
         return timedelta(seconds=self.seconds)
+
+    @property
+    def known(self) -> timedelta:
+        """How long a login is known at an address."""
+        return timedelta(days=self.known_days)
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def look(session: Session, limits: Limits, address: str, login: str) -> Attempt:
     known = pair.known_until if pair and pair.known_until and pair.known_until > instant else None
     counted = [pair] if pair and known else found.values()
     wait = max((_wait(row, limits, instant) for row in counted), default=0.0)
-    return Attempt(math.ceil(wait), known is None or known < instant + _KNOWN - _RENEWED)
+    return Attempt(math.ceil(wait), known is None or known < instant + limits.known - _RENEWED)
 
 
 def failed(session: Session, limits: Limits, address: str, login: str) -> bool:
@@ -78,12 +83,12 @@ def failed(session: Session, limits: Limits, address: str, login: str) -> bool:
     return refused
 
 
-def succeeded(session: Session, address: str, login: str) -> None:
+def succeeded(session: Session, limits: Limits, address: str, login: str) -> None:
     """Note that a login signed in from an address, where it is known from now on."""
     advisory_lock(session, "sign in")
     address = network_of(address)
     pair = _row(session, "pair", _key(address, login), address, login)
-    pair.failures, pair.known_until = 0, now() + _KNOWN
+    pair.failures, pair.known_until = 0, now() + limits.known
     session.flush()
 
 
@@ -156,6 +161,13 @@ def _row(session: Session, kind: str, key: str, address: str, login: str) -> Sig
         row = SignIns(key=key, kind=kind, address=address, login=login[:300], failures=0)
         session.add(row)
     return row
+
+
+def prune(session: Session, limits: Limits) -> None:
+    """Forget what counts no more."""
+    advisory_lock(session, "sign in")
+    instant = now()
+    _forget(session, instant - limits.window, instant)
 
 
 def _forget(session: Session, failed_before: datetime, instant: datetime) -> None:

@@ -4,21 +4,18 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.orm import Session
 
-from entrepot import jobs
-from entrepot.db import advisory_lock, now
+from entrepot.db import advisory_lock
 from entrepot.errors import InvalidInput
 from entrepot.identity.models import KeptAnswer
 from entrepot.identity.principal import Principal
 from entrepot.identity.vault import Vault
 
 HEADER = "Idempotency-Key"
-KEPT = timedelta(days=1)
-PRUNE = "identity.prune_answers"
 _LONGEST = 255
 _AT_ONCE = 1000
 
@@ -77,10 +74,15 @@ class Repeatable:
             digest.update(b"%d:" % len(content) + content)
         return cls(principal.user_id, hashlib.sha256(key.encode()).hexdigest(), digest.hexdigest())
 
-    def find(self, session: Session, vault: Vault) -> Answer | None:
+    def find(self, session: Session, vault: Vault, since: datetime) -> Answer | None:
         """Return what the request was answered when it came before; None when it is new, and is to be answered now.
 
         Whoever sends the same key meanwhile waits until the transaction ends.
+
+        Parameters
+        ----------
+        since
+            Answers from before are no longer kept.
 
         Raises
         ------
@@ -91,7 +93,7 @@ class Repeatable:
         kept = session.get(KeptAnswer, (self.user_id, self.key_sha256))
         if kept is None:
             return None
-        if kept.created < now() - KEPT:
+        if kept.created < since:
             session.delete(kept)
             session.flush()
             return None
@@ -100,7 +102,7 @@ class Repeatable:
         return Answer(kept.status, kept.headers, zlib.decompress(vault.decrypt(kept.body_encrypted).encode("latin-1")))
 
     def keep(self, session: Session, vault: Vault, answer: Answer) -> None:
-        """Keep an answer, if and only if the transaction commits, for :data:`KEPT`."""
+        """Keep an answer, if and only if the transaction commits."""
         statement = insert(KeptAnswer).values(
             user_id=self.user_id,
             key_sha256=self.key_sha256,
@@ -120,21 +122,3 @@ def prune(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
     if old:
         session.execute(delete(KeptAnswer).where(key.in_(old)), execution_options={"synchronize_session": False})
     return len(old)
-
-
-@jobs.task(PRUNE)
-def run(context: jobs.JobContext) -> dict[str, int]:
-    """Delete the answers that were kept for long enough."""
-    deleted = 0
-    while True:
-        context.check()
-        with context.unit() as session:
-            part = prune(session, now() - KEPT)
-        if not part:
-            return {"deleted": deleted}
-        deleted += part
-
-
-def schedule(session: Session) -> None:
-    """Have old answers deleted, hour by hour."""
-    jobs.schedules.every(session, PRUNE, 3600, PRUNE, key=PRUNE)

@@ -11,14 +11,11 @@ from sqlalchemy.orm import Session
 from entrepot.db import now
 from entrepot.identity.models import ConsoleSession, User
 
-LENGTH = timedelta(hours=12)
 
-
-def begin(session: Session, user: User) -> str:
+def begin(session: Session, user: User, hours: float) -> str:
     """Begin a session of a user who proved to be it, and return its token, which cannot be had again."""
-    session.execute(delete(ConsoleSession).where(ConsoleSession.expires <= now()))
     token = f"{secrets.token_urlsafe(9)}.{secrets.token_urlsafe(32)}"
-    session.add(ConsoleSession(token_sha256=_sha256(token), user_id=user.id, expires=now() + LENGTH))
+    session.add(ConsoleSession(token_sha256=_sha256(token), user_id=user.id, expires=now() + timedelta(hours=hours)))
     session.flush()
     return token
 
@@ -49,6 +46,13 @@ def end_all(session: Session, user_id: str) -> int:
     """End all sessions of a user, and return how many there were."""
     ended = delete(ConsoleSession).where(ConsoleSession.user_id == user_id).returning(ConsoleSession.token_sha256)
     return len(session.scalars(ended).all())
+
+
+def prune(session: Session, limit: int) -> int:
+    """Delete sessions that are over, at most `limit` of them, and return how many."""
+    over = select(ConsoleSession.token_sha256).where(ConsoleSession.expires <= now()).limit(limit)
+    gone = delete(ConsoleSession).where(ConsoleSession.token_sha256.in_(over)).returning(ConsoleSession.token_sha256)
+    return len(session.scalars(gone, execution_options={"synchronize_session": False}).all())
 
 
 def _sha256(token: str) -> str:

@@ -8,11 +8,12 @@ A domain module registers what it can do, and enqueues it inside a unit of work:
     jobs.enqueue(session, "importer.run", {"id": importer.id}, key=f"importer:{importer.id}")
 """
 
-from entrepot.jobs import schedules
+from entrepot.jobs import idle, schedules
 from entrepot.jobs.cancelling import Cancelled, cancel_all
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.cron import validate_cron
-from entrepot.jobs.models import Job, Schedule
+from entrepot.jobs.idle import Nothing
+from entrepot.jobs.models import Idle, Job, Schedule
 from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobCancelled, JobStopped, LeaseLost, Refused, Released
 from entrepot.jobs.queue import (
     ENDED,
@@ -24,11 +25,11 @@ from entrepot.jobs.queue import (
     enqueue,
     get,
     list_,
-    prune,
     retry,
     when_given_up,
 )
 from entrepot.jobs.registry import load, task
+from entrepot.jobs.units import in_units
 
 __all__ = [
     "ENDED",
@@ -37,11 +38,13 @@ __all__ = [
     "Cancelled",
     "DeadlinePassed",
     "Failed",
+    "Idle",
     "Job",
     "JobCancelled",
     "JobContext",
     "JobStopped",
     "LeaseLost",
+    "Nothing",
     "Refused",
     "Released",
     "Schedule",
@@ -51,9 +54,10 @@ __all__ = [
     "counts",
     "enqueue",
     "get",
+    "idle",
+    "in_units",
     "list_",
     "load",
-    "prune",
     "retry",
     "schedules",
     "task",

@@ -12,20 +12,16 @@ from sqlalchemy.orm import Session
 from entrepot.db import now
 from entrepot.jobs.models import Beat
 
-#: Parts that were not heard of for so long are forgotten.
-FORGET = timedelta(minutes=10)
-
-
 # Nothing of the ORM, which looks at all classes when first used: parts beat while they still import them.
 _table = cast("Table", Beat.__table__)
 
 
-def beat(session: Session, one: Mapping[str, Any]) -> None:
-    """Note that a part lives: all columns but when it was seen."""
+def beat(session: Session, one: Mapping[str, Any], forget: timedelta) -> None:
+    """Note that a part lives: all columns but when it was seen; forget those that were not heard of for so long."""
     values = {**one, "seen": now()}
     insert = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
     session.execute(insert(_table).values(values).on_conflict_do_update(index_elements=["holder"], set_=values))
-    session.execute(delete(_table).where(_table.c.seen < values["seen"] - FORGET))
+    session.execute(delete(_table).where(_table.c.seen < values["seen"] - forget))
 
 
 def leave(session: Session, holder: str) -> None:

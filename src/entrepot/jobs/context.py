@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from entrepot.db import Database, clock, now
-from entrepot.jobs import queue, registry
+from entrepot.jobs import idle, queue, registry
 from entrepot.jobs.models import Job
 from entrepot.jobs.outcomes import DeadlinePassed, JobStopped, LeaseLost
 from entrepot.settings import Settings
@@ -37,6 +37,8 @@ class JobContext:
         What the line about it in the log names besides: the run's project and name.
     did
         What :meth:`finish` was told.
+    idle
+        True once it is known to have found nothing: it leaves a count, not a row.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class JobContext:
         self.ended = False
         self.about: dict[str, str] = {}
         self.did: Any = None
+        self.idle = False
         self._ending = False
         self._in_unit = False
         self._reason: JobStopped | None = None
@@ -140,6 +143,14 @@ class JobContext:
             raise LeaseLost
         self.did = result
         self._ending = True
+
+    def finish_idle(self, session: Session) -> None:
+        """End the job within the open :meth:`unit` as one that found nothing: it leaves a count, not a row."""
+        if not self._in_unit:
+            raise RuntimeError("finish_idle() belongs into a unit()")
+        if not idle.end(session, self.job):
+            raise LeaseLost
+        self.idle = self._ending = True
 
     # For the worker
 

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from entrepot.db.faults import named
 from entrepot.errors import Away, EntrepotError, OutOfSpace, Unavailable
-from entrepot.jobs import queue, registry
+from entrepot.jobs import idle, queue, registry
 from entrepot.jobs.context import JobContext, storable
+from entrepot.jobs.models import Job
 from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobStopped, LeaseLost, Refused, Released
 from entrepot.measures import JOB_SECONDS, JOBS_ENDED
 
@@ -65,8 +66,11 @@ def _tell(context: JobContext, log: Any, began: float, failure: Exception | None
     """Leave one line about an attempt, and count it."""
     seconds = time.monotonic() - began
     how = "finished" if failure is None else type(failure).__name__ if isinstance(failure, EntrepotError) else "error"
-    JOBS_ENDED.labels(context.job.kind, how).inc()
+    JOBS_ENDED.labels(context.job.kind, "idle" if context.idle else how).inc()
     JOB_SECONDS.labels(context.job.kind).observe(seconds)
+    if context.idle:  # as many as there are minutes in a day, of each generator
+        log.debug("job found nothing")
+        return
     log = log.bind(seconds=round(seconds, 3), **context.about)
     if context.job.project_id is not None:
         log = log.bind(project=context.job.project_id)
@@ -96,9 +100,18 @@ def _store(context: JobContext, result: Any, failure: Exception | None) -> bool:
             time.sleep(_DATABASE_PAUSE_SECONDS)
 
 
+def _found_nothing(job: Job, result: Any) -> bool:
+    """Tell whether a job that came by itself says that it did nothing, by zeros alone or by :class:`Nothing`."""
+    zeros = job.scheduled and isinstance(result, dict) and result and not any(result.values())
+    return isinstance(result, idle.Nothing) or bool(zeros)
+
+
 def _end(session: Session, context: JobContext, result: Any, failure: Exception | None) -> bool:
     job, report = context.job, context.report()
     match failure:
+        case None if _found_nothing(job, result):
+            context.idle = idle.end(session, job)
+            return context.idle
         case None:
             return queue.end(session, job, "finished", result=result, error=None, traceback=None, **report)
         case LeaseLost():

@@ -8,6 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base, Instant, Json, new_id, now
 
+#: How the `coalesce` of a schedule's jobs begins.
+SCHEDULED = "schedule:"
+
 
 class Job(Base):
     """A piece of work: done at least once, with an effect exactly once.
@@ -52,6 +55,14 @@ class Job(Base):
             unique=True,
             sqlite_where=text("status = 'running'"),
             postgresql_where=text("status = 'running'"),
+        ),
+        Index(
+            "ix_job_key_ended",
+            "key",
+            "kind",
+            "number",
+            sqlite_where=text("ended_at IS NOT NULL"),
+            postgresql_where=text("ended_at IS NOT NULL"),
         ),
         Index(
             "ix_job_coalesce",
@@ -107,6 +118,33 @@ class Job(Base):
 
     created_now = True
     """False on a job that :func:`entrepot.jobs.enqueue` found waiting already. Not stored."""
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a schedule had it made, rather than somebody or something that happened."""
+        return (self.coalesce or "").startswith(SCHEDULED)
+
+
+class Idle(Base):
+    """How many jobs of a kind and key came by themselves, one after the other, and found nothing to do; and the last.
+
+    ``number``, ``id`` and the three instants are those of the last one.
+    """
+
+    __tablename__ = "idle_job"
+
+    kind: Mapped[str] = mapped_column(String(100), primary_key=True)
+    key: Mapped[str] = mapped_column(String, primary_key=True)
+    organization_id: Mapped[str | None] = mapped_column(String(36))
+    project_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    #: When the first of them began.
+    since: Mapped[datetime] = mapped_column(Instant)
+    number: Mapped[int] = mapped_column(BigInteger)
+    id: Mapped[str] = mapped_column(String(36), unique=True)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_at: Mapped[datetime] = mapped_column(Instant, index=True)
 
 
 class Turn(Base):

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Interval,
     Table,
     bindparam,
-    delete,
     event,
     func,
     literal_column,
@@ -27,7 +26,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from entrepot.db import clock, now
 from entrepot.db.claim import claiming, hold
 from entrepot.errors import Conflict, NotFound
-from entrepot.jobs import registry, turns
+from entrepot.jobs import idle, registry, turns
 from entrepot.jobs.models import Job
 
 STATUSES = ("pending", "running", "finished", "refused", "failed", "cancelled", "server_error")
@@ -131,7 +130,7 @@ def get(session: Session, job_id: str) -> Job:
     NotFound
         When there is none of this id.
     """
-    if job := session.scalars(select(Job).where(Job.id == job_id)).one_or_none():
+    if job := session.scalars(select(Job).where(Job.id == job_id)).one_or_none() or idle.find(session, job_id):
         return job
     raise NotFound(f"There is no job {job_id}.")
 
@@ -236,13 +235,6 @@ def backlog(session: Session) -> dict[str, Backlog]:
     for kind, count in session.execute(failed.group_by(Job.kind)):
         found[kind].failed = count
     return dict(found)
-
-
-def prune(session: Session, before: datetime, *, limit: int = 5000) -> int:
-    """Delete jobs that ended before an instant, at most `limit` of them, and return how many."""
-    old = select(Job.number).where(Job.ended_at < before).order_by(Job.ended_at).limit(limit)
-    statement = delete(Job).where(Job.number.in_(old)).returning(Job.number)
-    return len(session.scalars(statement, execution_options={"synchronize_session": False}).all())
 
 
 # What workers do
@@ -359,7 +351,9 @@ def keep(session: Session, job: Job, values: dict[str, Any]) -> bool:
 
 def end(session: Session, job: Job, status: str, **values: Any) -> bool:
     """End a claimed job; False, and nothing changed, when its claim was lost."""
-    return keep(session, job, {**_idle(), "status": status, "ended_at": now(), **values})
+    if kept := keep(session, job, {**_unclaimed(), "status": status, "ended_at": now(), **values}):
+        idle.over(session, job)
+    return kept
 
 
 def release(session: Session, job: Job) -> bool:
@@ -370,7 +364,7 @@ def release(session: Session, job: Job) -> bool:
 def put_off(session: Session, job: Job, seconds: float, **values: Any) -> bool:
     """Give a claimed job back for a while, as if this attempt had not been."""
     values |= {"status": "pending", "attempt": job.attempt - 1, "ready_at": now() + timedelta(seconds=seconds)}
-    return keep(session, job, {**_idle(), **values})
+    return keep(session, job, {**_unclaimed(), **values})
 
 
 def again_or_give_up(
@@ -386,7 +380,7 @@ def again_or_give_up(
             tell(session, job, error, traceback)
         return kept
     ready_at = now() + timedelta(seconds=back_off_seconds(job.attempt) if wait else 0)
-    return keep(session, job, {**_idle(), "status": "pending", "ready_at": ready_at, **values})
+    return keep(session, job, {**_unclaimed(), "status": "pending", "ready_at": ready_at, **values})
 
 
 def when_given_up(tell: Callable[[Session, Job, str, str | None], None]) -> None:
@@ -424,13 +418,13 @@ def add_waker(waker: threading.Event) -> None:
     _wakers.add(waker)
 
 
-def _idle() -> dict[str, Any]:
+def _unclaimed() -> dict[str, Any]:
     return {"worker": None, "lease_until": None}
 
 
 def _locked(session: Session, job_id: str) -> Job:
     query = select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
-    if job := session.scalars(query).one_or_none():
+    if job := session.scalars(query).one_or_none() or idle.find(session, job_id):
         return job
     raise NotFound(f"There is no job {job_id}.")
 

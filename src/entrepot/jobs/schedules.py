@@ -11,7 +11,7 @@ from entrepot.db import advisory_lock, now
 from entrepot.errors import InvalidInput
 from entrepot.jobs import queue, registry
 from entrepot.jobs.cron import next_after, validate_cron
-from entrepot.jobs.models import Job, Schedule
+from entrepot.jobs.models import SCHEDULED, Job, Schedule
 
 _TOLERANCE = timedelta(seconds=2)
 #: So far ahead, of what it was or of when anything fired last, a clock may as well be wrong as right.
@@ -66,7 +66,7 @@ def set(  # noqa: A001 - read as schedules.set
             kind=kind,
             payload=payload,
             key=key,
-            coalesce=coalesce or f"schedule:{name}",
+            coalesce=coalesce or f"{SCHEDULED}{name}",
             priority=priority,
             organization_id=organization_id,
             project_id=project_id,
@@ -100,7 +100,7 @@ def every(
             kind=kind,
             payload=payload,
             key=key,
-            coalesce=f"schedule:{name}",
+            coalesce=f"{SCHEDULED}{name}",
             organization_id=organization_id,
             next_at=now(),
         )

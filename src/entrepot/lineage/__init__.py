@@ -2,12 +2,13 @@
 
 from entrepot.lineage.ended import record_ended
 from entrepot.lineage.models import Link, Run
-from entrepot.lineage.record import begin_run, end_run, explain, forget, last_made, made, made_many, read
+from entrepot.lineage.record import begin_run, drop_run, end_run, explain, forget, last_made, made, made_many, read
 
 __all__ = [
     "Link",
     "Run",
     "begin_run",
+    "drop_run",
     "end_run",
     "explain",
     "forget",

@@ -16,6 +16,7 @@ class Run(Base):
     __table_args__ = (
         Index("ix_run_generator", "generator_id", "started"),
         Index("ix_run_listed", "organization_id", text("started DESC"), "id"),
+        Index("ix_run_reviewed", "reviewed", "started"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -30,13 +31,18 @@ class Run(Base):
     ended: Mapped[datetime | None] = mapped_column(Instant)
     status: Mapped[str] = mapped_column(String(20), default="running")
     report: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    #: When it was found that what it made is still there, though runs as old are not kept.
+    reviewed: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Link(Base):
     """A result that a run read or made: a file, an interval of a series, a document, a row."""
 
     __tablename__ = "lineage"
-    __table_args__ = (Index("ix_lineage_result", "kind", "result_id", "direction"), Index("ix_lineage_run", "run_id"))
+    __table_args__ = (
+        Index("ix_lineage_result", "kind", "result_id", "direction", "start"),
+        Index("ix_lineage_run", "run_id"),
+    )
 
     pk: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))

@@ -43,6 +43,11 @@ def end_run(session: Session, run_id: str, status: str, report: dict[str, Any]) 
         run.ended, run.status, run.report = now(), status, report
 
 
+def drop_run(session: Session, run_id: str) -> None:
+    """Forget a run that neither read nor made anything."""
+    session.execute(delete(Run).where(Run.id == run_id))
+
+
 def read(
     session: Session,
     run_id: str,

@@ -26,6 +26,7 @@ from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
     RUN_FAILED,
     ended_with_its_job,
+    leave_a_count,
     note_old,
     payload_of,
     record_failure,
@@ -55,6 +56,8 @@ from entrepot.series.stretches import stretches
 
 #: Rows given to the script in one call; more are computed block by block.
 _BLOCK_ROWS = 100_000
+#: What a run counts of all outputs together.
+_TOTALS = ("added", "replaced", "deleted", "unchanged")
 
 
 @dataclass
@@ -84,6 +87,11 @@ class Plan:
     rows: pd.DataFrame | None = None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to compute."""
+        return not self.todo and not self.gone and self.rows is None
+
+    @property
     def script(self) -> str:
         """The analysis' script."""
         return str(self.configuration["config"]["script"])
@@ -105,7 +113,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
         if isinstance(plan, str):
             if payload_of(context).get("requested"):
                 raise jobs.Refused(plan)
-            return {"skipped": plan}
+            return jobs.Nothing(skipped=plan)
         return _run(context, payload_of(context)["id"], plan)
 
 
@@ -152,6 +160,9 @@ def _run(context: jobs.JobContext, analysis_id: str, plan: Plan) -> dict[str, An
                     _write(context, session, analysis, plan, blocks, report)
                     if stored is not None:
                         report["file"] = stored.record(session, run_id=context.job.id).id
+                    if plan.is_empty and leave_a_count(context, session):
+                        return report
+                    _emit(context, session, analysis, report)
                 lineage.end_run(session, context.job.id, "finished", report)
                 context.finish(session, report)
         except (ScriptError, jobs.Failed, DamagedChunk) as error:
@@ -314,7 +325,7 @@ def _write(
     known = series_by_name(session, analysis.id)
     store.lock(session, [series.pk for series in known.values()])
     changed: dict[str, NDArray[np.int64]] = {}
-    totals = {"added": 0, "replaced": 0, "deleted": 0, "unchanged": 0}
+    totals = dict.fromkeys(_TOTALS, 0)
     for output in analysis.outputs:
         if output.name not in known:
             if not any(output.name in block.columns and block.columns[output.name][0].size for block in blocks):
@@ -345,6 +356,10 @@ def _write(
             enqueue_run(session, analysis, due=plan.bounds.due)
     analysis.last_run = now()
     notifications.resolve(session, analysis.id, RUN_FAILED)
+    series_changed(session, analysis, changed)
+
+
+def _emit(context: jobs.JobContext, session: Session, analysis: Analysis, report: dict[str, Any]) -> None:
     emit(
         session,
         analysis.kind,
@@ -352,9 +367,8 @@ def _write(
         analysis.id,
         organization_id=analysis.organization_id,
         project_id=analysis.project_id,
-        data={"run": context.job.id, **totals},
+        data={"run": context.job.id, **{name: report[name] for name in _TOTALS}},
     )
-    series_changed(session, analysis, changed)
 
 
 def _create_series(session: Session, analysis: Analysis, output: AnalysisOutput) -> Series:

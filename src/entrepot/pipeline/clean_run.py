@@ -23,6 +23,7 @@ from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
     RUN_FAILED,
     ended_with_its_job,
+    leave_a_count,
     payload_of,
     record_failure,
     retried_when_series_vanish,
@@ -128,6 +129,8 @@ def _run(context: jobs.JobContext) -> dict[str, Any]:
         else:
             cleaner.last_run = now()
             notifications.resolve(session, cleaner.id, RUN_FAILED)
+            if not report["series"] and leave_a_count(context, session):
+                return report
             lineage.end_run(session, context.job.id, "finished", report)
             emit(
                 session,

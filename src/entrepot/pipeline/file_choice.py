@@ -220,10 +220,11 @@ def is_news(importer: Importer, choice: Choice, noted: Versions) -> bool:
     return bool(choice.passed or choice.touched or importer.passed_path is not None or noted != unread)
 
 
-def count_unread(session: Session, gate_id: str) -> int:
-    """Return how many files of a gate changed after an importer had read them, and are not read again."""
-    query = select(func.count()).select_from(ImportedFile).join(Importer, Importer.id == ImportedFile.importer_id)
-    return session.scalar(query.where(Importer.gate_id == gate_id, ImportedFile.changed_size.is_not(None))) or 0
+def count_unread(session: Session, gate_ids: Collection[str]) -> dict[str | None, int]:
+    """Return how many files of gates changed after an importer had read them, and are not read again, by gate."""
+    query = select(Importer.gate_id, func.count()).join(ImportedFile, Importer.id == ImportedFile.importer_id)
+    query = query.where(Importer.gate_id.in_(gate_ids), ImportedFile.changed_size.is_not(None))
+    return dict(session.execute(query.group_by(Importer.gate_id)).all())
 
 
 def _tell(session: Session, importer: Importer, unread: list[Entry]) -> None:

@@ -1,6 +1,7 @@
 """Configuring gates."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -10,9 +11,11 @@ from entrepot import jobs
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal, Vault, ftp
 from entrepot.identity.projects import get_project
+from entrepot.lineage import results
 from entrepot.pipeline import disposal, gate_files, parts, trees
 from entrepot.pipeline.configuration import assign, check_choices, get, new_name, remove
 from entrepot.pipeline.models import Gate
+from entrepot.settings import Settings
 
 
 def gate_home(gate_id: str) -> str:
@@ -76,6 +79,13 @@ def delete_gate(session: Session, principal: Principal, gate_id: str) -> None:
     gate = get(session, principal, Gate, gate_id, "write")
     remove_home(session, gate)
     remove(session, gate)
+
+
+@results.found_by("gate file")
+def found(_session: Session, settings: Settings, _organization_id: str, ids: Sequence[str]) -> list[str]:
+    """Return those files, named by gate and path, that lie on their gates."""
+    home = (settings.data_dir / gate_home("")).absolute()
+    return [id_ for id_ in ids if ".." not in id_.split("/") and os.path.lexists(home / id_)]
 
 
 def remove_home(session: Session, gate: Gate) -> None:

@@ -107,6 +107,7 @@ def forget_generator(session: Session, generator_id: str) -> None:
     while found := jobs.list_(session, key=job_key(generator_id), statuses=["pending"], limit=100):
         for job in found:
             jobs.cancel(session, job.id)
+    jobs.idle.forget(session, key=job_key(generator_id))
     notifications.resolve_all(session, generator_id)
     session.execute(delete(SilenceWatch).where(SilenceWatch.generator_id == generator_id))
 

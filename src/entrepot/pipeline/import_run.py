@@ -22,6 +22,7 @@ from entrepot.pipeline.parsing import ParsedFile, parse
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
     ended_with_its_job,
+    leave_a_count,
     note_old,
     payload_of,
     record_failure,
@@ -44,7 +45,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
     with ended_with_its_job(context):
         begun = _begin(context)
         if begun is None:
-            return {"skipped": "The importer has no gate or no script."}
+            return jobs.Nothing(skipped="The importer has no gate or no script.")
         return _import(context, *begun)
 
 
@@ -82,11 +83,12 @@ def _import(context: jobs.JobContext, importer: Importer, gate: Gate, aside: lis
     root = folders.resolve(home, importer.root_dir_path)
     if prefix and not root.is_dir():
         raise jobs.Refused(f"root_dir_path: the gate {gate.name} has no folder {prefix!r}.")
-    if wrong := quarantine.settle(home, aside):
+    wrong = quarantine.settle(home, aside)
+    if wrong:
         with context.unit() as session:
             quarantine.amend(session, importer, wrong)
     refused = {record.path.removeprefix(prefix) for record in aside}
-    choice = _choose(context, importer, root, _remaining(context, home, gate, importer), refused)
+    choice, noted = _choose(context, importer, root, _remaining(context, home, gate, importer), refused)
     batch = _Batch(context, importer, refused, choice)
     for done, (entry, again) in enumerate(choice.todo):
         context.check()
@@ -107,25 +109,29 @@ def _import(context: jobs.JobContext, importer: Importer, gate: Gate, aside: lis
     if gate.after_import != disposal.KEEP and done_with:
         batch.commit()
         _dispose(context, home, gate.id, prefix, done_with)
-    return _end(context, batch, found=bool(choice.todo))
+    return _end(context, batch, found=bool(choice.todo), noted=noted or bool(wrong))
 
 
 def _choose(
     context: jobs.JobContext, importer: Importer, root: Path, files: list[folders.Entry], refused: set[str]
-) -> Choice:
-    """Return what is to be done with the files, having noted what was found out of those that are not read."""
+) -> tuple[Choice, bool]:
+    """Return what is to be done with the files, and whether there was something to note of those that are not read."""
     with context.database.read() as session:
         known = file_choice.known_files(session, importer.id, files)
         noted = file_choice.noted_changes(session, importer.id)
     choice = file_choice.choose(importer, root, files, known, refused)
-    if file_choice.is_news(importer, choice, noted):
+    news = file_choice.is_news(importer, choice, noted)
+    if news:
         with context.unit() as session:
             file_choice.note(session, importer.id, choice, context.job.id)
-    return choice
+    return choice, news
 
 
-def _end(context: jobs.JobContext, batch: "_Batch", *, found: bool) -> dict[str, Any]:
-    """Write what waits, and end the run: as failed when there was something to read and nothing came of it."""
+def _end(context: jobs.JobContext, batch: "_Batch", *, found: bool, noted: bool) -> dict[str, Any]:
+    """Write what waits, and end the run: as failed when there was something to read and nothing came of it.
+
+    One that found nothing to read, nor anything else that is news (`noted`), leaves a count unless somebody asked.
+    """
     asked, scheduled = (bool(payload_of(context).get(name)) for name in ("requested", "scheduled"))
     with retried_when_series_vanish(), context.unit() as session:
         importer = batch.write(session)
@@ -135,6 +141,8 @@ def _end(context: jobs.JobContext, batch: "_Batch", *, found: bool) -> dict[str,
         notices.clear(session, importer, notices.RUN_FAILED)
         if asked or found:
             enqueue_run(session, importer.cleaner)
+        if not found and not noted and leave_a_count(context, session):
+            return report
         if (message := batch.told_of_nothing(session, importer)) is not None:
             failure = record_failure(context, session, importer, message, None, report, notice=notices.NOTHING_READ)
             context.finish(session, report, status="failed", error=message)

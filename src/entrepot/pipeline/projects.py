@@ -37,6 +37,7 @@ def delete_project(session: Session, principal: Principal, project_id: str) -> N
     all_projects.vanish(session, project)
     jobs.schedules.remove_of_project(session, project.id)
     jobs.cancel_all(session, project.organization_id, project.id)
+    jobs.idle.forget(session, project_id=project.id)
     notifications.forget_project(session, project.id)
     for gate in session.scalars(select(Gate).where(Gate.project_id == project.id)):
         remove_home(session, gate)
@@ -59,6 +60,7 @@ def empty(context: jobs.JobContext) -> dict[str, int]:
         for _ in _emptied(context, project_id):
             context.check()
         with context.unit() as session:
+            jobs.idle.forget(session, project_id=project_id)
             notifications.forget_project(session, project_id)
             session.execute(delete(Project).where(Project.id == project_id))
         log.info("project deleted", project=project_id)

@@ -7,7 +7,7 @@ run that is killed between the two is made good by the next one.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from entrepot.db import advisory_lock
@@ -123,6 +123,14 @@ def list_files(session: Session, principal: Principal, home: Path, gate_id: str)
     )
     # Those who have the gate's account may have deleted files.
     return [record for record in session.scalars(query.order_by(QuarantinedFile.pk)) if _is_there(home, record)]
+
+
+def count(session: Session, gate_ids: Collection[str]) -> dict[str, int]:
+    """Return how many files were put into the quarantine of gates and not taken out since, by gate."""
+    query = select(QuarantinedFile.gate_id, func.count()).where(
+        QuarantinedFile.gate_id.in_(gate_ids), QuarantinedFile.stored.is_not(None), QuarantinedFile.retried.is_(False)
+    )
+    return dict(session.execute(query.group_by(QuarantinedFile.gate_id)).all())
 
 
 def retry(

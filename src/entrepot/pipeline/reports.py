@@ -31,6 +31,22 @@ def payload_of(context: jobs.JobContext) -> dict[str, Any]:
     return payload
 
 
+def leave_a_count(context: jobs.JobContext, session: Session) -> bool:
+    """End a run that nobody asked for, and that found nothing, within the open unit: it leaves a count, not a row.
+
+    Returns
+    -------
+    bool
+        False: somebody asked for it, or it was begun before and cut, perhaps when it had found something: it ends as
+        any other.
+    """
+    if payload_of(context).get("requested") or context.job.user_id is not None or context.job.fence > 1:
+        return False
+    lineage.drop_run(session, context.job.id)
+    context.finish_idle(session)
+    return True
+
+
 def script_limits(context: jobs.JobContext) -> Limits:
     """Return the operator's limits for a job's scripts."""
     settings = context.settings

@@ -71,28 +71,34 @@ def _unschedule(session: Session, subscription: Subscription) -> None:
 
 
 @jobs.task(AGAIN)
-def again(context: jobs.JobContext) -> None:
+def again(context: jobs.JobContext) -> dict[str, int]:
     """Make the next poll of a subscription; none while the last one is still being fulfilled."""
     payload: dict[str, str] = context.job.payload or {}
     with context.unit() as session:
         subscription = session.scalar(select(Subscription).where(Subscription.id == payload["subscription"]))
-        if subscription is None or subscription.state != "active":
-            return
-        instant = now()
-        if subscription.start is not None and subscription.start > instant:
-            return
-        principal = _owner(session, subscription)
-        if principal is None or (subscription.end is not None and subscription.end <= instant):
-            subscription.state = "deleted"
-            _unschedule(session, subscription)
-            return
-        waiting = select(Poll.id).where(Poll.subscription_id == subscription.id, Poll.state != "completed")
-        if session.scalar(waiting.limit(1)) is None:
-            remote = session.scalar(select(RemoteSession).where(RemoteSession.id == subscription.session_id))
-            source = session.scalar(select(RemoteSource).where(RemoteSource.id == subscription.source_id))
-            if source is not None and sources.why_unusable(session, source):
-                return
-            fulfilment.start(session, principal, subscription.payload, remote, source, subscription)
+        active = subscription is not None and subscription.state == "active"
+        return {"polls": int(subscription is not None and active and _made(session, subscription))}
+
+
+def _made(session: Session, subscription: Subscription) -> bool:
+    """Make the next poll of an active subscription, if it is time, and tell whether it was."""
+    instant = now()
+    if subscription.start is not None and subscription.start > instant:
+        return False
+    principal = _owner(session, subscription)
+    if principal is None or (subscription.end is not None and subscription.end <= instant):
+        subscription.state = "deleted"
+        _unschedule(session, subscription)
+        return False
+    waiting = select(Poll.id).where(Poll.subscription_id == subscription.id, Poll.state != "completed")
+    if session.scalar(waiting.limit(1)) is not None:
+        return False
+    remote = session.scalar(select(RemoteSession).where(RemoteSession.id == subscription.session_id))
+    source = session.scalar(select(RemoteSource).where(RemoteSource.id == subscription.source_id))
+    if source is not None and sources.why_unusable(session, source):
+        return False
+    fulfilment.start(session, principal, subscription.payload, remote, source, subscription)
+    return True
 
 
 def _owner(session: Session, subscription: Subscription) -> Principal | None:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import case
+from sqlalchemy import case, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,9 @@ from entrepot.db import Base, advisory_lock, new_id
 from entrepot.errors import Conflict
 from entrepot.events.log import emit_many
 from entrepot.identity import Principal
-from entrepot.rows.models import LastId
+from entrepot.lineage import results
+from entrepot.rows.models import LastId, Row
+from entrepot.settings import Settings
 
 _NOT_WORD = re.compile(r"[^\w\s-]")
 #: Ids are 32 bits wide.
@@ -105,3 +107,11 @@ def record_made(
 def chunks(ids: Sequence[int], size: int = 2000) -> list[Sequence[int]]:
     """Return the ids in lists that fit into a statement."""
     return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+@results.found_by("row")
+def found(session: Session, _settings: Settings, organization_id: str, ids: Sequence[str]) -> list[str]:
+    """Return those of an organization's rows that are there."""
+    numbers = [int(id_) for id_ in ids if id_.isascii() and id_.isdigit() and int(id_) <= _MOST]
+    query = select(Row.id).where(Row.organization_id == organization_id, Row.id.in_(numbers))
+    return [str(id_) for id_ in session.scalars(query)]

@@ -5,15 +5,16 @@ writers waiting. So a discarded series only becomes nobody's; a job deletes it i
 and leaves as long a one to others. Whatever ends that job, the next one goes on.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
+from entrepot.lineage import results
 from entrepot.series.chunks import BATCH, chunk_table, series_table, tail_table
 from entrepot.series.models import DISCARDED, Series
+from entrepot.settings import Settings
 
 DISCARD = "series.discard"
 _EVERY_SECONDS = 3600.0
@@ -37,6 +38,13 @@ def discard(session: Session, pks: Iterable[int]) -> None:
         jobs.enqueue(session, DISCARD, key=DISCARD, coalesce=DISCARD)
 
 
+@results.found_by("series")
+def found(session: Session, _settings: Settings, organization_id: str, ids: Sequence[str]) -> Sequence[str]:
+    """Return those of the series that were not discarded."""
+    of = (series_table.c.id.in_(ids), series_table.c.organization_id == organization_id)
+    return session.scalars(select(series_table.c.id).where(*of)).all()
+
+
 def schedule(session: Session) -> None:
     """Have what was discarded deleted to the end, whatever became of the job that was to do it."""
     jobs.schedules.every(session, DISCARD, _EVERY_SECONDS, DISCARD, key=DISCARD)
@@ -45,16 +53,16 @@ def schedule(session: Session) -> None:
 @jobs.task(DISCARD, max_attempts=100)
 def run(context: jobs.JobContext) -> dict[str, int]:
     """Delete the series that were discarded."""
-    deleted, part = 0, 1
-    while part:
-        context.check()
-        began = time.monotonic()
-        with context.unit() as session:
-            part = delete_some(session, DISCARDED)
+    deleted = 0
+
+    def some(session: Session) -> int:
+        nonlocal deleted
+        part = delete_some(session, DISCARDED)
         deleted += max(part, 0)
         context.progress(deleted, deleted, "Deleting series.")
-        time.sleep(time.monotonic() - began)
-    return {"deleted": deleted}
+        return part
+
+    return {"deleted": jobs.in_units(context, some)}
 
 
 def delete_some(session: Session, project_id: str) -> int:

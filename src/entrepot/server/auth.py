@@ -32,7 +32,7 @@ class Authenticator:
     def __init__(self, services: Services) -> None:
         self._database = services.database
         settings = services.settings
-        self._limits = bans.Limits(settings.login_max_failures, settings.login_ban_seconds)
+        self._limits = bans.Limits(settings.login_max_failures, settings.login_ban_seconds, settings.login_known_days)
         self._checks = PasswordChecks()
         self._salt = secrets.token_bytes(32)
         self._right: dict[bytes, float] = {}
@@ -100,7 +100,7 @@ class Authenticator:
                 raise Unauthenticated("Invalid username/password.")
             if attempt.notable:
                 with self._database.write() as own:
-                    bans.succeeded(own, address, login)
+                    bans.succeeded(own, self._limits, address, login)
             self._remember(proof)
         if user is None or user.disabled:
             raise Unauthenticated("Invalid username/password.")

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -42,6 +43,7 @@ class Beats:
     def __init__(self, settings: Settings, part: str) -> None:
         self.late_since: float | None = None
         self.locked = False
+        self._forget = timedelta(minutes=settings.part_retention_minutes)
         self._database = Database(
             settings.url, synchronous="NORMAL", pool_size=1, patience=_PATIENCE_SECONDS
         )  # NORMAL: a beat that the power takes was of nobody's use
@@ -84,7 +86,7 @@ class Beats:
         began = time.monotonic()
         try:
             with self._database.write() as session:
-                beats.beat(session, self._beat)
+                beats.beat(session, self._beat, self._forget)
         except Exception as error:
             self.locked = isinstance(error, Unavailable) and type(error) is Unavailable
             self.late_since = began if self.late_since is None else self.late_since

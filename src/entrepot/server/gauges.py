@@ -80,6 +80,8 @@ def _jobs(session: Session) -> Iterator[Metric]:
         "entrepot_jobs_oldest_seconds": ("For how long the oldest waits.", lambda one: one.oldest_seconds),
         "entrepot_jobs_failed": ("Jobs that failed within the last hour, by kind.", lambda one: one.failed),
     }
+    idle = [((kind,), count) for kind, count in jobs.idle.counts(session).items()]
+    yield _gauge("entrepot_jobs_idle", "Jobs that found nothing since the last that did, by kind.", idle, "kind")
     for name, (documentation, tell) in tells.items():
         yield _gauge(name, documentation, [((kind,), tell(one)) for kind, one in backlog.items()], "kind")
 

@@ -9,8 +9,9 @@ HANDLERS = (
     "entrepot.events.webhooks",
     "entrepot.files.lifecycle",
     "entrepot.files.trial",
-    "entrepot.identity.repeats",
+    "entrepot.identity.upkeep",
     "entrepot.jobs.housekeeping",
+    "entrepot.lineage.retention",
     "entrepot.pipeline.analysis_run",
     "entrepot.pipeline.clean_run",
     "entrepot.pipeline.clear_run",
@@ -28,6 +29,7 @@ HANDLERS = (
     "entrepot.requests.trials",
     # How its webhooks are written to.
     "entrepot.server.dialects.ricloud.events",
+    "entrepot.server.vacuum",
     "entrepot.works.audit",
     "entrepot.works.slack",
 )
@@ -37,9 +39,11 @@ SCHEDULES = (
     "entrepot.events.mail",
     "entrepot.events.retention",
     "entrepot.files.lifecycle",
-    "entrepot.identity.repeats",
+    "entrepot.identity.upkeep",
+    "entrepot.lineage.retention",
     "entrepot.pipeline.projects",
     "entrepot.series.discarding",
     "entrepot.series.folding",
+    "entrepot.server.vacuum",
     "entrepot.works.audit",
 )

@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
-from entrepot.lineage import record_ended
+from entrepot.lineage import record_ended, results
+from entrepot.settings import Settings
 from entrepot.works.document import Document
+from entrepot.works.models import Archived, Work
 from entrepot.works.query.searchable import is_storable
 
 _NAMESPACE = uuid.UUID("7d5f5f3c-7f0e-4c5e-9d6f-3a5e0a1f9b52")
@@ -66,6 +69,16 @@ def record(session: Session, principal: Principal, finished: Sequence[Document])
         }
         links.append(_link(run_id, "out", "work", document["id"], {"pipeline": document["pipeline"], **made}))
     record_ended(session, runs, links)
+
+
+@results.found_by("work")
+def found(session: Session, _settings: Settings, organization_id: str, ids: Sequence[str]) -> list[str]:
+    """Return those of an organization's works that wait, run or are archived."""
+    return [
+        id_
+        for model in (Work, Archived)
+        for id_ in session.scalars(select(model.id).where(model.organization_id == organization_id, model.id.in_(ids)))
+    ]
 
 
 def _link(run_id: str, direction: str, kind: str, result_id: str, detail: dict[str, Any]) -> dict[str, Any]:

@@ -154,6 +154,6 @@ def test_the_job_that_cuts_the_log(database: Database, settings: Settings) -> No
         session.execute(update(Event).values(created=now() - timedelta(days=91)))
         jobs.enqueue(session, retention.PRUNE)
     (job,) = run_pending(database, settings)
-    assert (job.status, job.result) == ("finished", {"deleted": 2})
+    assert (job.status, job.result) == ("finished", {"deliveries": 0, "events": 2, "notifications": 0, "mails": 0})
     with database.write() as session:
         retention.schedule(session)

@@ -16,6 +16,7 @@ from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.jobs import queue
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.execution import execute
+from entrepot.jobs.housekeeping import Pruning
 from entrepot.jobs.models import Job
 from entrepot.jobs.testing import run_pending
 from entrepot.settings import Settings
@@ -439,7 +440,8 @@ def test_old_ended_jobs_are_pruned(database: Database, settings: Settings, handl
     run_pending(database, settings)
     with database.write() as session:
         session.execute(update(Job).where(Job.id == old.id).values(ended_at=now() - timedelta(days=2)))
-        assert queue.prune(session, now() - timedelta(days=1)) == 1
+        pruning = Pruning(now() - timedelta(days=1))
+        assert pruning(session) == pruning.deleted == 1
     with database.read() as session:
         assert {job.id for job in jobs.list_(session)} == {young.id, waiting.id}
 

@@ -58,6 +58,7 @@ def delete_feeder(session: Session, principal: Principal, feeder_id: str) -> Non
     """Delete a feeder; its gate and files stay."""
     feeder = get(session, principal, BaseFeeder, feeder_id, "write")
     schedules.remove(session, schedule_name(feeder.id))
+    jobs.idle.forget(session, key=_key(feeder))
     remove(session, feeder)
 
 

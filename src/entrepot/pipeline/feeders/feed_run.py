@@ -50,7 +50,7 @@ def feed(context: jobs.JobContext) -> dict[str, Any]:
 def _feed(context: jobs.JobContext) -> dict[str, Any]:
     plan = begin(context)
     if isinstance(plan, str):
-        return {"skipped": plan}
+        return jobs.Nothing(skipped=plan)
     report = Report(context, plan.credentials)
     arrivals = Arrivals(context, plan.feeder_id, plan.gate_id, plan.quota, plan.origin)
     state, error = plan.state, None

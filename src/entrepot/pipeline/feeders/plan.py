@@ -22,7 +22,7 @@ from entrepot.pipeline.feeders.reporting import Report
 from entrepot.pipeline.feeders.sources.base import Access
 from entrepot.pipeline.models import BaseFeeder, FedFile
 from entrepot.pipeline.notices import RUN_FAILED
-from entrepot.pipeline.reports import payload_of
+from entrepot.pipeline.reports import leave_a_count, payload_of
 from entrepot.scripts import ScriptError
 
 KIND = "feeder"
@@ -142,9 +142,25 @@ def finish(context: jobs.JobContext, plan: Plan, report: Report, state: Any, hos
         feeder.last_run, feeder.state = now(), state
         _keep_host_key(feeder, plan, host_key)
         notifications.resolve(session, feeder.id, RUN_FAILED)
+        scheduled = payload_of(context).get("scheduled")
+        if scheduled and _is_old_news(session, context, feeder, told) and leave_a_count(context, session):
+            return told
         _record(context, session, feeder, "run", "finished", told, {"fetched": report.fetched})
         context.finish(session, told)
     return told
+
+
+def _is_old_news(session: Session, context: jobs.JobContext, feeder: BaseFeeder, told: dict[str, Any]) -> bool:
+    """Tell whether a run fetched nothing, and passed over what the last one that left a row passed over already."""
+    if told["fetched_files"]:
+        return False
+    if not told["skipped"]:
+        return True
+    last = select(lineage.Run.report).where(
+        lineage.Run.generator_id == feeder.id, lineage.Run.id != context.job.id, lineage.Run.ended.is_not(None)
+    )
+    before = session.scalar(last.order_by(lineage.Run.started.desc()).limit(1)) or {}
+    return bool(before.get("skipped") == told["skipped"])
 
 
 def fail(

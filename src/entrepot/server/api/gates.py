@@ -39,8 +39,10 @@ class Gate(BaseModel):
     quota_files: int | None
     quarantine: bool
     after_import: str
-    used_bytes: int
-    used_files: int
+    #: What lies on it; null in lists, which count no folder: ask for the one gate.
+    used_bytes: int | None
+    used_files: int | None
+    #: In lists, those that were put there and not taken out here, though perhaps by whoever has the gate's account.
     in_quarantine: int
     #: Files that changed after an importer had read them, and that it does not read again.
     changed_unread: int
@@ -86,9 +88,12 @@ class Chosen(BaseModel):
 def list_gates(
     unit: Unit, project_id: str | None = None, name: Annotated[str | None, Query(description="Exact name.")] = None
 ) -> list[Gate]:
-    """List gates by name."""
+    """List gates by name; what lies on each is told by its own address, as it has to be counted."""
     equal = {"project_id": project_id, "name": name}
-    return [_gate(unit, gate) for gate in configuration.listed(unit.session, unit.principal, GateRecord, equal)]
+    found = configuration.listed(unit.session, unit.principal, GateRecord, equal)
+    ids = [gate.id for gate in found]
+    aside, unread = quarantine.count(unit.session, ids), file_choice.count_unread(unit.session, ids)
+    return [_told(gate, None, aside.get(gate.id, 0), unread.get(gate.id, 0)) for gate in found]
 
 
 @router.serve("GET", "/gates/{gate_id}", area="series", right="read")
@@ -179,7 +184,12 @@ def _saying_what_is_wrong(do: Callable[[], T]) -> T:
 
 def _gate(unit: Unit, gate: GateRecord) -> Gate:
     home = _home(unit.services, gate.id)
-    used = gate_files.usage(home)
+    aside = quarantine.list_files(unit.session, unit.principal, home, gate.id)
+    unread = file_choice.count_unread(unit.session, [gate.id])
+    return _told(gate, gate_files.usage(home), len(aside), unread.get(gate.id, 0))
+
+
+def _told(gate: GateRecord, used: gate_files.Usage | None, in_quarantine: int, changed_unread: int) -> Gate:
     return Gate(
         id=gate.id,
         name=gate.name,
@@ -189,10 +199,10 @@ def _gate(unit: Unit, gate: GateRecord) -> Gate:
         quota_files=gate.quota_files,
         quarantine=gate.quarantine,
         after_import=gate.after_import,
-        used_bytes=used.bytes,
-        used_files=used.files,
-        in_quarantine=len(quarantine.list_files(unit.session, unit.principal, home, gate.id)),
-        changed_unread=file_choice.count_unread(unit.session, gate.id),
+        used_bytes=None if used is None else used.bytes,
+        used_files=None if used is None else used.files,
+        in_quarantine=in_quarantine,
+        changed_unread=changed_unread,
     )
 
 

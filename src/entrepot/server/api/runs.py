@@ -112,6 +112,60 @@ def list_runs(
     return [RunReport.model_validate(run) for run in unit.session.scalars(query)]
 
 
+class IdleRuns(BaseModel):
+    """How often a generator, or a feeder, looked since it last left a run, and found nothing; these leave no runs."""
+
+    kind: str = Field(description="Such as `importer.run`, or `feeder.feed`.")
+    generator_id: str
+    project_id: str | None
+    count: int
+    since: datetime = Field(description="When the first of them began.")
+    last_started: datetime | None
+    last_ended: datetime
+    last_job_id: str
+
+
+class IdleRunsPage(BaseModel):
+    """Some of them; `next` is the `after` of those that follow, null at the end."""
+
+    items: list[IdleRuns]
+    next: int | None
+
+
+@router.serve("GET", "/runs/idle", area="series", right="read")
+def list_idle_runs(
+    unit: Unit,
+    generator_id: str | None = None,
+    project_id: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 100,
+    after: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the answer before.")] = None,
+) -> IdleRunsPage:
+    """List how often generators and feeders looked in vain since their last runs, the latest first."""
+    key = jobs.Idle.key
+    where = [unit.principal.within(jobs.Idle), key.startswith("generator:") | key.startswith("feeder:")]
+    if generator_id is not None:
+        where.append(key.in_((f"generator:{generator_id}", f"feeder:{generator_id}")))
+    if project_id is not None:
+        where.append(jobs.Idle.project_id == project_id)
+    if after is not None:
+        where.append(jobs.Idle.number < after)
+    found = jobs.idle.list_(unit.session, *where, limit=limit)
+    items = [
+        IdleRuns(
+            kind=one.kind,
+            generator_id=one.key.partition(":")[2],
+            project_id=one.project_id,
+            count=one.count,
+            since=one.since,
+            last_started=one.started_at,
+            last_ended=one.ended_at,
+            last_job_id=one.id,
+        )
+        for one in found
+    ]
+    return IdleRunsPage(items=items, next=found[-1].number if len(found) == limit else None)
+
+
 def _job(unit: Unit, job_id: str, right: Right) -> jobs.Job:
     job = jobs.get(unit.session, job_id)
     if job.organization_id is None:

@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from entrepot.errors import Forbidden
-from entrepot.identity import sessions
 from entrepot.server import origin
 from entrepot.server.services import Services
 
@@ -22,7 +21,7 @@ def give(response: Response, request: Request, token: str) -> None:
     response.set_cookie(
         COOKIE,
         token,
-        max_age=int(sessions.LENGTH.total_seconds()),
+        max_age=int(_services(request).settings.session_hours * 3600),
         path=PATH,
         secure=_is_secure(request),
         httponly=True,

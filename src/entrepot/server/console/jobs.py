@@ -1,23 +1,28 @@
 """Jobs, and what each did: its output, its error, and the report of its run."""
 
+from datetime import datetime
+
 import orjson
 from sqlalchemy import select
 from starlette.responses import Response
 
 from entrepot import jobs
 from entrepot.errors import NotFound
-from entrepot.jobs import Job
+from entrepot.jobs import Idle, Job
 from entrepot.lineage import Run
 from entrepot.server.console.listing import Field, Link, Listing, instant, part
 from entrepot.server.console.page import Page, render
 from entrepot.server.endpoint import Call
 
 _STATUSES = ("pending", "running", "finished", "refused", "failed", "cancelled", "server_error")
+_IDLE = "idle"
 
 
 def _list(call: Call) -> Response:
     status, kind = call.query.get("status", ""), call.query.get("kind", "").strip()
     query = select(Job).where(call.principal.within(Job))
+    if status == _IDLE:
+        return _list_idle(call, kind)
     if status:
         query = query.where(Job.status == status)
     if kind:
@@ -35,9 +40,33 @@ def _list(call: Call) -> Response:
         )
         for job in found
     ]
-    choices = (("", "any"), *((one, one) for one in _STATUSES))
-    fields = (Field("status", "Status", status, choices), Field("kind", "Kind", kind))
-    return Listing("Jobs", ("Kind", "Status", "Asked for", "Ended", "Done", "Error"), rows, fields).shown(call)
+    columns = ("Kind", "Status", "Asked for", "Ended", "Done", "Error")
+    return Listing("Jobs", columns, rows, _fields(status, kind)).shown(call)
+
+
+def _list_idle(call: Call, kind: str) -> Response:
+    """Show how often jobs came by themselves and found nothing, of which there are no rows."""
+    query = select(Idle).where(call.principal.within(Idle))
+    if kind:
+        query = query.where(Idle.kind == kind)
+    offset, limit = part(call)
+    found = call.session.scalars(query.order_by(Idle.number.desc()).offset(offset).limit(limit))
+    rows = [
+        (Link(idle.kind, f"/console/jobs/{idle.id}"), f"{idle.count:,}", instant(idle.since), instant(idle.ended_at))
+        for idle in found
+    ]
+    columns = ("Kind", "Times in a row", "Since", "Last")
+    return Listing("Jobs that found nothing new", columns, rows, _fields(_IDLE, kind)).shown(call)
+
+
+def said_of(count: int, since: datetime) -> str:
+    """Return what is said of jobs that found nothing."""
+    return f"checked {count:,} times since {instant(since)}, nothing new"
+
+
+def _fields(status: str, kind: str) -> tuple[Field, Field]:
+    choices = (("", "any"), *((one, one) for one in _STATUSES), (_IDLE, "nothing new"))
+    return Field("status", "Status", status, choices), Field("kind", "Kind", kind)
 
 
 def _show(call: Call) -> Response:
@@ -47,8 +76,9 @@ def _show(call: Call) -> Response:
     call.principal.require("read", job.organization_id, "Job", job.project_id)
     run = call.session.get(Run, job.id)
     report = run.report if run is not None and run.organization_id == job.organization_id else job.result
+    idle = call.session.scalar(select(Idle).where(Idle.id == job.id))
     facts = (
-        ("Status", job.status),
+        ("Status", job.status if idle is None else said_of(idle.count, idle.since)),
         ("Attempt", job.attempt),
         ("Asked for", instant(job.created_at)),
         ("Started", instant(job.started_at)),

@@ -46,7 +46,7 @@ def _let_in(request: Request, body: bytes) -> Response:
     response = RedirectResponse(wanted, 303)
     with services.database.write() as session:
         user = session.scalars(select(User).where(User.id == proved.id)).one()
-        cookies.give(response, request, sessions.begin(session, user))
+        cookies.give(response, request, sessions.begin(session, user, services.settings.session_hours))
     return response
 
 

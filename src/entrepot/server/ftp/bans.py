@@ -17,11 +17,13 @@ class Bans:
     ----------
     most, seconds
         Failures within so many seconds before who failed is refused, for as long.
+    known_days
+        How long a login is known at an address that it signed in from.
     """
 
-    def __init__(self, database: Database, most: int, seconds: float) -> None:
+    def __init__(self, database: Database, most: int, seconds: float, known_days: float = 30.0) -> None:
         self._database = database
-        self._limits = bans.Limits(most, seconds)
+        self._limits = bans.Limits(most, seconds, known_days)
 
     def look(self, address: str, login: str) -> bans.Attempt:
         """Return what is to be done about an attempt to sign in."""
@@ -42,7 +44,7 @@ class Bans:
         """Note that a login signed in from an address."""
         try:
             with self._database.write() as session:
-                bans.succeeded(session, address, login)
+                bans.succeeded(session, self._limits, address, login)
         except (SQLAlchemyError, Unavailable) as error:
             log.warning("cannot note a login", error=str(error).partition("\n")[0])
 

@@ -57,7 +57,9 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
         self.sessions = Sessions(most, of_address, settings.ftp_max_sessions_per_account)
         self._services = services
         self._spare = os.open(os.devnull, os.O_RDONLY)
-        self._bans = Bans(services.database, settings.login_max_failures, settings.login_ban_seconds)
+        self._bans = Bans(
+            services.database, settings.login_max_failures, settings.login_ban_seconds, settings.login_known_days
+        )
         super().__init__(listening, _session_class(services, self._bans))
         self.ioloop.call_every(_SWEEP_SECONDS, self.sweep, _errback=self.handle_error)
 

@@ -28,6 +28,10 @@ def _tasks(call: Call, kinds: tuple[str, ...]) -> list[Record]:
         for kind in kinds
         for job in jobs.list_(call.session, within=within, kind=kind, limit=page.offset + page.limit, **found)
     ]
+    # Runs that found nothing leave a count: of each generator, the last one is shown as the task that it was.
+    of = [getattr(jobs.Idle, name) == value for name, value in found.items()]
+    of += [call.principal.within(jobs.Idle), jobs.Idle.kind.in_(kinds)]
+    records += map(jobs.idle.as_job, jobs.idle.list_(call.session, *of, limit=page.offset + page.limit))
     records.sort(key=lambda job: job.number, reverse=True)
     return [render.task(job) for job in records[page.offset : page.offset + page.limit]]
 
