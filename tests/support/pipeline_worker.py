@@ -40,7 +40,9 @@ def work(url: str, data_dir: str, lease_seconds: float) -> None:
     """Do jobs until killed."""
     import_run._BATCH_SECONDS = 0.0  # a commit for each file: more moments to be killed at
     database = Database(url)
-    settings = Settings(data_dir=Path(data_dir)).model_copy(update={"job_lease_seconds": lease_seconds})  # below what is allowed
+    settings = Settings(data_dir=Path(data_dir)).model_copy(
+        update={"job_lease_seconds": lease_seconds}
+    )  # below what is allowed
     Worker(database, settings, {"scripts": InPlaceScripts()}, slots=2).run(threading.Event())
 
 

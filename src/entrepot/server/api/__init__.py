@@ -4,7 +4,8 @@ from fastapi import FastAPI
 
 from entrepot.server.api import (
     account,
-    cleaners,
+    analyses,
+    channels,
     events,
     exports,
     feeders,
@@ -37,7 +38,8 @@ def include(app: FastAPI) -> None:
         lineage,
         gates,
         importers,
-        cleaners,
+        channels,
+        analyses,
         feeders,
         notices,
         storage_configs,
