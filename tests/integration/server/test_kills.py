@@ -37,7 +37,7 @@ class Client:
         self.server = server
         self.http = server.http()
         project = self.post("/api/v1/projects", {"name": "storm"})["id"]
-        self.series = self.post("/api/v1/series", {"project_id": project, "name": "pushed"})["id"]
+        self.series = self.post("/api/v1/series", {"project": project, "name": "pushed"})["id"]
         self.gate = self.post("/ovbp/api/v2/odata/gates/", {"project": project, "name": "gate", "comment": ""})
         fields = {"project": project, "name": "files", "comment": "", "gate": self.gate["id"], "parse_script": SCRIPT}
         self.importer = self.post("/ovbp/api/v2/odata/importers/", fields)["id"]
@@ -139,6 +139,6 @@ def cleaned_count(client: Client) -> int:
 
 
 def native(client: Client, generator: str) -> list[dict[str, Any]]:
-    project = client.get("/api/v1/projects", name="storm")[0]["id"]
-    rows: list[dict[str, Any]] = client.get("/api/v1/series", project_id=project, generator_id=generator)
+    project = client.get("/api/v1/projects", name="storm")["items"][0]["id"]
+    rows: list[dict[str, Any]] = client.get("/api/v1/series", project=project, of=generator)["items"]
     return rows

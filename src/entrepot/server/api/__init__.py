@@ -15,8 +15,10 @@ from entrepot.server.api import (
     lineage,
     notices,
     parts,
+    places,
     points,
     projects,
+    result_sets,
     rows,
     runs,
     series,
@@ -44,6 +46,8 @@ def include(app: FastAPI) -> None:
         notices,
         storage_configs,
         parts,
+        places,
+        result_sets,
     ):
         app.router.routes.extend(module.router.routes)
     for module in (points, works, uploads, files, storage_configs, events, rows, gates):

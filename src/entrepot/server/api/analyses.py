@@ -11,6 +11,7 @@ from entrepot.identity import projects
 from entrepot.pipeline import analyses, analysis_rows, configuration
 from entrepot.pipeline.generators import find_generator
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Cleaner, Unitcleaner
+from entrepot.rows.models import RowAnalysis
 from entrepot.series.models import Series
 from entrepot.server.api.analysis_models import (
     AnalysisChanges,
@@ -20,6 +21,7 @@ from entrepot.server.api.analysis_models import (
     Output,
 )
 from entrepot.server.api.nouns import Asked, Maker, Page, named_page, next_page, of_project, project_names
+from entrepot.server.api.places import references, resolve
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["analyses"])
@@ -82,18 +84,16 @@ def _configure(unit: Unit, analysis: Analysis, given: AnalysisChanges) -> None:
     if "outputs" in given.model_fields_set:
         _set_outputs(unit, analysis, given.outputs)
     if analysis.config is not None:
-        if columns := given.columns():
+        if columns := given.kept():
             analyses.update_config(session, principal, analysis.config.id, columns)
     elif "script" in given.model_fields_set:
-        analyses.create_config(session, principal, {"analysis": analysis.id, **given.columns(unset=True)})
+        analyses.create_config(session, principal, {"analysis": analysis.id, **given.kept(unset=True)})
         session.refresh(analysis, ["config"])
-    elif given.columns():
+    elif given.kept():
         raise InvalidInput.field("script", "This is missing: without it nothing can be computed.")
     if "into" in given.model_fields_set:
-        try:
-            analysis_rows.keep_under(session, principal, analysis.id, given.into)
-        except InvalidInput as error:
-            raise InvalidInput(fields={"into": [error.message]}) from error
+        into = None if given.into is None else resolve(unit, RowAnalysis, given.into, "into").id
+        analysis_rows.keep_under(session, principal, analysis.id, into)
 
 
 def _set_inputs(unit: Unit, analysis: Analysis, given: Sequence[InputRequest | str]) -> None:
@@ -130,9 +130,9 @@ def _set_outputs(unit: Unit, analysis: Analysis, given: Sequence[Output | str]) 
     for name, output in wanted.items():
         with configuration.naming("outputs"):
             if name in present:
-                analyses.update_output(unit.session, unit.principal, present[name].id, output.columns(unset=True))
+                analyses.update_output(unit.session, unit.principal, present[name].id, output.kept(unset=True))
             else:
-                fields = {"analysis": analysis.id, **output.columns(unset=True)}
+                fields = {"analysis": analysis.id, **output.kept(unset=True)}
                 analyses.create_output(unit.session, unit.principal, fields)
 
 
@@ -181,4 +181,7 @@ def _shown(unit: Unit, rows: Sequence[Analysis]) -> list[AnalysisShown]:
     for generator_id in {one.input_series_generator for row in rows for one in row.inputs}:
         if (generator := find_generator(unit.session, generator_id)) is not None:
             makers[generator_id] = Maker(kind=generator.kind, id=generator.id, name=generator.name)
-    return [AnalysisShown.shown(row, names[row.project_id], makers) for row in rows]
+    sets = references(unit, RowAnalysis, (row.rows_analysis_id for row in rows))
+    return [
+        AnalysisShown.shown(row, names[row.project_id], makers, sets.get(row.rows_analysis_id or 0)) for row in rows
+    ]

@@ -108,7 +108,9 @@ class AnalysisChanges(Computing):
     active: Annotated[bool, NOT_KEPT, Field(description="Whether it runs when its inputs change.")] = False
     inputs: Annotated[list[InputRequest | SeriesName], NOT_KEPT, Field(max_length=1000)] = Field([])
     outputs: Annotated[list[Output | SeriesName], NOT_KEPT, Field(max_length=1000)] = Field([])
-    into: Annotated[int | None, NOT_KEPT, Field(description="Id of the result set that gets its rows.")] = None
+    into: Annotated[
+        str | None, NOT_KEPT, Field(description="Id or name of the result set that gets its rows; null: it makes none.")
+    ] = None
 
     @property
     def own(self) -> dict[str, Any]:
@@ -134,7 +136,7 @@ class AnalysisShown(Computing):
     active: Annotated[bool, NOT_KEPT]
     inputs: Annotated[list[InputShown], NOT_KEPT]
     outputs: Annotated[list[Output], NOT_KEPT]
-    into: Annotated[int | None, NOT_KEPT]
+    into: Annotated[Reference | None, NOT_KEPT]
     behind: Annotated[bool, NOT_KEPT, Field(description="Whether what it made is of older settings or inputs.")]
     version: Annotated[int, NOT_KEPT]
     created_at: Annotated[datetime, NOT_KEPT]
@@ -142,7 +144,9 @@ class AnalysisShown(Computing):
     last_run_at: Annotated[datetime | None, NOT_KEPT]
 
     @classmethod
-    def shown(cls, analysis: Analysis, project: Reference | None, makers: dict[str, Maker]) -> "AnalysisShown":
+    def shown(
+        cls, analysis: Analysis, project: Reference | None, makers: dict[str, Maker], into: Reference | None
+    ) -> "AnalysisShown":
         """Return what is shown of an analysis."""
         inputs = [
             InputShown(column=one.column_name, series=one.input_series_name, of=makers.get(one.input_series_generator))
@@ -155,12 +159,12 @@ class AnalysisShown(Computing):
             "description": analysis.comment,
             "active": analysis.active,
             "inputs": inputs,
-            "outputs": [Output.of(one) for one in analysis.outputs],
-            "into": analysis.rows_analysis_id,
+            "outputs": [Output.showing(one) for one in analysis.outputs],
+            "into": into,
             "behind": analysis.is_obsolete,
             "version": analysis.version,
             "created_at": analysis.created,
             "changed_at": analysis.changed_at,
             "last_run_at": analysis.last_run,
         }
-        return cls.of(analysis.config, **others) if analysis.config is not None else cls.model_validate(others)
+        return cls.showing(analysis.config, **others) if analysis.config is not None else cls.model_validate(others)

@@ -53,7 +53,7 @@ def create_channel(unit: Unit, given: ChannelRequest) -> ChannelShown:
         project_id = projects.find_project(unit.session, unit.principal, given.project).id
     importer = resolve(unit.session, unit.principal, Importer, given.importer, "importer", project_id)
     with ChannelRequest.naming():
-        fields: dict[str, Any] = given.columns(unset=True)
+        fields: dict[str, Any] = given.kept(unset=True)
         if given.raw_kind is None:
             fields["input_unit_type"] = "delta" if given.kind == "rate" else fields["unit_type"]
         fields["cleaner"] = importer.cleaner.id
@@ -71,7 +71,7 @@ def change_channel(unit: Unit, channel_id: str, given: ChannelChanges) -> Channe
     """Change a channel; what it made is made anew."""
     unit.require_version(configuration.get(unit.session, unit.principal, Unitcleaner, channel_id, "write").version)
     with ChannelChanges.naming():
-        changed = cleaners.update_unitcleaner(unit.session, unit.principal, channel_id, given.columns())
+        changed = cleaners.update_unitcleaner(unit.session, unit.principal, channel_id, given.kept())
     return ChannelShown.shown(changed)
 
 

@@ -150,7 +150,7 @@ def list_gates(
     """List gates by name; what lies on one is told by its own address."""
     rows, cursor = named_page(unit, Gate, of_project(unit, project) | {"name": name}, asked)
     names = project_names(unit, rows)
-    items = [GateShown.of(gate, project=names[gate.project_id]) for gate in rows]
+    items = [GateShown.showing(gate, project=names[gate.project_id]) for gate in rows]
     return Page(items=items, next=next_page(unit, cursor))
 
 
@@ -159,7 +159,7 @@ def create_gate(unit: Unit, given: GateRequest) -> GateShown:
     """Create a gate, with an account for FTP."""
     project = projects.find_project(unit.session, unit.principal, given.project, "write")
     with GateRequest.naming():
-        fields = given.columns("name")
+        fields = given.kept("name")
         gate = gates.create_gate(unit.session, unit.principal, unit.services.vault, project.id, given.name)
         if fields:
             gates.update_gate(unit.session, unit.principal, gate.id, fields)
@@ -177,7 +177,7 @@ def change_gate(unit: Unit, gate_id: str, given: GateChanges) -> GateShown:
     """Change a gate's name, its quotas, and what becomes of files that are refused or imported."""
     unit.require_version(configuration.get(unit.session, unit.principal, Gate, gate_id, "write").version)
     with GateChanges.naming():
-        return _shown_gate(unit, gates.update_gate(unit.session, unit.principal, gate_id, given.columns()))
+        return _shown_gate(unit, gates.update_gate(unit.session, unit.principal, gate_id, given.kept()))
 
 
 @router.serve("DELETE", "/gates/{gate_id}", area="series", right="write", status=204)
@@ -324,7 +324,7 @@ def _account(unit: Unit, gate_id: str, right: Right) -> FtpAccount:
 
 
 def _shown_gate(unit: Unit, gate: Gate) -> GateShown:
-    return GateShown.of(gate, project=project_names(unit, [gate])[gate.project_id])
+    return GateShown.showing(gate, project=project_names(unit, [gate])[gate.project_id])
 
 
 def _shown(found: Sequence[QuarantinedFile]) -> list[Quarantined]:

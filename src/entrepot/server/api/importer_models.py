@@ -8,7 +8,8 @@ from pydantic import AwareDatetime, Field
 from entrepot.pipeline.models import Cleaner, Importer, Unitcleaner
 from entrepot.server.api.nouns import CLOCK, NOT_KEPT, Name, Noun, Reference, Script, SeriesName, Step, Text, column
 
-_KINDS = {"instant": "instantaneous", "mean": "mean", "amount": "delta", "rate": "mean_derivate"}
+#: What a value says, and how that is kept.
+KINDS_OF_VALUES = {"instant": "instantaneous", "mean": "mean", "amount": "delta", "rate": "mean_derivate"}
 RawKind = Literal["instant", "mean", "amount"]
 Kind = Literal["instant", "mean", "amount", "rate"]
 
@@ -88,7 +89,7 @@ class ImporterShown(ImporterSettings):
     @classmethod
     def shown(cls, importer: Importer, project: Reference | None) -> "ImporterShown":
         """Return what is shown of an importer."""
-        return cls.of(importer, project=project, gate=Reference.to(importer.gate))
+        return cls.showing(importer, project=project, gate=Reference.to(importer.gate))
 
 
 class ChannelSettings(Noun):
@@ -99,11 +100,13 @@ class ChannelSettings(Noun):
     title: Annotated[str, column("label"), Field(max_length=255)] = ""
     raw_kind: Annotated[
         RawKind | None,
-        column("input_unit_type", _KINDS),
+        column("input_unit_type", KINDS_OF_VALUES),
         Field(description="What a raw value says: the state at an instant, or a mean or an amount of its interval."),
     ] = None
     kind: Annotated[
-        Kind, column("unit_type", _KINDS), Field(description="What a value of the series says; a rate is a second's.")
+        Kind,
+        column("unit_type", KINDS_OF_VALUES),
+        Field(description="What a value of the series says; a rate is a second's."),
     ] = "instant"
     stamped: Annotated[
         Literal["start", "end"],
@@ -195,7 +198,7 @@ class ChannelShown(ChannelSettings):
     @classmethod
     def shown(cls, channel: Unitcleaner) -> "ChannelShown":
         """Return what is shown of a channel."""
-        return cls.of(channel, importer=Reference.to(channel.cleaner.importer))
+        return cls.showing(channel, importer=Reference.to(channel.cleaner.importer))
 
 
 class CleanerShown(Noun):
@@ -210,4 +213,4 @@ class CleanerShown(Noun):
     @classmethod
     def shown(cls, cleaner: Cleaner, project: Reference | None) -> "CleanerShown":
         """Return what is shown of a cleaner."""
-        return cls.of(cleaner, project=project, importer=Reference.to(cleaner.importer))
+        return cls.showing(cleaner, project=project, importer=Reference.to(cleaner.importer))

@@ -95,7 +95,7 @@ def list_importers(
 def create_importer(unit: Unit, given: ImporterRequest) -> ImporterShown:
     """Create an importer; its channels say what becomes of the series that it makes."""
     project = projects.find_project(unit.session, unit.principal, given.project, "write")
-    fields = {**given.columns(), "project": project.id, "gate": _gate(unit, given.gate, project.id)}
+    fields = {**given.kept(), "project": project.id, "gate": _gate(unit, given.gate, project.id)}
     with ImporterRequest.naming():
         return _shown(unit, importers.create_importer(unit.session, unit.principal, fields))
 
@@ -111,7 +111,7 @@ def change_importer(unit: Unit, importer_id: str, given: ImporterChanges) -> Imp
     """Change an importer; with another script, gate or folder, what it made is made anew."""
     importer = configuration.get(unit.session, unit.principal, Importer, importer_id, "write")
     unit.require_version(importer.version)
-    fields = given.columns()
+    fields = given.kept()
     if "gate" in given.model_fields_set:
         fields["gate"] = _gate(unit, given.gate, importer.project_id)
     with ImporterChanges.naming():

@@ -18,6 +18,7 @@ from entrepot.identity import Principal, Project, projects
 from entrepot.pipeline import configuration
 from entrepot.pipeline.models import Owned
 from entrepot.series.clock_names import clock_name, read_clock
+from entrepot.series.models import Series
 from entrepot.server.api.routing import Unit
 
 RecordT = TypeVar("RecordT", bound=Owned)
@@ -105,7 +106,7 @@ class Noun(BaseModel):
         return found
 
     @classmethod
-    def of(cls, record: Any, **others: Any) -> Self:
+    def showing(cls, record: Any, **others: Any) -> Self:
         """Return what is shown of a record; `others` are the fields that no column keeps."""
         shown = {
             name: how.show(*(getattr(record, each) for each in how.columns))
@@ -114,7 +115,7 @@ class Noun(BaseModel):
         }
         return cls.model_validate(shown | others)
 
-    def columns(self, *without: str, unset: bool = False) -> dict[str, Any]:
+    def kept(self, *without: str, unset: bool = False) -> dict[str, Any]:
         """Return the columns of the fields that were given (with `unset`, of all), for a verb of the domain.
 
         Raises
@@ -219,7 +220,7 @@ def named_page(
     return keyset.page(unit.session, query, (model.name, model.id), limit=asked.limit, cursor=asked.cursor)
 
 
-def project_names(unit: Unit, records: Iterable[Owned]) -> dict[str, Reference]:
+def project_names(unit: Unit, records: Iterable[Owned | Series]) -> dict[str, Reference]:
     """Return the projects of things, by id."""
     ids = {record.project_id for record in records}
     found = unit.session.execute(select(Project.id, Project.name).where(Project.id.in_(ids)))

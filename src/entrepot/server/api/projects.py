@@ -53,7 +53,7 @@ def list_projects(
         if value is not None:
             query = query.where(one == value)
     rows, cursor = keyset.page(unit.session, query, (Project.name, Project.id), limit=asked.limit, cursor=asked.cursor)
-    return Page(items=[ProjectShown.of(row) for row in rows], next=next_page(unit, cursor))
+    return Page(items=[ProjectShown.showing(row) for row in rows], next=next_page(unit, cursor))
 
 
 @router.serve("POST", "/projects", area="series", right="write", status=201)
@@ -61,13 +61,13 @@ def create_project(unit: Unit, given: ProjectRequest) -> ProjectShown:
     """Create a project in an organization, by default the caller's own."""
     organization_id = given.organization or unit.principal.organization_id
     project = projects.create_project(unit.session, unit.principal, organization_id, given.name, given.description)
-    return ProjectShown.of(project)
+    return ProjectShown.showing(project)
 
 
 @router.serve("GET", "/projects/{project_id}", area="series", right="read")
 def get_project(unit: Unit, project_id: str) -> ProjectShown:
     """Return a project."""
-    return ProjectShown.of(projects.get_project(unit.session, unit.principal, project_id))
+    return ProjectShown.showing(projects.get_project(unit.session, unit.principal, project_id))
 
 
 @router.serve("PATCH", "/projects/{project_id}", area="series", right="write")
@@ -79,7 +79,7 @@ def change_project(unit: Unit, project_id: str, given: ProjectChanges) -> Projec
     if "description" in given.model_fields_set:
         project.comment = given.description
         unit.session.flush()
-    return ProjectShown.of(project)
+    return ProjectShown.showing(project)
 
 
 @router.serve("DELETE", "/projects/{project_id}", area="series", right="write", status=204)
