@@ -123,7 +123,7 @@ class Entrepot:
         for data in series:
             if data.group not in self._projects:
                 self._projects[data.group] = self._post("/api/v1/projects", {"name": data.group})["id"]
-            fields = {"project_id": self._projects[data.group], "name": data.name}
+            fields = {"project": self._projects[data.group], "name": data.name}
             self._ids[data.group, data.name] = self._post("/api/v1/series", fields)["id"]
 
     def encode(self, series: Sequence[Data], *, small: bool = False) -> tuple[bytes, str]:

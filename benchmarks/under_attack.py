@@ -177,7 +177,7 @@ class User:
             self._http.send("POST", "/api/v1/projects", b'{"name": "Farm"}', content_type="application/json")
         )
         self._project = made["id"]
-        body = orjson.dumps({"project_id": self._project, "name": "wind"})
+        body = orjson.dumps({"project": self._project, "name": "wind"})
         self._series = orjson.loads(self._http.send("POST", "/api/v1/series", body, content_type="application/json"))[
             "id"
         ]
@@ -203,7 +203,7 @@ class User:
                 stamp = f"2026-02-01T{self._turn // 3600 % 24:02}:{self._turn // 60 % 60:02}:{self._turn % 60:02}Z"
                 self._write(orjson.dumps(self._points([stamp])))
             case _:
-                self._http.send("GET", f"/api/v1/series?project_id={self._project}&limit=10")
+                self._http.send("GET", f"/api/v1/series?project={self._project}&limit=10")
 
     def watch(self, seconds: float) -> tuple[list[float], int]:
         """Return how many milliseconds each answer took, and how many requests failed."""

@@ -12,7 +12,8 @@
     ├── NotFound              does not exist, or belongs to others
     │   └── Gone              ... because it was deleted
     ├── Conflict              contradicts what is stored
-    │   └── Locked            ... because the result is locked
+    │   ├── Locked            ... because the result is locked
+    │   └── Changed           ... because somebody else changed it meanwhile
     ├── TooManyRequests       tried too often; try again later
     └── Unavailable           cannot be answered now; try again
         ├── Away              ... because the database does not answer, or has no connection left
@@ -121,6 +122,13 @@ class Locked(Conflict):
     """The result is locked."""
 
     code = "locked"
+
+
+class Changed(Conflict):
+    """Somebody else changed it: read it again, and change that."""
+
+    status = 412
+    code = "changed"
 
 
 class TooManyRequests(EntrepotError):

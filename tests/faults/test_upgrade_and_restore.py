@@ -24,8 +24,8 @@ from entrepot.jobs import registry
 from entrepot.jobs.models import Job
 from entrepot.jobs.worker import Worker
 from entrepot.server import backup, sealed
-from entrepot.server.run import serve, upgrade
 from entrepot.server.handlers import HANDLERS
+from entrepot.server.run import serve, upgrade
 from entrepot.server.services import Services
 from entrepot.server.setup import initialise
 from entrepot.settings import Settings

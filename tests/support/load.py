@@ -76,7 +76,7 @@ class Load:
         self._threads: list[threading.Thread] = []
         project = self.post("/api/v1/projects", {"name": "storm"})["id"]
         self.project = project
-        self.series = self.post("/api/v1/series", {"project_id": project, "name": "pushed"})["id"]
+        self.series = self.post("/api/v1/series", {"project": project, "name": "pushed"})["id"]
         gate = self.post("/ovbp/api/v2/odata/gates/", {"project": project, "name": "gate", "comment": ""})
         fields = {"project": project, "name": "files", "comment": "", "gate": gate["id"], "parse_script": SCRIPT}
         self.importer = self.post("/ovbp/api/v2/odata/importers/", fields)["id"]
@@ -240,7 +240,7 @@ class Load:
         return len(self.uploaded), -(-missing // 24), sum(count - 1 for count in read.values())
 
     def _count(self, generator: str) -> int:
-        rows = self.get("/api/v1/series", project_id=self.project, generator_id=generator)
+        rows = self.get("/api/v1/series", project=self.project, of=generator)["items"]
         return sum(row["count"] for row in rows)
 
     def _works(self) -> tuple[int, int, int]:

@@ -9,7 +9,6 @@ from entrepot.cli.common import AsJson, show_json
 from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, api_of
 from entrepot.cli.trials import print_trial, tried
-from entrepot.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Analyses, which compute series out of others.")
 
@@ -40,12 +39,10 @@ def try_(
     --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        analyses = api.generators("analysis", name=name)
-        if not analyses:
-            raise NotFound(f"There is no analysis {name!r} in this project.")
+        analysis = api.id_of("analyses", name)
         window = {key: at for key, at in (("start", start), ("end", end)) if at is not None}
         body = {"script": script and script.read_text(), **window}
-        found = tried(api, f"/analyses/{analyses[0]['id']}/try", body)
+        found = tried(api, f"/analyses/{analysis}/try", body)
     if json:
         show_json(found)
     heading = f"{found['rows_in']:,} rows of inputs, {found['window'][0]} to {found['window'][1]}"

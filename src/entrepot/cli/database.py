@@ -55,7 +55,7 @@ def vacuum(
     Example: `entrepot db vacuum --data-dir /srv/entrepot`
     """
     from entrepot.db import migrate
-    from entrepot.server import vacuum as vacuums
+    from entrepot.server.run import vacuum as vacuums
     from entrepot.server.services import Services
 
     settings = load_settings(data_dir)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,9 +12,6 @@ from entrepot.cli.common import AsJson, show, show_one
 from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, api_of
 from entrepot.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from entrepot.cli.platform import ProjectApi
 
 app = typer.Typer(no_args_is_help=True, help="Gates, where files come in.")
 quarantine = typer.Typer(no_args_is_help=True, help="Files that a script refused.")
@@ -50,14 +47,24 @@ def ls(
     Example: `entrepot gate ls --project "Wind farm" --no-usage`
     """
     with api_of(url, token, project) as api:
-        gates = api.get("/gates", project_id=api.project_id)
+        gates = api.every("/gates")
         if usage:
-            gates = [api.get(f"/gates/{gate['id']}") for gate in gates]
-    names = (
-        "name", "used_files", "quota_files", "used_bytes", "quota_bytes", "quarantine", "in_quarantine",
-        "changed_unread", "after_import",
-    )  # fmt: skip
-    show(gates if json else [{name.replace("_", " "): gate[name] for name in names} for gate in gates], json)
+            gates = [gate | {"use": api.get(f"/gates/{gate['id']}/use")} for gate in gates]
+    rows = [
+        {
+            "name": gate["name"],
+            "files": gate.get("use", {}).get("files"),
+            "most files": gate["quota_files"],
+            "bytes": gate.get("use", {}).get("bytes"),
+            "most bytes": gate["quota_bytes"],
+            "quarantine": gate["quarantine"],
+            "in quarantine": gate.get("use", {}).get("in_quarantine"),
+            "changed unread": gate.get("use", {}).get("changed_unread"),
+            "after import": gate["after_import"],
+        }
+        for gate in gates
+    ]
+    show(gates if json else rows, json)
 
 
 @app.command("set")
@@ -87,7 +94,7 @@ def set_(
         if text is not None:
             fields[name] = None if text == "none" else _number(name, text)
     with api_of(url, token, project) as api:
-        changed = api.call("PATCH", f"/gates/{_gate(api, gate)}", fields)
+        changed = api.call("PATCH", f"/gates/{api.id_of('gates', gate)}", fields)
     show_one({name: value for name, value in changed.items() if json or name != "id"}, json)
 
 
@@ -107,7 +114,7 @@ def put(
     from tqdm import tqdm
 
     with api_of(url, token, project) as api:
-        gate_id = _gate(api, gate)
+        gate_id = api.id_of("gates", gate)
         for file in files:
             size = file.stat().st_size
             path = "/".join([*(part for part in to.split("/") if part), file.name])
@@ -125,7 +132,7 @@ def quarantine_ls(
     Example: `entrepot gate quarantine ls --project "Wind farm" --gate scada`
     """
     with api_of(url, token, project) as api:
-        found = api.get(f"/gates/{_gate(api, gate)}/quarantine")
+        found = api.get(f"/gates/{api.id_of('gates', gate)}/quarantine")
     names = ("path", "size", "created", "stored", "reason")
     show(found if json else [{name: one[name] for name in names} for one in found], json)
 
@@ -160,7 +167,7 @@ def _do(what: str, url: str, token: str, project: str, gate: str, paths: list[st
     if bool(paths) == every:
         raise InvalidInput.field("paths", "Give paths, or --all.")
     with api_of(url, token, project) as api:
-        address = f"/gates/{_gate(api, gate)}/quarantine"
+        address = f"/gates/{api.id_of('gates', gate)}/quarantine"
         ids: list[str] | None = None
         if not every:
             found = {name: one["id"] for one in api.get(address) for name in (one["path"], one["stored"])}
@@ -168,13 +175,6 @@ def _do(what: str, url: str, token: str, project: str, gate: str, paths: list[st
                 raise InvalidInput.field("paths", f"There is no {missing[0]} in quarantine.")
             ids = list(dict.fromkeys(found[path] for path in paths or ()))
         return len(api.call("POST", f"{address}/{what}", {"ids": ids}))
-
-
-def _gate(api: "ProjectApi", name: str) -> str:
-    found = api.get("/gates", project_id=api.project_id, name=name)
-    if not found:
-        raise InvalidInput.field("gate", f"There is no gate {name!r} in this project.")
-    return str(found[0]["id"])
 
 
 def _blocks(file: Path, bar: Any) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import base64
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,10 +12,7 @@ from entrepot.cli.common import AsJson, show, show_json, show_one
 from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, api_of
 from entrepot.cli.trials import print_trial, tried
-from entrepot.errors import InvalidInput, NotFound
-
-if TYPE_CHECKING:
-    from entrepot.cli.platform import ProjectApi
+from entrepot.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help="Importers, which read files of gates into raw series.")
 
@@ -36,8 +33,8 @@ def ls(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJson 
     Example: `entrepot importer ls --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        found = api.get("/importers", project_id=api.project_id)
-    names = ("name", "active", "root_dir_path", "file_order", "read_changed", "replaces", "last_run")
+        found = api.every("/importers")
+    names = ("name", "active", "folder", "order", "reads_changed", "replaces", "last_run_at")
     show(found if json else [{name.replace("_", " "): one[name] for name in names} for one in found], json)
 
 
@@ -64,9 +61,11 @@ def set_(
     ] = None,
     clock: Annotated[
         str | None,
-        typer.Option(help="What stamps without a zone show: gmt, tzt or dst; `unknown` leaves it to unit cleaners."),
+        typer.Option(
+            help="What stamps without a zone show: `UTC`, `Europe/Paris`, `Europe/Paris standard`; `unknown` leaves it "
+            "to the channels."
+        ),
     ] = None,
-    timezone: Annotated[str | None, typer.Option(help="The zone of that clock: `Europe/Paris`.")] = None,
     repeated_hour: Annotated[
         str | None,
         typer.Option(
@@ -85,12 +84,11 @@ def set_(
     Example: `entrepot importer set scada --replaces --project "Wind farm"`
     """
     fields: dict[str, Any] = {
-        "parse_script": script and script.read_text(),
-        "file_order": order and str(order),
-        "read_changed": read_changed,
+        "parse": script and script.read_text(),
+        "order": order and str(order),
+        "reads_changed": read_changed,
         "replaces": replaces,
         "clock": clock,
-        "timezone": timezone,
         "repeated_hour": repeated_hour,
         "plausible_from": plausible_from and _aware(plausible_from),
         "plausible_ahead": plausible_ahead,
@@ -98,9 +96,10 @@ def set_(
     with api_of(url, token, project) as api:
         fields = {field: value for field, value in fields.items() if value is not None}
         if clock == "unknown":
-            fields |= {"clock": None, "timezone": None}
-        changed = api.call("PATCH", f"/importers/{importer_of(api, name)}", fields)
-    show_one({field: value for field, value in changed.items() if json or field not in ("id", "parse_script")}, json)
+            fields["clock"] = None
+        changed = api.call("PATCH", f"/importers/{api.id_of('importers', name)}", fields)
+    hidden = ("id", "parse", "project", "gate")
+    show_one({field: value for field, value in changed.items() if json or field not in hidden}, json)
 
 
 def _aware(text: str) -> str:
@@ -127,7 +126,7 @@ def files(
     """
     found: list[dict[str, Any]] = []
     with api_of(url, token, project) as api:
-        importer, after = importer_of(api, name), None
+        importer, after = api.id_of("importers", name), None
         while True:
             more: dict[str, str] = {"after": after} if after is not None else {}
             page = api.get(f"/importers/{importer}/files", limit=1000, changed=changed, **more)
@@ -176,8 +175,8 @@ def try_(
     with api_of(url, token, project) as api:
         body = {
             "project_id": api.project_id,
-            "importer_id": importer_of(api, importer) if importer is not None else None,
-            "gate_id": _gate(api, gate) if gate is not None else None,
+            "importer_id": api.id_of("importers", importer) if importer is not None else None,
+            "gate_id": api.id_of("gates", gate) if gate is not None else None,
             "script": script.read_text(),
             "paths": [file for file in files if file not in here],
             "files": [{"path": Path(file).as_posix(), "content": _base64(file)} for file in here],
@@ -188,21 +187,6 @@ def try_(
     fine = [print_trial(one, heading=one["path"] if len(found) > 1 else None, quiet=json) for one in found]
     if not all(fine):
         raise typer.Exit(1)
-
-
-def importer_of(api: "ProjectApi", name: str) -> str:
-    """Return the id of a project's importer."""
-    found = api.get("/importers", project_id=api.project_id, name=name)
-    if not found:
-        raise NotFound(f"There is no importer {name!r} in this project.")
-    return str(found[0]["id"])
-
-
-def _gate(api: "ProjectApi", name: str) -> str:
-    found = api.get("/gates", project_id=api.project_id, name=name)
-    if not found:
-        raise NotFound(f"There is no gate {name!r} in this project.")
-    return str(found[0]["id"])
 
 
 def _base64(file: str) -> str:

@@ -56,6 +56,23 @@ class ProjectApi:
         """Return what is at a path."""
         return self._connection.json("GET", f"/api/v1{path}", params=params)
 
+    def every(self, path: str, **params: Any) -> list[Any]:
+        """Return all items of a list of the project."""
+        return list(self._connection.pages(f"/api/v1{path}", project=self.project_id, **params))
+
+    def id_of(self, kinds: str, name: str) -> str:
+        """Return the id of the project's gate, importer ... of this name.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        """
+        found = self.every(f"/{kinds}", name=name)
+        if not found:
+            raise NotFound(f"There is no {_ONE[kinds]} {name!r} in this project.")
+        return str(found[0]["id"])
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Return the answer to a request; None where there is nothing to say."""
         answer = self._connection.request(method, f"/api/v1{path}", body=body, once=method == "POST")
@@ -83,6 +100,7 @@ class ProjectApi:
         return found
 
 
+_ONE = {"gates": "gate", "importers": "importer", "analyses": "analysis"}
 _DIALECT = "/ovbp/api/v2"
 _COLLECTIONS = {"importer": "importers", "cleaner": "cleaners", "analysis": "analyses"}
 
@@ -95,7 +113,7 @@ def api_of(url: str, token: str, name: str) -> Iterator[ProjectApi]:
     with answering():
         connection = connect(url, token)
         try:
-            projects = connection.json("GET", "/api/v1/projects", params={"name": name})
+            projects = list(connection.pages("/api/v1/projects", name=name))
             if len(projects) != 1:
                 raise NotFound(f"There are {len(projects)} projects named {name!r}.")
             yield ProjectApi(connection, projects[0]["id"])

@@ -126,6 +126,15 @@ class Connection:
         """Return the JSON value with which a request is answered."""
         return self.request(method, path, **options).json()
 
+    def pages(self, path: str, **params: Any) -> Iterator[Any]:
+        """Yield the items of a list, page by page."""
+        given = {name: value for name, value in params.items() if value is not None}
+        page = self.json("GET", path, params={"limit": 1000, **given})
+        yield from page["items"]
+        while page["next"] is not None:
+            page = self.json("GET", page["next"])
+            yield from page["items"]
+
     def set_headers(self, headers: Mapping[str, str]) -> None:
         """Send these headers with each request from now on, beside the others."""
         self._client.headers.update(headers)

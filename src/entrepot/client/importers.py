@@ -37,9 +37,8 @@ class Importers:
     path = "/api/v1/importers"
 
     def all(self, **equal: str) -> list[Record]:
-        """Return importers by name; those of a ``project_id``, or of a ``name``, where it is given."""
-        records: list[Record] = self.connection.json("GET", self.path, params=equal)
-        return records
+        """Return importers by name; those of a ``project``, a ``gate`` (ids or names) or a ``name``."""
+        return list(self.connection.pages(self.path, **equal))
 
     def get(self, importer_id: str) -> Record:
         """Return an importer."""
@@ -52,13 +51,13 @@ class Importers:
         Parameters
         ----------
         changes
-            Any of ``parse_script``, ``root_dir_path``, ``crontab``, ``active``, ``comment``,
-            ``notify_missing_files_nb``, ``file_order`` (``name`` or ``arrival``), ``read_changed`` (whether a file that
-            changed under its name is read again), ``replaces`` (whether rows that it then has no more go), ``clock``
-            and ``timezone`` (of stamps without a zone: ``gmt``, ``tzt`` or ``dst``; None: that of the unit cleaners),
-            ``plausible_from`` (an instant) and ``plausible_ahead`` (such as ``31D``), out of which rows are set aside,
-            ``repeated_hour`` (``order``, ``modified``, ``first`` or ``second``: how it is told of which time around a
-            file is that begins inside an hour which the clock showed twice).
+            Any of ``parse``, ``folder``, ``schedule``, ``active``, ``description``, ``told_after``, ``order`` (``name``
+            or ``arrival``), ``reads_changed`` (whether a file that changed under its name is read again), ``replaces``
+            (whether rows that it then has no more go), ``clock`` (of stamps without a zone: ``UTC``, ``Europe/Paris``,
+            ``Europe/Paris standard``; None: that of the channels), ``plausible_from`` (an instant) and
+            ``plausible_ahead`` (such as ``31 D``), out of which rows are set aside, ``repeated_hour`` (``order``,
+            ``modified``, ``first`` or ``second``: how it is told of which time around a file is that begins inside an
+            hour which the clock showed twice).
         """
         record: Record = self.connection.json("PATCH", f"{self.path}/{importer_id}", body=changes)
         return record

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from entrepot.client._http import Connection
-from entrepot.client.cleaners import Cleaners
+from entrepot.client.channels import Channels
 from entrepot.client.feeders import Feeders
 from entrepot.client.files import Files, StorageConfigs
 from entrepot.client.importers import Importers, try_analysis
@@ -96,7 +96,7 @@ class Client:
 
     def projects(self) -> "list[Project]":
         """Return the projects that the caller may read, by name."""
-        return [self._project(row) for row in self.connection.json("GET", "/api/v1/projects")]
+        return [self._project(row) for row in self.connection.pages("/api/v1/projects")]
 
     def project(self, name: str, *, create: bool = False) -> "Project":
         """Return the project of this name.
@@ -111,7 +111,7 @@ class Client:
         KeyError
             There is none, or there are several in different organizations.
         """
-        rows = self.connection.json("GET", "/api/v1/projects", params={"name": name})
+        rows = list(self.connection.pages("/api/v1/projects", name=name))
         if not rows and create:
             return self._project(self.connection.json("POST", "/api/v1/projects", body={"name": name}, once=True))
         if len(rows) != 1:
@@ -148,9 +148,9 @@ class Client:
         return Feeders(self.connection)
 
     @property
-    def cleaners(self) -> Cleaners:
-        """Cleaners, and how each raw series is cleaned."""
-        return Cleaners(self.connection)
+    def channels(self) -> Channels:
+        """How each raw series becomes a regular one."""
+        return Channels(self.connection)
 
     @property
     def importers(self) -> Importers:
@@ -242,7 +242,8 @@ class Client:
 
         They are made anew by each of its runs, and matched by ``short_description``.
         """
-        self.connection.request("PUT", f"/api/v1/analyses/{analysis_id}/rows", body={"analysis": rows_analysis})
+        into = None if rows_analysis is None else str(rows_analysis)
+        self.connection.request("PATCH", f"/api/v1/analyses/{analysis_id}", body={"into": into})
 
     def _project(self, row: dict[str, Any]) -> "Project":
         return Project(self.connection, row["id"], row["name"])
@@ -257,14 +258,9 @@ class Project:
     name: str
 
     def series(self, name: str | None = None) -> "list[Series]":
-        """Return the project's series, newest first; those of one name where it is given."""
-        found: list[Series] = []
-        while True:
-            params = {"project_id": self.id, "offset": len(found), "limit": 1000, **({"name": name} if name else {})}
-            rows = self.connection.json("GET", "/api/v1/series", params=params)
-            found += [Series(self.connection, row["id"], row["name"], row) for row in rows]
-            if len(rows) < 1000:
-                return found
+        """Return the project's series by name; those of one name where it is given."""
+        rows = self.connection.pages("/api/v1/series", project=self.id, name=name)
+        return [Series(self.connection, row["id"], row["name"], row) for row in rows]
 
     def create_series(self, name: str, **properties: Any) -> "Series":
         """Make a series to push points to.
@@ -272,11 +268,11 @@ class Project:
         Parameters
         ----------
         properties
-            Any of ``unit``, ``label``, ``clock``, ``timezone``, ``freq``, ``resample_rule``, and ``importer``: the name
-            of the importer without a gate that it belongs to (made where there is none; ``pushed`` by default), whose
-            cleaner cleans it.
+            Any of ``unit``, ``title``, ``clock`` (``UTC``, ``Europe/Paris``, ``Europe/Paris standard``), ``step``,
+            ``rule``, and ``importer``: the name of the importer without a gate that it belongs to (made where there is
+            none; ``pushed`` by default), whose channels clean it.
         """
-        body = {"project_id": self.id, "name": name, **properties}
+        body = {"project": self.id, "name": name, **properties}
         row = self.connection.json("POST", "/api/v1/series", body=body, once=True)
         return Series(self.connection, row["id"], row["name"], row)
 

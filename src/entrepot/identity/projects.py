@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from entrepot.db import advisory_lock
-from entrepot.errors import Conflict, NotFound
+from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity.models import Organization, Project
 from entrepot.identity.principal import Principal
 from entrepot.identity.reach import Right
@@ -70,6 +70,26 @@ def get_project(session: Session, principal: Principal, project_id: str, right: 
         raise NotFound("Project not found.")
     principal.require(right, project.organization_id, "Project", project.id)
     return project
+
+
+def find_project(session: Session, principal: Principal, text: str, right: Right = "read") -> Project:
+    """Return the project that an id or a name means.
+
+    Raises
+    ------
+    InvalidInput
+        There is none, or there are several of that name in the caller's organizations.
+    """
+    try:
+        return get_project(session, principal, text, right)
+    except NotFound:
+        named = list_projects(session, principal, name=text)
+        if len(named) > 1:
+            ids = ", ".join(project.id for project in named)
+            raise InvalidInput.field("project", f"Several are named {text!r}: give the id of one of {ids}.") from None
+        if not named:
+            raise InvalidInput.field("project", f"There is no project {text[:80]!r}.") from None
+        return get_project(session, principal, named[0].id, right)
 
 
 def list_projects(

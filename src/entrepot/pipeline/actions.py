@@ -53,6 +53,7 @@ def set_active(session: Session, generator: Importer | Analysis, value: bool) ->
     if generator.active == value:
         return
     generator.active = value
+    generator.touch()
     session.flush()
     if isinstance(generator, Importer):
         schedule(session, generator)

@@ -88,6 +88,7 @@ def update_config(session: Session, principal: Principal, config_id: str, fields
     config = get(session, principal, AnalysisConfig, config_id, "write")
     _check_config(fields)
     if assign(config, fields):
+        config.analysis.touch()
         session.flush()
         actions.analysis_changed(session, config.analysis)
     return config
@@ -169,6 +170,7 @@ def _added(session: Session, analysis: Analysis, column: ColumnT) -> ColumnT:
 
 
 def _changed(session: Session, analysis: Analysis) -> None:
+    analysis.touch()
     session.flush()
     session.expire(analysis, ["inputs", "outputs"])
     actions.analysis_changed(session, analysis)

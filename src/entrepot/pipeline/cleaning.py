@@ -1,10 +1,11 @@
 """Clean one raw series: from points as they were delivered to one regular series, in eight steps, in this order.
 
-1. The custom function makes points of points. 2. The stamps are read by the clock that wrote them. 3. The points become
-regular steps (`steps`), of which those with too few points may be left out. 4. Short gaps are filled. 5. The operation
-changes values. 6. The filter drops values (or points, before they become steps). 7. The derivative filter drops values
-by their change per second since the value before. 8. Only intervals that are known to be complete are kept: those that
-begin after the first raw point and end at or before the last one, and, where there is a delay, ended that long ago.
+1. The custom function makes points of points. 2. The stamps are read by the clock that wrote them. 3. The points
+become regular steps (`steps`), of which those with too few points may be left out. 4. Short gaps are filled. 5. The
+operation changes values. 6. The bounds and the filter drop values (or points, before they become steps). 7. The
+derivative filter drops values by their change per second since the value before. 8. Only intervals that are known to
+be complete are kept: those that begin after the first raw point and end at or before the last one, and, where there is
+a delay, ended that long ago.
 
 Nothing here touches a store: `influence` says what to read for a change of raw points, `clean` computes it.
 """
@@ -315,8 +316,8 @@ def _filtered(
 ) -> Mask:
     """Return which points count, by the filter where that comes first."""
     kept = np.ones(len(times), bool)
-    if spec.filter_first and spec.has_filter and len(times):
-        kept = _mask("filter_fct", _given(functions).filter(values), times)
+    if spec.filter_first and spec.filters and len(times):
+        kept = _kept(times, values, spec, functions)
         report.filtered = _count(times[~kept], window)
     return kept
 
@@ -336,8 +337,8 @@ def _apply(
     finite = np.isfinite(values)
     report.missing += int((~finite & inside).sum())
     times, values, inside = times[finite], values[finite], inside[finite]
-    if spec.has_filter and not spec.filter_first and len(values):
-        kept = _mask("filter_fct", _given(functions).filter(values), times)
+    if spec.filters and not spec.filter_first and len(values):
+        kept = _kept(times, values, spec, functions)
         report.filtered = int((~kept & inside).sum())
         times, values, inside = times[kept], values[kept], inside[kept]
     if spec.has_derivative_filter and len(values) > 1:
@@ -348,6 +349,18 @@ def _apply(
         report.derivative_filtered = int((~kept & inside).sum())
         times, values = times[kept], values[kept]
     return times, values
+
+
+def _kept(times: Stamps, values: Values, spec: CleaningSpec, functions: Functions | None) -> Mask:
+    """Return which values lie within the bounds and pass the filter."""
+    kept = np.ones(len(values), bool)
+    if spec.has_filter:
+        kept = _mask("filter_fct", _given(functions).filter(values), times)
+    if spec.minimum is not None:
+        kept &= values >= spec.minimum
+    if spec.maximum is not None:
+        kept &= values <= spec.maximum
+    return kept
 
 
 def _given(functions: Functions | None) -> Functions:

@@ -25,6 +25,7 @@ from entrepot.pipeline.models import (
     AnalysisOutput,
     BaseFeeder,
     Cleaner,
+    Edited,
     Gate,
     Importer,
     ImporterSeries,
@@ -64,6 +65,12 @@ def get(session: Session, principal: Principal, model: type[RecordT], record_id:
     return record  # type: ignore[no-any-return]
 
 
+def readable(principal: Principal, model: type[RecordT]) -> Select[Any]:
+    """Return the query of the records of a kind that the caller may read."""
+    query, owner = _with_owner(model)
+    return query.where(principal.within(owner))
+
+
 def listed(
     session: Session,
     principal: Principal,
@@ -85,8 +92,7 @@ def listed(
     load
         Attributes with related records that are going to be looked at.
     """
-    query, owner = _with_owner(model)
-    query = query.where(principal.within(owner))
+    query, owner = readable(principal, model), _with_owner(model)[1]
     query = query.options(*(selectinload(getattr(model, related)) for related in load))
     for name, value in equal.items():
         if value is not None:
@@ -106,6 +112,8 @@ def assign(record: Record, fields: Mapping[str, Any]) -> set[str]:
     changed = {name for name, value in fields.items() if getattr(record, name) != value}
     for name in changed:
         setattr(record, name, fields[name])
+    if changed and isinstance(record, Edited):
+        record.touch()
     return changed
 
 

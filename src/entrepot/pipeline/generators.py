@@ -34,9 +34,11 @@ def find_generator(session: Session, generator_id: str, kind: str | None = None)
     return None
 
 
-def get_generator(session: Session, principal: Principal, generator_id: str, right: Right = "read") -> AnyGenerator:
-    """Return a generator on which the caller has the right; NotFound when it belongs to others."""
-    generator = find_generator(session, generator_id)
+def get_generator(
+    session: Session, principal: Principal, generator_id: str, right: Right = "read", kind: str | None = None
+) -> AnyGenerator:
+    """Return a generator, perhaps of a kind, on which the caller has the right; NotFound when it belongs to others."""
+    generator = find_generator(session, generator_id, kind)
     if generator is None:
         raise NotFound("Generator not found.")
     principal.require(right, generator.organization_id, "Generator", generator.project_id)

@@ -26,7 +26,19 @@ class Record:
     created: Mapped[datetime] = mapped_column(Instant, default=now)
 
 
-class Owned(Record):
+class Edited(Record):
+    """What people change: ``version`` grows with each change of its settings."""
+
+    version: Mapped[int] = mapped_column(default=1)
+    changed_at: Mapped[datetime] = mapped_column(Instant, default=now)
+
+    def touch(self) -> None:
+        """Note that this is another version."""
+        self.version = (self.version or 0) + 1
+        self.changed_at = now()
+
+
+class Owned(Edited):
     """What belongs to a project, under a name that is unique among its kind."""
 
     organization_id: Mapped[str] = mapped_column(String(36), index=True)
@@ -60,7 +72,7 @@ class Gate(Owned, Base):
     feeder: Mapped["BaseFeeder | None"] = relationship(back_populates="gate", passive_deletes=True)
 
 
-class BaseFeeder(Record, Base):
+class BaseFeeder(Edited, Base):
     """What fetches files into a gate, on a schedule."""
 
     __tablename__ = "base_feeder"
@@ -177,7 +189,7 @@ class Cleaner(Generator, Base):
     importer: Mapped[Importer] = relationship(back_populates="cleaner")
 
 
-class Unitcleaner(Record, Base):
+class Unitcleaner(Edited, Base):
     """How one raw series becomes one regular series; texts are kept as they were given."""
 
     __tablename__ = "unitcleaner"
@@ -213,6 +225,9 @@ class Unitcleaner(Record, Base):
     day_begins: Mapped[str | None] = mapped_column(String(5))
     #: Whether the filter drops points before they become steps, rather than steps.
     filter_first: Mapped[bool] = mapped_column(default=False)
+    #: Values beyond these are dropped, as by the filter; null: none are.
+    minimum: Mapped[float | None]
+    maximum: Mapped[float | None]
     #: The share of its points that a step must have, in per cent; null: any.
     completeness: Mapped[float | None]
 

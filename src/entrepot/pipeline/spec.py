@@ -1,5 +1,6 @@
 """How one raw series is to be cleaned: the configuration of a unit cleaner, checked and read."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +56,9 @@ class CleaningSpec:
         What the wall clock shows when a day of the output begins, in microseconds; None: days begin at midnight of
         standard time.
     filter_first
-        Whether the filter drops points, before they become steps.
+        Whether the bounds and the filter drop points, before they become steps.
+    minimum, maximum
+        Values beyond these are dropped; None: none are.
     completeness
         The share of its points that a step must have, from 0 to 1; None: any.
     instants
@@ -81,6 +84,8 @@ class CleaningSpec:
     custom_delay: Frequency | None = None
     day_begins: int | None = None
     filter_first: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
     completeness: float | None = None
     instants: bool = False
     custom_before_offset: int | Frequency | None = None
@@ -112,6 +117,8 @@ class CleaningSpec:
             custom_delay=length("custom_delay"),
             day_begins=time_of_day(fields.get("day_begins")),
             filter_first=bool(fields.get("filter_first")),
+            minimum=fields.get("minimum"),
+            maximum=fields.get("maximum"),
             completeness=None if (share := fields.get("completeness")) is None else share / 100,
             custom_before_offset=offset("custom_before_offset"),
             custom_after_offset=offset("custom_after_offset"),
@@ -126,6 +133,11 @@ class CleaningSpec:
     def output_clock(self) -> Clock:
         """The clock in which the output is presented, whose days its grid follows."""
         return Clock("tzt", self.timezone) if self.day_begins is None else Clock("dst", self.timezone, self.day_begins)
+
+    @property
+    def filters(self) -> bool:
+        """Whether some values may be dropped by what they are."""
+        return self.has_filter or self.minimum is not None or self.maximum is not None
 
     @property
     def is_index(self) -> bool:
@@ -222,6 +234,9 @@ def validate(fields: Mapping[str, Any]) -> None:
     ):
         source, target = fields["input_unit_type"], fields["unit_type"]
         faults["unit_type"] = [f"{source} can become {' or '.join(OUTPUTS[source])}, not {target}."]
+    least, most = fields.get("minimum"), fields.get("maximum")
+    if least is not None and most is not None and not {"minimum", "maximum"} & faults.keys() and least > most:
+        faults["maximum"] = ["This is less than the minimum."]
     if faults:
         raise InvalidInput(fields=faults)
 
@@ -262,6 +277,12 @@ def _per_cent(value: object) -> str | None:
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 100):
         return None
     return f"{_shown(value)} is not a share in per cent, more than 0 and at most 100."
+
+
+def _bound(value: object) -> str | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)):
+        return None
+    return f"{_shown(value)} is not a number."
 
 
 def _steps(value: object) -> str | None:
@@ -321,6 +342,8 @@ _CHECKS: Final[Mapping[str, Any]] = {
     "custom_delay": _optional_length,
     "day_begins": _day_begins,
     "filter_first": _flag,
+    "minimum": _bound,
+    "maximum": _bound,
     "completeness": _per_cent,
     "custom_before_offset": _offset,
     "custom_after_offset": _offset,

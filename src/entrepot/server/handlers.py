@@ -29,7 +29,7 @@ HANDLERS = (
     "entrepot.requests.trials",
     # How its webhooks are written to.
     "entrepot.server.dialects.ricloud.events",
-    "entrepot.server.vacuum",
+    "entrepot.server.run.vacuum",
     "entrepot.works.audit",
     "entrepot.works.slack",
 )
@@ -44,6 +44,6 @@ SCHEDULES = (
     "entrepot.pipeline.projects",
     "entrepot.series.discarding",
     "entrepot.series.folding",
-    "entrepot.server.vacuum",
+    "entrepot.server.run.vacuum",
     "entrepot.works.audit",
 )

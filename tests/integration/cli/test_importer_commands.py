@@ -75,7 +75,7 @@ def test_a_script_is_tried_on_a_file_of_the_gate_and_on_one_that_is_sent(termina
 
 def test_the_sdk_tries_scripts(shared_server: ServerProcess, terminal: Terminal, project: Project) -> None:
     client = entrepot.connect(shared_server.url, shared_server.token)
-    (importer,) = client.importers.all(name="scada", project_id=client.project("Files in").id)
+    (importer,) = client.importers.all(name="scada", project=client.project("Files in").id)
     (told,) = client.importers.try_script(importer_id=importer["id"], files={"x.csv": SECOND.encode()})
     assert [column["refused"] is None for column in told["columns"]] == [True, False]
     (told,) = client.importers.try_script(importer_id=importer["id"], files=[terminal.folder / "2.csv"])

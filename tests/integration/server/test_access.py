@@ -326,9 +326,9 @@ def test_a_key_of_another_project_cannot_name_it(walked: Walked) -> None:
 
 def test_a_key_of_one_series_reaches_nothing_else(walked: Walked) -> None:
     wide = walked.client("admin")
-    project = wide.get("/api/v1/projects?name=neighbour").json()[0]["id"]
+    project = wide.get("/api/v1/projects?name=neighbour").json()["items"][0]["id"]
     one, two = (
-        wide.post("/api/v1/series", json={"project_id": project, "name": name}).json()["id"] for name in ("one", "two")
+        wide.post("/api/v1/series", json={"project": project, "name": name}).json()["id"] for name in ("one", "two")
     )
     made = wide.post("/api/v1/keys", json={"series": [one], "scopes": ["points:write", "series:read"]})
     walked.tokens["meter"] = made.json()["token"]
@@ -339,7 +339,7 @@ def test_a_key_of_one_series_reaches_nothing_else(walked: Walked) -> None:
     both = {id_: {"time": [1], "value": [1.0]} for id_ in (one, two)}
     assert meter.post("/api/v1/points", json=both).status_code == 404
     assert meter.get(f"/api/v1/projects/{project}").status_code == 404
-    assert meter.get("/api/v1/projects").json() == []
+    assert meter.get("/api/v1/projects").json()["items"] == []
     assert wide.get(f"/api/v1/series/{one}").json()["count"] == 1
 
 

@@ -46,8 +46,8 @@ def _rows(database: Database) -> dict[str, int]:
 
 
 def _series(client: TestClient, name: str = "p") -> str:
-    project = client.get("/api/v1/projects").json()[0]["id"]
-    return str(client.post("/api/v1/series", json={"project_id": project, "name": name}).json()["id"])
+    project = client.get("/api/v1/projects").json()["items"][0]["id"]
+    return str(client.post("/api/v1/series", json={"project": project, "name": name}).json()["id"])
 
 
 def _write(client: TestClient, series: str, start: int, count: int) -> Any:

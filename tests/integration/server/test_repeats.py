@@ -70,7 +70,7 @@ def house(database: Database, tmp_path: Path) -> House:
             tokens[login] = keys.create_key(session, user.id, own.id)[1]
     house = House(create_app(Services(settings, database)), database, tokens)
     house.project = house.post("/api/v1/projects", {"name": "farm"}).json()["id"]
-    house.series = house.post("/api/v1/series", {"project_id": house.project, "name": "power"}).json()["id"]
+    house.series = house.post("/api/v1/series", {"project": house.project, "name": "power"}).json()["id"]
     site = house.post("/owi/api/v1/locations/projectsites/", {"title": "Belwind"}).json()["id"]
     model = house.post("/owi/api/v1/geometry/routes/modeldefinitions/", {"title": "m", "project": site}).json()["id"]
     made = house.post("/owi/api/v1/results/routes/analysis/", {"name": "A", "model_definition": model})
@@ -84,7 +84,7 @@ def creations(house: House) -> list[tuple[str, Any]]:
     done = {"pipeline": "p", "status": "success", "creation": 1.0, "start": 1.0, "stop": 2.0, "id": "0" * 24}
     return [
         ("/api/v1/projects", {"name": "another"}),
-        ("/api/v1/series", {"project_id": house.project, "name": "wind"}),
+        ("/api/v1/series", {"project": house.project, "name": "wind"}),
         ("/api/v1/keys", {"name": "machine"}),
         ("/api/v1/webhooks", {"url": "https://example.org/hook"}),
         (

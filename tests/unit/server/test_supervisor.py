@@ -4,8 +4,8 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-
 from entrepot.server.supervisor import Part, Supervisor
+
 from entrepot.settings import Settings
 
 

@@ -32,7 +32,7 @@ def upload(server: Server, console: Console, account: str, month: str) -> None:
 
 def show(server: Server, console: Console, account: str, importer: str, analysis: str) -> None:
     """Switch importer and analysis on, send April, and print what followed by itself."""
-    server.patch(f"/api/v1/importers/{importer}", {"crontab": "*/5 * * * * *", "active": True})
+    server.patch(f"/api/v1/importers/{importer}", {"schedule": "*/5 * * * * *", "active": True})
     server.patch(f"{OVBP}/odata/analyses/{analysis}/active/", {"value": True})
     upload(server, console, account, "2014-04")
     names = [f"{turbine}/2014-04.csv" for turbine in TURBINES]
@@ -49,7 +49,7 @@ def show(server: Server, console: Console, account: str, importer: str, analysis
 
 def _imported(server: Server, importer: str, names: list[str]) -> dict[str, Any] | None:
     """Return what runs of the importer report of these files, once they have read all."""
-    runs = server.get("/api/v1/runs", generator_id=importer, limit=50)
+    runs = server.get("/api/v1/runs", of=importer, limit=50)["items"]
     found = {file["path"]: file for run in runs for file in run["report"].get("files", ()) if file["path"] in names}
     return found if len(found) == len(names) else None
 

@@ -44,7 +44,7 @@ def _compute(
         server.post(f"{OVBP}/odata/analysis_inputs/", {"analysis": analysis, **fields})
     config = {"input_freq": "1H", "output_freq": "1H", "clock": "gmt", "script": (_FARM / script).read_text()}
     server.post(f"{OVBP}/odata/analysis_configs/", {"analysis": analysis, **config})
-    server.put(f"/api/v1/analyses/{analysis}/rows", {"analysis": kept})
+    server.patch(f"/api/v1/analyses/{analysis}", {"into": str(kept)})
     server.run(f"{OVBP}/odata/analyses/{analysis}/action/", {"name": "run"})
 
 

@@ -91,7 +91,7 @@ def _clean(server: Server, cleaner: str) -> None:
         server.post(f"{OVBP}/odata/unitcleaners/", fields)
     series = _eventually(lambda: _all(server, cleaner, len(cleaned)))
     made: dict[str, Any] = {}
-    for run in reversed(server.get("/api/v1/runs", generator_id=cleaner)):
+    for run in reversed(server.get("/api/v1/runs", of=cleaner)["items"]):
         made |= {name: counts for name, counts in run["report"].get("series", {}).items() if counts.get("kept")}
     table = Table(
         "series",

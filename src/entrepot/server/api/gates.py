@@ -7,17 +7,31 @@ from typing import Annotated, Literal, TypeVar
 
 from anyio.to_thread import run_sync
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from entrepot.errors import InvalidInput
-from entrepot.identity import Principal
+from entrepot.errors import InvalidInput, NotFound
+from entrepot.identity import FtpAccount, Principal, Right, ftp, projects
 from entrepot.pipeline import configuration, file_choice, folders, gate_files, gates, quarantine
-from entrepot.pipeline.models import Gate as GateRecord
-from entrepot.pipeline.models import QuarantinedFile
+from entrepot.pipeline.models import Gate, QuarantinedFile
+from entrepot.server.api.nouns import (
+    NOT_KEPT,
+    Asked,
+    Name,
+    Noun,
+    Page,
+    Reference,
+    Text,
+    column,
+    named_page,
+    next_page,
+    of_project,
+    project_names,
+)
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.endpoint import Json
+from entrepot.server.ftp.address import address
 from entrepot.server.ftp.uploads import STAGING, Upload
 from entrepot.server.services import Services
 from entrepot.server.streaming import StreamEndpoint, pour
@@ -28,35 +42,77 @@ router = NativeRouter(tags=["gates"])
 _HTTP_STAGING = f"{STAGING}/http"
 
 
-class Gate(BaseModel):
-    """A gate, its settings, and what lies on it."""
+class GateSettings(Noun):
+    """What a gate takes, and what becomes of its files; what is left out stays, or has its default."""
+
+    description: Annotated[Text, column("comment")] = ""
+    quota_bytes: Annotated[int | None, Field(description="Most bytes that it takes; null: any number.")] = None
+    quota_files: Annotated[int | None, Field(description="Most files that it takes; null: any number.")] = None
+    quarantine: Annotated[bool, Field(description="Whether files that a script refuses are set aside.")] = False
+    after_import: Annotated[
+        Literal["keep", "move", "delete"], Field(description="What becomes of files that every importer has read.")
+    ] = "keep"
+
+
+class GateChanges(GateSettings):
+    """What is to change of a gate."""
+
+    name: Name = ""
+
+
+class GateRequest(GateSettings):
+    """A new gate."""
+
+    project: Annotated[str, NOT_KEPT, Field(description="Id or name.")]
+    name: Name
+
+
+class GateShown(GateSettings):
+    """A gate and its settings."""
 
     id: str
+    project: Annotated[Reference | None, NOT_KEPT]
     name: str
-    comment: str
-    project_id: str
-    quota_bytes: int | None
-    quota_files: int | None
-    quarantine: bool
-    after_import: str
-    #: What lies on it; null in lists, which count no folder: ask for the one gate.
-    used_bytes: int | None
-    used_files: int | None
-    #: In lists, those that were put there and not taken out here, though perhaps by whoever has the gate's account.
+    version: int
+    created_at: Annotated[datetime, column("created")]
+    changed_at: datetime
+
+
+class Use(BaseModel):
+    """What lies on a gate."""
+
+    bytes: int
+    files: int
     in_quarantine: int
-    #: Files that changed after an importer had read them, and that it does not read again.
-    changed_unread: int
+    changed_unread: int = Field(
+        description="Files that changed after an importer had read them, and are not read again."
+    )
 
 
-class GateRequest(BaseModel):
-    """What is to change of a gate; what is left out stays."""
+class GateFile(BaseModel):
+    """A file or a folder of a gate."""
+
+    path: str
+    type: Literal["file", "directory"]
+    size: int
+    modified_at: datetime
+
+
+class Account(BaseModel):
+    """Where, and as whom, files are sent to a gate; the host is empty where the FTP server does not run."""
+
+    protocol: str
+    host: str
+    port: int
+    login: str
+
+
+class Password(BaseModel):
+    """The password of an account."""
 
     model_config = ConfigDict(extra="forbid")
 
-    quota_bytes: int | None = None
-    quota_files: int | None = None
-    quarantine: bool = False
-    after_import: Literal["keep", "move", "delete"] = "keep"
+    password: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Quarantined(BaseModel):
@@ -86,27 +142,104 @@ class Chosen(BaseModel):
 
 @router.serve("GET", "/gates", area="series", right="read")
 def list_gates(
-    unit: Unit, project_id: str | None = None, name: Annotated[str | None, Query(description="Exact name.")] = None
-) -> list[Gate]:
-    """List gates by name; what lies on each is told by its own address, as it has to be counted."""
-    equal = {"project_id": project_id, "name": name}
-    found = configuration.listed(unit.session, unit.principal, GateRecord, equal)
-    ids = [gate.id for gate in found]
-    aside, unread = quarantine.count(unit.session, ids), file_choice.count_unread(unit.session, ids)
-    return [_told(gate, None, aside.get(gate.id, 0), unread.get(gate.id, 0)) for gate in found]
+    unit: Unit,
+    asked: Asked,
+    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    name: Annotated[str | None, Query(description="Exact name.")] = None,
+) -> Page[GateShown]:
+    """List gates by name; what lies on one is told by its own address."""
+    rows, cursor = named_page(unit, Gate, of_project(unit, project) | {"name": name}, asked)
+    names = project_names(unit, rows)
+    items = [GateShown.showing(gate, project=names[gate.project_id]) for gate in rows]
+    return Page(items=items, next=next_page(unit, cursor))
+
+
+@router.serve("POST", "/gates", area="series", right="write", status=201)
+def create_gate(unit: Unit, given: GateRequest) -> GateShown:
+    """Create a gate, with an account for FTP."""
+    project = projects.find_project(unit.session, unit.principal, given.project, "write")
+    with GateRequest.naming():
+        fields = given.kept("name")
+        gate = gates.create_gate(unit.session, unit.principal, unit.services.vault, project.id, given.name)
+        if fields:
+            gates.update_gate(unit.session, unit.principal, gate.id, fields)
+    return _shown_gate(unit, gate)
 
 
 @router.serve("GET", "/gates/{gate_id}", area="series", right="read")
-def get_gate(unit: Unit, gate_id: str) -> Gate:
+def get_gate(unit: Unit, gate_id: str) -> GateShown:
     """Return a gate."""
-    return _gate(unit, configuration.get(unit.session, unit.principal, GateRecord, gate_id))
+    return _shown_gate(unit, configuration.get(unit.session, unit.principal, Gate, gate_id))
 
 
 @router.serve("PATCH", "/gates/{gate_id}", area="series", right="write")
-def update_gate(unit: Unit, gate_id: str, request_: GateRequest) -> Gate:
-    """Change a gate's quotas, and what becomes of files that are refused or imported."""
-    fields = request_.model_dump(exclude_unset=True)
-    return _gate(unit, gates.update_gate(unit.session, unit.principal, gate_id, fields))
+def change_gate(unit: Unit, gate_id: str, given: GateChanges) -> GateShown:
+    """Change a gate's name, its quotas, and what becomes of files that are refused or imported."""
+    unit.require_version(configuration.get(unit.session, unit.principal, Gate, gate_id, "write").version)
+    with GateChanges.naming():
+        return _shown_gate(unit, gates.update_gate(unit.session, unit.principal, gate_id, given.kept()))
+
+
+@router.serve("DELETE", "/gates/{gate_id}", area="series", right="write", status=204)
+def delete_gate(unit: Unit, gate_id: str) -> None:
+    """Delete a gate with its files, its feeder and its account; series that were made of them stay."""
+    unit.require_version(configuration.get(unit.session, unit.principal, Gate, gate_id, "write").version)
+    gates.delete_gate(unit.session, unit.principal, gate_id)
+
+
+@router.serve("GET", "/gates/{gate_id}/use", area="series", right="read")
+def get_use(unit: Unit, gate_id: str) -> Use:
+    """Count what lies on a gate."""
+    gate = configuration.get(unit.session, unit.principal, Gate, gate_id)
+    home = _home(unit.services, gate.id)
+    used = gate_files.usage(home)
+    return Use(
+        bytes=used.bytes,
+        files=used.files,
+        in_quarantine=len(quarantine.list_files(unit.session, unit.principal, home, gate.id)),
+        changed_unread=file_choice.count_unread(unit.session, [gate.id]).get(gate.id, 0),
+    )
+
+
+@router.serve("GET", "/gates/{gate_id}/account", area="series", right="read")
+def get_account(unit: Unit, gate_id: str) -> Account:
+    """Return the account with which files are sent to a gate by FTP, without its password."""
+    where = address(unit.services.settings, unit.url.hostname)
+    return Account(**where._asdict(), login=_account(unit, gate_id, "read").login)
+
+
+@router.serve("GET", "/gates/{gate_id}/account/password", area="series", right="write")
+def get_password(unit: Unit, gate_id: str) -> Password:
+    """Return the password of a gate's account."""
+    unit.principal.require_lasting()
+    account = _account(unit, gate_id, "write")
+    return Password(password=ftp.account_password(unit.services.vault, account))
+
+
+@router.serve("PUT", "/gates/{gate_id}/account/password", area="series", right="write", status=204)
+def set_password(unit: Unit, gate_id: str, given: Password) -> None:
+    """Give a gate's account another password; connections that are open stay."""
+    unit.principal.require_lasting()
+    ftp.set_password(unit.services.vault, _account(unit, gate_id, "write"), given.password)
+
+
+@router.serve("GET", "/gates/{gate_id}/files", area="series", right="read")
+def list_gate_files(
+    unit: Unit,
+    gate_id: str,
+    asked: Asked,
+    folder: Annotated[str, Query(max_length=4000, description="Whose files and folders.")] = "/",
+) -> Page[GateFile]:
+    """List a folder of a gate by name."""
+    gate = configuration.get(unit.session, unit.principal, Gate, gate_id)
+    home = _home(unit.services, gate.id)
+    entries = sorted(folders.list_dir(home, folder), key=lambda entry: entry.path) if home.is_dir() else []
+    found = [entry for entry in entries if asked.cursor is None or entry.path > asked.cursor]
+    items = [
+        GateFile(path=one.path, type=one.type, size=one.size, modified_at=gate_files.instant(one.modified))
+        for one in found[: asked.limit]
+    ]
+    return Page(items=items, next=next_page(unit, items[-1].path if len(found) > asked.limit else None))
 
 
 @router.serve("GET", "/gates/{gate_id}/quarantine", area="series", right="read")
@@ -136,7 +269,7 @@ async def put_file(request: Request, principal: Principal) -> Response:
 
     def begin() -> Upload:
         with services.database.read() as session:
-            gate = configuration.get(session, principal, GateRecord, gate_id, "write")
+            gate = configuration.get(session, principal, Gate, gate_id, "write")
             quota = gates.quota_of(gate)
         if not path.strip("/"):
             raise InvalidInput.field("path", "Say how the file is to be called.")
@@ -182,28 +315,16 @@ def _saying_what_is_wrong(do: Callable[[], T]) -> T:
         raise InvalidInput.field("path", f"{error.strerror}.") from error
 
 
-def _gate(unit: Unit, gate: GateRecord) -> Gate:
-    home = _home(unit.services, gate.id)
-    aside = quarantine.list_files(unit.session, unit.principal, home, gate.id)
-    unread = file_choice.count_unread(unit.session, [gate.id])
-    return _told(gate, gate_files.usage(home), len(aside), unread.get(gate.id, 0))
+def _account(unit: Unit, gate_id: str, right: Right) -> FtpAccount:
+    gate = configuration.get(unit.session, unit.principal, Gate, gate_id, right)
+    account = ftp.find_account(unit.session, home=gates.gate_home(gate.id))
+    if account is None:
+        raise NotFound("Gate not found.")
+    return account
 
 
-def _told(gate: GateRecord, used: gate_files.Usage | None, in_quarantine: int, changed_unread: int) -> Gate:
-    return Gate(
-        id=gate.id,
-        name=gate.name,
-        comment=gate.comment,
-        project_id=gate.project_id,
-        quota_bytes=gate.quota_bytes,
-        quota_files=gate.quota_files,
-        quarantine=gate.quarantine,
-        after_import=gate.after_import,
-        used_bytes=None if used is None else used.bytes,
-        used_files=None if used is None else used.files,
-        in_quarantine=in_quarantine,
-        changed_unread=changed_unread,
-    )
+def _shown_gate(unit: Unit, gate: Gate) -> GateShown:
+    return GateShown.showing(gate, project=project_names(unit, [gate])[gate.project_id])
 
 
 def _shown(found: Sequence[QuarantinedFile]) -> list[Quarantined]:

@@ -1,78 +1,23 @@
 """Importers: their settings, the files that they know, and scripts that are tried before they count."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from entrepot.errors import InvalidInput
+from entrepot.identity import projects
 from entrepot.jobs import Job as JobRecord
 from entrepot.pipeline import configuration, importers, trials
-from entrepot.pipeline.models import ImportedFile, Importer
+from entrepot.pipeline.models import Gate, ImportedFile, Importer
+from entrepot.server.api.importer_models import ImporterChanges, ImporterRequest, ImporterShown
+from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.api.runs import Job
 
 router = NativeRouter(tags=["importers"])
-
-
-class ImporterShown(BaseModel):
-    """An importer and its settings."""
-
-    model_config = ConfigDict(from_attributes=True, title="Importer")
-
-    id: str
-    name: str
-    comment: str
-    project_id: str
-    gate_id: str | None
-    active: bool
-    crontab: str
-    root_dir_path: str
-    parse_script: str
-    file_order: str
-    read_changed: bool
-    replaces: bool
-    clock: str | None
-    timezone: str | None
-    repeated_hour: str
-    plausible_from: datetime | None
-    plausible_ahead: str | None
-    notify_missing_files_nb: int
-    last_run: datetime | None
-    last_imported_path: str | None
-
-
-class ImporterChanges(BaseModel):
-    """What is to change of an importer; what is left out stays.
-
-    ``read_changed`` says whether a file that changed under its name is read again, ``replaces`` whether rows that it
-    then has no more go, ``file_order`` in which order files are read. ``clock`` and ``timezone`` say what stamps
-    without a zone show: instants (``gmt``), the zone's standard time (``tzt``) or its wall clock (``dst``); null leaves
-    that to the unit cleaners. ``repeated_hour`` says how to tell of which time around a file is that begins inside an
-    hour which the clock showed twice: by what came before it (``order``), by the times of files (``modified``), or,
-    where that does not tell, always so (``first``, ``second``); a change has files read again that were guessed. Rows
-    with stamps before ``plausible_from``, or further ahead of the present than ``plausible_ahead`` (such as ``31D``),
-    are set aside; null sets no bound.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    comment: str = ""
-    active: bool = False
-    crontab: str = ""
-    root_dir_path: str = "/"
-    parse_script: str = ""
-    file_order: Literal["name", "arrival"] = "name"
-    read_changed: bool = True
-    replaces: bool = False
-    clock: Literal["gmt", "tzt", "dst"] | None = None
-    timezone: Annotated[str, Field(max_length=64)] | None = None
-    repeated_hour: Literal["order", "modified", "first", "second"] = "order"
-    plausible_from: AwareDatetime | None = None
-    plausible_ahead: Annotated[str, Field(max_length=32)] | None = None
-    notify_missing_files_nb: Annotated[int, Field(ge=0)] = 0
 
 
 class KnownFile(BaseModel):
@@ -130,25 +75,54 @@ class AnalysisTrial(BaseModel):
 
 @router.serve("GET", "/importers", area="series", right="read")
 def list_importers(
-    unit: Unit, project_id: str | None = None, name: Annotated[str | None, Query(description="Exact name.")] = None
-) -> list[ImporterShown]:
+    unit: Unit,
+    asked: Asked,
+    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    gate: Annotated[str | None, Query(description="Id or name of the gate.")] = None,
+    name: Annotated[str | None, Query(description="Exact name.")] = None,
+) -> Page[ImporterShown]:
     """List importers by name."""
-    equal = {"project_id": project_id, "name": name}
-    found = configuration.listed(unit.session, unit.principal, Importer, equal)
-    return [ImporterShown.model_validate(importer) for importer in found]
+    where = of_project(unit, project)
+    if gate is not None:
+        where["gate_id"] = resolve(unit.session, unit.principal, Gate, gate, "gate", where.get("project_id")).id
+    rows, cursor = named_page(unit, Importer, where | {"name": name}, asked)
+    names = project_names(unit, rows)
+    items = [ImporterShown.shown(importer, names[importer.project_id]) for importer in rows]
+    return Page(items=items, next=next_page(unit, cursor))
+
+
+@router.serve("POST", "/importers", area="series", right="write", status=201)
+def create_importer(unit: Unit, given: ImporterRequest) -> ImporterShown:
+    """Create an importer; its channels say what becomes of the series that it makes."""
+    project = projects.find_project(unit.session, unit.principal, given.project, "write")
+    fields = {**given.kept(), "project": project.id, "gate": _gate(unit, given.gate, project.id)}
+    with ImporterRequest.naming():
+        return _shown(unit, importers.create_importer(unit.session, unit.principal, fields))
 
 
 @router.serve("GET", "/importers/{importer_id}", area="series", right="read")
 def get_importer(unit: Unit, importer_id: str) -> ImporterShown:
     """Return an importer."""
-    return ImporterShown.model_validate(configuration.get(unit.session, unit.principal, Importer, importer_id))
+    return _shown(unit, configuration.get(unit.session, unit.principal, Importer, importer_id))
 
 
 @router.serve("PATCH", "/importers/{importer_id}", area="series", right="write")
-def update_importer(unit: Unit, importer_id: str, request_: ImporterChanges) -> ImporterShown:
-    """Change an importer; a new script or folder resets what it made."""
-    fields = request_.model_dump(exclude_unset=True)
-    return ImporterShown.model_validate(importers.update_importer(unit.session, unit.principal, importer_id, fields))
+def change_importer(unit: Unit, importer_id: str, given: ImporterChanges) -> ImporterShown:
+    """Change an importer; with another script, gate or folder, what it made is made anew."""
+    importer = configuration.get(unit.session, unit.principal, Importer, importer_id, "write")
+    unit.require_version(importer.version)
+    fields = given.kept()
+    if "gate" in given.model_fields_set:
+        fields["gate"] = _gate(unit, given.gate, importer.project_id)
+    with ImporterChanges.naming():
+        return _shown(unit, importers.update_importer(unit.session, unit.principal, importer_id, fields))
+
+
+@router.serve("DELETE", "/importers/{importer_id}", area="series", right="write", status=204)
+def delete_importer(unit: Unit, importer_id: str) -> None:
+    """Delete an importer with its channels and all their series."""
+    unit.require_version(configuration.get(unit.session, unit.principal, Importer, importer_id, "write").version)
+    importers.delete_importer(unit.session, unit.principal, importer_id)
 
 
 @router.serve("GET", "/importers/{importer_id}/files", area="series", right="read")
@@ -184,6 +158,14 @@ def try_analysis(unit: Unit, analysis_id: str, request_: AnalysisTrial) -> Job:
         unit.session, unit.principal, analysis_id, script=request_.script, start=start, end=end
     )
     return _job(unit, job)
+
+
+def _shown(unit: Unit, importer: Importer) -> ImporterShown:
+    return ImporterShown.shown(importer, project_names(unit, [importer])[importer.project_id])
+
+
+def _gate(unit: Unit, text: str | None, project_id: str) -> str | None:
+    return None if text is None else resolve(unit.session, unit.principal, Gate, text, "gate", project_id).id
 
 
 def _job(unit: Unit, job: JobRecord) -> Job:

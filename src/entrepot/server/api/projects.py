@@ -1,59 +1,88 @@
 """Projects of the caller's organizations."""
 
-from datetime import date
+from datetime import UTC, datetime, time
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
+from sqlalchemy import select
 
-from entrepot.identity import projects
+from entrepot.db import keyset
+from entrepot.identity import Project, projects
+from entrepot.pipeline.projects import delete_project as delete
+from entrepot.server.api.nouns import NOT_KEPT, Asked, Kept, Name, Noun, Page, Text, column, next_page
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["projects"])
 
 
-class Project(BaseModel):
+class ProjectChanges(Noun):
+    """What is to change of a project."""
+
+    name: Name = ""
+    description: Annotated[Text, column("comment")] = ""
+
+
+class ProjectRequest(ProjectChanges):
+    """A new project."""
+
+    name: Name
+    organization: Annotated[str | None, NOT_KEPT, Field(description="Id; by default the caller's own.")] = None
+
+
+class ProjectShown(Noun):
     """A project."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     id: str
-    organization_id: str
     name: str
-    comment: str
-    creation_date: date
-
-
-class ProjectRequest(BaseModel):
-    """What a new project is to be."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    comment: str = ""
-    organization_id: str | None = None
+    description: Annotated[str, column("comment")]
+    organization: Annotated[str, column("organization_id")]
+    created_at: Annotated[datetime, Kept(("creation_date",), lambda day: datetime.combine(day, time(), tzinfo=UTC))]
 
 
 @router.serve("GET", "/projects", area="series", right="read")
 def list_projects(
     unit: Unit,
+    asked: Asked,
     name: Annotated[str | None, Query(description="Exact name.")] = None,
-    organization_id: str | None = None,
-) -> list[Project]:
+    organization: Annotated[str | None, Query(description="Id of the organization.")] = None,
+) -> Page[ProjectShown]:
     """List projects by name."""
-    found = projects.list_projects(unit.session, unit.principal, organization_id=organization_id, name=name)
-    return [Project.model_validate(project) for project in found]
+    query = select(Project).where(unit.principal.within(Project), ~Project.deleting)
+    for one, value in ((Project.name, name), (Project.organization_id, organization)):
+        if value is not None:
+            query = query.where(one == value)
+    rows, cursor = keyset.page(unit.session, query, (Project.name, Project.id), limit=asked.limit, cursor=asked.cursor)
+    return Page(items=[ProjectShown.showing(row) for row in rows], next=next_page(unit, cursor))
 
 
 @router.serve("POST", "/projects", area="series", right="write", status=201)
-def create_project(unit: Unit, request_: ProjectRequest) -> Project:
+def create_project(unit: Unit, given: ProjectRequest) -> ProjectShown:
     """Create a project in an organization, by default the caller's own."""
-    organization_id = request_.organization_id or unit.principal.organization_id
-    project = projects.create_project(unit.session, unit.principal, organization_id, request_.name, request_.comment)
-    return Project.model_validate(project)
+    organization_id = given.organization or unit.principal.organization_id
+    project = projects.create_project(unit.session, unit.principal, organization_id, given.name, given.description)
+    return ProjectShown.showing(project)
 
 
 @router.serve("GET", "/projects/{project_id}", area="series", right="read")
-def get_project(unit: Unit, project_id: str) -> Project:
+def get_project(unit: Unit, project_id: str) -> ProjectShown:
     """Return a project."""
-    return Project.model_validate(projects.get_project(unit.session, unit.principal, project_id))
+    return ProjectShown.showing(projects.get_project(unit.session, unit.principal, project_id))
+
+
+@router.serve("PATCH", "/projects/{project_id}", area="series", right="write")
+def change_project(unit: Unit, project_id: str, given: ProjectChanges) -> ProjectShown:
+    """Change a project's name or description."""
+    project = projects.get_project(unit.session, unit.principal, project_id, "write")
+    if "name" in given.model_fields_set:
+        projects.rename_project(unit.session, project, given.name)
+    if "description" in given.model_fields_set:
+        project.comment = given.description
+        unit.session.flush()
+    return ProjectShown.showing(project)
+
+
+@router.serve("DELETE", "/projects/{project_id}", area="series", right="write", status=204)
+def delete_project(unit: Unit, project_id: str) -> None:
+    """Delete a project with all that is in it: it is gone at once, and emptied in the background."""
+    delete(unit.session, unit.principal, project_id)

@@ -4,7 +4,8 @@ from fastapi import FastAPI
 
 from entrepot.server.api import (
     account,
-    cleaners,
+    analyses,
+    channels,
     events,
     exports,
     feeders,
@@ -14,8 +15,10 @@ from entrepot.server.api import (
     lineage,
     notices,
     parts,
+    places,
     points,
     projects,
+    result_sets,
     rows,
     runs,
     series,
@@ -37,11 +40,14 @@ def include(app: FastAPI) -> None:
         lineage,
         gates,
         importers,
-        cleaners,
+        channels,
+        analyses,
         feeders,
         notices,
         storage_configs,
         parts,
+        places,
+        result_sets,
     ):
         app.router.routes.extend(module.router.routes)
     for module in (points, works, uploads, files, storage_configs, events, rows, gates):

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from entrepot.errors import Changed
 from entrepot.identity import Principal, Right
 from entrepot.server import origin, repeats
 from entrepot.server.bodies import Body, Size
@@ -33,7 +34,14 @@ class Unit(Request):
         super().__init__(request.scope, request.receive)
         self.services = services
         self.principal = principal
+        self.version: int | None = None  #: of what is answered
         self._content = content
+
+    def require_version(self, version: int) -> None:
+        """Raise Changed where the request is meant for another version than the one that there is (``If-Match``)."""
+        wanted = self.headers.get("if-match")
+        if wanted is not None and wanted != "*" and _tag(version) not in [each.strip() for each in wanted.split(",")]:
+            raise Changed(f"It is at version {version}: read it again, and change that.")
 
     async def body(self) -> bytes:
         """Return the body, which is here."""
@@ -75,10 +83,14 @@ class NativeRoute(APIRoute):
         async def in_unit(**arguments: Any) -> Any:
             unit: Unit = arguments[name]
             if unit.session is not None:
-                return function(**arguments)
+                return versioned(unit, function(**arguments))
             # Only now: parameters are checked, and other writers wait no longer than the endpoint takes.
             with unit.services.database.write() as unit.session:
-                return function(**arguments)
+                return versioned(unit, function(**arguments))
+
+        def versioned(unit: Unit, shown: Any) -> Any:
+            unit.version = getattr(shown, "version", None)
+            return shown
 
         self.dependant.call = in_unit
         respond = super().get_route_handler()
@@ -95,8 +107,8 @@ class NativeRoute(APIRoute):
                 elif repeats.is_asked(request):
                     # The answer is kept in the transaction of what it tells of.
                     with services.database.write() as unit.session:
-                        return repeats.once(request, principal, unit.session, [content], lambda: _result(respond(unit)))
-                return _result(respond(unit))
+                        return repeats.once(request, principal, unit.session, [content], lambda: _answer(unit, respond))
+                return _answer(unit, respond)
 
         async def handle(request: Request) -> Response:
             body = Body.of(request.scope)
@@ -148,6 +160,20 @@ class NativeRouter(APIRouter):
             return function
 
         return register
+
+
+def _tag(version: int) -> str:
+    return f'"{version}"'
+
+
+def _answer(unit: Unit, respond: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
+    response = _result(respond(unit))
+    if unit.version is None:
+        return response
+    response.headers["etag"] = tag = _tag(unit.version)
+    if unit.method == "GET" and unit.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"etag": tag})
+    return response
 
 
 def _is_response(annotation: Any) -> bool:

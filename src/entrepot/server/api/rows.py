@@ -1,11 +1,8 @@
-"""Rows: their locks, plots of them as pages, and which analyses compute them; all else is at the OWI door."""
+"""Rows: their locks, and plots of them as pages."""
 
 from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
-from entrepot.pipeline import analysis_rows
-from entrepot.pipeline.configuration import get
-from entrepot.pipeline.models import Analysis
 from entrepot.rows import analyses, results
 from entrepot.rows.lookups import parse
 from entrepot.server.api import rows_plot
@@ -21,20 +18,6 @@ def lock_analysis(call: Call) -> dict[str, object]:
     """Lock an analysis with all its rows, or unlock it (``locked`` false)."""
     stored = analyses.set_locked(call.session, call.principal, int(call.path["id"]), locked=_wanted(call))
     return {"id": stored["id"], "locked": stored["locked"]}
-
-
-def where_kept(call: Call) -> dict[str, int | None]:
-    """Return the rows' analysis under which an analysis of the pipeline keeps the rows that it computes, or null."""
-    return {"analysis": get(call.session, call.principal, Analysis, call.path["id"]).rows_analysis_id}
-
-
-def keep(call: Call) -> dict[str, int | None]:
-    """Have an analysis' rows kept under the rows' ``analysis``; with null, have it compute none."""
-    wanted = call.fields.get("analysis", ...)
-    if wanted is not None and (not isinstance(wanted, int) or isinstance(wanted, bool)):
-        raise InvalidInput.field("analysis", "This must be the id of a rows' analysis, or null.")
-    kept = None if wanted is None else parse("integer", str(wanted))
-    return {"analysis": analysis_rows.keep_under(call.session, call.principal, call.path["id"], kept).rows_analysis_id}
 
 
 def plot(call: Call) -> Response:
@@ -63,7 +46,5 @@ def _wanted(call: Call) -> bool:
 ENDPOINTS = (
     Endpoint("POST", "/api/v1/rows/lock", lock_rows, "rows", "write", body="large"),
     Endpoint("POST", "/api/v1/row-analyses/{id:int}/lock", lock_analysis, "rows", "write"),
-    Endpoint("GET", "/api/v1/analyses/{id}/rows", where_kept, "series", "read"),
-    Endpoint("PUT", "/api/v1/analyses/{id}/rows", keep, "series", "write"),
     Endpoint("GET", "/api/v1/rows/plot", plot, "rows", "read"),
 )

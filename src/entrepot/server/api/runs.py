@@ -1,16 +1,23 @@
 """Jobs and the reports of runs."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.responses import PlainTextResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from entrepot import jobs
+from entrepot.db import keyset
 from entrepot.errors import NotFound
 from entrepot.identity import Right, projects
+from entrepot.jobs import Job as JobRecord
 from entrepot.lineage import Run
+from entrepot.pipeline import actions
+from entrepot.pipeline.generators import find_generator, get_generator
+from entrepot.server.api.nouns import Asked, Maker, Page, next_page
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["runs"])
@@ -37,20 +44,48 @@ class Job(BaseModel):
     result: Any
 
 
-class RunReport(BaseModel):
-    """A run of an importer, a cleaner or an analysis, with its report."""
+class Progress(BaseModel):
+    """How far a run is: `done` of `total`, which is 0 where nobody knows yet."""
 
-    model_config = ConfigDict(from_attributes=True)
+    done: int
+    total: int
+    message: str
+
+
+class RunShown(BaseModel):
+    """One time that a feeder, an importer, a cleaner or an analysis did its work, or is to."""
 
     id: str
-    generator_kind: str
-    generator_id: str
-    project_id: str | None
-    script_sha256: str | None
-    started: datetime
-    ended: datetime | None
+    action: str = Field(description="`run`, `clear`, `feed`, `test`, ...")
+    of: Maker | None
+    project: str | None
     status: str
+    progress: Progress | None
+    created_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: str | None
+    script_sha256: str | None
     report: dict[str, Any]
+
+
+class RunRequest(BaseModel):
+    """What is to be run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    again: bool = Field(False, description="Delete what was made, and make all of it anew.")
+    from_: AwareDatetime | None = Field(
+        None, alias="from", description="Delete what was made from this instant on, and make that anew."
+    )
+
+
+class ClearRequest(BaseModel):
+    """What is to be deleted of what was made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_: AwareDatetime | None = Field(None, alias="from", description="From this instant on; null: all of it.")
 
 
 @router.serve("GET", "/jobs/{job_id}", area="series", right="read")
@@ -97,19 +132,116 @@ def cancel_jobs(unit: Unit, project_id: str, request_: CancelRequest) -> Cancell
 @router.serve("GET", "/runs", area="series", right="read")
 def list_runs(
     unit: Unit,
-    generator_id: str | None = None,
-    project_id: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 20,
-    offset: Annotated[int, Query(ge=0)] = 0,
-) -> list[RunReport]:
-    """List runs and their reports, newest first."""
+    asked: Asked,
+    of: Annotated[str | None, Query(description="Id of what ran.")] = None,
+    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    status: Annotated[Literal["running", "finished", "failed", "cancelled"] | None, Query()] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Only runs that began then or later.")] = None,
+) -> Page[RunShown]:
+    """List the runs that have begun, newest first."""
     query = select(Run).where(unit.principal.within(Run))
-    if generator_id is not None:
-        query = query.where(Run.generator_id == generator_id)
-    if project_id is not None:
-        query = query.where(Run.project_id == project_id)
-    query = query.order_by(Run.started.desc(), Run.id).offset(offset).limit(limit)
-    return [RunReport.model_validate(run) for run in unit.session.scalars(query)]
+    if project is not None:
+        query = query.where(Run.project_id == projects.find_project(unit.session, unit.principal, project).id)
+    for one, value in ((Run.generator_id, of), (Run.status, status)):
+        if value is not None:
+            query = query.where(one == value)
+    if since is not None:
+        query = query.where(Run.started >= since)
+    rows, cursor = keyset.page(
+        unit.session, query, (Run.started, Run.id), limit=asked.limit, cursor=asked.cursor, newest_first=True
+    )
+    return Page(items=_shown(unit, [row.id for row in rows], rows), next=next_page(unit, cursor))
+
+
+@router.serve("GET", "/runs/{run_id}", area="series", right="read")
+def get_run(unit: Unit, run_id: str) -> RunShown:
+    """Return a run, that waits, runs, or has ended, with its report."""
+    return _found(unit, run_id)
+
+
+@router.serve("GET", "/runs/{run_id}/log", area="series", right="read")
+def get_log(unit: Unit, run_id: str) -> PlainTextResponse:
+    """Return what the script of a run printed, as text; empty once the job is forgotten."""
+    return PlainTextResponse(_job(unit, run_id, "read").output)
+
+
+@router.serve("POST", "/runs/{run_id}/cancel", area="series", right="write")
+def cancel_run(unit: Unit, run_id: str) -> RunShown:
+    """Cancel a run: at once if it waits; if it runs, it is told to stop."""
+    jobs.cancel(unit.session, _job(unit, run_id, "write").id)
+    return _found(unit, run_id)
+
+
+def _serve_runs(kinds: str, what: str) -> None:
+    @router.serve(
+        "POST", f"/{kinds}/{{generator_id}}/runs", area="series", right="write", status=202, name=f"run_{what}"
+    )
+    def run(unit: Unit, generator_id: str, given: RunRequest) -> RunShown:
+        generator = get_generator(unit.session, unit.principal, generator_id, "write", what)
+        user, instant = unit.principal.user_id, given.from_
+        if given.again or instant is not None:
+            from_us = None if instant is None else round(instant.timestamp() * 1_000_000)
+            job = actions.start(unit.session, generator, "reset", instant_us=from_us, utc=True, user_id=user)
+        else:
+            job = actions.start(unit.session, generator, "run", user_id=user)
+        unit.session.flush()
+        return _shown(unit, [job.id], [])[0]
+
+    @router.serve(
+        "POST", f"/{kinds}/{{generator_id}}/clear", area="series", right="write", status=202, name=f"clear_{what}"
+    )
+    def clear(unit: Unit, generator_id: str, given: ClearRequest) -> RunShown:
+        generator = get_generator(unit.session, unit.principal, generator_id, "write", what)
+        from_us = None if given.from_ is None else round(given.from_.timestamp() * 1_000_000)
+        user = unit.principal.user_id
+        job = actions.start(unit.session, generator, "clear", instant_us=from_us, utc=True, user_id=user)
+        unit.session.flush()
+        return _shown(unit, [job.id], [])[0]
+
+    run.__doc__ = f"Run {what}: what is new is read, and what follows from it made. With `again`, all is made anew."
+    clear.__doc__ = f"Delete the points that {what} made; what was computed from them follows."
+
+
+for _kinds, _what in (("importers", "importer"), ("cleaners", "cleaner"), ("analyses", "analysis")):
+    _serve_runs(_kinds, _what)
+
+
+def _found(unit: Unit, run_id: str) -> RunShown:
+    run = unit.session.scalar(select(Run).where(Run.id == run_id))
+    if run is None:
+        job = _job(unit, run_id, "read")
+        return _shown(unit, [job.id], [])[0]
+    unit.principal.require("read", run.organization_id, "Run", run.project_id)
+    return _shown(unit, [run.id], [run])[0]
+
+
+def _shown(unit: Unit, ids: Sequence[str], runs: Sequence[Run]) -> list[RunShown]:
+    begun = {run.id: run for run in runs}
+    found = {job.id: job for job in unit.session.scalars(select(JobRecord).where(JobRecord.id.in_(ids)))}
+    return [_run(unit, begun.get(each), found.get(each)) for each in ids]
+
+
+def _run(unit: Unit, run: Run | None, job: JobRecord | None) -> RunShown:
+    kind, _, action = job.kind.partition(".") if job is not None else ("", "", "run")
+    payload: Any = job.payload if job is not None else {}
+    maker_id = run.generator_id if run is not None else str((payload or {}).get("id", ""))
+    maker = find_generator(unit.session, maker_id)
+    return RunShown(
+        id=run.id if run is not None else job.id if job is not None else "",
+        action=action,
+        of=Maker(kind=run.generator_kind if run else kind, id=maker_id, name=maker.name if maker else ""),
+        project=run.project_id if run is not None else job.project_id if job is not None else None,
+        status=job.status if job is not None else run.status if run is not None else "",
+        progress=None
+        if job is None
+        else Progress(done=job.progress_done, total=job.progress_total, message=job.progress_message),
+        created_at=job.created_at if job is not None else None,
+        started_at=job.started_at if job is not None else run.started if run is not None else None,
+        ended_at=job.ended_at if job is not None else run.ended if run is not None else None,
+        error=job.error if job is not None else None,
+        script_sha256=run.script_sha256 if run is not None else None,
+        report=run.report or {} if run is not None else {},
+    )
 
 
 class IdleRuns(BaseModel):

@@ -1,113 +1,142 @@
-"""Series of the native API: listed, described, made and deleted; their points are in :mod:`.points`."""
+"""Series of the native API: found, described, made and deleted; their points are in :mod:`.points`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from entrepot.db import keyset
 from entrepot.errors import Conflict, NotFound
 from entrepot.identity import Principal, Right, projects
+from entrepot.identity.projects import is_kept
 from entrepot.pipeline import pushed
+from entrepot.pipeline.generators import KINDS
 from entrepot.series import store
-from entrepot.series.clocks import Clock
-from entrepot.series.models import Series as SeriesRow
+from entrepot.series.models import DISCARDED, Series
+from entrepot.server.api.importer_models import KINDS_OF_VALUES
+from entrepot.server.api.nouns import (
+    CLOCK,
+    NOT_KEPT,
+    Asked,
+    Maker,
+    Noun,
+    Page,
+    Reference,
+    SeriesName,
+    Step,
+    at,
+    column,
+    next_page,
+    project_names,
+)
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["series"])
+_MOST_TEXT = 255
 
 
-class Series(BaseModel):
-    """A series and the summary of its points; times are microseconds since 1970, UTC."""
+class SeriesSettings(Noun):
+    """What a series is; its points are elsewhere."""
 
-    model_config = ConfigDict(from_attributes=True)
+    unit: Annotated[str, Field(max_length=_MOST_TEXT)] = ""
+    title: Annotated[str, column("label"), Field(max_length=_MOST_TEXT)] = ""
+    clock: Annotated[str | None, CLOCK, Field(description="In which it is presented, whose days its steps follow.")] = (
+        "UTC"
+    )
+    step: Annotated[Step | None, column("freq"), Field(description="The distance of its points; null: any.")] = None
+    rule: Annotated[
+        Literal["mean", "sum", "first", "last", "min", "max"],
+        column("resample_rule"),
+        Field(description="How its points become longer steps."),
+    ] = "mean"
+
+
+class SeriesRequest(SeriesSettings):
+    """A new series, to which clients push points."""
+
+    project: Annotated[str, NOT_KEPT, Field(description="Id or name.")]
+    name: SeriesName
+    importer: Annotated[
+        str,
+        NOT_KEPT,
+        Field(min_length=1, max_length=300, description="Name of the importer without a gate that it belongs to."),
+    ] = pushed.USUAL
+
+
+class SeriesShown(SeriesSettings):
+    """A series and the summary of its points."""
 
     id: str
-    pk: int
-    project_id: str
-    generator_kind: str
-    generator_id: str | None
     name: str
-    unit: str
-    label: str
-    clock: str | None
-    timezone: str | None
-    freq: str | None
-    resample_rule: str
-    pushed: bool
+    project: Annotated[Reference | None, NOT_KEPT]
+    of: Annotated[Maker | None, NOT_KEPT]
+    kind: Annotated[str | None, column("unit_type", KINDS_OF_VALUES)]
+    pushed: Annotated[bool, Field(description="Whether clients push its points.")]
     locked: bool
-    created: datetime
+    created_at: Annotated[datetime, column("created")]
     count: int
-    first: int | None
-    last: int | None
+    first_at: Annotated[datetime | None, at("first")]
+    last_at: Annotated[datetime | None, at("last")]
     last_value: float | None
-    damage: str | None
-
-
-class SeriesRequest(BaseModel):
-    """What a series that a client pushes to is to be."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    project_id: str
-    name: str = Field(min_length=1, max_length=255)
-    importer: str = Field(
-        pushed.USUAL, min_length=1, max_length=300, description="Name of the importer without a gate it belongs to."
-    )
-    unit: str = Field("", max_length=255)
-    label: str = Field("", max_length=255)
-    clock: Literal["gmt", "tzt", "dst"] = "gmt"
-    timezone: str | None = None
-    freq: str | None = None
-    resample_rule: Literal["mean", "sum", "first", "last", "min", "max"] = "mean"
+    damage: Annotated[str | None, Field(description="What cannot be read any more of it; null: all is well.")]
 
 
 @router.serve("GET", "/series", area="series", right="read")
 def list_series(
     unit: Unit,
-    project_id: str,
-    generator_id: str | None = None,
-    name: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-    offset: Annotated[int, Query(ge=0)] = 0,
-) -> list[Series]:
-    """List a project's series, newest first."""
-    projects.get_project(unit.session, unit.principal, project_id)
-    found = store.list_series(
-        unit.session, project_id=project_id, generator_id=generator_id, name=name, offset=offset, limit=limit
+    asked: Asked,
+    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    of: Annotated[str | None, Query(description="Id of the importer, cleaner or analysis that makes it.")] = None,
+    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    q: Annotated[str | None, Query(max_length=200, description="Words of its name or title.")] = None,
+) -> Page[SeriesShown]:
+    """List series by name."""
+    query = select(Series).where(
+        unit.principal.within(Series), is_kept(Series.project_id), Series.project_id != DISCARDED
     )
-    return [Series.model_validate(row) for row in found]
+    if project is not None:
+        query = query.where(Series.project_id == projects.find_project(unit.session, unit.principal, project).id)
+    for one, value in ((Series.generator_id, of), (Series.name, name)):
+        if value is not None:
+            query = query.where(one == value)
+    for word in (q or "").split():
+        query = query.where(
+            Series.name.icontains(word, autoescape=True) | Series.label.icontains(word, autoescape=True)
+        )
+    rows, cursor = keyset.page(unit.session, query, (Series.name, Series.id), limit=asked.limit, cursor=asked.cursor)
+    return Page(items=_shown(unit, rows), next=next_page(unit, cursor))
 
 
 @router.serve("POST", "/series", area="series", right="write", status=201)
-def create_series(unit: Unit, request_: SeriesRequest) -> Series:
-    """Create a series that clients push points to; it is cleaned by the cleaner of its importer."""
-    project = projects.get_project(unit.session, unit.principal, request_.project_id, "write")
-    Clock(request_.clock, request_.timezone)
-    fields = request_.model_dump(exclude={"project_id", "importer"})
-    row = pushed.create_series(unit.session, unit.principal, project, request_.importer, **fields)
-    return Series.model_validate(row)
+def create_series(unit: Unit, given: SeriesRequest) -> SeriesShown:
+    """Create a series that clients push points to; it is cleaned by the channels of its importer."""
+    project = projects.find_project(unit.session, unit.principal, given.project, "write")
+    with SeriesRequest.naming():
+        fields = given.kept(unset=True)
+        row = pushed.create_series(unit.session, unit.principal, project, given.importer, **fields)
+    return _shown(unit, [row])[0]
 
 
 @router.serve("GET", "/series/{series_id}", area="series", right="read")
-def get_series(unit: Unit, series_id: str) -> Series:
+def get_series(unit: Unit, series_id: str) -> SeriesShown:
     """Return a series."""
-    return Series.model_validate(find(unit.session, unit.principal, series_id))
+    return _shown(unit, [find(unit.session, unit.principal, series_id)])[0]
 
 
-@router.serve("DELETE", "/series/{series_id}", area="series", right="write")
-def delete_series(unit: Unit, series_id: str) -> Series:
+@router.serve("DELETE", "/series/{series_id}", area="series", right="write", status=204)
+def delete_series(unit: Unit, series_id: str) -> None:
     """Delete a series that clients push to, with its points; what a generator made is cleared through it."""
     row = find(unit.session, unit.principal, series_id, "write")
     if not row.pushed:
         raise Conflict(f"This series is made by its {row.generator_kind}: clear that instead.")
-    described = Series.model_validate(row)
     pushed.delete_series(unit.session, row)
-    return described
 
 
-def find(session: Session, principal: Principal, series_id: str, right: Right = "read") -> SeriesRow:
+def find(session: Session, principal: Principal, series_id: str, right: Right = "read") -> Series:
     """Return a series on which the caller has the right; NotFound when it belongs to others."""
     try:
         row = store.get_series(session, series_id)
@@ -115,3 +144,16 @@ def find(session: Session, principal: Principal, series_id: str, right: Right = 
         raise NotFound("Series not found.") from None
     principal.require(right, row.organization_id, "Series", row.project_id, row.id)
     return row
+
+
+def _shown(unit: Unit, rows: Sequence[Series]) -> list[SeriesShown]:
+    names = project_names(unit, rows)
+    makers: dict[str, Maker] = {}
+    for kind, model in KINDS.items():
+        ids = {row.generator_id for row in rows if row.generator_kind == kind}
+        if ids:
+            found = unit.session.execute(select(model.id, model.name).where(model.id.in_(ids)))
+            makers |= {one.id: Maker(id=one.id, name=one.name, kind=kind) for one in found}
+    return [
+        SeriesShown.showing(row, project=names[row.project_id], of=makers.get(row.generator_id or "")) for row in rows
+    ]

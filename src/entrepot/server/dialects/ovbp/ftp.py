@@ -4,27 +4,18 @@ from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import FtpAccount, Right, ftp
 from entrepot.pipeline import configuration, exports, folders, gates
 from entrepot.pipeline.models import Gate
-from entrepot.server import state
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.render import Record
 from entrepot.server.dialects.ovbp.table import Action, Resource, found
 from entrepot.server.dialects.ovbp.teams import user_account
 from entrepot.server.endpoint import Call
+from entrepot.server.ftp.address import Address
+from entrepot.server.ftp.address import address as ftp_address
 
 
-def address(call: Call) -> tuple[str, str, int]:
-    """Return protocol, host and port of the FTP server as clients reach it; no host when it does not run.
-
-    The protocol is ``ftps`` only where there is no other: published clients take the word for plain FTP all the same.
-    """
-    settings = call.services.settings
-    protocol = "ftps" if settings.ftp_require_tls else "ftp"
-    if not settings.ftp:
-        return protocol, "", settings.ftp_port
-    host = settings.ftp_public_host or settings.ftp_host or settings.host
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - every address: that of this request is one of them
-        host = call.request.url.hostname or host
-    return protocol, host, settings.ftp_port or state.ftp_port(settings.data_dir)
+def address(call: Call) -> Address:
+    """Return where the FTP server is, for the sender of a request."""
+    return ftp_address(call.services.settings, call.request.url.hostname)
 
 
 def gate_accounts(call: Call, records: list[Gate]) -> dict[str, Record]:

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.db import vacuum
-from entrepot.server.serve import alone
+from entrepot.server.run.serve import alone
+from entrepot.server.run.upgrade import require_unused
 from entrepot.server.services import Services
-from entrepot.server.upgrade import require_unused
 
 VACUUM = "db.vacuum"
 

@@ -1,0 +1,187 @@
+"""Analyses: what they compute, of which inputs, by which script, into which series and rows."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Query
+from sqlalchemy import select
+
+from entrepot.errors import InvalidInput
+from entrepot.identity import projects
+from entrepot.pipeline import analyses, analysis_rows, configuration
+from entrepot.pipeline.generators import find_generator
+from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Cleaner, Unitcleaner
+from entrepot.rows.models import RowAnalysis
+from entrepot.series.models import Series
+from entrepot.server.api.analysis_models import (
+    AnalysisChanges,
+    AnalysisRequest,
+    AnalysisShown,
+    InputRequest,
+    Output,
+)
+from entrepot.server.api.nouns import Asked, Maker, Page, named_page, next_page, of_project, project_names
+from entrepot.server.api.places import references, resolve
+from entrepot.server.api.routing import NativeRouter, Unit
+
+router = NativeRouter(tags=["analyses"])
+
+
+@router.serve("GET", "/analyses", area="series", right="read")
+def list_analyses(
+    unit: Unit,
+    asked: Asked,
+    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    name: Annotated[str | None, Query(description="Exact name.")] = None,
+) -> Page[AnalysisShown]:
+    """List analyses by name."""
+    rows, cursor = named_page(unit, Analysis, of_project(unit, project) | {"name": name}, asked)
+    return Page(items=_shown(unit, rows), next=next_page(unit, cursor))
+
+
+@router.serve("POST", "/analyses", area="series", right="write", status=201, body="large")
+def create_analysis(unit: Unit, given: AnalysisRequest) -> AnalysisShown:
+    """Create an analysis with its script, inputs and outputs; an active one runs at once."""
+    project = projects.find_project(unit.session, unit.principal, given.project, "write")
+    with AnalysisRequest.naming(comment="description"):
+        fields = {name: value for name, value in given.own.items() if name != "active"}
+        analysis = analyses.create_analysis(unit.session, unit.principal, {"project": project.id, **fields})
+        _configure(unit, analysis, given)
+        if given.active:
+            analyses.update_analysis(unit.session, unit.principal, analysis.id, {"active": True})
+    return _shown(unit, [analysis])[0]
+
+
+@router.serve("GET", "/analyses/{analysis_id}", area="series", right="read")
+def get_analysis(unit: Unit, analysis_id: str) -> AnalysisShown:
+    """Return an analysis."""
+    return _shown(unit, [configuration.get(unit.session, unit.principal, Analysis, analysis_id)])[0]
+
+
+@router.serve("PATCH", "/analyses/{analysis_id}", area="series", right="write", body="large")
+def change_analysis(unit: Unit, analysis_id: str, given: AnalysisChanges) -> AnalysisShown:
+    """Change an analysis; what it had computed is made anew."""
+    analysis = configuration.get(unit.session, unit.principal, Analysis, analysis_id, "write")
+    unit.require_version(analysis.version)
+    with AnalysisChanges.naming(comment="description"):
+        _configure(unit, analysis, given)
+        analyses.update_analysis(unit.session, unit.principal, analysis_id, given.own)
+    return _shown(unit, [analysis])[0]
+
+
+@router.serve("DELETE", "/analyses/{analysis_id}", area="series", right="write", status=204)
+def delete_analysis(unit: Unit, analysis_id: str) -> None:
+    """Delete an analysis with the series that it made; rows that it made stay."""
+    unit.require_version(configuration.get(unit.session, unit.principal, Analysis, analysis_id, "write").version)
+    analyses.delete_analysis(unit.session, unit.principal, analysis_id)
+
+
+def _configure(unit: Unit, analysis: Analysis, given: AnalysisChanges) -> None:
+    """Give an analysis what was given of how it computes; its own fields are not looked at."""
+    session, principal = unit.session, unit.principal
+    if "inputs" in given.model_fields_set:
+        _set_inputs(unit, analysis, given.inputs)
+    if "outputs" in given.model_fields_set:
+        _set_outputs(unit, analysis, given.outputs)
+    if analysis.config is not None:
+        if columns := given.kept():
+            analyses.update_config(session, principal, analysis.config.id, columns)
+    elif "script" in given.model_fields_set:
+        analyses.create_config(session, principal, {"analysis": analysis.id, **given.kept(unset=True)})
+        session.refresh(analysis, ["config"])
+    elif given.kept():
+        raise InvalidInput.field("script", "This is missing: without it nothing can be computed.")
+    if "into" in given.model_fields_set:
+        into = None if given.into is None else resolve(unit, RowAnalysis, given.into, "into").id
+        analysis_rows.keep_under(session, principal, analysis.id, into)
+
+
+def _set_inputs(unit: Unit, analysis: Analysis, given: Sequence[InputRequest | str]) -> None:
+    wanted: dict[str, dict[str, Any]] = {}
+    for number, each in enumerate(given):
+        asked = InputRequest(series=each) if isinstance(each, str) else each
+        with configuration.naming(f"inputs.{number}"):
+            generator_id, name = _source(unit, analysis, asked)
+            column = asked.column or name
+            if column in wanted:
+                raise InvalidInput(f"Two columns would be named {column!r}.")
+            wanted[column] = {"input_series_generator": generator_id, "input_series_name": name}
+    present = {one.column_name: one for one in analysis.inputs}
+    for column, one in present.items():
+        if column not in wanted:
+            analyses.delete_column(unit.session, unit.principal, AnalysisInput, one.id)
+    for number, (column, source) in enumerate(wanted.items()):
+        with configuration.naming(f"inputs.{number}"):
+            if column in present:
+                analyses.update_input(unit.session, unit.principal, present[column].id, source)
+            else:
+                fields = {"analysis": analysis.id, "column_name": column, **source}
+                analyses.create_input(unit.session, unit.principal, fields)
+
+
+def _set_outputs(unit: Unit, analysis: Analysis, given: Sequence[Output | str]) -> None:
+    wanted = {(one.name): one for one in (Output(name=each) if isinstance(each, str) else each for each in given)}
+    if len(wanted) < len(given):
+        raise InvalidInput.field("outputs", "Two have the same name.")
+    present = {one.name: one for one in analysis.outputs}
+    for name, one in present.items():
+        if name not in wanted:
+            analyses.delete_column(unit.session, unit.principal, AnalysisOutput, one.id)
+    for name, output in wanted.items():
+        with configuration.naming("outputs"):
+            if name in present:
+                analyses.update_output(unit.session, unit.principal, present[name].id, output.kept(unset=True))
+            else:
+                fields = {"analysis": analysis.id, **output.kept(unset=True)}
+                analyses.create_output(unit.session, unit.principal, fields)
+
+
+def _source(unit: Unit, analysis: Analysis, asked: InputRequest) -> tuple[str, str]:
+    """Return what makes the series that an input names, and the series' name."""
+    session = unit.session
+    found = session.execute(
+        select(Series.generator_id, Series.name).where(
+            Series.id == asked.series, Series.project_id == analysis.project_id
+        )
+    ).one_or_none()
+    if found is not None and found.generator_id is not None:
+        return found.generator_id, found.name
+    if asked.of is not None:
+        return asked.of, asked.series
+    own = analysis.project_id
+    makers = set(
+        session.scalars(select(Series.generator_id).where(Series.project_id == own, Series.name == asked.series))
+    )
+    makers |= set(
+        session.scalars(
+            select(Unitcleaner.cleaner_id)
+            .join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
+            .where(Cleaner.project_id == own, Unitcleaner.name == asked.series)
+        )
+    )
+    makers |= set(
+        session.scalars(
+            select(AnalysisOutput.analysis_id)
+            .join(Analysis, Analysis.id == AnalysisOutput.analysis_id)
+            .where(Analysis.project_id == own, AnalysisOutput.name == asked.series)
+        )
+    )
+    makers -= {None, analysis.id}
+    if not makers:
+        raise InvalidInput(f"No channel, analysis or series of this project is named {asked.series[:80]!r}.")
+    if len(makers) > 1:
+        told = ", ".join(sorted(str(each) for each in makers))
+        raise InvalidInput(f"Several make a series {asked.series[:80]!r}: say `of` which, one of {told}.")
+    return str(makers.pop()), asked.series
+
+
+def _shown(unit: Unit, rows: Sequence[Analysis]) -> list[AnalysisShown]:
+    names = project_names(unit, rows)
+    makers: dict[str, Maker] = {}
+    for generator_id in {one.input_series_generator for row in rows for one in row.inputs}:
+        if (generator := find_generator(unit.session, generator_id)) is not None:
+            makers[generator_id] = Maker(kind=generator.kind, id=generator.id, name=generator.name)
+    sets = references(unit, RowAnalysis, (row.rows_analysis_id for row in rows))
+    return [
+        AnalysisShown.shown(row, names[row.project_id], makers, sets.get(row.rows_analysis_id or 0)) for row in rows
+    ]

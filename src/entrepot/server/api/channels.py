@@ -1,0 +1,102 @@
+"""Channels: how each raw series of an importer becomes a regular one; and cleaners, which are all of an importer's."""
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from sqlalchemy import select
+
+from entrepot.db import keyset
+from entrepot.identity import projects
+from entrepot.identity.projects import is_kept
+from entrepot.pipeline import cleaners, configuration
+from entrepot.pipeline.models import Cleaner, Importer, Unitcleaner
+from entrepot.server.api.importer_models import ChannelChanges, ChannelRequest, ChannelShown, CleanerShown
+from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve
+from entrepot.server.api.routing import NativeRouter, Unit
+
+router = NativeRouter(tags=["channels"])
+
+
+@router.serve("GET", "/channels", area="series", right="read")
+def list_channels(
+    unit: Unit,
+    asked: Asked,
+    importer: Annotated[str | None, Query(description="Id or name of the importer.")] = None,
+    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    name: Annotated[str | None, Query(description="Exact name of the series that it makes.")] = None,
+    raw: Annotated[str | None, Query(description="Exact name of the raw series.")] = None,
+) -> Page[ChannelShown]:
+    """List channels, by the name of what they make."""
+    session, principal = unit.session, unit.principal
+    query = select(Unitcleaner).join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
+    query = query.where(principal.within(Cleaner), is_kept(Cleaner.project_id))
+    project_id = None if project is None else projects.find_project(session, principal, project).id
+    if project_id is not None:
+        query = query.where(Cleaner.project_id == project_id)
+    if importer is not None:
+        found = resolve(session, principal, Importer, importer, "importer", project_id)
+        query = query.where(Cleaner.importer_id == found.id)
+    for column, value in ((Unitcleaner.name, name), (Unitcleaner.external_name, raw)):
+        if value is not None:
+            query = query.where(column == value)
+    rows, cursor = keyset.page(
+        session, query, (Unitcleaner.name, Unitcleaner.id), limit=asked.limit, cursor=asked.cursor
+    )
+    return Page(items=[ChannelShown.shown(row) for row in rows], next=next_page(unit, cursor))
+
+
+@router.serve("POST", "/channels", area="series", right="write", status=201)
+def create_channel(unit: Unit, given: ChannelRequest) -> ChannelShown:
+    """Have a raw series, which need not exist yet, made into a regular one; what there is of it is cleaned at once."""
+    project_id = None
+    if given.project is not None:
+        project_id = projects.find_project(unit.session, unit.principal, given.project).id
+    importer = resolve(unit.session, unit.principal, Importer, given.importer, "importer", project_id)
+    with ChannelRequest.naming():
+        fields: dict[str, Any] = given.kept(unset=True)
+        if given.raw_kind is None:
+            fields["input_unit_type"] = "delta" if given.kind == "rate" else fields["unit_type"]
+        fields["cleaner"] = importer.cleaner.id
+        return ChannelShown.shown(cleaners.create_unitcleaner(unit.session, unit.principal, fields))
+
+
+@router.serve("GET", "/channels/{channel_id}", area="series", right="read")
+def get_channel(unit: Unit, channel_id: str) -> ChannelShown:
+    """Return a channel."""
+    return ChannelShown.shown(configuration.get(unit.session, unit.principal, Unitcleaner, channel_id))
+
+
+@router.serve("PATCH", "/channels/{channel_id}", area="series", right="write")
+def change_channel(unit: Unit, channel_id: str, given: ChannelChanges) -> ChannelShown:
+    """Change a channel; what it made is made anew."""
+    unit.require_version(configuration.get(unit.session, unit.principal, Unitcleaner, channel_id, "write").version)
+    with ChannelChanges.naming():
+        changed = cleaners.update_unitcleaner(unit.session, unit.principal, channel_id, given.kept())
+    return ChannelShown.shown(changed)
+
+
+@router.serve("DELETE", "/channels/{channel_id}", area="series", right="write", status=204)
+def delete_channel(unit: Unit, channel_id: str) -> None:
+    """Delete a channel and the series that it made."""
+    unit.require_version(configuration.get(unit.session, unit.principal, Unitcleaner, channel_id, "write").version)
+    cleaners.delete_unitcleaner(unit.session, unit.principal, channel_id)
+
+
+@router.serve("GET", "/cleaners", area="series", right="read")
+def list_cleaners(
+    unit: Unit,
+    asked: Asked,
+    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    name: Annotated[str | None, Query(description="Exact name.")] = None,
+) -> Page[CleanerShown]:
+    """List cleaners by name; each has the name of its importer."""
+    rows, cursor = named_page(unit, Cleaner, of_project(unit, project) | {"name": name}, asked)
+    names = project_names(unit, rows)
+    return Page(items=[CleanerShown.shown(one, names[one.project_id]) for one in rows], next=next_page(unit, cursor))
+
+
+@router.serve("GET", "/cleaners/{cleaner_id}", area="series", right="read")
+def get_cleaner(unit: Unit, cleaner_id: str) -> CleanerShown:
+    """Return a cleaner."""
+    cleaner = configuration.get(unit.session, unit.principal, Cleaner, cleaner_id)
+    return CleanerShown.shown(cleaner, project_names(unit, [cleaner])[cleaner.project_id])

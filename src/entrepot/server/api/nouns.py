@@ -1,0 +1,227 @@
+"""What the models of all nouns share: words of the interface beside the columns that keep them, references, pages."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any, Generic, Self, TypeVar
+
+from fastapi import Depends, Query
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from entrepot.db import keyset
+from entrepot.errors import InvalidInput, NotFound
+from entrepot.identity import Principal, Project, projects
+from entrepot.pipeline import configuration
+from entrepot.pipeline.models import Owned
+from entrepot.series.clock_names import clock_name, read_clock
+from entrepot.series.models import Series
+from entrepot.server.api.routing import Unit
+
+RecordT = TypeVar("RecordT", bound=Owned)
+ShownT = TypeVar("ShownT", bound=BaseModel)
+Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+SeriesName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+Script = Annotated[str, StringConstraints(max_length=1_000_000)]
+Step = Annotated[str, StringConstraints(max_length=32)]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How a field is kept: in which columns, and how these become what is shown and the other way round.
+
+    Without a column, a field is not a column's: whoever makes the model gives its value.
+    """
+
+    columns: tuple[str, ...] = ()
+    show: Callable[..., Any] = lambda value: value
+    keep: Callable[[Any], tuple[Any, ...]] = lambda value: (value,)
+
+
+def column(name: str, words: Mapping[Any, Any] | None = None) -> Kept:
+    """Return that a field is kept in one column, whose values may be other words."""
+    if words is None:
+        return Kept((name,))
+    back = {kept: shown for shown, kept in words.items()}
+    return Kept((name,), lambda value: back.get(value, value), lambda value: (words.get(value, value),))
+
+
+def _keep_clock(name: str | None) -> tuple[str | None, str | None]:
+    if name is None:
+        return None, None
+    clock = read_clock(name)
+    return clock.kind, clock.timezone
+
+
+#: A clock by its name, kept as its kind and its zone.
+CLOCK = Kept(("clock", "timezone"), clock_name, _keep_clock)
+#: Of a field that no column keeps: whoever makes the model gives its value.
+NOT_KEPT = Kept()
+
+
+def instant(microseconds: int | None) -> datetime | None:
+    """Return an instant that is kept as microseconds since 1970."""
+    return None if microseconds is None else datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
+
+def at(name: str) -> Kept:
+    """Return that an instant is kept as microseconds."""
+    return Kept((name,), instant, lambda value: (None if value is None else round(value.timestamp() * 1_000_000),))
+
+
+class Reference(BaseModel):
+    """Another thing, by its id and its name."""
+
+    id: str
+    name: str
+
+    @classmethod
+    def to(cls, record: Any) -> "Reference | None":
+        """Return the reference to a record; None to none."""
+        return None if record is None else cls(id=record.id, name=record.name)
+
+
+class Maker(Reference):
+    """What makes series: an importer (its raw series), a cleaner (its channels) or an analysis."""
+
+    kind: str
+
+
+class Noun(BaseModel):
+    """A thing of the interface: its fields are the glossary's words, each with the columns that keep it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    @cache
+    def _kept(cls) -> dict[str, Kept]:
+        found: dict[str, Kept] = {}
+        for name, about in cls.model_fields.items():
+            given = next((each for each in about.metadata if isinstance(each, Kept)), None)
+            found[name] = given or Kept((name,))
+        return found
+
+    @classmethod
+    def showing(cls, record: Any, **others: Any) -> Self:
+        """Return what is shown of a record; `others` are the fields that no column keeps."""
+        shown = {
+            name: how.show(*(getattr(record, each) for each in how.columns))
+            for name, how in cls._kept().items()
+            if how.columns and name not in others
+        }
+        return cls.model_validate(shown | others)
+
+    def kept(self, *without: str, unset: bool = False) -> dict[str, Any]:
+        """Return the columns of the fields that were given (with `unset`, of all), for a verb of the domain.
+
+        Raises
+        ------
+        InvalidInput
+            A value cannot be kept; the field is named.
+        """
+        values: dict[str, Any] = {}
+        for name, how in self._kept().items():
+            if how.columns and name not in without and (unset or name in self.model_fields_set):
+                values |= zip(how.columns, how.keep(getattr(self, name)), strict=True)
+        return values
+
+    @classmethod
+    @contextmanager
+    def naming(cls, **others: str) -> Iterator[None]:
+        """Say of what a verb finds invalid inside which field it is, in the words of the interface."""
+        words = {each: name for name, how in cls._kept().items() for each in how.columns} | others
+        try:
+            yield
+        except InvalidInput as error:
+            if not error.fields:
+                raise
+            fields = {words.get(name, name): reasons for name, reasons in error.fields.items()}
+            raise type(error)(fields=fields) from error
+
+
+class Page(BaseModel, Generic[ShownT]):
+    """A page of a list; ``next`` is the address of the page that follows, null at the end."""
+
+    items: list[ShownT]
+    next: str | None = None
+
+
+@dataclass(frozen=True)
+class Paging:
+    """Which page of a list is asked for."""
+
+    limit: int
+    cursor: str | None
+
+
+async def paging(
+    limit: Annotated[int, Query(ge=1, le=keyset.MOST, description="Most items of a page.")] = 100,
+    cursor: Annotated[str | None, Query(max_length=2000, description="As the page before gives it in `next`.")] = None,
+) -> Paging:
+    """Return which page of a list is asked for; FastAPI calls what waits, as this could, without a thread."""
+    return Paging(limit, cursor)
+
+
+Asked = Annotated[Paging, Depends(paging)]
+
+
+def next_page(unit: Unit, cursor: str | None) -> str | None:
+    """Return the address of the page at a cursor of the list that is asked for."""
+    return None if cursor is None else str(unit.url.include_query_params(cursor=cursor).replace(netloc="", scheme=""))
+
+
+def resolve(
+    session: Session,
+    principal: Principal,
+    model: type[RecordT],
+    text: str,
+    field: str,
+    project_id: str | None = None,
+) -> RecordT:
+    """Return the thing that an id or a name means; a name is looked for in a project, where one is given.
+
+    Raises
+    ------
+    InvalidInput
+        Names the field: there is none, or there are several of that name.
+    """
+    try:
+        found = configuration.get(session, principal, model, text)
+    except NotFound:
+        named = configuration.listed(session, principal, model, {"name": text, "project_id": project_id}, limit=10)
+        if len(named) > 1:
+            ids = ", ".join(each.id for each in named)
+            raise InvalidInput.field(field, f"Several are named {text!r}: give the id of one of {ids}.") from None
+        if not named:
+            raise InvalidInput.field(field, f"There is no {model.__name__.lower()} {text[:80]!r}.") from None
+        (found,) = named
+    if project_id is not None and found.project_id != project_id:
+        raise InvalidInput.field(field, f"This {model.__name__.lower()} is of another project.")
+    return found
+
+
+def of_project(unit: Unit, text: str | None) -> dict[str, Any]:
+    """Return the column of what belongs to a project that is asked for by id or name; without one, none."""
+    return {} if text is None else {"project_id": projects.find_project(unit.session, unit.principal, text).id}
+
+
+def named_page(
+    unit: Unit, model: type[RecordT], equal: Mapping[str, Any], asked: Paging
+) -> tuple[list[RecordT], str | None]:
+    """Return a page of the things of a kind that the caller may read, by name, and the cursor of the next one."""
+    query = configuration.readable(unit.principal, model)
+    for name, value in equal.items():
+        if value is not None:
+            query = query.where(getattr(model, name) == value)
+    return keyset.page(unit.session, query, (model.name, model.id), limit=asked.limit, cursor=asked.cursor)
+
+
+def project_names(unit: Unit, records: Iterable[Owned | Series]) -> dict[str, Reference]:
+    """Return the projects of things, by id."""
+    ids = {record.project_id for record in records}
+    found = unit.session.execute(select(Project.id, Project.name).where(Project.id.in_(ids)))
+    return {row.id: Reference(id=row.id, name=row.name) for row in found}

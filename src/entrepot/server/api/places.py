@@ -1,0 +1,179 @@
+"""Sites, their locations and model definitions: what rows are about."""
+
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Annotated, Any
+
+from fastapi import Query
+from sqlalchemy import select
+
+from entrepot.db import keyset
+from entrepot.errors import InvalidInput, NotFound
+from entrepot.rows import places
+from entrepot.rows.models import Location, ModelDefinition, Site
+from entrepot.rows.places import LOCATION, MODEL_DEFINITION, SITE, Place
+from entrepot.server.api.nouns import Asked, Page, Reference, next_page
+from entrepot.server.api.place_models import (
+    LocationChanges,
+    LocationRequest,
+    LocationShown,
+    ModelDefinitionRequest,
+    ModelDefinitionShown,
+    PlaceChanges,
+    SiteChanges,
+    SiteRequest,
+    SiteShown,
+)
+from entrepot.server.api.routing import NativeRouter, Unit
+
+router = NativeRouter(tags=["places"])
+_MOST = 2**31 - 1
+
+
+def number_of(text: str) -> int:
+    """Return the number that an id is; raises NotFound for what is none."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) <= _MOST:
+        raise NotFound("Not found.")
+    return int(text)
+
+
+def resolve(unit: Unit, model: type[Any], text: str, field: str, **scope: int) -> Any:
+    """Return the site, location, model definition or result set that an id or a name means.
+
+    Raises
+    ------
+    InvalidInput
+        Names the field: there is none, or there are several of that name.
+    """
+    name = getattr(model, "title", None) or model.name
+    query = select(model).where(model.organization_id == unit.principal.organization_id)
+    query = query.where(*(getattr(model, one) == value for one, value in scope.items()))
+    unit.principal.require("read")
+    found = list(unit.session.scalars(query.where(name == text).limit(3)))
+    if not found and text.isascii() and text.isdigit() and int(text[:12]) <= _MOST:
+        found = list(unit.session.scalars(query.where(model.id == int(text[:12]))))
+    if len(found) != 1:
+        problem = f"There is no {text[:80]!r}." if not found else f"Several are named {text[:80]!r}: give the id."
+        raise InvalidInput.field(field, problem)
+    return found[0]
+
+
+def references(unit: Unit, model: type[Any], ids: Iterable[int | None]) -> dict[int, Reference]:
+    """Return references to sites, locations, model definitions or result sets of the caller's, by their numbers."""
+    name = getattr(model, "title", None) or model.name
+    wanted = {each for each in ids if each is not None}
+    own = model.organization_id == unit.principal.organization_id
+    found = unit.session.execute(select(model.id, name.label("name")).where(own, model.id.in_(wanted)))
+    return {row.id: Reference(id=str(row.id), name=row.name) for row in found}
+
+
+def _page(unit: Unit, model: type[Any], asked: Asked, name: str | None, site: str | None) -> Any:
+    unit.principal.require("read")
+    query = select(model).where(model.organization_id == unit.principal.organization_id)
+    if name is not None:
+        query = query.where(model.title == name)
+    if site is not None:
+        query = query.where(model.site_id == resolve(unit, Site, site, "site").id)
+    return keyset.page(unit.session, query, (model.title, model.id), limit=asked.limit, cursor=asked.cursor)
+
+
+def _record(stored: Mapping[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(**stored)
+
+
+@router.serve("GET", "/sites", area="rows", right="read")
+def list_sites(
+    unit: Unit, asked: Asked, name: Annotated[str | None, Query(description="Exact name.")] = None
+) -> Page[SiteShown]:
+    """List sites by name."""
+    rows, cursor = _page(unit, Site, asked, name, None)
+    return Page(items=[SiteShown.showing(row) for row in rows], next=next_page(unit, cursor))
+
+
+@router.serve("POST", "/sites", area="rows", right="write", status=201)
+def create_site(unit: Unit, given: SiteRequest) -> SiteShown:
+    """Create a site."""
+    with SiteRequest.naming():
+        return SiteShown.showing(_record(places.create(unit.session, unit.principal, SITE, given.kept())))
+
+
+@router.serve("GET", "/locations", area="rows", right="read")
+def list_locations(
+    unit: Unit,
+    asked: Asked,
+    site: Annotated[str | None, Query(description="Id or name of the site.")] = None,
+    name: Annotated[str | None, Query(description="Exact name.")] = None,
+) -> Page[LocationShown]:
+    """List locations by name."""
+    rows, cursor = _page(unit, Location, asked, name, site)
+    sites = references(unit, Site, {row.site_id for row in rows})
+    items = [LocationShown.showing(row, site=sites[row.site_id]) for row in rows]
+    return Page(items=items, next=next_page(unit, cursor))
+
+
+@router.serve("POST", "/locations", area="rows", right="write", status=201)
+def create_location(unit: Unit, given: LocationRequest) -> LocationShown:
+    """Create a location of a site."""
+    site = resolve(unit, Site, given.site, "site")
+    with LocationRequest.naming(projectsite="site"):
+        fields = given.kept() | {"projectsite": site.id}
+        stored = places.create(unit.session, unit.principal, LOCATION, fields)
+    return LocationShown.showing(_record(stored), site=Reference(id=str(site.id), name=site.title))
+
+
+@router.serve("GET", "/model-definitions", area="rows", right="read")
+def list_model_definitions(
+    unit: Unit,
+    asked: Asked,
+    site: Annotated[str | None, Query(description="Id or name of the site.")] = None,
+    name: Annotated[str | None, Query(description="Exact name.")] = None,
+) -> Page[ModelDefinitionShown]:
+    """List model definitions by name."""
+    rows, cursor = _page(unit, ModelDefinition, asked, name, site)
+    sites = references(unit, Site, {row.site_id for row in rows})
+    items = [ModelDefinitionShown.showing(row, site=sites[row.site_id]) for row in rows]
+    return Page(items=items, next=next_page(unit, cursor))
+
+
+@router.serve("POST", "/model-definitions", area="rows", right="write", status=201)
+def create_model_definition(unit: Unit, given: ModelDefinitionRequest) -> ModelDefinitionShown:
+    """Create a model definition of a site."""
+    site = resolve(unit, Site, given.site, "site")
+    with ModelDefinitionRequest.naming(project="site"):
+        fields = given.kept() | {"project": site.id}
+        stored = places.create(unit.session, unit.principal, MODEL_DEFINITION, fields)
+    return ModelDefinitionShown.showing(_record(stored), site=Reference(id=str(site.id), name=site.title))
+
+
+def _serve_one(kinds: str, place: Place, shown: Any, changes: type[PlaceChanges]) -> None:
+    """Serve one site, location or model definition: shown, changed and deleted alike."""
+
+    def show(unit: Unit, stored: Mapping[str, Any]) -> Any:
+        others = {"site": references(unit, Site, {stored["site_id"]})[stored["site_id"]]} if place.site_field else {}
+        return shown.showing(_record(stored), **others)
+
+    @router.serve("GET", f"/{kinds}/{{place_id}}", area="rows", right="read", name=f"get_{place.name}")
+    def get(unit: Unit, place_id: str) -> shown:
+        return show(unit, places.get(unit.session, unit.principal, place, number_of(place_id)))
+
+    @router.serve("PATCH", f"/{kinds}/{{place_id}}", area="rows", right="write", name=f"change_{place.name}")
+    def change(unit: Unit, place_id: str, given: changes) -> shown:  # type: ignore[valid-type]
+        with given.naming():  # type: ignore[attr-defined]
+            fields = given.kept()  # type: ignore[attr-defined]
+            stored = places.patch(unit.session, unit.principal, place, number_of(place_id), fields)
+        return show(unit, stored)
+
+    @router.serve(
+        "DELETE", f"/{kinds}/{{place_id}}", area="rows", right="admin", status=204, name=f"delete_{place.name}"
+    )
+    def delete(unit: Unit, place_id: str) -> None:
+        places.remove(unit.session, unit.principal, place, number_of(place_id))
+
+    get.__doc__ = f"Return a {place.name}."
+    change.__doc__ = f"Change a {place.name}."
+    delete.__doc__ = f"Delete a {place.name} that nothing refers to; for administrators."
+
+
+_serve_one("sites", SITE, SiteShown, SiteChanges)
+_serve_one("locations", LOCATION, LocationShown, LocationChanges)
+_serve_one("model-definitions", MODEL_DEFINITION, ModelDefinitionShown, PlaceChanges)

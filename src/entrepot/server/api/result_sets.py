@@ -1,0 +1,204 @@
+"""Result sets and their rows: made, matched by name, read, locked."""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Annotated, Any
+
+from fastapi import Query
+from sqlalchemy import select
+
+from entrepot.db import keyset
+from entrepot.errors import InvalidInput
+from entrepot.rows import analyses, results
+from entrepot.rows.checks import InvalidRows
+from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
+from entrepot.server.api.nouns import Asked, Page, Reference, next_page
+from entrepot.server.api.places import number_of, references, resolve
+from entrepot.server.api.routing import NativeRouter, Unit
+from entrepot.server.api.row_models import (
+    KeptRow,
+    ResultSetChanges,
+    ResultSetRequest,
+    ResultSetShown,
+    RowShown,
+    RowsRequest,
+    payload_of,
+    vectors_of,
+)
+
+router = NativeRouter(tags=["rows"])
+
+_WORDS = {
+    "short_description": "name",
+    "related_object": "about",
+    "additional_data": "extra",
+    **{f"{kind}_col{number}": f"columns.{number - 1}" for kind in ("name", "units", "value") for number in (1, 2, 3)},
+}
+
+
+@router.serve("GET", "/result-sets", area="rows", right="read")
+def list_result_sets(
+    unit: Unit,
+    asked: Asked,
+    site: Annotated[str | None, Query(description="Id or name of the site.")] = None,
+    model: Annotated[str | None, Query(description="Id or name of the model definition.")] = None,
+    name: Annotated[str | None, Query(description="Exact name.")] = None,
+) -> Page[ResultSetShown]:
+    """List result sets by name."""
+    unit.principal.require("read")
+    own = unit.principal.organization_id
+    query = select(RowAnalysis).where(RowAnalysis.organization_id == own)
+    if name is not None:
+        query = query.where(RowAnalysis.name == name)
+    scope = {} if site is None else {"site_id": resolve(unit, Site, site, "site").id}
+    if model is not None:
+        query = query.where(
+            RowAnalysis.model_definition_id == resolve(unit, ModelDefinition, model, "model", **scope).id
+        )
+    elif scope:
+        of_site = select(ModelDefinition.id).where(
+            ModelDefinition.organization_id == own, ModelDefinition.site_id == scope["site_id"]
+        )
+        query = query.where(RowAnalysis.model_definition_id.in_(of_site))
+    rows, cursor = keyset.page(
+        unit.session, query, (RowAnalysis.name, RowAnalysis.id), limit=asked.limit, cursor=asked.cursor
+    )
+    return Page(items=_shown_sets(unit, [_stored(row) for row in rows]), next=next_page(unit, cursor))
+
+
+@router.serve("POST", "/result-sets", area="rows", right="write", status=201)
+def create_result_set(unit: Unit, given: ResultSetRequest) -> ResultSetShown:
+    """Create a result set."""
+    scope = {} if given.site is None else {"site_id": resolve(unit, Site, given.site, "site").id}
+    model = resolve(unit, ModelDefinition, given.model, "model", **scope)
+    fields = given.kept() | {"model_definition": model.id}
+    if given.location is not None:
+        fields["location"] = resolve(unit, Location, given.location, "location", site_id=model.site_id).id
+    with ResultSetRequest.naming(model_definition="model", non_field_errors="name"):
+        return _shown_sets(unit, [analyses.create(unit.session, unit.principal, fields)])[0]
+
+
+@router.serve("GET", "/result-sets/{set_id}", area="rows", right="read")
+def get_result_set(unit: Unit, set_id: str) -> ResultSetShown:
+    """Return a result set."""
+    return _shown_sets(unit, [analyses.get(unit.session, unit.principal, number_of(set_id))])[0]
+
+
+@router.serve("PATCH", "/result-sets/{set_id}", area="rows", right="write")
+def change_result_set(unit: Unit, set_id: str, given: ResultSetChanges) -> ResultSetShown:
+    """Change a result set that is not locked."""
+    with ResultSetChanges.naming(non_field_errors="name"):
+        return _shown_sets(unit, [analyses.patch(unit.session, unit.principal, number_of(set_id), given.kept())])[0]
+
+
+@router.serve("DELETE", "/result-sets/{set_id}", area="rows", right="admin", status=204)
+def delete_result_set(unit: Unit, set_id: str) -> None:
+    """Delete a result set with its rows, none of which may be locked; for administrators."""
+    analyses.remove(unit.session, unit.principal, number_of(set_id))
+
+
+@router.serve("POST", "/result-sets/{set_id}/rows", area="rows", right="write", body="large")
+def keep_rows(unit: Unit, set_id: str, given: RowsRequest) -> list[KeptRow]:
+    """Keep rows: those whose name is there already are updated, the others created; all of them, or none."""
+    result_set = analyses.get(unit.session, unit.principal, number_of(set_id))
+    site_id = unit.session.scalar(
+        select(ModelDefinition.site_id).where(
+            ModelDefinition.organization_id == unit.principal.organization_id,
+            ModelDefinition.id == result_set["model_definition_id"],
+        )
+    )
+    places: dict[str, int] = {}
+    payloads = []
+    for number, row in enumerate(given.rows):
+        if row.location is not None and row.location not in places:
+            field = f"rows.{number}.location"
+            places[row.location] = resolve(unit, Location, row.location, field, site_id=site_id or 0).id
+        location = result_set["location_id"] if row.location is None else places[row.location]
+        payloads.append(payload_of(row, result_set["id"], site_id, location))
+    try:
+        _, summary = results.upsert_many(unit.session, unit.principal, payloads)
+    except InvalidRows as error:
+        raise InvalidInput(fields=_named(error)) from error
+    return [KeptRow(id=str(one["result_id"]), name=one["short_description"], action=one["action"]) for one in summary]
+
+
+@router.serve("GET", "/rows", area="rows", right="read")
+def list_rows(
+    unit: Unit,
+    asked: Asked,
+    result_set: Annotated[str | None, Query(description="Id or name of the result set.")] = None,
+    location: Annotated[str | None, Query(description="Id or name of the location.")] = None,
+    name: Annotated[str | None, Query(description="Exact name.")] = None,
+) -> Page[RowShown]:
+    """List rows by name."""
+    unit.principal.require("read")
+    query = select(Row).where(Row.organization_id == unit.principal.organization_id)
+    if result_set is not None:
+        query = query.where(Row.analysis_id == resolve(unit, RowAnalysis, result_set, "result_set").id)
+    if location is not None:
+        query = query.where(Row.location_id == resolve(unit, Location, location, "location").id)
+    if name is not None:
+        query = query.where(Row.short_description == name)
+    rows, cursor = keyset.page(
+        unit.session, query, (Row.short_description, Row.id), limit=asked.limit, cursor=asked.cursor
+    )
+    return Page(items=_shown_rows(unit, [_stored(row) for row in rows]), next=next_page(unit, cursor))
+
+
+@router.serve("GET", "/rows/{row_id}", area="rows", right="read")
+def get_row(unit: Unit, row_id: str) -> RowShown:
+    """Return a row."""
+    return _shown_rows(unit, [results.get(unit.session, unit.principal, number_of(row_id))])[0]
+
+
+@router.serve("DELETE", "/rows/{row_id}", area="rows", right="write", status=204)
+def delete_row(unit: Unit, row_id: str) -> None:
+    """Delete a row that is not locked."""
+    results.remove(unit.session, unit.principal, [number_of(row_id)])
+
+
+def _stored(row: Any) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in type(row).__table__.columns}
+
+
+def _shown_sets(unit: Unit, stored: Sequence[Mapping[str, Any]]) -> list[ResultSetShown]:
+    own = ModelDefinition.organization_id == unit.principal.organization_id
+    ids = {one["model_definition_id"] for one in stored}
+    models = {
+        one.id: one for one in unit.session.scalars(select(ModelDefinition).where(own, ModelDefinition.id.in_(ids)))
+    }
+    sites = references(unit, Site, {model.site_id for model in models.values()})
+    locations = references(unit, Location, (one["location_id"] for one in stored))
+    return [
+        ResultSetShown.showing(
+            SimpleNamespace(**one),
+            model=Reference(id=str(model.id), name=model.title),
+            site=sites[model.site_id],
+            location=None if one["location_id"] is None else locations[one["location_id"]],
+        )
+        for one in stored
+        for model in (models[one["model_definition_id"]],)
+    ]
+
+
+def _shown_rows(unit: Unit, stored: Sequence[Mapping[str, Any]]) -> list[RowShown]:
+    sets = references(unit, RowAnalysis, (one["analysis_id"] for one in stored))
+    locations = references(unit, Location, (one["location_id"] for one in stored))
+    return [
+        RowShown.showing(
+            row,
+            result_set=sets[row.analysis_id],
+            location=None if row.location_id is None else locations[row.location_id],
+            columns=vectors_of(row),
+        )
+        for row in (SimpleNamespace(**one) for one in stored)
+    ]
+
+
+def _named(error: InvalidRows) -> dict[str, list[str]]:
+    """Return what is wrong with rows, in the words of the interface."""
+    found: dict[str, list[str]] = {}
+    for number, fields in error.rows.items():
+        for name, reasons in fields.items():
+            found.setdefault(f"rows.{number}.{_WORDS.get(name, name)}", []).extend(reasons)
+    return found

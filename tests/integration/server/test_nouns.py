@@ -1,0 +1,194 @@
+"""The nouns of the interface: made, shown, changed, listed and deleted by the same verbs, in the same words."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from entrepot.server.app import create_app
+from starlette.testclient import TestClient
+
+from entrepot.db import Database
+from entrepot.identity import Role, User, Vault, keys, users
+from entrepot.jobs.testing import run_pending
+from entrepot.server.services import Services
+from entrepot.settings import Settings
+from tests.support.pipeline_worker import InPlaceScripts
+
+PARSE = """
+import pandas as pd
+def parse(content, path, **tools):
+    return pd.read_csv(content, index_col=0, parse_dates=True)
+"""
+MEAN = """
+import pandas as pd
+def analyze(frame, **tools):
+    return pd.DataFrame({"mean": frame.mean(axis=1)})
+"""
+DAY = "t,wind\n" + "".join(
+    f"2024-03-01T{hour:02d}:{ten}0Z,{hour + ten / 10}\n" for hour in range(24) for ten in range(6)
+)
+
+
+class Api:
+    """The interface of a server in this process, as an administrator sees it."""
+
+    def __init__(self, database: Database, settings: Settings, token: str) -> None:
+        self.database, self.settings = database, settings
+        self.services = Services(settings, database)
+        self.client = TestClient(create_app(self.services), raise_server_exceptions=False)
+        self.client.headers["authorization"] = f"Token {token}"
+
+    def ask(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
+        answer: httpx.Response = self.client.request(method, f"/api/v1{path}", **options)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    def work(self) -> None:
+        run_pending(self.database, self.settings, {"scripts": InPlaceScripts(), "vault": self.services.vault})
+
+
+@pytest.fixture
+def api(database: Database, tmp_path: Path) -> Api:
+    settings = Settings(data_dir=tmp_path / "data")
+    settings.data_dir.mkdir()
+    Vault.create(settings.secret_key_file)
+    with database.write() as session:
+        own = users.create_organization(session, "own")
+        user = User(login="ada", password_hash="")
+        session.add(user)
+        session.flush()
+        users.set_member(session, user, own, Role.ADMIN)
+        token = keys.create_key(session, user.id, own.id)[1]
+    return Api(database, settings, token)
+
+
+@pytest.fixture
+def farm(api: Api) -> dict[str, Any]:
+    """A project with a gate, an importer, a channel and an analysis."""
+    project = api.ask("POST", "/projects", 201, json={"name": "Farm"})
+    gate = api.ask("POST", "/gates", 201, json={"project": "Farm", "name": "scada", "quarantine": True})
+    given = {"project": "Farm", "name": "scada", "gate": "scada", "parse": PARSE, "clock": "UTC"}
+    importer = api.ask("POST", "/importers", 201, json=given)
+    given = {"importer": "scada", "raw": "wind", "name": "T1 wind", "unit": "m/s", "kind": "mean", "maximum": 22.5,
+             "clock": "UTC"}  # fmt: skip
+    channel = api.ask("POST", "/channels", 201, json=given)
+    given = {"project": "Farm", "name": "Mean", "inputs": ["T1 wind"], "outputs": ["mean"], "script": MEAN,
+             "step": "3h"}  # fmt: skip
+    analysis = api.ask("POST", "/analyses", 201, json=given)
+    return {"project": project, "gate": gate, "importer": importer, "channel": channel, "analysis": analysis}
+
+
+def test_a_farm_is_made_and_run_by_the_interface_alone(api: Api, farm: dict[str, Any]) -> None:
+    gate, importer, channel, analysis = (farm[each] for each in ("gate", "importer", "channel", "analysis"))
+    assert importer["gate"] == {"id": gate["id"], "name": "scada"}
+    assert channel["importer"] == {"id": importer["id"], "name": "scada"}
+    assert (channel["raw_kind"], channel["kind"], channel["step"], channel["clock"]) == ("mean", "mean", "1h", "UTC")
+    (input_,) = analysis["inputs"]
+    assert (input_["column"], input_["series"], input_["of"]["id"]) == ("T1 wind", "T1 wind", channel["cleaner"])
+    api.client.put(f"/api/v1/gates/{gate['id']}/files/T1/day.csv", content=DAY.encode()).raise_for_status()
+    (folder,) = api.ask("GET", f"/gates/{gate['id']}/files")["items"]
+    (file,) = api.ask("GET", f"/gates/{gate['id']}/files?folder=T1")["items"]
+    assert (folder["path"], folder["type"], file["path"], file["size"]) == ("T1", "directory", "T1/day.csv", len(DAY))
+    assert api.ask("GET", f"/gates/{gate['id']}/use")["files"] == 1
+    for kind, maker in (("importers", importer["id"]), ("cleaners", channel["cleaner"]), ("analyses", analysis["id"])):
+        run = api.ask("POST", f"/{kind}/{maker}/runs", 202, json={})
+        assert (run["status"], run["of"]["id"]) == ("pending", maker)
+        api.work()
+        run = api.ask("GET", f"/runs/{run['id']}")
+        assert (run["status"], run["error"]) == ("finished", None), run
+    runs = api.ask("GET", "/runs?project=Farm&limit=2")
+    assert len(runs["items"]) == 2
+    more = api.client.get(runs["next"]).json()["items"]
+    assert not {run["id"] for run in runs["items"]} & {run["id"] for run in more}
+    series = {one["name"]: one for one in api.ask("GET", "/series?project=Farm")["items"]}
+    # The hour of 23 is beyond the maximum; the first and the last interval are never sure to be complete.
+    points = api.client.get(f"/api/v1/series/{series['T1 wind']['id']}/points").json()
+    assert points["value"] == [hour + 0.25 for hour in range(1, 23) if hour + 0.25 <= 22.5]
+    assert series["mean"]["count"] > 0
+    cleared = api.ask("POST", f"/analyses/{analysis['id']}/clear", 202, json={"from": "2024-03-01T09:00:00Z"})
+    assert cleared["action"] == "clear"
+    api.ask("POST", f"/runs/{cleared['id']}/cancel")
+    assert api.ask("GET", f"/runs/{cleared['id']}")["status"] == "cancelled"
+
+
+def test_what_somebody_else_changed_is_not_overwritten(api: Api, farm: dict[str, Any]) -> None:
+    for kind, name, change in (
+        ("gates", "gate", {"description": "a"}),
+        ("importers", "importer", {"description": "a"}),
+        ("channels", "channel", {"title": "a"}),
+        ("analyses", "analysis", {"step": "6h"}),
+    ):
+        path = f"/api/v1/{kind}/{farm[name]['id']}"
+        seen = api.client.get(path)
+        tag = seen.headers["etag"]
+        assert tag == f'"{seen.json()["version"]}"'
+        assert api.client.get(path, headers={"if-none-match": tag}).status_code == 304
+        changed = api.client.patch(path, json=change, headers={"if-match": tag})
+        assert changed.status_code == 200, changed.text
+        assert changed.headers["etag"] != tag
+        assert changed.json().items() >= change.items()
+        for method in ("PATCH", "DELETE"):
+            late = api.client.request(
+                method, path, headers={"if-match": tag}, **({"json": change} if method == "PATCH" else {})
+            )
+            assert late.status_code == 412
+        assert api.client.patch(path, json=change).headers["etag"] == changed.headers["etag"], "nothing changed"
+
+
+def test_what_is_wrong_is_named_in_the_words_of_the_interface(api: Api, farm: dict[str, Any]) -> None:
+    importer = farm["importer"]["id"]
+    for method, path, body, field in (
+        ("POST", "/gates", {"project": "Farm", "name": ""}, "name"),
+        ("POST", "/gates", {"project": "nowhere", "name": "x"}, "project"),
+        ("POST", "/importers", {"project": "Farm", "name": "x", "gate": "none"}, "gate"),
+        ("POST", "/importers", {"project": "Farm", "name": "x", "clock": "Mars"}, "clock"),
+        ("POST", "/importers", {"project": "Farm", "name": "x", "schedule": "whenever"}, "schedule"),
+        ("PATCH", f"/importers/{importer}", {"folder": "../x"}, "folder"),
+        ("POST", "/channels", {"importer": importer, "raw": "p", "name": "q", "step": "fortnight"}, "step"),
+        ("POST", "/channels", {"importer": importer, "raw": "wind", "name": "q"}, "raw"),
+        ("POST", "/channels", {"importer": importer, "raw": "p", "name": "q", "raw_kind": "mean",
+                               "kind": "rate"}, "kind"),
+        ("POST", "/channels", {"importer": importer, "raw": "p", "name": "q", "minimum": 2, "maximum": 1}, "maximum"),
+        ("POST", "/analyses", {"project": "Farm", "name": "x", "step": "3h"}, "script"),
+        ("POST", "/analyses", {"project": "Farm", "name": "x", "inputs": ["nothing"]}, "inputs.0"),
+        ("POST", "/analyses", {"project": "Farm", "name": "x", "script": MEAN, "step": "-1h"}, "step"),
+        ("GET", "/gates?cursor=x", None, "cursor"),
+    ):  # fmt: skip
+        answer = api.client.request(method, f"/api/v1{path}", json=body)
+        assert 400 <= answer.status_code < 500, (path, body, answer.text)
+        assert field in answer.json()["fields"], (path, body, answer.text)
+    assert [one["name"] for one in api.ask("GET", "/importers?project=Farm")["items"]] == ["scada"]
+
+
+def test_lists_end_and_miss_nothing_while_others_insert_and_delete(api: Api, farm: dict[str, Any]) -> None:
+    for number in range(7):
+        api.ask("POST", "/gates", 201, json={"project": "Farm", "name": f"gate {number}"})
+    found: list[str] = []
+    path = "/api/v1/gates?project=Farm&limit=2"
+    while path:
+        page = api.client.get(path).json()
+        found += [gate["name"] for gate in page["items"]]
+        path = page["next"]
+        if len(found) == 4:
+            api.ask("POST", "/gates", 201, json={"project": "Farm", "name": "a gate"})  # before what was seen
+            api.ask("DELETE", f"/gates/{page['items'][0]['id']}", 204)
+    assert found == [*(f"gate {number}" for number in range(7)), "scada"]
+
+
+def test_deleting(api: Api, farm: dict[str, Any]) -> None:
+    for kind, name in (("analyses", "analysis"), ("channels", "channel"), ("importers", "importer"), ("gates", "gate"),
+                       ("projects", "project")):  # fmt: skip
+        path = f"/{kind}/{farm[name]['id']}"
+        api.ask("DELETE", path, 204)
+        api.ask("GET", path, 404)
+    assert api.ask("GET", "/projects")["items"] == []
+
+
+def test_a_gate_tells_how_files_are_sent_to_it(api: Api, farm: dict[str, Any]) -> None:
+    path = f"/gates/{farm['gate']['id']}/account"
+    assert api.ask("GET", path)["login"]
+    assert "password" not in api.ask("GET", path)
+    first = api.ask("GET", f"{path}/password")["password"]
+    api.ask("PUT", f"{path}/password", 204, json={"password": "another password"})
+    assert api.ask("GET", f"{path}/password")["password"] == "another password" != first
