@@ -15,7 +15,7 @@ from entrepot.pipeline.generators import find_generator, series_by_name
 from entrepot.pipeline.models import Gate, ImportedFile
 from entrepot.series import repair
 from entrepot.series.models import SeriesChunk
-from entrepot.server import check
+from entrepot.server.run import check
 from entrepot.server.services import Services
 from tests.integration.pipeline.conftest import World, build_world, hours
 from tests.support.pipeline_worker import InPlaceScripts

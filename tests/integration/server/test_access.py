@@ -307,9 +307,11 @@ def test_a_key_of_another_project_cannot_name_it(walked: Walked) -> None:
     for path in (
         f"points?project={id_of['project']}",
         f"points?series={series.id}",
-        f"series?project_id={series.project_id}",
     ):
         assert client.get(f"{api}/{path}").status_code == 404, path
+    for kinds in ("series", "gates", "importers", "channels", "analyses", "runs"):
+        answer = client.get(f"{api}/{kinds}?project={series.project_id}")
+        assert (answer.status_code, list(answer.json()["fields"])) == (400, ["project"]), kinds
     form = {"project": id_of["project"]}
     assert client.post(f"{api}/files", data=form, files={"file": b"x"}).status_code == 400
     assert client.post(f"{api}/files", files={"file": b"x"}).status_code == 403

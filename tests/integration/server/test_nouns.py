@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from entrepot.server.app import create_app
+from entrepot.server.run.app import create_app
 from starlette.testclient import TestClient
 
 from entrepot.db import Database

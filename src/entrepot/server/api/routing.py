@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from entrepot.errors import Changed
+from entrepot.errors import Changed, InvalidInput
 from entrepot.identity import Principal, Right
 from entrepot.server import origin, repeats
 from entrepot.server.bodies import Body, Size
@@ -94,6 +95,7 @@ class NativeRoute(APIRoute):
 
         self.dependant.call = in_unit
         respond = super().get_route_handler()
+        known = _parameters(self.dependant)
 
         def answer(request: Request, principal: Principal | None, content: bytes) -> Response:
             services: Services = request.app.state.services
@@ -111,6 +113,10 @@ class NativeRoute(APIRoute):
                 return _answer(unit, respond)
 
         async def handle(request: Request) -> Response:
+            if strange := request.query_params.keys() - known:
+                # A filter that is spelt wrong would let everything pass.
+                reasons = [f"This is no parameter here; there are {', '.join(sorted(known)) or 'none'}."]
+                raise InvalidInput(fields=dict.fromkeys(sorted(strange), reasons))
             body = Body.of(request.scope)
             principal, content = None, b""
             if declared.writes or body.awaited(size):
@@ -160,6 +166,12 @@ class NativeRouter(APIRouter):
             return function
 
         return register
+
+
+def _parameters(dependant: Dependant) -> set[str]:
+    """Return the names of the query parameters that an endpoint, or what it depends on, takes."""
+    own = {parameter.alias for parameter in dependant.query_params}
+    return own.union(*map(_parameters, dependant.dependencies))
 
 
 def _tag(version: int) -> str:
