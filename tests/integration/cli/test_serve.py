@@ -44,7 +44,7 @@ def health(server: ServerProcess) -> int:
 
 
 def refused(*arguments: object) -> str:
-    run = subprocess.run([ENTREPOT, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60)
+    run = subprocess.run([ENTREPOT, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=240)
     assert run.returncode == 1
     assert run.stderr.count("\n") == 1, run.stderr
     return run.stderr
@@ -130,7 +130,7 @@ def test_a_part_that_cannot_start_ends_the_server(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data")
     (server.data_dir / "uploads").write_text("where the FTP server needs a folder")
     command = [ENTREPOT, "serve", "--data-dir", server.data_dir, "--port", "0", "--ftp-port", "0", "--workers", "0"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert run.returncode == 1
     assert "cannot start" in run.stderr
 

@@ -1,5 +1,6 @@
 """The supervisor's judgement of who hangs."""
 
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -19,3 +20,17 @@ def test_who_begins_on_a_busy_machine_is_given_longer_than_who_worked(tmp_path: 
         supervisor._look_at = 0.0
         supervisor._look()
     child.process.kill.assert_called_once()
+
+
+def test_who_never_came_up_has_failed_however_long_it_took(tmp_path: Path) -> None:
+    supervisor = Supervisor([Part("web-1", "web")], Settings(data_dir=tmp_path))
+    (child,) = supervisor._children
+    for _ in range(2):
+        child.process, child.started = mock.Mock(exitcode=1), time.monotonic() - 100
+        assert supervisor._bury() is None
+    child.process, child.started = mock.Mock(exitcode=1), time.monotonic() - 100
+    assert supervisor._bury() == "web-1"
+    child.was_ready = child.ready = True
+    child.process, child.started = mock.Mock(exitcode=1), time.monotonic() - 100
+    assert supervisor._bury() is None
+    assert child.failures == 1, "who worked for long begins anew"

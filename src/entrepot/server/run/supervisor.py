@@ -88,7 +88,8 @@ class _Child:
     def died(self) -> None:
         """Forget the process, and decide when the next one starts: later each time that it does not live long."""
         now = time.monotonic()
-        self.failures = 1 if now - self.started > _LONG_LIVED_SECONDS else self.failures + 1
+        lived = self.ready and now - self.started > _LONG_LIVED_SECONDS
+        self.failures = 1 if lived else self.failures + 1
         self.start_at = now + min(_FIRST_DELAY * 2 ** (self.failures - 1), _LONGEST_DELAY)
         self.process, self.ready = None, False
 
