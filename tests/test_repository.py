@@ -99,6 +99,14 @@ def test_ci_runs_the_very_commands_that_people_run() -> None:
         assert any(line.partition(" || ")[0] == command for line in script.splitlines())
 
 
+def test_every_case_is_named_by_a_test() -> None:
+    """Each folder of tests/cases stands for a kind of fault."""
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    cases = sorted(path.name for path in (ROOT / "tests" / "cases").iterdir() if path.is_dir())
+    assert len(cases) >= 40
+    assert [name for name in cases if f'"{name}"' not in tests] == []
+
+
 def test_source_files_stay_short() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / "src").rglob("*.py")}
     too_long = {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > LONGEST_FILE}

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conformance.ovbp.conftest import RunScript
+from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.conformance
 
@@ -48,3 +49,18 @@ def test_a_configuration_goes_through_a_workbook_and_back(ovbp: RunScript) -> No
     assert ["b", "b-cleaned", "1H", 3] in taken["after"]
     assert ["left", "left-cleaned", "30T", 0] in taken["after"]
     assert taken["doubled"] == [6.0]
+
+
+def test_pushed_series_are_reached_by_generator_and_name(ovbp: RunScript, shared_server: ServerProcess) -> None:
+    with shared_server.http() as http:
+        project = http.post("/api/v1/projects", json={"name": "Pushed"}).raise_for_status().json()["id"]
+        fields = {"project_id": project, "name": "kW", "importer": "meters"}
+        series = http.post("/api/v1/series", json=fields).raise_for_status().json()["id"]
+        times = [f"2024-01-01T{hour:02}:00:00Z" for hour in range(13)]
+        points = {series: {"time": times, "value": [float(hour) for hour in range(13)]}}
+        http.post("/api/v1/points", json=points).raise_for_status()
+    taken = ovbp("ovbp_pushed", project="Pushed")
+    assert (taken["raw"], taken["known"], taken["found"]) == (["kW"], ["kW"], "kW")
+    assert taken["raw_values"] == [float(hour) for hour in range(13)]
+    assert taken["clean"] == taken["total"] == [2.5, 4.5, 6.5, 8.5, 10.5]
+    assert all(any(generator in text for text in taken["generators"]) for generator in taken["ids"])

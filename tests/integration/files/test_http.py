@@ -16,6 +16,7 @@ import pytest
 from entrepot.client._http import Connection
 from entrepot.client.files import ChecksumError, Files
 from entrepot.server import conditions
+from tests.support.cases import Case
 from tests.support.server import ServerProcess
 
 SIZE = int(os.environ.get("ENTREPOT_TEST_FILE_BYTES", 48 * 2**20))
@@ -443,6 +444,22 @@ def test_downloads_keep_to_conditions(client: httpx.Client) -> None:
     disposition = whole.headers["content-disposition"]
     assert 'filename="Bericht Marz, Teil 1.csv"' in disposition
     assert "filename*=UTF-8''Bericht%20M%C3%A4rz%2C%20Teil%201.csv" in disposition
+
+
+def test_conditions_of_a_download(client: httpx.Client) -> None:
+    case = Case("conditions-of-a-download")
+    asked, right = case.json("requests.json"), case.json("expected.json")
+    content = (case.path / "report.csv").read_bytes()
+    path = f"/api/v1/files/{_sent(client, content, asked['published_as'])['id']}/download"
+    tag = client.get(path).headers["etag"]
+    headers = [{name: value.replace("TAG", tag) for name, value in each.items()} for each in asked["headers"]]
+    answers = [client.get(path, headers=each) for each in headers]
+    assert [answer.status_code for answer in answers] == right["status"]
+    assert {answer.text for answer in answers if answer.status_code == 206} == {right["bytes=0-6"]}
+    whole = client.get(path)
+    assert (len(whole.content), hashlib.md5(whole.content).hexdigest()) == (right["size"], right["md5"])
+    named = whole.headers["content-disposition"]
+    assert f"filename*=UTF-8''{right['content-disposition']['filename*']['value']}" in named
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from entrepot.rows import Row, analyses, results
 from entrepot.rows.checks import InvalidRows
 from entrepot.rows.vectors import listed, unpack
 from tests.integration.rows.conftest import Farm, make_principal
+from tests.support.cases import Case
 
 
 def stored_count(farm: Farm) -> int:
@@ -144,17 +145,19 @@ def test_ambiguous_matches_are_refused(farm: Farm) -> None:
 
 def test_rows_are_created_as_told(farm: Farm) -> None:
     """The case `rows-sent-twice`: equal rows are as many as were sent, and then ambiguous."""
-    bulk = [farm.row("leg A"), farm.row("leg B"), farm.row("leg A")]
+    case = Case("rows-sent-twice")
+    sent, right = case.json("rows.json"), case.json("expected.json")
+    bulk, alone = ([farm.row(**row) for row in sent[name]] for name in ("bulk", "then_one_by_one"))
     counts = []
-    for send in (bulk, bulk[:1], bulk):
+    for send in (bulk, alone, bulk):
         with farm.write() as (session, principal):
             if len(send) == 1:
                 results.create(session, principal, send[0])
             else:
                 results.create_many(session, principal, send)
             found = session.scalars(select(Row.short_description)).all()
-            counts.append((found.count("leg A"), found.count("leg B")))
-    assert counts == [(2, 1), (3, 1), (5, 2)]
+            counts.append({name: found.count(name) for name in right["after_the_bulk"]})
+    assert counts == [right[name] for name in ("after_the_bulk", "after_the_single_one", "after_the_bulk_again")]
     with pytest.raises(InvalidInput, match="leg A"), farm.write() as (session, principal):
         results.upsert_many(session, principal, bulk[:1])
 

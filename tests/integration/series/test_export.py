@@ -21,6 +21,7 @@ from entrepot.series import store, table
 from entrepot.series.export import ExportRequest, export
 from entrepot.series.models import Series
 from entrepot.series.select import Selection, select
+from tests.support.cases import Case
 
 HOUR = 3_600_000_000
 Exported = Callable[..., dict[str, pd.DataFrame]]
@@ -263,13 +264,10 @@ def test_when_clocks_are_put_back(database: Database, exported: Exported) -> Non
     assert files["export.csv"]["d [direct]"].sum() == 25
 
 
-VIENNA = micros("2022-10-29 21:30") + np.arange(16) * HOUR // 2
-WALL = [
-    *(f"2022-10-{stamp}:00+02:00" for stamp in ("29T23:30", "30T00:00", "30T00:30", "30T01:00", "30T01:30")),
-    *("2022-10-30T02:00:00+02:00", "2022-10-30T02:30:00+02:00"),
-    *(f"2022-10-30T{hour:02}:{minute}:00+01:00" for hour in range(2, 6) for minute in ("00", "30")),
-    "2022-10-30T06:00:00+01:00",
-]
+CASE = Case("export-of-the-repeated-hour")
+RIGHT = pd.read_csv(CASE.path / "expected.csv")
+PUSHED = pd.read_csv(CASE.path / "points.csv", parse_dates=["time"])
+VIENNA = PUSHED["time"].astype("datetime64[us, UTC]").astype("int64").to_numpy()
 
 
 @pytest.mark.parametrize("cells", [1_000_000, 3])
@@ -278,9 +276,9 @@ def test_the_repeated_hour_is_exported_twice(
     database: Database, tmp_path: Path, request_: dict[str, Any], cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table, "CELLS", cells)
-    values = np.arange(16) + 0.5
+    values = PUSHED["value"].to_numpy()
     with database.write() as session:
-        load = make(session, "load", VIENNA, values, clock="dst", timezone="Europe/Vienna", freq="30T")
+        load = make(session, times=VIENNA, values=values, **CASE.json("case.json")["series"])
     for options in ({}, {"offsets": True}, {"time_grouper": "1D"}):
         lines: list[list[str]] = []
         with database.read() as session:
@@ -288,9 +286,8 @@ def test_the_repeated_hour_is_exported_twice(
         with zipfile.ZipFile(tmp_path / "x.zip") as archive:
             for name in archive.namelist():
                 lines += [line.split(",") for line in archive.read(name).decode().splitlines()[1:]]
-        shown = WALL if "offsets" in options else [stamp[:19].replace("T", " ") for stamp in WALL]
-        assert [line[0] for line in lines] == shown
-        assert [float(line[1]) for line in lines] == values.tolist()
+        assert [line[0] for line in lines] == RIGHT["with_offset" if "offsets" in options else "wall"].tolist()
+        assert [float(line[1]) for line in lines] == RIGHT["value"].tolist()
 
 
 @pytest.mark.parametrize("cells", [1_000_000, 7])

@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,27 @@ def test_bytes_are_kept_whatever_type_was_said(site: Site, kind: str) -> None:
         with contextlib.closing(client.transfercmd("RETR stored", rest=3)) as data, data.makefile("rb") as file:
             assert file.read() == content[3:]
         client.voidresp()
+
+
+def test_an_archive_sent_without_a_type_is_kept_to_the_byte(site: Site) -> None:
+    case = Case("archive-sent-without-a-type")
+    content, right = (case.path / "readings.zip").read_bytes(), case.json("expected.json")
+    for dialogue in case.json("case.json")["dialogues"]:
+        # ftplib's storbinary would say TYPE I.
+        with site.session() as client:
+            for command in dialogue:
+                if command.startswith("TYPE"):
+                    assert client.sendcmd(command).startswith(right["answer_to"].get(command, "200"))
+            with contextlib.closing(client.transfercmd(dialogue[-1])) as data:
+                data.sendall(content)
+            client.voidresp()
+        stored = (site.gate / "readings.zip").read_bytes()
+        assert (len(stored), hashlib.sha256(stored).hexdigest()) == (right["size"], right["sha256"]), dialogue
+        with zipfile.ZipFile(io.BytesIO(stored)) as archive:
+            assert archive.testzip() is None
+            (name,) = archive.namelist()
+            assert archive.read(name).count(b"\n") == right["lines_in_the_archive"]
+        (site.gate / "readings.zip").unlink()
 
 
 def test_names_by_pattern(site: Site) -> None:

@@ -14,6 +14,7 @@ from entrepot.identity import Role, User, keys, users
 from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
+from tests.support.cases import Case
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it would rather have a successor of httpx
@@ -278,7 +279,8 @@ def test_every_spelling_of_an_address_is_served(door: Door, analysis: int) -> No
         assert door.get(path) == []
 
 
-GAPS = {"first gap": [None, 2.5, 3.5], "all gaps": [None, None, None], "no gap": [1.5, 2.5, 3.5]}
+CASE = Case("vectors-with-gaps")
+GAPS = {name.removeprefix("strain, "): vector for name, vector in CASE.json("expected.json")["value_col2"].items()}
 
 
 def test_vectors_have_gaps(door: Door, analysis: int) -> None:
@@ -305,8 +307,7 @@ def test_vectors_have_gaps(door: Door, analysis: int) -> None:
 
 
 def test_what_is_no_number_is_named_by_row_and_vector(door: Door, analysis: int) -> None:
-    rows = [door.row(analysis, f"strain {n}") for n in range(4)]
-    rows[2]["value_col2"] = [1.0, float("nan"), 3.0]
+    rows = [door.row(analysis) | row for row in json.loads(CASE.text("rows-with-nan.txt"))]
 
     def post(path: str, body: Any, method: str = "POST") -> tuple[int, Any]:
         answer = door.clients["writer"].request(method, f"{ROOT}{path}", content=json.dumps(body))
