@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from entrepot import lineage
+from entrepot import jobs, lineage
 from entrepot.errors import InvalidInput
 from entrepot.events import Event, Notification
 from entrepot.jobs import Schedule, schedules
