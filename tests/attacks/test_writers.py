@@ -94,3 +94,13 @@ def test_sixty_writers_behind_a_lock_keep_nobody_from_reading(
 
     asyncio.run(attack())
     impatient.close()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_who_comes_while_the_lock_is_held_reads_at_once(database: Database) -> None:
+    with held(database):
+        newcomer = Database(database.url, patience=0.2)
+        with newcomer.read() as session:
+            assert session.scalar(text("SELECT count(*) FROM project")) == 0
+            assert session.scalar(text("PRAGMA auto_vacuum")) == 2
+        newcomer.close()

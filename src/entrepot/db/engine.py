@@ -172,8 +172,10 @@ def _engine(url: str, synchronous: str, pool_size: int, patience: float | None) 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, see below
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:
+            # A new database gives back what is deleted. To ask this of any other would take the lock of writers.
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         for pragma in (
-            "auto_vacuum=INCREMENTAL",  # of a new database: it gives back what is deleted; it comes first
             "journal_mode=WAL",
             "journal_size_limit=67108864",
             f"synchronous={synchronous}",

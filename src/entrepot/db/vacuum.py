@@ -17,7 +17,7 @@ from entrepot.errors import EntrepotError, OutOfSpace
 #: Pages that are moved in one unit of work: a moment for whoever waits.
 STEP = 500
 #: Free pages up to this share of all, or so many, are kept for what comes next.
-_SPARE_SHARE, _SPARE_PAGES = 0.05, 2500
+_SPARE_SHARE, _SPARE_PAGES = 0.05, 1000
 _INCREMENTAL = 2
 _ASIDE = ".vacuum"
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from entrepot import lineage
+from entrepot import jobs, lineage
 from entrepot.errors import InvalidInput
 from entrepot.events import Event, Notification
 from entrepot.jobs import Schedule, schedules
@@ -254,3 +254,31 @@ def test_wrong_settings_name_their_field(any_site: Site, servers: Servers) -> No
         assert list(caught.value.fields) == [field], value
     assert any_site.feed()["seen"] == 0
     assert OPTIONS["retries"] == 0
+
+
+def test_a_scheduled_run_that_fetched_nothing_new_leaves_a_count(any_site: Site, servers: Servers) -> None:
+    world, place = any_site.world, servers.place("http json")
+    place.put("a.csv", b"one")
+    any_site.connect(place, bytes_per_file=10)
+    with world.database.write() as session:
+        feeders.update_feeder(session, world.principal, any_site.feeder, {"crontab": "0 * * * * *", "active": True})
+
+    def tick() -> None:
+        with world.database.write() as session:
+            schedules.fire_due(session, session.get(Schedule, f"feeder:{any_site.feeder}").next_at)
+        world.work()
+
+    def counted() -> list[int]:
+        with world.database.read() as session:
+            return [one.count for one in jobs.idle.list_(session) if one.key == f"feeder:{any_site.feeder}"]
+
+    for _ in range(3):
+        tick()
+    assert (len(any_site.runs()), counted(), len(actions(any_site))) == (1, [2], 1)
+    place.put("b.csv", b"much more than is taken of a file")
+    for _ in range(3):
+        tick()
+    assert [len(run.report["skipped"]) for run in any_site.runs()] == [0, 1]
+    assert counted() == [2], "what is passed over is told once"
+    any_site.feed()
+    assert (len(any_site.runs()), counted()) == (3, [])
