@@ -36,6 +36,12 @@ def told(server: ServerProcess, part: str) -> dict[str, Any]:
     return said
 
 
+def warned(server: ServerProcess, of: str) -> bool:
+    """Tell whether a server that is well says of something that it will fail."""
+    status, said = health(server)
+    return status == 200 and of in said.get("warnings", ())
+
+
 def well(server: ServerProcess) -> None:
     """Wait until a server says that all is well, without anybody's hand."""
     eventually(lambda: health(server)[0] == 200, 30, every=0.2, message="it did not come back")

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from entrepot.db import Database, migrate
 from tests.conftest import MakeServer
-from tests.faults.conftest import health, length, logged, metrics, well
+from tests.faults.conftest import health, length, logged, metrics, warned, well
 from tests.support.alerts import require_called
 from tests.support.deadline import eventually
 from tests.support.server import ENTREPOT, ServerProcess
@@ -156,7 +156,7 @@ def test_a_key_that_is_gone_is_told_before_anything_starts_again(
     if fault == "exchanged":
         file.write_bytes(Fernet.generate_key())
     try:
-        eventually(lambda: health(server) == (200, {**health(server)[1], "warnings": ["key"]}), 15, every=0.2)
+        eventually(lambda: warned(server, "key"), 15, every=0.2, message="not among the warnings")
         scraped = metrics(server)
         assert "entrepot_key_known 0.0" in scraped
         require_called({"EntrepotKeyLost"}, scraped)
@@ -165,7 +165,7 @@ def test_a_key_that_is_gone_is_told_before_anything_starts_again(
         other = Importer(server, http, f"without a key, {fault}").gate
     finally:
         kept.replace(file)
-    eventually(lambda: "warnings" not in health(server)[1], 15, every=0.2)
+    eventually(lambda: not warned(server, "key"), 15, every=0.2)
     address = f"/ovbp/api/v2/odata/gate_ftp_accounts/{other['ftp_account']['id']}/password/"
     assert http.get(address).status_code == 200, "what was encrypted meanwhile can be read with the right key"
 

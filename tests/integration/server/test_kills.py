@@ -56,6 +56,7 @@ def server(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200 if DEEP else 600)
 # Connections that the server drops in mid-transfer are left by ftplib for the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_nothing_acknowledged_is_lost_or_doubled_and_nothing_is_left(
