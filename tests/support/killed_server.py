@@ -17,7 +17,7 @@ import uvicorn
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from entrepot.server.app import create_app
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 

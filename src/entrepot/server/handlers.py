@@ -27,12 +27,13 @@ HANDLERS = (
     "entrepot.requests.fulfilment",
     "entrepot.requests.subscriptions",
     "entrepot.requests.trials",
-    # How its webhooks are written to.
-    "entrepot.server.dialects.ricloud.events",
     "entrepot.server.run.vacuum",
     "entrepot.works.audit",
     "entrepot.works.slack",
 )
+
+#: Modules that say how receivers of events are written to; whoever delivers needs them.
+STYLES = ("entrepot.server.dialects.ricloud.events",)
 
 #: Modules with a function ``schedule(session)``, called when a scheduler starts.
 SCHEDULES = (

@@ -5,12 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-from entrepot.server.run.app import create_app
 from starlette.testclient import TestClient
 
 from entrepot.db import Database
 from entrepot.identity import Role, User, Vault, keys, users
 from entrepot.jobs.testing import run_pending
+from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 from tests.support.pipeline_worker import InPlaceScripts

@@ -5,8 +5,8 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from entrepot.server.run.supervisor import Part, Supervisor
 
+from entrepot.server.run.supervisor import Part, Supervisor
 from entrepot.settings import Settings
 
 

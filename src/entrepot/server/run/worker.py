@@ -4,7 +4,7 @@ from entrepot import jobs
 from entrepot.jobs.worker import Worker
 from entrepot.scripts import ScriptRunner
 from entrepot.server.child import Ready, stop_on_sigterm
-from entrepot.server.handlers import HANDLERS
+from entrepot.server.handlers import HANDLERS, STYLES
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 
@@ -16,7 +16,7 @@ def run(settings: Settings, ready: Ready) -> None:
     """Do jobs until SIGTERM."""
     stop = stop_on_sigterm()
     services = Services.open(settings)
-    jobs.load(HANDLERS)
+    jobs.load((*HANDLERS, *STYLES))
     sandboxed = {"auto": None, "required": True, "off": False}[settings.sandbox]
     with ScriptRunner(sandboxed=sandboxed, data_dir=settings.data_dir.absolute()) as scripts:
         scripts.start()
