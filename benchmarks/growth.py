@@ -60,7 +60,7 @@ class Scripts:
     def parse(self, _script: str, content: bytes, path: str, *_: Any, **__: Any) -> Any:
         """Return the frame of a file."""
         if b"broken" in content:
-            raise ScriptError("script", f"{path} is broken", "Traceback ...\n" * 20)
+            raise ScriptError("script", f"{path} is broken", traceback="Traceback ...\n" * 20)
         rows = [line.split(",") for line in content.decode().splitlines()]
         frame = pd.DataFrame({"power": [float(value) for _, value in rows]}, pd.DatetimeIndex([at for at, _ in rows]))
         return SimpleNamespace(value=frame, output="", notes=[])
