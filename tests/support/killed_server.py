@@ -27,6 +27,7 @@ def main(data_dir: str, descriptor: str) -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
+            os.dup2(2, 1)  # what it logs is no answer
             serve(Path(data_dir), int(descriptor), line.strip())
             os._exit(0)
         sys.stdout.write(f"{child}\n")
