@@ -59,7 +59,7 @@ def serve(data_dir: Path, descriptor: int, when: str) -> None:
         if when == "after":
             die(connection)
 
-    services.database.engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
+    services.database.engine.dialect.do_commit = do_commit  # type: ignore[assignment, method-assign]
     config = uvicorn.Config(create_app(services), log_level="warning")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
