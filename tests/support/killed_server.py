@@ -27,6 +27,7 @@ def main(data_dir: str, descriptor: str) -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
+            os.dup2(2, 1)  # what it logs is no answer
             serve(Path(data_dir), int(descriptor), line.strip())
             os._exit(0)
         sys.stdout.write(f"{child}\n")
@@ -58,7 +59,7 @@ def serve(data_dir: Path, descriptor: int, when: str) -> None:
         if when == "after":
             die(connection)
 
-    services.database.engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
+    services.database.engine.dialect.do_commit = do_commit  # type: ignore[assignment, method-assign]
     config = uvicorn.Config(create_app(services), log_level="warning")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 

@@ -62,8 +62,8 @@ def test_what_was_pushed_to_an_older_version_gets_an_importer(
         importer_id, world.cleaner = importer.id, importer.cleaner.id
     # They are cleaned and analysed, and what is pushed from now on follows.
     world.unitcleaner("kW", name="kW by 2 hours", freq="2H", unit_type="instantaneous", clock="gmt", timezone="UTC")
-    config = {"input_freq": "2H", "output_freq": "2H", "script": SUM, "clock": "gmt", "output_timezone": "UTC"}
-    analysis = world.analysis("sums", {"p": (world.cleaner, "kW by 2 hours")}, ["total"], **config)
+    settings = {"input_freq": "2H", "output_freq": "2H", "script": SUM, "clock": "gmt", "output_timezone": "UTC"}
+    analysis = world.analysis("sums", {"p": (world.cleaner, "kW by 2 hours")}, ["total"], **settings)
     world.act(world.cleaner)
     assert world.act(analysis).status == "finished"
     assert world.series(analysis)["total"].iloc[:2].tolist() == [2.5, 4.5]
