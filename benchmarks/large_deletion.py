@@ -60,7 +60,7 @@ def measure(data: Path, postgres: str | None, count: int) -> bool:
         http = Http(port, {"authorization": f"Token {made['token']}", "content-type": "application/json"})
         large, other = (json(http, "POST", "/api/v1/projects", {"name": name})["id"] for name in ("large", "other"))
         series = {
-            project: json(http, "POST", "/api/v1/series", {"project_id": project, "name": "power"})["id"]
+            project: json(http, "POST", "/api/v1/series", {"project": project, "name": "power"})["id"]
             for project in (large, other)
         }
         for one in series.values():

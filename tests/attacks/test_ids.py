@@ -18,6 +18,7 @@ from entrepot.identity import Membership, Role, User, Vault, keys, users
 from entrepot.lineage import explain
 from entrepot.rows import Row, places
 from entrepot.rows.places import SITE
+from entrepot.series.models import Series
 from entrepot.server.auth import principal_of
 from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
@@ -194,6 +195,11 @@ def test_a_cursor_of_events_that_was_not_handed_out_is_refused(app: FastAPI, dat
         assert (answer.status_code, list(answer.json()["fields"])) == (400, ["after"])
 
 
+def key_of(database: Database, series_id: str) -> int:
+    with database.read() as session:
+        return session.scalars(select(Series.pk).where(Series.id == series_id)).one()
+
+
 def test_keys_of_series_tell_when_they_were_made_and_not_how_many(app: FastAPI, database: Database) -> None:
     eve, ada = member(app, database, "eve"), member(app, database, "ada")
     keys: list[int] = []
@@ -201,9 +207,9 @@ def test_keys_of_series_tell_when_they_were_made_and_not_how_many(app: FastAPI, 
         project = post(client, "/api/v1/projects", {"name": f"{number} {len(keys)}"})["id"]
         for name in range(number):
             began = time.time_ns() // 1000
-            made = post(client, "/api/v1/series", {"project_id": project, "name": str(name)})
-            assert began <= made["pk"] <= time.time_ns() // 1000 < 2**53, "it is an instant that JSON holds"
-            keys.append(made["pk"])
+            made = post(client, "/api/v1/series", {"project": project, "name": str(name)})
+            keys.append(key_of(database, made["id"]))
+            assert began <= keys[-1] <= time.time_ns() // 1000 < 2**53, "it is an instant that JSON holds"
     assert sorted(keys) == keys, "a later series has the greater key"
     shown = ada.get("/ovbp/api/v2/odata/series/").json()["data"]
     assert {one["otsdb_pk"] for one in shown} == {keys[0], keys[-1]}
@@ -214,12 +220,13 @@ def test_a_key_that_another_process_took_in_the_same_microsecond_is_passed(
 ) -> None:
     ada = member(app, database, "ada")
     project = post(ada, "/api/v1/projects", {"name": "p"})["id"]
-    taken = post(ada, "/api/v1/series", {"project_id": project, "name": "a"})["pk"]
+    taken = key_of(database, post(ada, "/api/v1/series", {"project": project, "name": "a"})["id"])
     following = iter([taken, taken, taken + 1, taken])
     monkeypatch.setattr("entrepot.series.catalog.new_pk", lambda: next(following))
-    assert post(ada, "/api/v1/series", {"project_id": project, "name": "b"})["pk"] == taken + 1
+    made = post(ada, "/api/v1/series", {"project": project, "name": "b"})
+    assert key_of(database, made["id"]) == taken + 1
     monkeypatch.undo()
-    assert ada.post("/api/v1/series", json={"project_id": project, "name": "a"}).status_code == 409
+    assert ada.post("/api/v1/series", json={"project": project, "name": "a"}).status_code == 409
 
 
 def test_ids_of_works_do_not_count_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,7 +150,7 @@ def test_a_damaged_series_is_told_and_the_others_go_on(server: ServerProcess) ->
     with server.http(auth=None, headers={"authorization": f"Token {server.token}"}) as client:
         project = client.post("/api/v1/projects", json={"name": "farm"}).json()["id"]
         series = [
-            client.post("/api/v1/series", json={"project_id": project, "name": name}).json()["id"]
+            client.post("/api/v1/series", json={"project": project, "name": name}).json()["id"]
             for name in ("bad", "good")
         ]
         times = [n * DAY for n in range(3000)]

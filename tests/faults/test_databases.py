@@ -196,7 +196,7 @@ def test_a_full_disk_of_the_database_is_told_and_over_when_there_is_room(small_d
     with ServerProcess(tmp_path / "data", cluster.url(cluster.create())) as server:
         http = server.http(auth=None, headers={"authorization": f"Token {server.token}"}, timeout=40)
         project = http.post("/api/v1/projects", json={"name": "farm"}).json()["id"]
-        series = http.post("/api/v1/series", json={"project_id": project, "name": "power"}).json()["id"]
+        series = http.post("/api/v1/series", json={"project": project, "name": "power"}).json()["id"]
         chance = random.Random(1)
 
         def write() -> int:

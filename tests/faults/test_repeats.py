@@ -44,9 +44,9 @@ class Served:
 
     def counts(self, project: str) -> tuple[int, int]:
         """Return how many series and works there are."""
-        address = f"{self._url}/api/v1/series?project_id={project}"
+        address = f"{self._url}/api/v1/series?project={project}"
         series = httpx.get(address, headers=self.headers, timeout=300, trust_env=False).raise_for_status().json()
-        return len(series), self.post("/api/v1/works/count", {"query": {}}).raise_for_status().json()["count"]
+        return len(series["items"]), self.post("/api/v1/works/count", {"query": {}}).raise_for_status().json()["count"]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_what_was_committed_is_answered_to_the_repeat(served: Served, when: str)
     """What was committed is there once, and answered as it was; what was not is done by the repeat, once."""
     with served.up():
         project = served.post("/api/v1/projects", {"name": "farm"}).json()["id"]
-    requests = [("/api/v1/series", {"project_id": project, "name": "power"}), ("/api/v1/works", [WORK, WORK])]
+    requests = [("/api/v1/series", {"project": project, "name": "power"}), ("/api/v1/works", [WORK, WORK])]
     for path, body in requests:
         with served.up(when), pytest.raises(httpx.TransportError):
             served.post(path, body, path)

@@ -100,23 +100,22 @@ def list_(
     Example: `entrepot run list --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        runs = api.get("/runs", project_id=api.project_id, limit=limit)
-        page = api.get("/runs/idle", project_id=api.project_id)
-        idle = page["items"]
-        while page["next"] is not None:
-            page = api.get("/runs/idle", project_id=api.project_id, after=page["next"])
-            idle += page["items"]
-        names = {one["id"]: one["name"] for kind in Kind for one in api.generators(kind)}
+        runs = api.get("/runs", project=api.project_id, limit=limit)["items"]
+        idle = api.every("/runs/idle")
     if json:
         show_json({"runs": runs, "idle": idle})
         return
     for run in runs:
-        of = f"{run['generator_kind']} {names.get(run['generator_id'], run['generator_id'])}"
-        typer.echo(f"{run['started'][:19]}  {of}: {run['status']}{_error(run['report'])}")
+        typer.echo(f"{run['started_at'][:19]}  {_maker(run)}: {run['status']}{_error(run['report'])}")
     for one in idle:
-        of = f"{one['kind'].partition('.')[0]} {names.get(one['generator_id'], one['generator_id'])}"
         times = "once" if one["count"] == 1 else f"{one['count']:,} times"
-        typer.echo(f"{one['last_ended'][:19]}  {of}: checked {times} since {one['since'][:19]}, nothing new")
+        typer.echo(
+            f"{one['last_ended_at'][:19]}  {_maker(one)}: checked {times} since {one['since'][:19]}, nothing new"
+        )
+
+
+def _maker(run: dict[str, Any]) -> str:
+    return f"{run['of']['kind']} {run['of']['name'] or run['of']['id']}"
 
 
 def _error(report: dict[str, Any]) -> str:

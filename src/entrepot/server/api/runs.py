@@ -69,6 +69,19 @@ class RunShown(BaseModel):
     report: dict[str, Any]
 
 
+class IdleRuns(BaseModel):
+    """How often a generator, or a feeder, looked since it last left a run, and found nothing; these leave no runs."""
+
+    action: str = Field(description="`run`, or `feed`.")
+    of: Maker
+    project: str | None
+    count: int
+    since: datetime = Field(description="When the first of them began.")
+    last_started_at: datetime | None
+    last_ended_at: datetime
+    last_job: str = Field(description="Id of the last one's job.")
+
+
 class RunRequest(BaseModel):
     """What is to be run."""
 
@@ -151,6 +164,33 @@ def list_runs(
         unit.session, query, (Run.started, Run.id), limit=asked.limit, cursor=asked.cursor, newest_first=True
     )
     return Page(items=_shown(unit, [row.id for row in rows], rows), next=next_page(unit, cursor))
+
+
+@router.serve("GET", "/runs/idle", area="series", right="read")
+def list_idle_runs(
+    unit: Unit,
+    asked: Asked,
+    of: Annotated[str | None, Query(description="Id of the generator or feeder.")] = None,
+    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+) -> Page[IdleRuns]:
+    """List how often generators and feeders looked in vain since their last runs, the latest first."""
+    key = jobs.Idle.key
+    query = select(jobs.Idle).where(
+        unit.principal.within(jobs.Idle), key.startswith("generator:") | key.startswith("feeder:")
+    )
+    if of is not None:
+        query = query.where(key.in_((f"generator:{of}", f"feeder:{of}")))
+    if project is not None:
+        query = query.where(jobs.Idle.project_id == projects.find_project(unit.session, unit.principal, project).id)
+    rows, cursor = keyset.page(
+        unit.session,
+        query,
+        (jobs.Idle.ended_at, jobs.Idle.id),
+        limit=asked.limit,
+        cursor=asked.cursor,
+        newest_first=True,
+    )
+    return Page(items=[_idle(unit, row) for row in rows], next=next_page(unit, cursor))
 
 
 @router.serve("GET", "/runs/{run_id}", area="series", right="read")
@@ -244,58 +284,20 @@ def _run(unit: Unit, run: Run | None, job: JobRecord | None) -> RunShown:
     )
 
 
-class IdleRuns(BaseModel):
-    """How often a generator, or a feeder, looked since it last left a run, and found nothing; these leave no runs."""
-
-    kind: str = Field(description="Such as `importer.run`, or `feeder.feed`.")
-    generator_id: str
-    project_id: str | None
-    count: int
-    since: datetime = Field(description="When the first of them began.")
-    last_started: datetime | None
-    last_ended: datetime
-    last_job_id: str
-
-
-class IdleRunsPage(BaseModel):
-    """Some of them; `next` is the `after` of those that follow, null at the end."""
-
-    items: list[IdleRuns]
-    next: int | None
-
-
-@router.serve("GET", "/runs/idle", area="series", right="read")
-def list_idle_runs(
-    unit: Unit,
-    generator_id: str | None = None,
-    project_id: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 100,
-    after: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the answer before.")] = None,
-) -> IdleRunsPage:
-    """List how often generators and feeders looked in vain since their last runs, the latest first."""
-    key = jobs.Idle.key
-    where = [unit.principal.within(jobs.Idle), key.startswith("generator:") | key.startswith("feeder:")]
-    if generator_id is not None:
-        where.append(key.in_((f"generator:{generator_id}", f"feeder:{generator_id}")))
-    if project_id is not None:
-        where.append(jobs.Idle.project_id == project_id)
-    if after is not None:
-        where.append(jobs.Idle.number < after)
-    found = jobs.idle.list_(unit.session, *where, limit=limit)
-    items = [
-        IdleRuns(
-            kind=one.kind,
-            generator_id=one.key.partition(":")[2],
-            project_id=one.project_id,
-            count=one.count,
-            since=one.since,
-            last_started=one.started_at,
-            last_ended=one.ended_at,
-            last_job_id=one.id,
-        )
-        for one in found
-    ]
-    return IdleRunsPage(items=items, next=found[-1].number if len(found) == limit else None)
+def _idle(unit: Unit, row: jobs.Idle) -> IdleRuns:
+    kind, _, action = row.kind.partition(".")
+    maker_id = row.key.partition(":")[2]
+    maker = find_generator(unit.session, maker_id)
+    return IdleRuns(
+        action=action,
+        of=Maker(kind=kind, id=maker_id, name=maker.name if maker is not None else ""),
+        project=row.project_id,
+        count=row.count,
+        since=row.since,
+        last_started_at=row.started_at,
+        last_ended_at=row.ended_at,
+        last_job=row.id,
+    )
 
 
 def _job(unit: Unit, job_id: str, right: Right) -> jobs.Job:

@@ -39,11 +39,11 @@ def test_the_last_run_that_found_nothing_is_a_task_and_a_count(door: Door) -> No
         client = door.client if by == "writer" else door.others[by]
         return client.get(f"http://testserver/api/v1{path}", params=params).json()
 
-    (idle,) = native("/runs/idle", generator_id=importer)["items"]
-    assert (idle["count"], idle["kind"], idle["last_job_id"]) == (3, "importer.run", last["id"])
-    assert idle["since"] <= idle["last_ended"]
-    assert native("/runs/idle", project_id=project, limit=1)["next"] is not None
+    (idle,) = native("/runs/idle", of=importer)["items"]
+    assert (idle["count"], idle["of"]["id"], idle["action"], idle["last_job"]) == (3, importer, "run", last["id"])
+    assert idle["since"] <= idle["last_ended_at"]
+    assert native("/runs/idle", project=project, limit=1)["next"] is not None
     assert native("/runs/idle", by="stranger") == {"items": [], "next": None}
-    (run,) = native("/runs", generator_id=importer)
+    (run,) = native("/runs", of=importer)["items"]
     assert run["id"] == asked
     assert native(f"/jobs/{last['id']}")["status"] == "finished"
