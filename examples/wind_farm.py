@@ -1,92 +1,59 @@
-"""A month of a wind farm: SCADA files on a gate to wind speed histograms and power curves, and back to the files."""
+"""A month of a wind farm: SCADA files on a gate to power curves, and back to the files that they came from."""
 
-import os
 from importlib.resources import files
+from pathlib import Path
 
 import pandas as pd
 
 import entrepot
-from entrepot.client.ovbp import Client, RecordDoesNotExistError
-from entrepot.client.owi import ResultsAPI, plot_rows
 
-URL, TOKEN = os.environ["ENTREPOT_URL"], os.environ["ENTREPOT_TOKEN"]
-FARM = files("entrepot.cli.demo") / "wind_farm"  # La Haute Borne, March 2014: see the README there
-TURBINES = ("R80711", "R80721", "R80736", "R80790")
-CLOCK = {"clock": "gmt", "output_timezone": "UTC"}
-
-client = entrepot.connect(URL, TOKEN)
-platform = Client(token=TOKEN, url=f"{URL}/ovbp/api/v2")
-owi = ResultsAPI(api_root=f"{URL}/owi/api/v1", token=TOKEN)
-organization = platform.get_organization(client.me()["organizations"][0]["name"])
-
-# What rows are about: the site, its turbines, and a model of it.
-sites = owi.send("GET", "/locations/projectsites?title=La Haute Borne").json()
-if not sites:
-    sites = [owi.send("POST", "/locations/projectsites/", {"title": "La Haute Borne"}).json()]
-    places = zip(TURBINES, (48.4503, 48.4496, 48.4461, 48.4480), (5.5895, 5.5869, 5.5925, 5.5880), strict=True)
-    locations = [
-        {"title": title, "projectsite": sites[0]["id"], "northing": north, "easting": east}
-        for title, north, east in places
-    ]
-    owi.send("POST", "/locations/assetlocations/", locations)
-    owi.send("POST", "/geometry/routes/modeldefinitions/", {"title": "as-built", "project": sites[0]["id"]})
-(model,) = owi.send("GET", "/geometry/routes/modeldefinitions?site=La Haute Borne").json()
+FARM = Path(str(files("entrepot.cli.demo") / "wind_farm"))  # La Haute Borne, March 2014: see the README there
+PLACES = {
+    "R80711": (48.4569, 5.5847),
+    "R80721": (48.4497, 5.5869),
+    "R80736": (48.4461, 5.5925),
+    "R80790": (48.4536, 5.5875),
+}
 
 
-def rows_analysis(name: str) -> int:
-    """Return the id of the rows' analysis of this name."""
-    found = owi.get_analysis(name=name, model_definition__id=model["id"])
-    return int(
-        (found if found["exists"] else owi.create_analysis({"name": name, "model_definition": model["id"]}))["id"]
-    )
+def parse(content, path, **tools):
+    """Read one file of one turbine: ten-minute means, stamps with their zone."""
+    frame = pd.read_csv(content, index_col="Date_time")
+    frame.index = pd.to_datetime(frame.index, utc=True)
+    return frame.add_prefix(path.split("/")[0] + " ")
 
 
-try:
-    project = organization.get_project("La Haute Borne")
-except RecordDoesNotExistError:
-    # Files of ten-minute means become hourly series, and these become rows.
-    project = organization.create_project("La Haute Borne")
-    gate = project.create_gate("scada")
-    project.create_importer("scada").configure(gate, parse_script=(FARM / "parse.py").read_text())
-    cleaner = project.get_cleaner("scada")
-    means = {"freq": "1H", "input_unit_type": "mean", "unit_type": "mean", "clock": "gmt"}
-    for turbine in TURBINES:
-        cleaner.create_unitcleaner(f"{turbine} Ws_avg", f"{turbine} wind", unit="m/s", **means)
-        cleaner.create_unitcleaner(f"{turbine} P_avg", f"{turbine} power", unit="kW", **means)
-    for name, script, columns in (
-        ("WindSpeedHistogram", "wind_histogram.py", ("wind",)),
-        ("PowerCurve", "power_curve.py", ("wind", "power")),
-    ):
-        analysis = project.create_analysis(name)
-        for column in (f"{turbine} {what}" for turbine in TURBINES for what in columns):
-            analysis.create_analysis_input(cleaner, column, column)
-        analysis.create_analysis_config("1H", "1H", (FARM / script).read_text(), **CLOCK)
-        client.keep_rows(analysis.id, rows_analysis(name))
-
-with project.get_gate("scada").get_ftputil_client() as ftp:
-    for turbine in TURBINES:
-        ftp.makedirs(turbine, exist_ok=True)
-        with ftp.open(f"{turbine}/2014-03.csv", "wb") as file:
-            file.write((FARM / turbine / "2014-03.csv").read_bytes())
-project.get_importer("scada").run().wait_for_completion()
-project.get_cleaner("scada").run().wait_for_completion()
-for name in ("WindSpeedHistogram", "PowerCurve"):
-    project.get_analysis(name).run().wait_for_completion()  # activate() would have it follow by itself
-
-histograms = owi.list_results(analysis__name="WindSpeedHistogram")["data"]
-curves = owi.list_results(analysis__name="PowerCurve")["data"]
-table = pd.DataFrame({row.short_description: pd.Series(row.value_col2) for row in histograms.itertuples()})
-print(table.fillna(0).astype(int).rename_axis("m/s"))
-print(plot_rows(histograms, title="Hours by wind speed, March 2014").save("wind.html"))
-print(plot_rows(curves, unit="MW", title="Power curves, March 2014").save("power.png"))
+def rows(frame, **tools):
+    """Mean power by wind speed, in bins of 1 m/s: a row a turbine."""
+    for turbine in PLACES:
+        curve = frame[f"{turbine} power"].groupby(frame[f"{turbine} wind"].round()).mean().dropna()
+        if len(curve):
+            yield {"name": turbine, "location": turbine, "wind speed": (curve.index, "m/s"), "power": (curve, "kW")}
 
 
-def sources(runs: list[dict]) -> set[tuple[str, str]]:
-    """Return the paths and digests of all files that results go back to."""
-    read = [each for run in runs for each in run["inputs"]]
-    found = {(each["id"].partition("/")[2], each["sha256"]) for each in read if each["kind"] == "gate file"}
-    return found.union(*(sources(each["made_by"]) for each in read))
+port = entrepot.connect()  # ENTREPOT_URL and ENTREPOT_TOKEN
+farm = port.project("La Haute Borne", create=True)
+site = port.sites.ensure("La Haute Borne")
+for turbine, (northing, easting) in PLACES.items():
+    site.locations.ensure(turbine, northing=northing, easting=easting)
 
+scada = farm.gates.ensure("scada")
+importer = scada.importers.ensure("scada", parse=parse)
+for turbine in PLACES:
+    for raw, name, unit in (("Ws_avg", "wind", "m/s"), ("P_avg", "power", "kW")):
+        importer.channels.ensure(
+            f"{turbine} {raw}", name=f"{turbine} {name}", unit=unit, kind="mean", step="1h", clock="UTC"
+        )
+curves = port.result_sets.ensure("Power curves", site=site, model="as-built")
+analysis = farm.analyses.ensure("Power curves", inputs=importer.channels, rows=rows, into=curves)
 
-for path, digest in sorted(sources(client.connection.json("GET", f"/api/v1/lineage/row/{curves['id'][0]}"))):
-    print(f"{path}  SHA-256 {digest[:16]}…")
+for turbine in PLACES:
+    scada.upload(FARM / turbine / "2014-03.csv", to=turbine)
+analysis.run(upstream=True, progress=True)  # what is new is imported and cleaned first
+
+(wind,) = farm.series("R80711 wind")
+print(wind.read("2014-03-01", "2014-04-01", freq="1D").describe().round(2))
+print(curves.plot("power.html", unit="MW"), curves.plot("power.png", unit="MW"))
+for row in curves.rows:
+    for path, sha256 in row.files().items():
+        print(f"{row.name}: {path}  SHA-256 {sha256[:16]}…")

@@ -53,6 +53,7 @@ class Connection:
         *,
         params: Any = None,
         body: Any = None,
+        headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         once: bool = False,
     ) -> httpx.Response:
@@ -73,7 +74,7 @@ class Connection:
         """
         # Not httpx's own encoder, which refuses some of what servers return.
         content = None if body is None else json.dumps(body, ensure_ascii=True).encode()
-        return self.send(method, path, params=params, content=content, timeout=timeout, once=once)
+        return self.send(method, path, params=params, content=content, headers=headers, timeout=timeout, once=once)
 
     def send(
         self,

@@ -18,6 +18,7 @@ from entrepot.client.feeders import Feeders
 from entrepot.client.files import Files, StorageConfigs
 from entrepot.client.importers import Importers, try_analysis
 from entrepot.client.keys import Keys
+from entrepot.client.things import Analyses, Analysis, Collection, Gate, Importer, ResultSet, ResultSets, Site
 from entrepot.client.webhooks import Webhooks
 from entrepot.client.works import Works
 
@@ -121,6 +122,16 @@ class Client:
     def series(self, series_id: str) -> "Series":
         """Return the series of this id without asking the server, for keys that may write to it and nothing else."""
         return Series(self.connection, series_id, series_id, {})
+
+    @property
+    def sites(self) -> Collection[Site]:
+        """What rows are about: sites, with their locations and model definitions."""
+        return Collection(self.connection, Site)
+
+    @property
+    def result_sets(self) -> ResultSets:
+        """Rows that belong together."""
+        return ResultSets(self.connection, ResultSet)
 
     @property
     def keys(self) -> Keys:
@@ -256,6 +267,21 @@ class Project:
     connection: Connection = field(repr=False)
     id: str
     name: str
+
+    @property
+    def gates(self) -> Collection[Gate]:
+        """Where its files come in."""
+        return Collection(self.connection, Gate, {"project": self.id})
+
+    @property
+    def importers(self) -> Collection[Importer]:
+        """What reads files of its gates into raw series."""
+        return Collection(self.connection, Importer, {"project": self.id})
+
+    @property
+    def analyses(self) -> Analyses:
+        """What computes series and rows out of its series."""
+        return Analyses(self.connection, Analysis, {"project": self.id})
 
     def series(self, name: str | None = None) -> "list[Series]":
         """Return the project's series by name; those of one name where it is given."""

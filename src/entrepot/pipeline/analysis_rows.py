@@ -133,7 +133,7 @@ def _completed(payloads: list[Any], analysis_id: int, site_id: int, locations: M
     for at, payload in enumerate(payloads):
         if not isinstance(payload, dict):
             raise jobs.Failed(f"Row {at} is no dict, but a {type(payload).__name__}.")
-        row = {"analysis": analysis_id, "site": site_id, **payload}
+        row = {"analysis": analysis_id, "site": site_id, **(_of_vectors(payload) if "name" in payload else payload)}
         if row["analysis"] != analysis_id:
             raise jobs.Failed(f"analysis: these rows are kept under {analysis_id}, in row {_named(at, payload)}")
         if isinstance(title := row.get("location"), str):
@@ -144,5 +144,19 @@ def _completed(payloads: list[Any], analysis_id: int, site_id: int, locations: M
     return rows
 
 
+def _of_vectors(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row that has a ``name``, and each vector under its own: its values and their unit."""
+    vectors = {
+        name: value
+        for name, value in payload.items()
+        if isinstance(value, list) and len(value) == 2 and isinstance(value[0], list) and isinstance(value[1], str)
+    }
+    words = {"name": "short_description", "about": "related_object", "extra": "additional_data"}
+    row = {words.get(name, name): value for name, value in payload.items() if name not in vectors}
+    for number, (name, (values, unit)) in enumerate(vectors.items(), 1):
+        row |= {f"name_col{number}": name, f"units_col{number}": unit, f"value_col{number}": values}
+    return row
+
+
 def _named(at: int, payload: Mapping[str, Any]) -> str:
-    return f"{at}, {payload.get('short_description')!r:.80}"
+    return f"{at}, {payload.get('short_description', payload.get('name'))!r:.80}"

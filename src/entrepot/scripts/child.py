@@ -7,7 +7,7 @@ import linecache
 import sys
 import traceback
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -202,6 +202,8 @@ def _describe_values(pairs: list[tuple[float, Any]], expects: str, name: str) ->
 
 def _plain(result: Any, name: str) -> Any:
     try:
+        if isinstance(result, Iterator):  # a function that yields
+            result = list(result)
         return json.loads(json.dumps(result, allow_nan=False, default=_listed))
     except (TypeError, ValueError, RecursionError) as error:
         at = _unsayable(result)

@@ -54,7 +54,7 @@ def test_a_configuration_goes_through_a_workbook_and_back(ovbp: RunScript) -> No
 def test_pushed_series_are_reached_by_generator_and_name(ovbp: RunScript, shared_server: ServerProcess) -> None:
     with shared_server.http() as http:
         project = http.post("/api/v1/projects", json={"name": "Pushed"}).raise_for_status().json()["id"]
-        fields = {"project_id": project, "name": "kW", "importer": "meters"}
+        fields = {"project": project, "name": "kW", "importer": "meters"}
         series = http.post("/api/v1/series", json=fields).raise_for_status().json()["id"]
         times = [f"2024-01-01T{hour:02}:00:00Z" for hour in range(13)]
         points = {series: {"time": times, "value": [float(hour) for hour in range(13)]}}

@@ -18,9 +18,9 @@ PRINTED = {
     "works": ["deleted while locked: {'works-example': False}", "deleted after that:   {'works-example': True}"],
     "files": ["R80711,0.31", "consumed"],
     "polls": ['messages.sms {"data": [{"text": "hello"}]}', "a part that can be polled alone: tablet"],
-    "wind_farm": ["R80790/2014-03.csv  SHA-256"],
+    "wind_farm": ["R80790: R80790/2014-03.csv  SHA-256"],
 }
-MADE = {"rows": {"frequencies.html", "frequencies.png"}, "wind_farm": {"wind.html", "power.png"}}
+MADE = {"rows": {"frequencies.html", "frequencies.png"}, "wind_farm": {"power.html", "power.png"}}
 
 
 @pytest.fixture(scope="module")

@@ -289,7 +289,7 @@ def test_a_key_of_another_project_cannot_name_it(walked: Walked) -> None:
     for path, body in (
         (f"{api}/points", {series.id: {"time": [0], "value": [1.0]}}),
         (f"{api}/exports", {"series": [series.id]}),
-        (f"{api}/series", {"project_id": id_of["project"], "name": "mine"}),
+        (f"{api}/series", {"project": id_of["project"], "name": "mine"}),
         (f"{api}/watches", {"generator_id": id_of["importer"], "grace": "1H"}),
         (f"{api}/files/ack", {"ids": [id_of["file"]]}),
         (f"{api}/uploads", {"name": "x", "project": id_of["project"]}),
@@ -319,7 +319,7 @@ def test_a_key_of_another_project_cannot_name_it(walked: Walked) -> None:
     with walked.database.read() as session:
         assert session.scalar(select(PublishedFile.state)) == "available"
     # In its own project all of it goes.
-    made = client.post(f"{api}/series", json={"project_id": mine, "name": "mine"})
+    made = client.post(f"{api}/series", json={"project": mine, "name": "mine"})
     assert made.status_code == 201
     assert client.post(f"{api}/points", json={made.json()["id"]: {"time": [0], "value": [1.0]}}).json()["added"] == 1
     assert client.post(f"{api}/files", data={"project": mine}, files={"file": b"x"}).status_code == 201

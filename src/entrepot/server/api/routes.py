@@ -31,6 +31,10 @@ from entrepot.server.endpoint import native_error
 
 def include(app: FastAPI) -> None:
     """Add the native API to the application."""
+    # These first: `/rows/plot` is no row.
+    for module in (points, works, uploads, files, storage_configs, events, rows, gates):
+        for endpoint in module.ENDPOINTS:
+            app.router.routes.extend(endpoint.routes(native_error))
     for module in (
         account,
         projects,
@@ -50,6 +54,3 @@ def include(app: FastAPI) -> None:
         result_sets,
     ):
         app.router.routes.extend(module.router.routes)
-    for module in (points, works, uploads, files, storage_configs, events, rows, gates):
-        for endpoint in module.ENDPOINTS:
-            app.router.routes.extend(endpoint.routes(native_error))
