@@ -21,7 +21,7 @@ WRITERS = 60
 @contextmanager
 def held(server: ServerProcess) -> Iterator[None]:
     """Hold the lock that whoever makes a key needs."""
-    if server.database_url is None:
+    if server.database_url.startswith("sqlite"):
         connection = sqlite3.connect(server.data_dir / "entrepot.db", isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
         yield

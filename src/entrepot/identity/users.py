@@ -1,5 +1,6 @@
 """Organizations, users and their memberships."""
 
+import functools
 import secrets
 from collections.abc import Iterable
 from email.utils import parseaddr
@@ -15,8 +16,6 @@ from entrepot.identity import sessions
 from entrepot.identity.models import ApiKey, Membership, Organization, Role, User
 
 _HASHER = PasswordHasher()
-#: Checked when a login is unknown, so that the time of an answer does not tell which logins exist.
-_NOBODY = _HASHER.hash(secrets.token_hex(16))
 
 
 def check_name(name: object, field: str = "name") -> str:
@@ -136,10 +135,17 @@ def hash_password(password: str) -> str:
     return _HASHER.hash(password)
 
 
+@functools.cache
+def _nobody() -> str:
+    """Return what is checked when a login is unknown: the time of an answer does not tell which logins exist."""
+    return _HASHER.hash(secrets.token_hex(16))
+
+
 def password_matches(user: User | None, password: str) -> bool:
     """Tell whether this is the user's password; takes as long for a user that does not exist."""
+    nobody = _nobody()
     try:
-        _HASHER.verify(user.password_hash if user else _NOBODY, password)
+        _HASHER.verify(user.password_hash if user else nobody, password)
     except (Argon2Error, InvalidHashError):
         return False
     return user is not None and not user.disabled
