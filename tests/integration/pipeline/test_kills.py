@@ -1,6 +1,7 @@
 """Workers killed at random moments of importing, cleaning and analysing: the end is the same as without."""
 
 import multiprocessing
+import os
 import random
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.support.deadline import eventually
 
 from .conftest import World, build_world
 
-KILLS = 50
+KILLS = 50 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 15
 LEASE_SECONDS = 0.4
 SCRIPT = "import pandas as pd\ndef analyze(df, **tools):\n    return pd.DataFrame({'mean': df.mean(axis=1)})\n"
 
