@@ -4,7 +4,7 @@ import json as jsons
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,9 +12,6 @@ from entrepot.cli.common import AsJson, show, show_json, show_one
 from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, api_of
 from entrepot.errors import EntrepotError, InvalidInput, NotFound
-
-if TYPE_CHECKING:
-    from entrepot.cli.platform import ProjectApi
 
 app = typer.Typer(no_args_is_help=True, help="Feeders, which fetch files into gates.")
 
@@ -89,7 +86,7 @@ def create(
         except ValueError:
             raise InvalidInput.field("credentials-file", "This is no JSON.") from None
     with api_of(url, token, project) as api:
-        made = api.call("POST", "/feeders", {"gate_id": _gate(api, gate), **body})
+        made = api.call("POST", "/feeders", {"gate_id": api.id_of("gates", gate), **body})
     if json:
         show_json(made)
     else:
@@ -131,7 +128,7 @@ def try_(token: Token, project: ProjectName, gate: GateName, url: Url = DEFAULT_
 def _done(url: str, token: str, project: str, gate: str, what: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """Have the feeder do something, and return what came of it."""
     with api_of(url, token, project) as api:
-        feeders = api.get("/feeders", gate_id=_gate(api, gate))
+        feeders = api.get("/feeders", gate_id=api.id_of("gates", gate))
         if not feeders:
             raise NotFound(f"The gate {gate!r} has no feeder.")
         job = api.call("POST", f"/feeders/{feeders[0]['id']}/{what}")
@@ -149,13 +146,6 @@ def _done(url: str, token: str, project: str, gate: str, what: str, tell: Callab
         raise EntrepotError(f"The {what} {job['status']}: {job['error'] or 'the server does not say why'}")
     result: dict[str, Any] = job["result"]
     return result
-
-
-def _gate(api: "ProjectApi", name: str) -> str:
-    found = api.get("/gates", project_id=api.project_id, name=name)
-    if not found:
-        raise NotFound(f"There is no gate {name!r} in this project.")
-    return str(found[0]["id"])
 
 
 def _options(given: list[str]) -> dict[str, Any]:

@@ -97,11 +97,11 @@ def test_the_sdk_tries_scripts(shared_server: ServerProcess, terminal: Terminal,
 def test_changed_files_are_told_of_until_they_are_read(terminal: Terminal) -> None:
     terminal.put("1.csv", FIRST.replace(",2\n", ",3\n"))
     terminal.run("run", "importer", "scada", "--follow")
-    assert orjson.loads(terminal.run("gate", "ls", "--json").stdout)[0]["changed_unread"] == 1
+    assert orjson.loads(terminal.run("gate", "ls", "--json").stdout)[0]["use"]["changed_unread"] == 1
     assert "1.csv" in terminal.run("importer", "files", "scada", "--changed").stdout
     set_ = terminal.run("importer", "set", "scada", "--read-changed", "--order", "arrival", "--replaces", "--json")
     changed = orjson.loads(set_.stdout)
-    assert (changed["read_changed"], changed["file_order"], changed["replaces"]) == (True, "arrival", True)
+    assert (changed["reads_changed"], changed["order"], changed["replaces"]) == (True, "arrival", True)
     terminal.run("run", "importer", "scada", "--follow")
     assert terminal.run("importer", "files", "scada", "--changed").stdout == "none\n"
     (known,) = orjson.loads(terminal.run("importer", "files", "scada", "--json").stdout)
