@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 
-LEAF = 4 * 2**20
+LEAF = 2**20
 _BYTES = 16
 
 

@@ -203,7 +203,7 @@ def test_names_that_lead_inside(monkeypatch: Any, settings: Settings, receiver: 
     def resolve(_host: str, port: int, **_options: Any) -> Any:
         return [(2, 1, 6, "", (next(answers), port))]
 
-    monkeypatch.setattr(net.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
     # The first answer is public; by the time of the request, the name leads inside.
     net.check_url("http://rebinding.example/")
     with net.client(()) as client, pytest.raises(InvalidInput):

@@ -192,7 +192,6 @@ def test_what_was_given_up_is_swept(
     (own / linked.id).hardlink_to(linked.path)
     for spool in (came, linked, coming):
         os.utime(spool.path, (long_ago, long_ago))
-    os.utime(coming.path, (now().timestamp(),) * 2)  # the clock of the file system is not moved to another day
     # An upload in parts that nobody went on with.
     parts = Spool(settings, admin.organization_id)
     parts.create()

@@ -81,7 +81,7 @@ def test_a_corrected_file_is_read_again_or_told_of(world: World, settings: dict[
     assert (job.status, job.result["changed_unread"]) == ("finished", count)
     assert ("2024-03-01.csv" in told(world).get("Files changed", "")) == bool(count)
     with world.database.read() as session:
-        assert file_choice.count_unread(session, world.gate) == count
+        assert file_choice.count_unread(session, [world.gate]).get(world.gate, 0) == count
     # It is told of until it is read.
     assert world.act(world.importer).result["changed_unread"] == count
     world.configure(read_changed=True)
