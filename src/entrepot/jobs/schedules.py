@@ -166,8 +166,8 @@ def mend(session: Session, instant: datetime) -> list[str]:
 
 
 def last(session: Session) -> datetime | None:
-    """Return when a schedule fired last."""
-    return session.scalar(select(func.max(Schedule.last_at)))
+    """Return when a schedule fired last; before the first one does, when the first of them is to."""
+    return session.scalar(select(func.coalesce(func.max(Schedule.last_at), func.min(Schedule.next_at))))
 
 
 def wait_after_leap(session: Session, instant: datetime) -> list[str]:

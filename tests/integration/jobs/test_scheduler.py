@@ -5,10 +5,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from entrepot import jobs
 from entrepot.db import Database, now
 from entrepot.errors import InvalidInput
+from entrepot.files import lifecycle
 from entrepot.jobs import schedules
 from entrepot.jobs.models import Schedule
 from entrepot.jobs.scheduler import Scheduler
@@ -142,3 +144,12 @@ def test_ended_jobs_are_pruned_by_a_job(database: Database, settings: Settings, 
     with database.read() as session:
         assert jobs.get(session, pruning.id).result == {"deleted": 1}
         assert [job.id for job in jobs.list_(session)] == [pruning.id]
+
+
+def test_what_never_fired_deletes_nothing_where_a_start_is_years_ahead(database: Database) -> None:
+    with database.write() as session:
+        schedules.every(session, "files.expire", 3600, lifecycle.EXPIRE)
+    ahead = now() + timedelta(days=3650)
+    Scheduler(database).mend(ahead)
+    with database.read() as session:
+        assert session.scalars(select(Schedule.next_at)).one() == ahead + schedules.LEAP

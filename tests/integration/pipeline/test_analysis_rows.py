@@ -54,8 +54,8 @@ def rows_of(world: World, kept: int) -> dict[str, dict[str, Any]]:
     """Return the rows of an analysis by description, their vectors as arrays."""
     with world.database.read() as session:
         filter_ = compile_filter(session, ROWS, _own(world), [("analysis", str(kept))])
-        found = [dict(zip(results.COLUMNS, values, strict=True))
-                 for chunk in find(session, list(Row.__table__.columns), filter_, ["id"]) for values in chunk]  # fmt: skip
+        chunks = list(find(session, list(Row.__table__.columns), filter_, ["id"]))
+        found = [dict(zip(results.COLUMNS, values, strict=True)) for chunk in chunks for values in chunk]
     assert len({row["short_description"] for row in found}) == len(found)
     return {
         row["short_description"]: {k: unpack(v) if isinstance(v, bytes) else v for k, v in row.items()} for row in found
