@@ -86,7 +86,7 @@ def test_a_refused_file_from_the_terminal_to_the_mailbox_and_back(
     assert terminal.run("gate", "put", *tmp_path.glob("*.csv"), "-g", "scada", "--to", "2024").stdout == "2 sent\n"
     assert terminal.run("run", "importer", "scada", "--follow").stdout == "finished\n"
     (gate,) = orjson.loads(terminal.run("gate", "ls", "--json").stdout)
-    assert (gate["used_files"], gate["in_quarantine"], gate["after_import"]) == (3, 1, "move")
+    assert (gate["use"]["files"], gate["use"]["in_quarantine"], gate["after_import"]) == (3, 1, "move")
     (refused,) = orjson.loads(terminal.run("gate", "quarantine", "ls", "-g", "scada", "--json").stdout)
     assert (refused["path"], refused["stored"]) == ("2024/b.csv", "quarantine/2024/b.csv")
     assert "2024/b.csv" in terminal.run("gate", "quarantine", "ls", "-g", "scada").stdout
@@ -140,7 +140,7 @@ def test_what_is_beyond_the_quota_is_refused_with_413(
     terminal.run("gate", "put", small, "-g", "small")
     assert "quota of 1 files" in terminal.run("gate", "put", small, "-g", "small", "--to", "other", code=1).output
     (gate,) = [one for one in orjson.loads(terminal.run("gate", "ls", "--json").stdout) if one["name"] == "small"]
-    assert (gate["used_bytes"], gate["used_files"]) == (1024, 1)
+    assert (gate["use"]["bytes"], gate["use"]["files"]) == (1024, 1)
     with server.http() as http:
         url = f"/api/v1/gates/{gate['id']}/files"
 
