@@ -85,7 +85,7 @@ def test_room_that_is_made_is_seen(client: TestClient, database: Database, monke
     _limit(database, points=10)
     assert _write(client, one, 0, 10).status_code == 200
     assert _write(client, two, 0, 1).status_code == 403
-    assert client.delete(f"/api/v1/series/{one}").status_code == 200
+    assert client.delete(f"/api/v1/series/{one}").status_code == 204
     assert _write(client, two, 0, 10).status_code == 200
 
 
