@@ -60,9 +60,12 @@ def served(database_kind: str, make_server: MakeServer, tmp_path: Path) -> Itera
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
-        with process:
+        try:
             yield Served(process, f"http://127.0.0.1:{listening.getsockname()[1]}", server.token)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # one that was not killed as it should be, too
             process.communicate()
 
 
