@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from entrepot.identity import ftp
-from entrepot.server.ftp import Server
+from entrepot.server.ftp.server import Server
 from entrepot.server.services import Services
 from tests.support.cases import Case
 from tests.support.deadline import eventually
