@@ -5,11 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from entrepot.db import Database
 from entrepot.identity import Role, User, Vault, keys, users
 from entrepot.jobs.testing import run_pending
+from entrepot.pipeline.models import Unitcleaner
 from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
@@ -192,3 +194,31 @@ def test_a_gate_tells_how_files_are_sent_to_it(api: Api, farm: dict[str, Any]) -
     first = api.ask("GET", f"{path}/password")["password"]
     api.ask("PUT", f"{path}/password", 204, json={"password": "another password"})
     assert api.ask("GET", f"{path}/password")["password"] == "another password" != first
+
+
+def test_the_days_of_a_channel_are_those_of_its_clock(api: Api, farm: dict[str, Any]) -> None:
+    given = {"importer": "scada", "raw": "p", "name": "p", "clock": "Europe/Paris"}
+    made = [farm["channel"]["id"], api.ask("POST", "/channels", 201, json=given)["id"]]
+    assert api.ask("PATCH", f"/channels/{made[1]}", json={"clock": "UTC"})["clock"] == "UTC"
+    with api.database.read() as session:
+        kept = session.execute(select(Unitcleaner.clock, Unitcleaner.timezone).where(Unitcleaner.id.in_(made)))
+        assert {tuple(row) for row in kept} == {("gmt", "UTC")}
+
+
+def test_rows_are_kept_by_name_at_locations_by_name_or_id(api: Api) -> None:
+    api.ask("POST", "/sites", 201, json={"name": "Belwind"})
+    place = api.ask("POST", "/locations", 201, json={"site": "Belwind", "name": "BB01", "northing": 51.6})
+    api.ask("POST", "/model-definitions", 201, json={"site": "Belwind", "name": "as-built"})
+    kept = api.ask("POST", "/result-sets", 201, json={"site": "Belwind", "model": "as-built", "name": "Curves"})
+    vectors = [{"name": "wind", "unit": "m/s", "values": [1.0, None]}, {"name": "power", "values": [2.0, 3.0]}]
+    rows = [{"name": name, "location": at, "columns": vectors} for name, at in (("a", "BB01"), ("b", place["id"]))]
+    path = f"/result-sets/{kept['id']}/rows"
+    assert [row["action"] for row in api.ask("POST", path, json={"rows": rows})] == ["created", "created"]
+    assert [row["action"] for row in api.ask("POST", path, json={"rows": rows})] == ["updated", "updated"]
+    shown = api.ask("GET", "/rows?result_set=Curves")["items"]
+    assert [(row["name"], row["location"]) for row in shown] == [
+        (name, {"id": place["id"], "name": "BB01"}) for name in "ab"
+    ]
+    assert shown[0]["columns"][0] == vectors[0]
+    wrong = api.ask("POST", path, 400, json={"rows": [*rows, {**rows[0], "name": "c", "location": "nowhere"}]})
+    assert list(wrong["fields"]) == ["rows.2.location"]

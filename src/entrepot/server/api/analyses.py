@@ -9,7 +9,6 @@ from sqlalchemy import select
 from entrepot.errors import InvalidInput
 from entrepot.identity import projects
 from entrepot.pipeline import analyses, analysis_rows, configuration
-from entrepot.pipeline.generators import find_generator
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Cleaner, Unitcleaner
 from entrepot.rows.models import RowAnalysis
 from entrepot.series.models import Series
@@ -20,7 +19,7 @@ from entrepot.server.api.analysis_models import (
     InputRequest,
     Output,
 )
-from entrepot.server.api.nouns import Asked, Maker, Page, named_page, next_page, of_project, project_names
+from entrepot.server.api.nouns import Asked, Page, makers, named_page, next_page, of_project, project_names, to_change
 from entrepot.server.api.places import references, resolve
 from entrepot.server.api.routing import NativeRouter, Unit
 
@@ -61,8 +60,7 @@ def get_analysis(unit: Unit, analysis_id: str) -> AnalysisShown:
 @router.serve("PATCH", "/analyses/{analysis_id}", area="series", right="write", body="large")
 def change_analysis(unit: Unit, analysis_id: str, given: AnalysisChanges) -> AnalysisShown:
     """Change an analysis; what it had computed is made anew."""
-    analysis = configuration.get(unit.session, unit.principal, Analysis, analysis_id, "write")
-    unit.require_version(analysis.version)
+    analysis = to_change(unit, Analysis, analysis_id)
     with AnalysisChanges.naming(comment="description"):
         _configure(unit, analysis, given)
         analyses.update_analysis(unit.session, unit.principal, analysis_id, given.own)
@@ -72,7 +70,7 @@ def change_analysis(unit: Unit, analysis_id: str, given: AnalysisChanges) -> Ana
 @router.serve("DELETE", "/analyses/{analysis_id}", area="series", right="write", status=204)
 def delete_analysis(unit: Unit, analysis_id: str) -> None:
     """Delete an analysis with the series that it made; rows that it made stay."""
-    unit.require_version(configuration.get(unit.session, unit.principal, Analysis, analysis_id, "write").version)
+    to_change(unit, Analysis, analysis_id)
     analyses.delete_analysis(unit.session, unit.principal, analysis_id)
 
 
@@ -149,39 +147,36 @@ def _source(unit: Unit, analysis: Analysis, asked: InputRequest) -> tuple[str, s
     if asked.of is not None:
         return asked.of, asked.series
     own = analysis.project_id
-    makers = set(
+    made_by = set(
         session.scalars(select(Series.generator_id).where(Series.project_id == own, Series.name == asked.series))
     )
-    makers |= set(
+    made_by |= set(
         session.scalars(
             select(Unitcleaner.cleaner_id)
             .join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
             .where(Cleaner.project_id == own, Unitcleaner.name == asked.series)
         )
     )
-    makers |= set(
+    made_by |= set(
         session.scalars(
             select(AnalysisOutput.analysis_id)
             .join(Analysis, Analysis.id == AnalysisOutput.analysis_id)
             .where(Analysis.project_id == own, AnalysisOutput.name == asked.series)
         )
     )
-    makers -= {None, analysis.id}
-    if not makers:
+    made_by -= {None, analysis.id}
+    if not made_by:
         raise InvalidInput(f"No channel, analysis or series of this project is named {asked.series[:80]!r}.")
-    if len(makers) > 1:
-        told = ", ".join(sorted(str(each) for each in makers))
+    if len(made_by) > 1:
+        told = ", ".join(sorted(str(each) for each in made_by))
         raise InvalidInput(f"Several make a series {asked.series[:80]!r}: say `of` which, one of {told}.")
-    return str(makers.pop()), asked.series
+    return str(made_by.pop()), asked.series
 
 
 def _shown(unit: Unit, rows: Sequence[Analysis]) -> list[AnalysisShown]:
     names = project_names(unit, rows)
-    makers: dict[str, Maker] = {}
-    for generator_id in {one.input_series_generator for row in rows for one in row.inputs}:
-        if (generator := find_generator(unit.session, generator_id)) is not None:
-            makers[generator_id] = Maker(kind=generator.kind, id=generator.id, name=generator.name)
+    sources = makers(unit, (one.input_series_generator for row in rows for one in row.inputs))
     sets = references(unit, RowAnalysis, (row.rows_analysis_id for row in rows))
     return [
-        AnalysisShown.shown(row, names[row.project_id], makers, sets.get(row.rows_analysis_id or 0)) for row in rows
+        AnalysisShown.shown(row, names[row.project_id], sources, sets.get(row.rows_analysis_id or 0)) for row in rows
     ]

@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from entrepot.pipeline.models import Analysis
-from entrepot.series.clock_names import clock_name, read_clock
 from entrepot.server.api.nouns import (
     NOT_KEPT,
-    Kept,
     Maker,
     Name,
     Noun,
@@ -19,14 +17,10 @@ from entrepot.server.api.nouns import (
     Step,
     Text,
     column,
+    named_clock,
 )
 
 _STARTS = {"first": True, "all": False}
-
-
-def _keep_clock(name: str) -> tuple[str | None, str]:
-    clock = read_clock(name)
-    return clock.kind, clock.timezone or "UTC"
 
 
 class InputShown(BaseModel):
@@ -74,7 +68,7 @@ class Computing(Noun):
     step: Annotated[Step, column("output_freq"), Field(description="Of the series that it makes.")] = "1h"
     clock: Annotated[
         str,
-        Kept(("clock", "output_timezone"), clock_name, _keep_clock),
+        named_clock("output_timezone", zone_of_utc="UTC"),
         Field(description="In which the script gets and gives stamps: `UTC`, `Europe/Paris`, `Europe/Paris standard`."),
     ] = "UTC"
     starts_with: Annotated[

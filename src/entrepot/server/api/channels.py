@@ -6,12 +6,11 @@ from fastapi import Query
 from sqlalchemy import select
 
 from entrepot.db import keyset
-from entrepot.identity import projects
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline import cleaners, configuration
 from entrepot.pipeline.models import Cleaner, Importer, Unitcleaner
 from entrepot.server.api.importer_models import ChannelChanges, ChannelRequest, ChannelShown, CleanerShown
-from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve
+from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve, to_change
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["channels"])
@@ -30,8 +29,7 @@ def list_channels(
     session, principal = unit.session, unit.principal
     query = select(Unitcleaner).join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
     query = query.where(principal.within(Cleaner), is_kept(Cleaner.project_id))
-    project_id = None if project is None else projects.find_project(session, principal, project).id
-    if project_id is not None:
+    if (project_id := of_project(unit, project).get("project_id")) is not None:
         query = query.where(Cleaner.project_id == project_id)
     if importer is not None:
         found = resolve(session, principal, Importer, importer, "importer", project_id)
@@ -48,9 +46,7 @@ def list_channels(
 @router.serve("POST", "/channels", area="series", right="write", status=201)
 def create_channel(unit: Unit, given: ChannelRequest) -> ChannelShown:
     """Have a raw series, which need not exist yet, made into a regular one; what there is of it is cleaned at once."""
-    project_id = None
-    if given.project is not None:
-        project_id = projects.find_project(unit.session, unit.principal, given.project).id
+    project_id = of_project(unit, given.project).get("project_id")
     importer = resolve(unit.session, unit.principal, Importer, given.importer, "importer", project_id)
     with ChannelRequest.naming():
         fields: dict[str, Any] = given.kept(unset=True)
@@ -69,7 +65,7 @@ def get_channel(unit: Unit, channel_id: str) -> ChannelShown:
 @router.serve("PATCH", "/channels/{channel_id}", area="series", right="write")
 def change_channel(unit: Unit, channel_id: str, given: ChannelChanges) -> ChannelShown:
     """Change a channel; what it made is made anew."""
-    unit.require_version(configuration.get(unit.session, unit.principal, Unitcleaner, channel_id, "write").version)
+    to_change(unit, Unitcleaner, channel_id)
     with ChannelChanges.naming():
         changed = cleaners.update_unitcleaner(unit.session, unit.principal, channel_id, given.kept())
     return ChannelShown.shown(changed)
@@ -78,7 +74,7 @@ def change_channel(unit: Unit, channel_id: str, given: ChannelChanges) -> Channe
 @router.serve("DELETE", "/channels/{channel_id}", area="series", right="write", status=204)
 def delete_channel(unit: Unit, channel_id: str) -> None:
     """Delete a channel and the series that it made."""
-    unit.require_version(configuration.get(unit.session, unit.principal, Unitcleaner, channel_id, "write").version)
+    to_change(unit, Unitcleaner, channel_id)
     cleaners.delete_unitcleaner(unit.session, unit.principal, channel_id)
 
 

@@ -28,6 +28,7 @@ from entrepot.server.api.nouns import (
     next_page,
     of_project,
     project_names,
+    to_change,
 )
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.endpoint import Json
@@ -175,7 +176,7 @@ def get_gate(unit: Unit, gate_id: str) -> GateShown:
 @router.serve("PATCH", "/gates/{gate_id}", area="series", right="write")
 def change_gate(unit: Unit, gate_id: str, given: GateChanges) -> GateShown:
     """Change a gate's name, its quotas, and what becomes of files that are refused or imported."""
-    unit.require_version(configuration.get(unit.session, unit.principal, Gate, gate_id, "write").version)
+    to_change(unit, Gate, gate_id)
     with GateChanges.naming():
         return _shown_gate(unit, gates.update_gate(unit.session, unit.principal, gate_id, given.kept()))
 
@@ -183,7 +184,7 @@ def change_gate(unit: Unit, gate_id: str, given: GateChanges) -> GateShown:
 @router.serve("DELETE", "/gates/{gate_id}", area="series", right="write", status=204)
 def delete_gate(unit: Unit, gate_id: str) -> None:
     """Delete a gate with its files, its feeder and its account; series that were made of them stay."""
-    unit.require_version(configuration.get(unit.session, unit.principal, Gate, gate_id, "write").version)
+    to_change(unit, Gate, gate_id)
     gates.delete_gate(unit.session, unit.principal, gate_id)
 
 

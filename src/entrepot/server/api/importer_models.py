@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from entrepot.pipeline.models import Cleaner, Importer, Unitcleaner
-from entrepot.server.api.nouns import CLOCK, NOT_KEPT, Name, Noun, Reference, Script, SeriesName, Step, Text, column
+from entrepot.server.api.nouns import (
+    NOT_KEPT,
+    Name,
+    Noun,
+    Reference,
+    Script,
+    SeriesName,
+    Step,
+    Text,
+    column,
+    named_clock,
+)
 
 #: What a value says, and how that is kept.
 KINDS_OF_VALUES = {"instant": "instantaneous", "mean": "mean", "amount": "delta", "rate": "mean_derivate"}
@@ -35,7 +46,7 @@ class ImporterSettings(Noun):
     replaces: Annotated[bool, Field(description="Whether rows that such a file has no more go.")] = False
     clock: Annotated[
         str | None,
-        CLOCK,
+        named_clock(),
         Field(description="What stamps without a zone show: `UTC`, `Europe/Paris`, `Europe/Paris standard`; null: what "
               "the channel says."),
     ] = None  # fmt: skip
@@ -121,7 +132,9 @@ class ChannelSettings(Noun):
         Field(description="Which end of its interval a raw mean or amount carries."),
     ] = "start"
     clock: Annotated[
-        str, CLOCK, Field(description="What stamps without a zone show, and whose days the series has.")
+        str,
+        named_clock(zone_of_utc="UTC"),
+        Field(description="What stamps without a zone show, and whose days the series has."),
     ] = "Europe/Paris standard"
     convert: Annotated[
         Script | None, column("operation_fct"), Field(description="`def fct(value)`: what a value becomes.")

@@ -13,7 +13,7 @@ from entrepot.jobs import Job as JobRecord
 from entrepot.pipeline import configuration, importers, trials
 from entrepot.pipeline.models import Gate, ImportedFile, Importer
 from entrepot.server.api.importer_models import ImporterChanges, ImporterRequest, ImporterShown
-from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve
+from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve, to_change
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.api.runs import Job
 
@@ -109,8 +109,7 @@ def get_importer(unit: Unit, importer_id: str) -> ImporterShown:
 @router.serve("PATCH", "/importers/{importer_id}", area="series", right="write")
 def change_importer(unit: Unit, importer_id: str, given: ImporterChanges) -> ImporterShown:
     """Change an importer; with another script, gate or folder, what it made is made anew."""
-    importer = configuration.get(unit.session, unit.principal, Importer, importer_id, "write")
-    unit.require_version(importer.version)
+    importer = to_change(unit, Importer, importer_id)
     fields = given.kept()
     if "gate" in given.model_fields_set:
         fields["gate"] = _gate(unit, given.gate, importer.project_id)
@@ -121,7 +120,7 @@ def change_importer(unit: Unit, importer_id: str, given: ImporterChanges) -> Imp
 @router.serve("DELETE", "/importers/{importer_id}", area="series", right="write", status=204)
 def delete_importer(unit: Unit, importer_id: str) -> None:
     """Delete an importer with its channels and all their series."""
-    unit.require_version(configuration.get(unit.session, unit.principal, Importer, importer_id, "write").version)
+    to_change(unit, Importer, importer_id)
     importers.delete_importer(unit.session, unit.principal, importer_id)
 
 

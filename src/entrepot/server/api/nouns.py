@@ -15,13 +15,16 @@ from sqlalchemy.orm import Session
 from entrepot.db import keyset
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import Principal, Project, projects
+from entrepot.identity.projects import is_kept
 from entrepot.pipeline import configuration
-from entrepot.pipeline.models import Owned
+from entrepot.pipeline.generators import KINDS
+from entrepot.pipeline.models import Edited, Owned
 from entrepot.series.clock_names import clock_name, read_clock
 from entrepot.series.models import Series
 from entrepot.server.api.routing import Unit
 
 RecordT = TypeVar("RecordT", bound=Owned)
+EditedT = TypeVar("EditedT", bound=Edited)
 ShownT = TypeVar("ShownT", bound=BaseModel)
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 SeriesName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -50,15 +53,18 @@ def column(name: str, words: Mapping[Any, Any] | None = None) -> Kept:
     return Kept((name,), lambda value: back.get(value, value), lambda value: (words.get(value, value),))
 
 
-def _keep_clock(name: str | None) -> tuple[str | None, str | None]:
-    if name is None:
-        return None, None
-    clock = read_clock(name)
-    return clock.kind, clock.timezone
+def named_clock(zone_column: str = "timezone", zone_of_utc: str | None = None) -> Kept:
+    """Return that a clock goes by its name, and is kept as its kind and its zone, of which UTC may need one too."""
+
+    def keep(name: str | None) -> tuple[str | None, str | None]:
+        if name is None:
+            return None, None
+        read = read_clock(name)
+        return read.kind, read.timezone or zone_of_utc
+
+    return Kept(("clock", zone_column), clock_name, keep)
 
 
-#: A clock by its name, kept as its kind and its zone.
-CLOCK = Kept(("clock", "timezone"), clock_name, _keep_clock)
 #: Of a field that no column keeps: whoever makes the model gives its value.
 NOT_KEPT = Kept()
 
@@ -218,6 +224,23 @@ def named_page(
         if value is not None:
             query = query.where(getattr(model, name) == value)
     return keyset.page(unit.session, query, (model.name, model.id), limit=asked.limit, cursor=asked.cursor)
+
+
+def to_change(unit: Unit, model: type[EditedT], record_id: str) -> EditedT:
+    """Return what is to be changed or deleted, at the version for which the request is meant."""
+    record = configuration.get(unit.session, unit.principal, model, record_id, "write")
+    unit.require_version(record.version)
+    return record
+
+
+def makers(unit: Unit, ids: Iterable[str | None]) -> dict[str, Maker]:
+    """Return importers, cleaners and analyses by id, a query a kind."""
+    wanted = {each for each in ids if each}
+    found: dict[str, Maker] = {}
+    for kind, model in KINDS.items():
+        query = select(model.id, model.name).where(model.id.in_(wanted), is_kept(model.project_id))
+        found |= {row.id: Maker(id=row.id, name=row.name, kind=kind) for row in unit.session.execute(query)}
+    return found
 
 
 def project_names(unit: Unit, records: Iterable[Owned | Series]) -> dict[str, Reference]:

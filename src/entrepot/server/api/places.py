@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
 from sqlalchemy import select
@@ -27,6 +27,7 @@ from entrepot.server.api.place_models import (
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["places"])
+OfSite = TypeVar("OfSite", LocationShown, ModelDefinitionShown)
 _MOST = 2**31 - 1
 
 
@@ -77,6 +78,24 @@ def _page(unit: Unit, model: type[Any], asked: Asked, name: str | None, site: st
     return keyset.page(unit.session, query, (model.title, model.id), limit=asked.limit, cursor=asked.cursor)
 
 
+def _listed(
+    unit: Unit, model: type[Any], shown: type[OfSite], asked: Asked, name: str | None, site: str | None
+) -> Page[OfSite]:
+    """Return a page of what sites have, each with its site."""
+    rows, cursor = _page(unit, model, asked, name, site)
+    sites = references(unit, Site, {row.site_id for row in rows})
+    items = [shown.showing(row, site=sites[row.site_id]) for row in rows]
+    return Page(items=items, next=next_page(unit, cursor))
+
+
+def _created(unit: Unit, place: Place, shown: type[OfSite], given: LocationRequest | ModelDefinitionRequest) -> OfSite:
+    """Create what a site has."""
+    site, field = resolve(unit, Site, given.site, "site"), place.site_field or ""
+    with given.naming(**{field: "site"}):
+        stored = places.create(unit.session, unit.principal, place, given.kept() | {field: site.id})
+    return shown.showing(_record(stored), site=Reference(id=str(site.id), name=site.title))
+
+
 def _record(stored: Mapping[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(**stored)
 
@@ -105,20 +124,13 @@ def list_locations(
     name: Annotated[str | None, Query(description="Exact name.")] = None,
 ) -> Page[LocationShown]:
     """List locations by name."""
-    rows, cursor = _page(unit, Location, asked, name, site)
-    sites = references(unit, Site, {row.site_id for row in rows})
-    items = [LocationShown.showing(row, site=sites[row.site_id]) for row in rows]
-    return Page(items=items, next=next_page(unit, cursor))
+    return _listed(unit, Location, LocationShown, asked, name, site)
 
 
 @router.serve("POST", "/locations", area="rows", right="write", status=201)
 def create_location(unit: Unit, given: LocationRequest) -> LocationShown:
     """Create a location of a site."""
-    site = resolve(unit, Site, given.site, "site")
-    with LocationRequest.naming(projectsite="site"):
-        fields = given.kept() | {"projectsite": site.id}
-        stored = places.create(unit.session, unit.principal, LOCATION, fields)
-    return LocationShown.showing(_record(stored), site=Reference(id=str(site.id), name=site.title))
+    return _created(unit, LOCATION, LocationShown, given)
 
 
 @router.serve("GET", "/model-definitions", area="rows", right="read")
@@ -129,20 +141,13 @@ def list_model_definitions(
     name: Annotated[str | None, Query(description="Exact name.")] = None,
 ) -> Page[ModelDefinitionShown]:
     """List model definitions by name."""
-    rows, cursor = _page(unit, ModelDefinition, asked, name, site)
-    sites = references(unit, Site, {row.site_id for row in rows})
-    items = [ModelDefinitionShown.showing(row, site=sites[row.site_id]) for row in rows]
-    return Page(items=items, next=next_page(unit, cursor))
+    return _listed(unit, ModelDefinition, ModelDefinitionShown, asked, name, site)
 
 
 @router.serve("POST", "/model-definitions", area="rows", right="write", status=201)
 def create_model_definition(unit: Unit, given: ModelDefinitionRequest) -> ModelDefinitionShown:
     """Create a model definition of a site."""
-    site = resolve(unit, Site, given.site, "site")
-    with ModelDefinitionRequest.naming(project="site"):
-        fields = given.kept() | {"project": site.id}
-        stored = places.create(unit.session, unit.principal, MODEL_DEFINITION, fields)
-    return ModelDefinitionShown.showing(_record(stored), site=Reference(id=str(site.id), name=site.title))
+    return _created(unit, MODEL_DEFINITION, ModelDefinitionShown, given)
 
 
 def _serve_one(kinds: str, place: Place, shown: Any, changes: type[PlaceChanges]) -> None:

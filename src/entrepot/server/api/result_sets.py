@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from entrepot.db import keyset
 from entrepot.errors import InvalidInput
-from entrepot.rows import analyses, results
+from entrepot.rows import analyses, places, results
 from entrepot.rows.checks import InvalidRows
 from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
 from entrepot.server.api.nouns import Asked, Page, Reference, next_page
@@ -101,19 +101,13 @@ def delete_result_set(unit: Unit, set_id: str) -> None:
 def keep_rows(unit: Unit, set_id: str, given: RowsRequest) -> list[KeptRow]:
     """Keep rows: those whose name is there already are updated, the others created; all of them, or none."""
     result_set = analyses.get(unit.session, unit.principal, number_of(set_id))
-    site_id = unit.session.scalar(
-        select(ModelDefinition.site_id).where(
-            ModelDefinition.organization_id == unit.principal.organization_id,
-            ModelDefinition.id == result_set["model_definition_id"],
-        )
-    )
-    places: dict[str, int] = {}
+    site_id, located = places.around(unit.session, unit.principal, result_set["id"])
     payloads = []
     for number, row in enumerate(given.rows):
-        if row.location is not None and row.location not in places:
+        if row.location is not None and row.location not in located:  # given by its id
             field = f"rows.{number}.location"
-            places[row.location] = resolve(unit, Location, row.location, field, site_id=site_id or 0).id
-        location = result_set["location_id"] if row.location is None else places[row.location]
+            located[row.location] = resolve(unit, Location, row.location, field, site_id=site_id).id
+        location = result_set["location_id"] if row.location is None else located[row.location]
         payloads.append(payload_of(row, result_set["id"], site_id, location))
     try:
         _, summary = results.upsert_many(unit.session, unit.principal, payloads)

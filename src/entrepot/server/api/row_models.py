@@ -98,7 +98,7 @@ class KeptRow(BaseModel):
     action: str = Field(description="`created` or `updated`.")
 
 
-def payload_of(row: RowRequest, result_set_id: int, site_id: int | None, location_id: int | None) -> dict[str, Any]:
+def payload_of(row: RowRequest, result_set_id: int, site_id: int, location_id: int | None) -> dict[str, Any]:
     """Return a row as the verbs of the domain take it."""
     payload: dict[str, Any] = {
         "analysis": result_set_id,

@@ -1,6 +1,6 @@
 """Jobs and the reports of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -16,8 +16,8 @@ from entrepot.identity import Right, projects
 from entrepot.jobs import Job as JobRecord
 from entrepot.lineage import Run
 from entrepot.pipeline import actions
-from entrepot.pipeline.generators import find_generator, get_generator
-from entrepot.server.api.nouns import Asked, Maker, Page, next_page
+from entrepot.pipeline.generators import get_generator
+from entrepot.server.api.nouns import Asked, Maker, Page, makers, next_page
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["runs"])
@@ -163,7 +163,7 @@ def list_runs(
     rows, cursor = keyset.page(
         unit.session, query, (Run.started, Run.id), limit=asked.limit, cursor=asked.cursor, newest_first=True
     )
-    return Page(items=_shown(unit, [row.id for row in rows], rows), next=next_page(unit, cursor))
+    return Page(items=_shown(unit, rows), next=next_page(unit, cursor))
 
 
 @router.serve("GET", "/runs/idle", area="series", right="read")
@@ -190,7 +190,8 @@ def list_idle_runs(
         cursor=asked.cursor,
         newest_first=True,
     )
-    return Page(items=[_idle(unit, row) for row in rows], next=next_page(unit, cursor))
+    known = makers(unit, map(_maker_id, rows))
+    return Page(items=[_idle(row, known) for row in rows], next=next_page(unit, cursor))
 
 
 @router.serve("GET", "/runs/{run_id}", area="series", right="read")
@@ -225,7 +226,7 @@ def _serve_runs(kinds: str, what: str) -> None:
         else:
             job = actions.start(unit.session, generator, "run", user_id=user)
         unit.session.flush()
-        return _shown(unit, [job.id], [])[0]
+        return _begun(unit, job)
 
     @router.serve(
         "POST", f"/{kinds}/{{generator_id}}/clear", area="series", right="write", status=202, name=f"clear_{what}"
@@ -236,7 +237,7 @@ def _serve_runs(kinds: str, what: str) -> None:
         user = unit.principal.user_id
         job = actions.start(unit.session, generator, "clear", instant_us=from_us, utc=True, user_id=user)
         unit.session.flush()
-        return _shown(unit, [job.id], [])[0]
+        return _begun(unit, job)
 
     run.__doc__ = f"Run {what}: what is new is read, and what follows from it made. With `again`, all is made anew."
     clear.__doc__ = f"Delete the points that {what} made; what was computed from them follows."
@@ -249,48 +250,51 @@ for _kinds, _what in (("importers", "importer"), ("cleaners", "cleaner"), ("anal
 def _found(unit: Unit, run_id: str) -> RunShown:
     run = unit.session.scalar(select(Run).where(Run.id == run_id))
     if run is None:
-        job = _job(unit, run_id, "read")
-        return _shown(unit, [job.id], [])[0]
+        return _begun(unit, _job(unit, run_id, "read"))
     unit.principal.require("read", run.organization_id, "Run", run.project_id)
-    return _shown(unit, [run.id], [run])[0]
+    return _shown(unit, [run])[0]
 
 
-def _shown(unit: Unit, ids: Sequence[str], runs: Sequence[Run]) -> list[RunShown]:
-    begun = {run.id: run for run in runs}
-    found = {job.id: job for job in unit.session.scalars(select(JobRecord).where(JobRecord.id.in_(ids)))}
-    return [_run(unit, begun.get(each), found.get(each)) for each in ids]
+def _shown(unit: Unit, runs: Sequence[Run]) -> list[RunShown]:
+    ids = [run.id for run in runs]
+    kept = {job.id: job for job in unit.session.scalars(select(JobRecord).where(JobRecord.id.in_(ids)))}
+    known = makers(unit, (run.generator_id for run in runs))
+    return [_told(run, kept.get(run.id), _maker(known, run.generator_kind, run.generator_id)) for run in runs]
 
 
-def _run(unit: Unit, run: Run | None, job: JobRecord | None) -> RunShown:
-    kind, _, action = job.kind.partition(".") if job is not None else ("", "", "run")
-    payload: Any = job.payload if job is not None else {}
-    maker_id = run.generator_id if run is not None else str((payload or {}).get("id", ""))
-    maker = find_generator(unit.session, maker_id)
-    return RunShown(
-        id=run.id if run is not None else job.id if job is not None else "",
-        action=action,
-        of=Maker(kind=run.generator_kind if run else kind, id=maker_id, name=maker.name if maker else ""),
-        project=run.project_id if run is not None else job.project_id if job is not None else None,
-        status=job.status if job is not None else run.status if run is not None else "",
-        progress=None
-        if job is None
-        else Progress(done=job.progress_done, total=job.progress_total, message=job.progress_message),
-        created_at=job.created_at if job is not None else None,
-        started_at=job.started_at if job is not None else run.started if run is not None else None,
-        ended_at=job.ended_at if job is not None else run.ended if run is not None else None,
-        error=job.error if job is not None else None,
-        script_sha256=run.script_sha256 if run is not None else None,
-        report=run.report or {} if run is not None else {},
-    )
+def _begun(unit: Unit, job: JobRecord) -> RunShown:
+    payload: Any = job.payload or {}
+    maker_id = str(payload.get("id", ""))
+    return _told(None, job, _maker(makers(unit, [maker_id]), job.kind.partition(".")[0], maker_id))
 
 
-def _idle(unit: Unit, row: jobs.Idle) -> IdleRuns:
+def _maker(known: Mapping[str, Maker], kind: str, maker_id: str) -> Maker:
+    """Return what ran; it may have been deleted since, and a feeder has no name."""
+    return Maker(kind=kind, id=maker_id, name=known[maker_id].name if maker_id in known else "")
+
+
+def _told(run: Run | None, job: JobRecord | None, of: Maker) -> RunShown:
+    """Return a run by its record, which lasts, and by its job, which knows more until it is forgotten."""
+    told: dict[str, Any] = {"action": "run", "progress": None, "created_at": None, "error": None}
+    told |= {"script_sha256": None, "report": {}}
+    if job is not None:
+        told |= {"id": job.id, "project": job.project_id, "action": job.kind.partition(".")[2], "error": job.error}
+        told["progress"] = Progress(done=job.progress_done, total=job.progress_total, message=job.progress_message)
+        told["created_at"] = job.created_at
+    if run is not None:
+        told |= {"id": run.id, "project": run.project_id, "status": run.status}
+        told |= {"started_at": run.started, "ended_at": run.ended}
+        told |= {"script_sha256": run.script_sha256, "report": run.report or {}}
+    if job is not None:
+        told |= {"status": job.status, "started_at": job.started_at, "ended_at": job.ended_at}
+    return RunShown(of=of, **told)
+
+
+def _idle(row: jobs.Idle, known: Mapping[str, Maker]) -> IdleRuns:
     kind, _, action = row.kind.partition(".")
-    maker_id = row.key.partition(":")[2]
-    maker = find_generator(unit.session, maker_id)
     return IdleRuns(
         action=action,
-        of=Maker(kind=kind, id=maker_id, name=maker.name if maker is not None else ""),
+        of=_maker(known, kind, _maker_id(row)),
         project=row.project_id,
         count=row.count,
         since=row.since,
@@ -298,6 +302,10 @@ def _idle(unit: Unit, row: jobs.Idle) -> IdleRuns:
         last_ended_at=row.ended_at,
         last_job=row.id,
     )
+
+
+def _maker_id(row: jobs.Idle) -> str:
+    return row.key.partition(":")[2]
 
 
 def _job(unit: Unit, job_id: str, right: Right) -> jobs.Job:

@@ -14,12 +14,10 @@ from entrepot.errors import Conflict, NotFound
 from entrepot.identity import Principal, Right, projects
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline import pushed
-from entrepot.pipeline.generators import KINDS
 from entrepot.series import store
 from entrepot.series.models import DISCARDED, Series
 from entrepot.server.api.importer_models import KINDS_OF_VALUES
 from entrepot.server.api.nouns import (
-    CLOCK,
     NOT_KEPT,
     Asked,
     Maker,
@@ -30,6 +28,8 @@ from entrepot.server.api.nouns import (
     Step,
     at,
     column,
+    makers,
+    named_clock,
     next_page,
     project_names,
 )
@@ -44,9 +44,9 @@ class SeriesSettings(Noun):
 
     unit: Annotated[str, Field(max_length=_MOST_TEXT)] = ""
     title: Annotated[str, column("label"), Field(max_length=_MOST_TEXT)] = ""
-    clock: Annotated[str | None, CLOCK, Field(description="In which it is presented, whose days its steps follow.")] = (
-        "UTC"
-    )
+    clock: Annotated[
+        str | None, named_clock(), Field(description="In which it is presented, whose days its steps follow.")
+    ] = "UTC"
     step: Annotated[Step | None, column("freq"), Field(description="The distance of its points; null: any.")] = None
     rule: Annotated[
         Literal["mean", "sum", "first", "last", "min", "max"],
@@ -148,12 +148,7 @@ def find(session: Session, principal: Principal, series_id: str, right: Right = 
 
 def _shown(unit: Unit, rows: Sequence[Series]) -> list[SeriesShown]:
     names = project_names(unit, rows)
-    makers: dict[str, Maker] = {}
-    for kind, model in KINDS.items():
-        ids = {row.generator_id for row in rows if row.generator_kind == kind}
-        if ids:
-            found = unit.session.execute(select(model.id, model.name).where(model.id.in_(ids)))
-            makers |= {one.id: Maker(id=one.id, name=one.name, kind=kind) for one in found}
+    made_by = makers(unit, (row.generator_id for row in rows))
     return [
-        SeriesShown.showing(row, project=names[row.project_id], of=makers.get(row.generator_id or "")) for row in rows
+        SeriesShown.showing(row, project=names[row.project_id], of=made_by.get(row.generator_id or "")) for row in rows
     ]
