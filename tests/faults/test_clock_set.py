@@ -1,7 +1,8 @@
 """A live server whose clock is set: ahead by an hour and by ten years, and back; what is due is done all the while."""
 
+import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -69,16 +70,24 @@ def fired(server: ServerProcess, importer: str) -> datetime | None:
     return at
 
 
-def goes_on(server: ServerProcess, http: httpx.Client, importer: str, year: int, since: datetime | None = None) -> None:
+def goes_on(server: ServerProcess, http: httpx.Client, importer: str, ahead: int) -> None:
     """Wait until the schedule fires by the clock as it is now, and a run that is asked for ends."""
 
     def fires() -> bool:
         at = fired(server, importer)
-        return at is not None and at.year == year and (since is None or at < since)
+        return at is not None and abs(at - datetime.now(UTC) - timedelta(seconds=ahead)) < timedelta(minutes=1)
 
     eventually(fires, 15, every=0.3, message="the schedule is silent")
     job = http.post(f"/ovbp/api/v2/odata/importers/{importer}/action/", json={"name": "run"}).json()["id"]
     eventually(lambda: http.get(f"/api/v1/jobs/{job}").json()["ended_at"], 30, every=0.3, message="it does not run")
+
+
+def calls_for_clocks_alone(server: ServerProcess) -> bool:
+    """Tell whether that the clocks differ is all there is; parts see a clock that is set one after another."""
+    with contextlib.suppress(AssertionError):
+        require_called({"EntrepotClocksDiffer"}, metrics(server))
+        return True
+    return False
 
 
 @pytest.mark.parametrize("ahead", [HOUR, TEN_YEARS], ids=["an hour", "ten years"])
@@ -86,26 +95,24 @@ def test_a_clock_set_ahead_and_back_is_told_and_silences_nothing(
     server: ServerProcess, http: httpx.Client, importer: str, clock: MovableClock, ahead: int
 ) -> None:
     kept = http.post("/api/v1/files", files={"file": ("kept", b"precious")}).json()["id"]
-    year = datetime.fromtimestamp(datetime.now(UTC).timestamp() + ahead, UTC).year
-    goes_on(server, http, importer, datetime.now(UTC).year)
+    goes_on(server, http, importer, 0)
     since = length(server)
     clock.set(ahead)
     try:
-        goes_on(server, http, importer, year)
+        goes_on(server, http, importer, ahead)
         well(server)
         if server.database_url.startswith("postgresql"):
             eventually(lambda: warned(server, "clock"), 15, every=0.3, message="not among the warnings")
-            require_called({"EntrepotClocksDiffer"}, metrics(server))
+            eventually(lambda: calls_for_clocks_alone(server), 15, every=0.3, message="others are called, too")
             eventually(
                 lambda: "the clocks of this machine and the database differ" in logged(server, since), 15, every=0.3
             )
         if ahead == TEN_YEARS:
             eventually(lambda: "nothing is deleted for its age today" in logged(server, since), 15, every=0.3)
-        before = fired(server, importer)
     finally:
         clock.set(0)
     eventually(lambda: "computed anew what lay too far ahead" in logged(server, since), 15, every=0.3)
-    goes_on(server, http, importer, datetime.now(UTC).year, before)
+    goes_on(server, http, importer, 0)
     well(server)
     assert not warned(server, "clock")
     assert http.get(f"/api/v1/files/{kept}/download").content == b"precious", "nothing was deleted for its age"
@@ -119,10 +126,9 @@ def test_a_start_in_2036_is_over_when_the_clock_is_right(
     server.restart()
     since = length(server)
     with server.http(auth=None, headers={"authorization": f"Token {server.token}"}) as there:
-        goes_on(server, there, importer, datetime.now(UTC).year + 10)
-        before = fired(server, importer)
+        goes_on(server, there, importer, TEN_YEARS)
         clock.set(0)
         eventually(lambda: "computed anew what lay too far ahead" in logged(server, since), 15, every=0.3)
-        goes_on(server, there, importer, datetime.now(UTC).year, before)
+        goes_on(server, there, importer, 0)
         well(server)
         assert there.get(f"/api/v1/files/{kept}/download").content == b"precious"

@@ -119,9 +119,13 @@ def lift(session: Session, address: str | None = None) -> int:
         The address is not banned.
     """
     advisory_lock(session, "sign in")
-    query = select(SignIns) if address is None else select(SignIns).where(SignIns.address == network_of(address))
+    found = session.scalars(
+        select(SignIns) if address is None else select(SignIns).where(SignIns.address == network_of(address))
+    ).all()
+    # A login that was tried there is slowed everywhere: it is heard at once, too.
+    tried = select(SignIns).where(SignIns.key.in_({_key(login=row.login) for row in found}))
     lifted, instant = 0, now()
-    for row in session.scalars(query):
+    for row in {*found, *session.scalars(tried)}:
         lifted += row.until is not None and row.until > instant
         row.failures, row.failed, row.until = 0, None, None
     if address is not None and not lifted:

@@ -153,6 +153,8 @@ def fire_due(session: Session, instant: datetime, *, limit: int = 100) -> list[J
 def mend(session: Session, instant: datetime) -> list[str]:
     """Compute anew what lies further ahead than it can, since the clock was set back; return the schedules' names."""
     ahead = select(Schedule).where(Schedule.enabled, Schedule.next_at > instant).with_for_update(skip_locked=True)
+    # What fired in a future that was none says nothing of when the clock was right last.
+    session.execute(update(Schedule).where(Schedule.last_at > instant + _TOLERANCE).values(last_at=instant))
     mended, by_age = [], registry.kinds_by_age()
     for schedule in session.scalars(ahead).all():
         latest = _next(schedule, instant)

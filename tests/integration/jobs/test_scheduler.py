@@ -153,3 +153,11 @@ def test_what_never_fired_deletes_nothing_where_a_start_is_years_ahead(database:
     Scheduler(database).mend(ahead)
     with database.read() as session:
         assert session.scalars(select(Schedule.next_at)).one() == ahead + schedules.LEAP
+
+
+def test_a_future_that_was_none_is_not_when_the_clock_was_right_last(database: Database) -> None:
+    with database.write() as session:
+        schedules.every(session, "often", 1, "report")
+        schedules.fire_due(session, now() + timedelta(days=3653))
+        schedules.mend(session, now())
+        assert schedules.last(session) <= now()  # type: ignore[operator]
