@@ -6,20 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from fastapi import FastAPI
-from sqlalchemy import bindparam, insert, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import select, text
 from starlette.testclient import TestClient
 
-from entrepot.db import Base, Database, migrate, new_id, now
-from entrepot.db.types import Instant
-from entrepot.identity import Membership, Role, User, Vault, keys, users
+from entrepot.db import Database
+from entrepot.identity import Role, Vault, keys, users
 from entrepot.lineage import explain
-from entrepot.rows import Row, places
-from entrepot.rows.places import SITE
 from entrepot.series.models import Series
-from entrepot.server.auth import principal_of
 from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
@@ -272,60 +266,3 @@ def test_ids_given_at_once_are_different(app: FastAPI, database: Database) -> No
         thread.join(60)
     assert failures == []
     assert sorted(one["id"] for one in ada.get(ROWS).json()) == list(range(1, 61))
-
-
-def test_present_ids_stay_and_counting_goes_on_behind_them(database_url: str) -> None:
-    database = Database(database_url)
-    try:
-        _upgrade(database, before="8b04f6c1d7ae")
-        with database.write() as session:
-            owners = {}
-            for name in ("ada", "eve"):
-                owners[name] = new_id()
-                # As the tables were then.
-                old = text("INSERT INTO organization (id, name, comment, created) VALUES (:id, :name, '', :created)")
-                session.execute(
-                    old.bindparams(bindparam("created", type_=Instant)),
-                    {"id": owners[name], "name": name, "created": now()},
-                )
-                values = {"id": name, "login": name, "password_hash": "x", "email": "", "mail_notices": True}
-                session.execute(insert(User.__table__).values(values | {"disabled": False, "created": now()}))
-                member = {"user_id": name, "organization_id": owners[name], "role": Role.ADMIN, "created": now()}
-                session.execute(insert(Membership.__table__).values(member))
-            _old_rows(session, owners)
-        migrate.upgrade(database)
-        with database.write() as session:
-            eve, ada = (principal_of(session, session.get_one(User, name)) for name in ("eve", "ada"))
-            assert [places.create(session, one, SITE, {"title": "new"})["id"] for one in (ada, eve)] == [36, 32]
-            row = session.scalars(select(Row)).one()
-            assert (row.id, row.analysis_id, row.site_id, row.organization_id) == (9, 7, 35, ada.organization_id)
-            assert row.value_col1 == b"\0" * 8
-    finally:
-        database.close()
-
-
-def _upgrade(database: Database, *, before: str) -> None:
-    with migrate._exclusive(database) as connection:
-        config = migrate._config()
-        config.attributes["connection"] = connection
-        script = migrate._scripts().get_revision(before)
-        assert script is not None
-        command.upgrade(config, str(script.down_revision))
-
-
-def _old_rows(session: Session, owner: dict[str, str]) -> None:
-    common = {"organization_id": owner["ada"], "slug": "s"}
-    for table, values in (
-        ("site", common | {"id": 35, "title": "B", "active": True}),
-        ("site", common | {"id": 31, "title": "N", "active": True, "organization_id": owner["eve"]}),
-        ("model_definition", {"organization_id": owner["ada"], "id": 12, "site_id": 35, "title": "M"}),
-        ("row_analysis", common | {
-            "id": 7, "name": "A", "model_definition_id": 12, "timestamp": now(), "locked": False,
-        }),
-        ("result_row", common | {
-            "id": 9, "analysis_id": 7, "site_id": 35, "name_col1": "a", "name_col2": "b", "units_col1": "c",
-            "units_col2": "d", "value_col1": b"\0" * 8, "value_col2": b"\0" * 8, "short_description": "e",
-            "locked": False,
-        }),
-    ):  # fmt: skip
-        session.execute(insert(Base.metadata.tables[table]).values(values))

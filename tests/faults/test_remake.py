@@ -96,9 +96,9 @@ def test_what_its_files_are_gone_of_is_told(world: World, services: Services) ->
 
 @pytest.mark.parametrize("which", ["cleaner", "analysis"])
 def test_what_was_computed_is_computed_again(world: World, services: Services, which: str) -> None:
-    world.unitcleaner("a", freq="1H")
+    world.channel("a", step="1H")
     inputs = {"a": (world.cleaner, "a-cleaned")}
-    analysis = world.analysis("mean", inputs, ["mean"], input_freq="1H", output_freq="3H", script=SCRIPT)
+    analysis = world.analysis("mean", inputs, ["mean"], input_step="1H", step="3H", script=SCRIPT)
     with world.database.write() as session:
         actions.set_active(session, find_generator(session, analysis), value=True)
     world.act(world.importer)

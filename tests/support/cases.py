@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from entrepot.server.dialects.ovbp import parse, specs
+
 CASES = Path(__file__).parents[1] / "cases"
 
 
@@ -22,6 +24,17 @@ class Case:
     def json(self, name: str) -> Any:
         """Return what a file of the case says."""
         return json.loads(self.text(name))
+
+    def channels(self) -> list[dict[str, Any]]:
+        """Return the fields of channels in the words of the domain; cases say them as the published client does."""
+        settings = self.json("case.json") if (self.path / "case.json").exists() else {}
+        return [parse.changed(fields, specs.UNITCLEANER) for fields in settings.get("unit_cleaners", ())]
+
+    def analysis(self) -> tuple[dict[str, str], list[str], dict[str, Any]]:
+        """Return the inputs' series by column, the outputs and the settings of an analysis, in the domain's words."""
+        wanted = self.json("case.json")["analysis"]
+        inputs = {each["column_name"]: each["series"] for each in wanted["inputs"]}
+        return inputs, wanted["outputs"], parse.changed(wanted, specs.ANALYSIS_CONFIG)
 
     def rounds(self) -> Iterator[dict[str, bytes]]:
         """Yield the files of each round, by their paths on the gate."""

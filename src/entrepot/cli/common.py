@@ -124,7 +124,7 @@ def operator(session: "Session") -> "Principal":
 
     from entrepot.identity import Organization, Principal, Role
 
-    ids = session.scalars(select(Organization.id).order_by(Organization.created)).all()
+    ids = session.scalars(select(Organization.id).order_by(Organization.created_at)).all()
     if not ids:
         raise NotFound("There is no organization yet.")
     return Principal("", "operator", ids[0], dict.fromkeys(ids, Role.ADMIN))

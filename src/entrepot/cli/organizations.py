@@ -42,7 +42,7 @@ def list_(data_dir: DataDir, json: AsJson = False) -> None:
 
     with open_services(data_dir) as services, services.database.read() as session:
         found = projects.list_organizations(session, operator(session))
-        rows = [{"id": one.id, "name": one.name, "comment": one.comment} for one in found]
+        rows = [{"id": one.id, "name": one.name, "comment": one.description} for one in found]
     show(rows, json)
 
 

@@ -154,7 +154,7 @@ def _row(key: "ApiKey", login: str) -> dict[str, Any]:
             field: None if (values := getattr(key, field)) is None else " ".join(values)
             for field in ("scopes", "projects", "series", "networks")
         },
-        "created": key.created.isoformat(timespec="seconds"),
+        "created": key.created_at.isoformat(timespec="seconds"),
         "expires": key.expires and key.expires.isoformat(timespec="seconds"),
         "revoked": key.revoked and key.revoked.isoformat(timespec="seconds"),
     }

@@ -32,7 +32,7 @@ from entrepot.events import log
 from entrepot.events.models import Event, Webhook
 
 Rows = Sequence[RowMapping] | Sequence[dict[str, Any]]
-_COLUMNS = ("id", "created", "type", "action", "object_id", "organization_id", "user_id", "data")
+_COLUMNS = ("id", "created_at", "type", "action", "object_id", "organization_id", "user_id", "data")
 
 
 @dataclass(frozen=True)

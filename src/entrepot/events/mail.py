@@ -54,7 +54,7 @@ def schedule(session: Session) -> None:
 
 def activate(session: Session, project: Project, *, value: bool) -> None:
     """Have a project send mails, beginning with what is open now, or not."""
-    project.mail_alerts_activated = value
+    project.mails = value
     session.flush()
     mail_later(session, project.id)
 
@@ -66,7 +66,7 @@ def write(context: jobs.JobContext) -> dict[str, int]:
     with context.unit() as session:
         project = session.get(Project, payload["project"])
         written = 0
-        if settings.smtp_host is not None and project is not None and project.mail_alerts_activated:
+        if settings.smtp_host is not None and project is not None and project.mails:
             recipients = _recipients(session, project)
             chosen, next_at = _due(session, settings, project) if recipients else ([], None)
             if chosen:
@@ -173,7 +173,7 @@ def _message(settings: Settings, mail: Mail) -> EmailMessage:
     message["From"] = sender
     message["To"] = mail.recipient
     message["Subject"] = mail.subject
-    message["Date"] = format_datetime(mail.created.astimezone(UTC))
+    message["Date"] = format_datetime(mail.created_at.astimezone(UTC))
     # The same at every attempt, so that a mail that comes twice is known as one.
     message["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2].rstrip('>')}>"
     message["Auto-Submitted"] = "auto-generated"
@@ -187,7 +187,7 @@ def _postpone(session: Session, problems: dict[int, str]) -> None:
         mail.attempts += 1
         mail.error = problem
         mail.next_at = now() + timedelta(seconds=min(FIRST_PAUSE * 2.0 ** min(mail.attempts - 1, 20), LONGEST_PAUSE))
-        if now() - mail.created > GIVE_UP:
+        if now() - mail.created_at > GIVE_UP:
             mail.state = "failed"
             data = {"recipient": mail.recipient, "subject": mail.subject, "error": problem}
             owner = {"organization_id": mail.organization_id, "project_id": mail.project_id}
@@ -217,10 +217,10 @@ def _due(session: Session, settings: Settings, project: Project) -> tuple[list[N
     last = {origin: at for origin, at in session.execute(query_last.group_by(Notification.origin)) if at is not None}
     instant = now()
     ready = [one for one in waiting if one.origin not in last or last[one.origin] + pause <= instant]
-    if not any(one.created + delay <= instant for one in ready):
+    if not any(one.created_at + delay <= instant for one in ready):
         ready = []
     others = [one for one in waiting if one not in ready]
-    times = [max(one.created + delay, last[one.origin] + pause if one.origin in last else instant) for one in others]
+    times = [max(one.created_at + delay, last[one.origin] + pause if one.origin in last else instant) for one in others]
     return ready, min(times, default=None)
 
 
@@ -264,7 +264,7 @@ def compose(settings: Settings, project: Project, notices: Sequence[Notification
         lines += ["", origin[:1].upper() + origin[1:]]
         for notice in some[: max(_MOST_NOTICES - shown, 0)]:
             shown += 1
-            since = notice.created.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+            since = notice.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
             lines.append(f"- {notice.name}: {_sentence(notice)} (since {since})")
             if settings.public_url:
                 lines.append(f"  {settings.public_url.rstrip('/')}/api/v1/notifications/{notice.id}")
@@ -275,7 +275,7 @@ def compose(settings: Settings, project: Project, notices: Sequence[Notification
         lines += ["", f"All that is open: {settings.public_url.rstrip('/')}{open_ones}"]
     lines += [
         "",
-        "You get this because the project sends mails (mail_alerts_activated) and you want them.",
+        "You get this because the project sends mails (mails) and you want them.",
         "An administrator can end it: entrepot user mail LOGIN --off",
         "",
     ]

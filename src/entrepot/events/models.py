@@ -38,7 +38,7 @@ class Event(Base):
     action: Mapped[str] = mapped_column(String(40))
     data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     user_id: Mapped[str | None] = mapped_column(String(36))
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
 
 
 class Webhook(Base):
@@ -61,7 +61,7 @@ class Webhook(Base):
     #: Whether it gets, of its style, what no key directs elsewhere.
     is_default: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(String(20), default="new")
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
     #: When it was created or last activated: it is told of what happens from then on.
     active_since: Mapped[datetime] = mapped_column(Instant, default=now)
     #: Whether it was slow to answer of late: it is sent to by slots apart.
@@ -87,7 +87,7 @@ class Delivery(Base):
             postgresql_where=text("state = 'pending'"),
         ),
         Index("ix_webhook_delivery_webhook_id", "webhook_id", "number"),
-        Index("ix_webhook_delivery_created", "created"),
+        Index("ix_webhook_delivery_created", "created_at"),
     )
 
     number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
@@ -98,7 +98,7 @@ class Delivery(Base):
     state: Mapped[str] = mapped_column(String(10), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime] = mapped_column(Instant, default=now)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
     delivered: Mapped[datetime | None] = mapped_column(Instant)
     #: The attempts so far: ``{"at", "seconds", "status", "error"}`` each.
     log: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
@@ -125,7 +125,7 @@ class Notification(Base):
     origin: Mapped[str] = mapped_column(String(400), default="")
     resolved: Mapped[bool] = mapped_column(default=False)
     read: Mapped[bool] = mapped_column(default=False)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
     resolved_at: Mapped[datetime | None] = mapped_column(Instant)
     #: When a mail that tells of it was written.
     mailed_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -154,7 +154,7 @@ class Mail(Base):
     state: Mapped[str] = mapped_column(String(10), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime] = mapped_column(Instant, default=now)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
     sent_at: Mapped[datetime | None] = mapped_column(Instant)
     #: Why the last attempt failed.
     error: Mapped[str | None] = mapped_column(Text)

@@ -72,7 +72,7 @@ def notify(
 def mail_later(session: Session, project_id: str) -> None:
     """Have a project's open notifications mailed, if it sends mails, when it is time."""
     project = session.get(Project, project_id)
-    if project is not None and project.mail_alerts_activated:
+    if project is not None and project.mails:
         jobs.enqueue(
             session,
             MAIL,

@@ -47,7 +47,7 @@ def prune(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
 
     The newest event is always kept: sequences are counted on from it.
     """
-    oldest = select(Event.sequence, Event.created).where(Event.sequence.is_not(None)).order_by(Event.sequence)
+    oldest = select(Event.sequence, Event.created_at).where(Event.sequence.is_not(None)).order_by(Event.sequence)
     last = session.scalar(select(func.max(Event.sequence)))
     gone = None
     for sequence, created in session.execute(oldest.limit(limit)):
@@ -67,8 +67,8 @@ def prune(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
 
 def prune_deliveries(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
     """Delete the oldest deliveries that ended, as far as they are from before an instant; return how many."""
-    old = select(Delivery.number).where(Delivery.created < before, Delivery.state != "pending")
-    return _delete(session, Delivery, Delivery.number, old.order_by(Delivery.created).limit(limit))
+    old = select(Delivery.number).where(Delivery.created_at < before, Delivery.state != "pending")
+    return _delete(session, Delivery, Delivery.number, old.order_by(Delivery.created_at).limit(limit))
 
 
 def prune_notifications(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
@@ -79,8 +79,8 @@ def prune_notifications(session: Session, before: datetime, limit: int = _AT_ONC
 
 def prune_mails(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
     """Delete mails from before an instant that were sent or given up; return how many."""
-    old = select(Mail.number).where(Mail.created < before, Mail.state != "pending")
-    return _delete(session, Mail, Mail.number, old.order_by(Mail.created).limit(limit))
+    old = select(Mail.number).where(Mail.created_at < before, Mail.state != "pending")
+    return _delete(session, Mail, Mail.number, old.order_by(Mail.created_at).limit(limit))
 
 
 def _delete(session: Session, model: type[Any], key: Any, which: Select[Any]) -> int:

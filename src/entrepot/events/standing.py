@@ -11,7 +11,7 @@ _PENDING: ColumnClause[str] = literal_column("'pending'")  # spelled out, so tha
 
 def deliveries(session: Session) -> tuple[int, float]:
     """Return how many deliveries wait, and for how many seconds the oldest one does."""
-    query = select(func.count(), func.min(Delivery.created)).where(Delivery.state == _PENDING)
+    query = select(func.count(), func.min(Delivery.created_at)).where(Delivery.state == _PENDING)
     count, oldest = session.execute(query).one()
     return count, (now() - oldest).total_seconds() if oldest else 0.0
 

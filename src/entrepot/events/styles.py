@@ -64,13 +64,13 @@ def describe(event: Event) -> dict[str, Any]:
         "organization_id": event.organization_id,
         "project_id": event.project_id,
         "user_id": event.user_id,
-        "created": event.created,
+        "created": event.created_at,
         "data": event.data,
     }
 
 
 def _compose(_session: Session, url: str, event: Event, _delivery: Delivery) -> Message:
-    content = {"type": f"{event.type}.{event.action}", "timestamp": event.created, "data": describe(event)}
+    content = {"type": f"{event.type}.{event.action}", "timestamp": event.created_at, "data": describe(event)}
     return Message(url, event.id, orjson.dumps(content, option=orjson.OPT_UTC_Z))
 
 

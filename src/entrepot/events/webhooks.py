@@ -144,7 +144,7 @@ def dispatch(session: Session, limit: int = 1000) -> int:
             for event in events
             for webhook in webhooks
             if webhook.organization_id == event.organization_id
-            and event.created >= webhook.active_since
+            and event.created_at >= webhook.active_since
             and _concerns(webhook, event, webhooks, directed)
         ]
         _add(session, webhooks, rows)

@@ -155,7 +155,7 @@ def _is_over(instant: datetime, settings: Settings) -> Any:
     kept = instant - timedelta(days=settings.file_kept_days)
     return or_(
         and_(PublishedFile.state == "consumed", PublishedFile.consumed < consumed),
-        and_(PublishedFile.state == "available", PublishedFile.created < kept),
+        and_(PublishedFile.state == "available", PublishedFile.created_at < kept),
     )
 
 

@@ -34,7 +34,7 @@ class PublishedFile(Owned, Base):
     __tablename__ = "published_file"
     __table_args__ = (
         Index("ix_published_file_listed", "organization_id", "state", "number"),
-        Index("ix_published_file_state_created", "state", "created"),
+        Index("ix_published_file_state_created", "state", "created_at"),
     )
 
     project_id: Mapped[str | None] = mapped_column(String(36), index=True)

@@ -176,7 +176,7 @@ def list_keys(session: Session, principal: Principal) -> list[ApiKey]:
     query = select(ApiKey).where(ApiKey.organization_id == principal.organization_id)
     if not _administers(principal, principal.organization_id):
         query = query.where(ApiKey.user_id == principal.user_id)
-    found = session.scalars(query.order_by(ApiKey.created.desc(), ApiKey.id))
+    found = session.scalars(query.order_by(ApiKey.created_at.desc(), ApiKey.id))
     return [key for key in found if _is_visible(principal, key)]
 
 

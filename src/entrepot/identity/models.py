@@ -1,6 +1,6 @@
 """Tables of organizations, projects, users, memberships, API keys and FTP accounts."""
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -25,10 +25,10 @@ class Organization(Base):
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(300), unique=True)
-    comment: Mapped[str] = mapped_column(default="")
+    description: Mapped[str] = mapped_column(default="")
     #: The most that it may have of each of :data:`entrepot.identity.limits.NAMES`; what is left out has no limit.
     limits: Mapped[dict[str, int]] = mapped_column(Json, default=dict)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
 
 
 class Project(Base):
@@ -44,12 +44,11 @@ class Project(Base):
     organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id", ondelete="CASCADE"), index=True)
     organization: Mapped[Organization] = relationship()
     name: Mapped[str] = mapped_column(String(300))
-    comment: Mapped[str] = mapped_column(default="")
-    private_comment: Mapped[str] = mapped_column(default="")
-    is_visible: Mapped[bool] = mapped_column(default=True)
-    display_buildings: Mapped[bool] = mapped_column(default=False)
-    mail_alerts_activated: Mapped[bool] = mapped_column(default=False)
-    creation_date: Mapped[date] = mapped_column(default=lambda: now().date())
+    description: Mapped[str] = mapped_column(default="")
+    #: What clients gave that means nothing here, and get back.
+    kept: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    mails: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
     #: It is gone for everybody, and being emptied.
     deleting: Mapped[bool] = mapped_column(default=False)
 
@@ -66,7 +65,7 @@ class User(Base):
     #: Whether notices of projects that send mails are to be sent to this address.
     mail_notices: Mapped[bool] = mapped_column(default=True)
     disabled: Mapped[bool] = mapped_column(default=False)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
 
 
 class Membership(Base):
@@ -79,7 +78,7 @@ class Membership(Base):
         ForeignKey("organization.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     role: Mapped[Role] = mapped_column(String(10))
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
 
 
 class ApiKey(Base):
@@ -103,7 +102,7 @@ class ApiKey(Base):
     networks: Mapped[list[str] | None] = mapped_column(Json)
     #: Free settings of clients that keep some on their key.
     config: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
     expires: Mapped[datetime | None] = mapped_column(Instant)
     revoked: Mapped[datetime | None] = mapped_column(Instant)
 
@@ -131,7 +130,7 @@ class ConsoleSession(Base):
 
     token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
     expires: Mapped[datetime] = mapped_column(Instant, index=True)
 
 
@@ -169,4 +168,4 @@ class KeptAnswer(Base):
     headers: Mapped[dict[str, str]] = mapped_column(Json)
     #: Encrypted: answers may hold what is told only once, such as the token of a new API key.
     body_encrypted: Mapped[str]
-    created: Mapped[datetime] = mapped_column(Instant, default=now, index=True)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now, index=True)

@@ -34,13 +34,13 @@ def list_organizations(session: Session, principal: Principal, name: str | None 
 
 
 def create_project(
-    session: Session, principal: Principal, organization_id: str, name: str, comment: str = ""
+    session: Session, principal: Principal, organization_id: str, name: str, description: str = ""
 ) -> Project:
     """Create a project; its name is unique in the organization."""
     get_organization(session, principal, organization_id, "write")
     name = check_name(name)
     _require_free(session, organization_id, name)
-    project = Project(organization_id=organization_id, name=name, comment=comment)
+    project = Project(organization_id=organization_id, name=name, description=description)
     session.add(project)
     session.flush()
     return project
@@ -58,7 +58,7 @@ def rename_project(session: Session, project: Project, name: str) -> None:
 def change_project(session: Session, project: Project, fields: Mapping[str, Any]) -> Project:
     """Change what else a project says of itself."""
     for name, value in fields.items():
-        setattr(project, name, value)
+        setattr(project, name, project.kept | value if name == "kept" else value)
     session.flush()
     return project
 

@@ -35,7 +35,7 @@ class Owned:
     number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, sort_order=-1)
     id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
     organization_id: Mapped[str] = mapped_column(String(36), index=True)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Repeatable:
         kept = session.get(KeptAnswer, (self.user_id, self.key_sha256))
         if kept is None:
             return None
-        if kept.created < since:
+        if kept.created_at < since:
             session.delete(kept)
             session.flush()
             return None
@@ -117,7 +117,7 @@ class Repeatable:
 def prune(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
     """Delete answers from before an instant; return how many."""
     key = tuple_(KeptAnswer.user_id, KeptAnswer.key_sha256)
-    query = select(KeptAnswer.user_id, KeptAnswer.key_sha256).where(KeptAnswer.created < before).limit(limit)
+    query = select(KeptAnswer.user_id, KeptAnswer.key_sha256).where(KeptAnswer.created_at < before).limit(limit)
     old = [tuple(one) for one in session.execute(query)]
     if old:
         session.execute(delete(KeptAnswer).where(key.in_(old)), execution_options={"synchronize_session": False})

@@ -32,13 +32,13 @@ def check_name(name: object, field: str = "name") -> str:
     return name
 
 
-def create_organization(session: Session, name: str, comment: str = "") -> Organization:
+def create_organization(session: Session, name: str, description: str = "") -> Organization:
     """Create an organization; its name is unique on the server."""
     name = check_name(name)
     advisory_lock(session, "organization", name)
     if session.scalar(select(Organization.id).where(Organization.name == name)):
         raise Conflict(f"An organization named {name!r} exists.")
-    organization = Organization(name=name, comment=comment)
+    organization = Organization(name=name, description=description)
     session.add(organization)
     session.flush()
     return organization
@@ -184,7 +184,7 @@ def list_members(session: Session, organization_ids: Iterable[str]) -> list[tupl
         select(User, Membership)
         .join(Membership, Membership.user_id == User.id)
         .where(Membership.organization_id.in_(list(organization_ids)))
-        .order_by(User.login, Membership.created)
+        .order_by(User.login, Membership.created_at)
     )
     return [(user, membership) for user, membership in session.execute(query)]
 
@@ -192,7 +192,9 @@ def list_members(session: Session, organization_ids: Iterable[str]) -> list[tupl
 def memberships(session: Session, user_id: str) -> dict[str, Role]:
     """Return the user's role by organization, the oldest membership first."""
     query = (
-        select(Membership).where(Membership.user_id == user_id).order_by(Membership.created, Membership.organization_id)
+        select(Membership)
+        .where(Membership.user_id == user_id)
+        .order_by(Membership.created_at, Membership.organization_id)
     )
     return {membership.organization_id: Role(membership.role) for membership in session.scalars(query)}
 

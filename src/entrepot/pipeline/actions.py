@@ -17,10 +17,10 @@ from entrepot.pipeline.generators import (
     job_key,
     series_by_name,
 )
-from entrepot.pipeline.models import Analysis, Importer, Unitcleaner
+from entrepot.pipeline.models import Analysis, Channel, Importer
 
 #: Changes to these fields make an importer's series say something else.
-_PARSING_FIELDS = {"gate", "parse_script", "root_dir_path", "clock", "timezone"}
+_PARSING_FIELDS = {"gate", "parse", "folder", "clock", "timezone"}
 
 
 def start(
@@ -64,11 +64,11 @@ def set_active(session: Session, generator: Importer | Analysis, value: bool) ->
 def schedule(session: Session, importer: Importer) -> None:
     """Bring an importer's cron schedule (in UTC) in line with its configuration."""
     name = f"importer:{importer.id}"
-    if importer.active and importer.crontab:
+    if importer.active and importer.schedule:
         schedules.set(
             session,
             name,
-            importer.crontab,
+            importer.schedule,
             "UTC",
             "importer.run",
             {"id": importer.id, "requested": False, "scheduled": True},
@@ -80,23 +80,23 @@ def schedule(session: Session, importer: Importer) -> None:
         schedules.remove(session, name)
 
 
-def unitcleaner_created(session: Session, unitcleaner: Unitcleaner) -> None:
-    """Clean the whole raw series by the new unit cleaner."""
-    dirty.mark(session, unitcleaner.id, "", [dirty.ALWAYS])
-    enqueue_run(session, unitcleaner.cleaner)
+def channel_created(session: Session, channel: Channel) -> None:
+    """Clean the whole raw series by the new channel."""
+    dirty.mark(session, channel.id, "", [dirty.ALWAYS])
+    enqueue_run(session, channel.cleaner)
 
 
-def unitcleaner_changed(session: Session, unitcleaner: Unitcleaner, old_name: str) -> None:
-    """Clear what the unit cleaner made under its old name, and clean anew."""
-    drop_series(session, unitcleaner.cleaner, [old_name])
-    dirty.forget(session, unitcleaner.id)
-    unitcleaner_created(session, unitcleaner)
+def channel_changed(session: Session, channel: Channel, old_name: str) -> None:
+    """Clear what the channel made under its old name, and clean anew."""
+    drop_series(session, channel.cleaner, [old_name])
+    dirty.forget(session, channel.id)
+    channel_created(session, channel)
 
 
-def unitcleaner_deleted(session: Session, unitcleaner: Unitcleaner) -> None:
-    """Delete what the unit cleaner made; analyses that read it wait for its return."""
-    drop_series(session, unitcleaner.cleaner, [unitcleaner.name])
-    dirty.forget(session, unitcleaner.id)
+def channel_deleted(session: Session, channel: Channel) -> None:
+    """Delete what the channel made; analyses that read it wait for its return."""
+    drop_series(session, channel.cleaner, [channel.name])
+    dirty.forget(session, channel.id)
 
 
 def importer_changed(session: Session, importer: Importer, changed: Collection[str]) -> None:
@@ -118,9 +118,9 @@ def importer_changed(session: Session, importer: Importer, changed: Collection[s
 def importer_deleted(session: Session, importer: Importer) -> None:
     """Delete what the importer and its cleaner made; the caller deletes the records themselves."""
     schedules.remove(session, f"importer:{importer.id}")
-    unitcleaners = select(Unitcleaner).where(Unitcleaner.cleaner_id == importer.cleaner.id)
-    for unitcleaner in session.scalars(unitcleaners):
-        dirty.forget(session, unitcleaner.id)
+    channels = select(Channel).where(Channel.cleaner_id == importer.cleaner.id)
+    for channel in session.scalars(channels):
+        dirty.forget(session, channel.id)
     for generator in (importer.cleaner, importer):
         mark_obsolete(session, generator, drop_series(session, generator))
         forget_generator(session, generator.id)
@@ -163,7 +163,7 @@ def forget_progress(session: Session, analysis: Analysis) -> None:
 def _obsolete(session: Session, analysis: Analysis, reason: str) -> None:
     message = f"Results of analysis {analysis.name} are obsolete. {reason}"
     notices.tell(session, analysis, notices.OBSOLETE, message)
-    analysis.is_obsolete = True
+    analysis.behind = True
     if analysis.active:
         enqueue_clear(session, analysis, then_run=True)
 

@@ -24,16 +24,16 @@ from entrepot.pipeline.configuration import (
     require_free,
 )
 from entrepot.pipeline.generators import get_generator
-from entrepot.pipeline.models import Analysis, AnalysisConfig, AnalysisInput, AnalysisOutput
+from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, AnalysisSettings
 
 ColumnT = TypeVar("ColumnT", AnalysisInput, AnalysisOutput)
-CLOCKS = ("gmt", "tzt", "dst")
+CLOCKS = ("utc", "standard", "local")
 #: How the points of an output are brought to longer steps.
 RULES = ("mean", "sum", "first", "last", "min", "max")
 
 
 def create_analysis(session: Session, principal: Principal, fields: Mapping[str, Any]) -> Analysis:
-    """Create an analysis: ``project`` (an id), ``name``, and perhaps ``comment``, ``active``."""
+    """Create an analysis: ``project`` (an id), ``name``, and perhaps ``description``, ``active``."""
     values = dict(fields)
     project = get_project(session, principal, values.pop("project"), "write")
     active = values.pop("active", False)
@@ -48,7 +48,7 @@ def create_analysis(session: Session, principal: Principal, fields: Mapping[str,
 
 
 def update_analysis(session: Session, principal: Principal, analysis_id: str, fields: Mapping[str, Any]) -> Analysis:
-    """Change an analysis' ``name``, ``comment`` or ``active``."""
+    """Change an analysis' ``name``, ``description`` or ``active``."""
     analysis = get(session, principal, Analysis, analysis_id, "write")
     values = dict(fields)
     active = values.pop("active", None)
@@ -68,24 +68,26 @@ def delete_analysis(session: Session, principal: Principal, analysis_id: str) ->
     remove(session, analysis)
 
 
-def create_config(session: Session, principal: Principal, fields: Mapping[str, Any]) -> AnalysisConfig:
+def create_config(session: Session, principal: Principal, fields: Mapping[str, Any]) -> AnalysisSettings:
     """Create the configuration of an analysis that has none: ``analysis`` (an id) and columns of the table."""
     values = dict(fields)
     analysis = get(session, principal, Analysis, values.pop("analysis"), "write")
     advisory_lock(session, "analysis config", analysis.id)
-    if session.scalar(select(AnalysisConfig.id).where(AnalysisConfig.analysis_id == analysis.id)):
+    if session.scalar(select(AnalysisSettings.id).where(AnalysisSettings.analysis_id == analysis.id)):
         raise InvalidInput.field("analysis", "This analysis has a configuration already: change that one.")
     _check_config(values)
-    config = AnalysisConfig(analysis=analysis, **values)
+    config = AnalysisSettings(analysis=analysis, **values)
     session.add(config)
     session.flush()
     actions.analysis_changed(session, analysis)
     return config
 
 
-def update_config(session: Session, principal: Principal, config_id: str, fields: Mapping[str, Any]) -> AnalysisConfig:
+def update_config(
+    session: Session, principal: Principal, config_id: str, fields: Mapping[str, Any]
+) -> AnalysisSettings:
     """Change how an analysis computes; what it had computed is obsolete."""
-    config = get(session, principal, AnalysisConfig, config_id, "write")
+    config = get(session, principal, AnalysisSettings, config_id, "write")
     _check_config(fields)
     if assign(config, fields):
         config.analysis.touch()
@@ -96,7 +98,7 @@ def update_config(session: Session, principal: Principal, config_id: str, fields
 
 def delete_config(session: Session, principal: Principal, config_id: str) -> None:
     """Leave an analysis without a configuration."""
-    config = get(session, principal, AnalysisConfig, config_id, "write")
+    config = get(session, principal, AnalysisSettings, config_id, "write")
     analysis = config.analysis
     remove(session, config)
     session.expire(analysis, ["config"])
@@ -109,13 +111,13 @@ def create_input(session: Session, principal: Principal, fields: Mapping[str, An
     Parameters
     ----------
     fields
-        ``analysis`` and ``input_series_generator`` (ids, of one project), ``input_series_name``, ``column_name``. The
+        ``analysis`` and ``generator_id`` (ids, of one project), ``series_name``, ``column``. The
         series need not exist yet.
     """
     values = dict(fields)
     analysis = get(session, principal, Analysis, values.pop("analysis"), "write")
     _check_input(session, principal, analysis, values)
-    require_free(session, AnalysisInput, "column_name", values["column_name"], analysis_id=analysis.id)
+    require_free(session, AnalysisInput, "column", values["column"], analysis_id=analysis.id)
     analysis_input = AnalysisInput(analysis_id=analysis.id, **values)
     return _added(session, analysis, analysis_input)
 
@@ -125,8 +127,8 @@ def update_input(session: Session, principal: Principal, input_id: str, fields: 
     analysis_input = get(session, principal, AnalysisInput, input_id, "write")
     analysis = get(session, principal, Analysis, analysis_input.analysis_id)
     _check_input(session, principal, analysis, fields)
-    if fields.get("column_name", analysis_input.column_name) != analysis_input.column_name:
-        require_free(session, AnalysisInput, "column_name", fields["column_name"], analysis_id=analysis.id)
+    if fields.get("column", analysis_input.column) != analysis_input.column:
+        require_free(session, AnalysisInput, "column", fields["column"], analysis_id=analysis.id)
     if assign(analysis_input, fields):
         _changed(session, analysis)
     return analysis_input
@@ -177,30 +179,30 @@ def _changed(session: Session, analysis: Analysis) -> None:
 
 
 def _check_config(fields: Mapping[str, Any]) -> None:
-    check_choices(fields, {"clock": CLOCKS, "script_method": ("array",)})
-    check_timezone(fields, "output_timezone")
-    check_frequencies(fields, "input_freq", "output_freq")
-    check_frequencies(fields, "wait_offset", "custom_delay", zero=True)
-    check_offsets(fields, "custom_before_offset", "custom_after_offset")
+    check_choices(fields, {"clock": CLOCKS})
+    check_timezone(fields, "timezone")
+    check_frequencies(fields, "input_step", "step")
+    check_frequencies(fields, "patience", "delay", zero=True)
+    check_offsets(fields, "before", "after")
 
 
 def _check_output(fields: Mapping[str, Any]) -> None:
     check_series_texts(fields, "name")
-    check_series_texts(fields, "unit", "label", blank=True)
-    check_choices(fields, {"resample_rule": RULES})
+    check_series_texts(fields, "unit", "title", blank=True)
+    check_choices(fields, {"rule": RULES})
 
 
 def _check_input(session: Session, principal: Principal, analysis: Analysis, fields: Mapping[str, Any]) -> None:
-    check_series_texts(fields, "input_series_name", "column_name")
-    if "input_series_generator" not in fields:
+    check_series_texts(fields, "series_name", "column")
+    if "generator_id" not in fields:
         return
-    generator = get_generator(session, principal, fields["input_series_generator"])
+    generator = get_generator(session, principal, fields["generator_id"])
     if generator.project_id != analysis.project_id:
-        raise InvalidInput.field("input_series_generator", "This generator is of another project.")
+        raise InvalidInput.field("generator_id", "This generator is of another project.")
     # Two changes at once, each of which is fine alone, could close a circle together.
     advisory_lock(session, "analysis inputs", analysis.project_id)
     if analysis.id in _upstream(session, generator.id):
-        raise InvalidInput.field("input_series_generator", "The analysis would wait for what it makes itself.")
+        raise InvalidInput.field("generator_id", "The analysis would wait for what it makes itself.")
 
 
 def _upstream(session: Session, generator_id: str) -> set[str]:
@@ -208,6 +210,6 @@ def _upstream(session: Session, generator_id: str) -> set[str]:
     found, ahead = set[str](), {generator_id}
     while ahead:
         found |= ahead
-        query = select(AnalysisInput.input_series_generator).where(AnalysisInput.analysis_id.in_(ahead))
+        query = select(AnalysisInput.generator_id).where(AnalysisInput.analysis_id.in_(ahead))
         ahead = set(session.scalars(query)) - found
     return found

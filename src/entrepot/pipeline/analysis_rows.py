@@ -63,11 +63,11 @@ def frame_of(
     None when there is no step, and why not when there are too many.
     """
     spans = subtract_intervals([(bounds.rows_start, bounds.rows_stop)], silent)
-    steps = sum(stop - start for start, stop in spans) // spec.input_freq.longest
+    steps = sum(stop - start for start, stop in spans) // spec.input_step.longest
     if not spans:
         return None
     if steps > MOST_STEPS:
-        return f"Rows are computed of {MOST_STEPS:,} steps at most, and these are {steps:,}: use a longer input_freq."
+        return f"Rows are computed of {MOST_STEPS:,} steps at most, and these are {steps:,}: use a longer input_step."
     named, alone, parts = list(inputs), replace(spec, before=0, after=0), []
     for start, stop in spans:
         data = {}

@@ -20,7 +20,7 @@ from entrepot.events import emit, notifications
 from entrepot.pipeline import analysis_rows, dirty
 from entrepot.pipeline.generators import alike, clock_of, enqueue_run, series_by_name, series_changed
 from entrepot.pipeline.intervals import Interval, merge_intervals, subtract_intervals
-from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Unitcleaner
+from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Channel
 from entrepot.pipeline.publication import Publishing
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
@@ -236,38 +236,34 @@ def columns_of(session: Session, analysis: Analysis) -> list[Column] | str:
     columns = []
     for each in analysis.inputs:
         series = session.scalar(
-            select(Series).where(
-                Series.generator_id == each.input_series_generator, Series.name == each.input_series_name
-            )
+            select(Series).where(Series.generator_id == each.generator_id, Series.name == each.series_name)
         )
         if series is None:
-            like = alike(each.input_series_name, series_by_name(session, each.input_series_generator))
-            return f"The input {each.column_name} waits for the series {each.input_series_name}{like}."
+            like = alike(each.series_name, series_by_name(session, each.generator_id))
+            return f"The input {each.column} waits for the series {each.series_name}{like}."
         columns.append(Column(_input(session, each, series), series.pk, series.id))
     return columns
 
 
 def _input(session: Session, each: AnalysisInput, series: Series) -> Input:
-    wait_offset = session.scalar(
-        select(Unitcleaner.wait_offset).where(
-            Unitcleaner.cleaner_id == each.input_series_generator, Unitcleaner.name == each.input_series_name
-        )
+    patience = session.scalar(
+        select(Channel.patience).where(Channel.cleaner_id == each.generator_id, Channel.name == each.series_name)
     )
     return Input(
-        column=each.column_name,
+        column=each.column,
         first=series.first,
         last=series.last,
-        freq=Frequency.parse(series.freq) if series.freq else None,
+        freq=Frequency.parse(series.step) if series.step else None,
         clock=clock_of(series.clock, series.timezone, series.day_begins),
-        rule=series.resample_rule,  # type: ignore[arg-type]
-        wait_offset=Frequency.parse(wait_offset, zero=True) if wait_offset else None,
+        rule=series.rule,  # type: ignore[arg-type]
+        patience=Frequency.parse(patience, zero=True) if patience else None,
     )
 
 
 def _blocks(interval: Interval, spec: AnalysisSpec) -> list[Interval]:
     """Cut a long interval on the grid into blocks that are computed one by one."""
-    edges = grid(*interval, spec.step, spec.clock)
-    each = max(1, _BLOCK_ROWS * spec.input_freq.longest // spec.step.longest)
+    edges = grid(*interval, spec.longer_step, spec.clock)
+    each = max(1, _BLOCK_ROWS * spec.input_step.longest // spec.longer_step.longest)
     cuts = [*edges[::each].tolist(), interval[1]]
     return list(itertools.pairwise(cuts))
 
@@ -354,7 +350,7 @@ def _write(
         if plan.bounds.due is not None and analysis.active:
             # A late input is given up waiting for then, or a delay has passed.
             enqueue_run(session, analysis, due=plan.bounds.due)
-    analysis.last_run = now()
+    analysis.last_run_at = now()
     notifications.resolve(session, analysis.id, RUN_FAILED)
     series_changed(session, analysis, changed)
 
@@ -381,12 +377,12 @@ def _create_series(session: Session, analysis: Analysis, output: AnalysisOutput)
         generator_id=analysis.id,
         name=output.name,
         unit=output.unit,
-        label=output.label,
+        title=output.title,
         # The grid is that of the analysis' clock; presented, it is standard time, which has no gaps.
-        clock="gmt" if analysis.config.clock == "gmt" else "tzt",
-        timezone=analysis.config.output_timezone,
-        freq=analysis.config.output_freq,
-        resample_rule=output.resample_rule,
+        clock="utc" if analysis.config.clock == "utc" else "standard",
+        timezone=analysis.config.timezone,
+        step=analysis.config.step,
+        rule=output.rule,
     )
 
 

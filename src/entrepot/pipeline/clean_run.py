@@ -1,4 +1,4 @@
-"""Running a cleaner: the intervals of raw series that changed, through each unit cleaner, into regular series."""
+"""Running a cleaner: the intervals of raw series that changed, through each channel, into regular series."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from entrepot.pipeline.cleaning import EVER, Cleaned, CleaningSpec, Influence, c
 from entrepot.pipeline.functions import ScriptFunctions
 from entrepot.pipeline.generators import alike, enqueue_run, series_by_name, series_changed
 from entrepot.pipeline.intervals import merge_intervals
-from entrepot.pipeline.models import Cleaner, Unitcleaner
+from entrepot.pipeline.models import Channel, Cleaner
 from entrepot.pipeline.reports import (
     MOST_ATTEMPTS,
     RUN_FAILED,
@@ -37,7 +37,7 @@ from entrepot.series.models import Series
 #: Cleaned points are written together up to so many, so that readers downstream see few, large changes.
 _BATCH_POINTS = 2_000_000
 _CONFIGURATION = [
-    column.key for column in inspect(Unitcleaner).column_attrs if column.key not in {"pk", "id", "created", "active"}
+    column.key for column in inspect(Channel).column_attrs if column.key not in {"pk", "id", "created_at", "active"}
 ]
 
 
@@ -51,9 +51,9 @@ class Piece:
 
 @dataclass
 class Result:
-    """What became of one unit cleaner."""
+    """What became of one channel."""
 
-    unitcleaner_id: str
+    channel_id: str
     name: str
     configuration: dict[str, Any]
     pending: dirty.Pending
@@ -71,9 +71,9 @@ class Result:
 
 @jobs.task("cleaner.run", max_attempts=MOST_ATTEMPTS, pool="runs")
 def run(context: jobs.JobContext) -> dict[str, Any]:
-    """Clean what changed, unit cleaner by unit cleaner in the order of their creation.
+    """Clean what changed, channel by channel in the order of their creation.
 
-    Each commit holds the cleaned points of some unit cleaners, the end of their marks and the marks of what lies
+    Each commit holds the cleaned points of some channels, the end of their marks and the marks of what lies
     downstream. One that fails keeps its marks, and does not keep the others from being cleaned.
     """
     with ended_with_its_job(context):
@@ -83,8 +83,8 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
 def _run(context: jobs.JobContext) -> dict[str, Any]:
     with context.unit() as session:
         cleaner = _cleaner(session, payload_of(context)["id"])
-        query = select(Unitcleaner.id).where(Unitcleaner.cleaner_id == cleaner.id, Unitcleaner.active.is_(True))
-        unitcleaner_ids = list(session.scalars(query.order_by(Unitcleaner.pk)))
+        query = select(Channel.id).where(Channel.cleaner_id == cleaner.id, Channel.active.is_(True))
+        channel_ids = list(session.scalars(query.order_by(Channel.pk)))
         context.about["name"] = cleaner.name
         lineage.begin_run(
             session,
@@ -98,14 +98,14 @@ def _run(context: jobs.JobContext) -> dict[str, Any]:
     report: dict[str, Any] = {"series": {}, "added": 0, "replaced": 0, "deleted": 0}
     failures: list[tuple[str, ScriptError | None]] = []
     batch: list[Result] = []
-    for done, unitcleaner_id in enumerate(unitcleaner_ids):
+    for done, channel_id in enumerate(channel_ids):
         context.check()
-        context.progress(done, len(unitcleaner_ids))
+        context.progress(done, len(channel_ids))
         try:
-            result = _clean(context, cleaner, unitcleaner_id)
+            result = _clean(context, cleaner, channel_id)
         except (ScriptError, InvalidInput, DamagedChunk) as error:
             context.check()
-            name = _name(context, unitcleaner_id)
+            name = _name(context, channel_id)
             failures.append((f"{name}: {error.message}", error if isinstance(error, ScriptError) else None))
             report["series"][name] = {"error": error.message}
             continue
@@ -127,7 +127,7 @@ def _run(context: jobs.JobContext) -> dict[str, Any]:
             message = "; ".join(message for message, _ in failures)
             failure = record_failure(context, session, cleaner, message, failures[0][1], report)
         else:
-            cleaner.last_run = now()
+            cleaner.last_run_at = now()
             notifications.resolve(session, cleaner.id, RUN_FAILED)
             if not report["series"] and leave_a_count(context, session):
                 return report
@@ -154,13 +154,13 @@ def _cleaner(session: Session, cleaner_id: str) -> Cleaner:
 
 
 def _without_series(session: Session, cleaner: Cleaner) -> dict[str, str]:
-    """Return what is amiss with unit cleaners whose raw series is not there, by name; tell of it."""
+    """Return what is amiss with channels whose raw series is not there, by name; tell of it."""
     names = series_by_name(session, cleaner.importer_id)
-    query = select(Unitcleaner).where(Unitcleaner.cleaner_id == cleaner.id, Unitcleaner.active.is_(True))
+    query = select(Channel).where(Channel.cleaner_id == cleaner.id, Channel.active.is_(True))
     missing = {
-        each.name: f"{each.name}: the importer has no series {each.external_name}{alike(each.external_name, names)}"
-        for each in session.scalars(query.order_by(Unitcleaner.pk))
-        if each.external_name not in names
+        each.name: f"{each.name}: the importer has no series {each.raw}{alike(each.raw, names)}"
+        for each in session.scalars(query.order_by(Channel.pk))
+        if each.raw not in names
     }
     if missing and names:  # else nothing was imported yet
         first, more = next(iter(missing.values())), f", and for {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -172,21 +172,21 @@ def _without_series(session: Session, cleaner: Cleaner) -> dict[str, str]:
     return missing
 
 
-def _clean(context: jobs.JobContext, cleaner: Cleaner, unitcleaner_id: str) -> Result | None:
-    """Clean what a unit cleaner has to, from one snapshot; None when there is nothing to do."""
+def _clean(context: jobs.JobContext, cleaner: Cleaner, channel_id: str) -> Result | None:
+    """Clean what a channel has to, from one snapshot; None when there is nothing to do."""
     with context.database.read() as session:
-        unitcleaner = session.scalar(select(Unitcleaner).where(Unitcleaner.id == unitcleaner_id))
-        pending = dirty.pending(session, unitcleaner_id)
-        if unitcleaner is None or not pending:
+        channel = session.scalar(select(Channel).where(Channel.id == channel_id))
+        pending = dirty.pending(session, channel_id)
+        if channel is None or not pending:
             return None
-        configuration = _configuration(unitcleaner)
+        configuration = _configuration(channel)
         raw = session.scalar(
-            select(Series).where(Series.generator_id == cleaner.importer_id, Series.name == unitcleaner.external_name)
+            select(Series).where(Series.generator_id == cleaner.importer_id, Series.name == channel.raw)
         )
         spec = replace(CleaningSpec.of(configuration), instants=raw is not None and raw.clock is not None)
         ends = (raw.first, raw.last) if raw is not None and raw.first is not None and raw.last is not None else None
         extent = None if raw is None or ends is None else raw_reading.extent(session, raw.pk, *ends, spec)
-        result = Result(unitcleaner_id, unitcleaner.name, configuration, pending, spec, raw.id if raw else None, ends)
+        result = Result(channel_id, channel.name, configuration, pending, spec, raw.id if raw else None, ends)
         stretches = [Influence(*EVER, *EVER)]
         if raw is not None and ends is not None:
             stretches = _stretches(session, raw.pk, ends[1], spec, pending)
@@ -247,17 +247,17 @@ def _stretches(session: Session, pk: int, end: int, spec: CleaningSpec, pending:
 def _write(
     context: jobs.JobContext, session: Session, cleaner_id: str, batch: list[Result], report: dict[str, Any]
 ) -> Cleaner:
-    """Write cleaned points and settle their marks; a unit cleaner changed meanwhile is left to its next run."""
+    """Write cleaned points and settle their marks; a channel changed meanwhile is left to its next run."""
     cleaner = _cleaner(session, cleaner_id)
     known = series_by_name(session, cleaner.id)
     store.lock(session, [known[result.name].pk for result in batch if result.name in known])
     changed: dict[str, NDArray[np.int64]] = {}
     for result in batch:
-        unitcleaner = session.scalar(select(Unitcleaner).where(Unitcleaner.id == result.unitcleaner_id))
-        if unitcleaner is None or _configuration(unitcleaner) != result.configuration:
+        channel = session.scalar(select(Channel).where(Channel.id == result.channel_id))
+        if channel is None or _configuration(channel) != result.configuration:
             continue
         try:
-            sums, stamps = _replace(session, cleaner, unitcleaner, result, known)
+            sums, stamps = _replace(session, cleaner, channel, result, known)
         except DamagedChunk as error:  # its marks stay, and it is cleaned again once what it made can be read
             report["series"][result.name] = {"error": error.message, "unwritten": True}
             continue
@@ -273,11 +273,11 @@ def _write(
 
 
 def _replace(
-    session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner, result: Result, known: dict[str, Series]
+    session: Session, cleaner: Cleaner, channel: Channel, result: Result, known: dict[str, Series]
 ) -> tuple[dict[str, int], list[NDArray[np.int64]]]:
-    """Write what a unit cleaner made; return the numbers of points by what became of them, and the changed stamps."""
+    """Write what a channel made; return the numbers of points by what became of them, and the changed stamps."""
     if result.points and result.name not in known:
-        known[result.name] = _create_series(session, cleaner, unitcleaner)
+        known[result.name] = _create_series(session, cleaner, channel)
     sums = {"added": 0, "replaced": 0, "deleted": 0, "unchanged": 0}
     stamps = []
     # One that fails leaves nothing of the others behind.
@@ -293,24 +293,24 @@ def _replace(
     return sums, stamps
 
 
-def _create_series(session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner) -> Series:
-    clock = CleaningSpec.of(_configuration(unitcleaner)).output_clock
-    rules = {"delta": "sum", "instantaneous": unitcleaner.resample_rule}
+def _create_series(session: Session, cleaner: Cleaner, channel: Channel) -> Series:
+    clock = CleaningSpec.of(_configuration(channel)).output_clock
+    rules = {"amount": "sum", "instant": channel.rule}
     return store.create_series(
         session,
         organization_id=cleaner.organization_id,
         project_id=cleaner.project_id,
         generator_kind=cleaner.kind,
         generator_id=cleaner.id,
-        name=unitcleaner.name,
-        unit=unitcleaner.unit,
-        label=unitcleaner.label,
+        name=channel.name,
+        unit=channel.unit,
+        title=channel.title,
         clock=clock.kind,
         timezone=clock.timezone,
         day_begins=clock.day_begins,
-        freq=unitcleaner.freq,
-        resample_rule=rules.get(unitcleaner.unit_type, "mean"),
-        unit_type=unitcleaner.unit_type,
+        step=channel.step,
+        rule=rules.get(channel.kind, "mean"),
+        kind=channel.kind,
     )
 
 
@@ -334,19 +334,19 @@ def _record(
 
 
 def _wait_for_delayed(session: Session, cleaner: Cleaner, result: Result) -> None:
-    """Have intervals that must wait (``custom_delay``) computed once they are due."""
+    """Have intervals that must wait (``delay``) computed once they are due."""
     dues = [piece.cleaned.due for piece in result.pieces if piece.cleaned.due is not None]
-    if not dues or result.ends is None or result.spec.custom_delay is None:
+    if not dues or result.ends is None or result.spec.delay is None:
         return
-    reach = result.spec.custom_delay.longest + 2 * result.spec.freq.longest
-    dirty.mark(session, result.unitcleaner_id, "", [(result.ends[1] - reach, result.ends[1] + 1)])
+    reach = result.spec.delay.longest + 2 * result.spec.step.longest
+    dirty.mark(session, result.channel_id, "", [(result.ends[1] - reach, result.ends[1] + 1)])
     enqueue_run(session, cleaner, due=min(dues))
 
 
-def _configuration(unitcleaner: Unitcleaner) -> dict[str, Any]:
-    return {name: getattr(unitcleaner, name) for name in _CONFIGURATION}
+def _configuration(channel: Channel) -> dict[str, Any]:
+    return {name: getattr(channel, name) for name in _CONFIGURATION}
 
 
-def _name(context: jobs.JobContext, unitcleaner_id: str) -> str:
+def _name(context: jobs.JobContext, channel_id: str) -> str:
     with context.database.read() as session:
-        return session.scalar(select(Unitcleaner.name).where(Unitcleaner.id == unitcleaner_id)) or unitcleaner_id
+        return session.scalar(select(Channel.name).where(Channel.id == channel_id)) or channel_id

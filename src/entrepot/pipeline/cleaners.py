@@ -1,4 +1,4 @@
-"""Configuring cleaners and their unit cleaners."""
+"""Configuring cleaners and their channels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.pipeline import actions, cleaning
 from entrepot.pipeline.configuration import assign, check_series_texts, get, remove, require_free
-from entrepot.pipeline.models import Cleaner, ImporterSeries, Unitcleaner
+from entrepot.pipeline.models import Channel, Cleaner, ImporterSeries
 
 
 def update_cleaner(session: Session, principal: Principal, cleaner_id: str, fields: Mapping[str, Any]) -> Cleaner:
-    """Change a cleaner's ``comment``; its name is its importer's."""
+    """Change a cleaner's ``description``; its name is its importer's."""
     cleaner = get(session, principal, Cleaner, cleaner_id, "write")
     if fields.get("name", cleaner.name) != cleaner.name:
         raise InvalidInput.field("name", "A cleaner is named after its importer: rename that one.")
@@ -23,69 +23,67 @@ def update_cleaner(session: Session, principal: Principal, cleaner_id: str, fiel
     return cleaner
 
 
-def create_unitcleaner(session: Session, principal: Principal, fields: Mapping[str, Any]) -> Unitcleaner:
-    """Create a unit cleaner, and start cleaning.
+def create_channel(session: Session, principal: Principal, fields: Mapping[str, Any]) -> Channel:
+    """Create a channel, and start cleaning.
 
     Parameters
     ----------
     fields
-        ``cleaner`` (an id), ``external_name`` (the raw series' label), ``name`` (of the series that is made), and any
-        other column of :class:`~entrepot.pipeline.models.Unitcleaner`. Texts are kept as they are given.
+        ``cleaner`` (an id), ``raw`` (the raw series' label), ``name`` (of the series that is made), and any
+        other column of :class:`~entrepot.pipeline.models.Channel`. Texts are kept as they are given.
     """
     values = dict(fields)
     cleaner = get(session, principal, Cleaner, values.pop("cleaner"), "write")
     _check_names(session, cleaner.id, values)
-    unitcleaner = Unitcleaner(cleaner=cleaner, **values)
-    session.add(unitcleaner)
+    channel = Channel(cleaner=cleaner, **values)
+    session.add(channel)
     session.flush()  # gives what was left out its default
-    cleaning.validate(_settings(unitcleaner))
-    actions.unitcleaner_created(session, unitcleaner)
-    return unitcleaner
+    cleaning.validate(_settings(channel))
+    actions.channel_created(session, channel)
+    return channel
 
 
-def update_unitcleaner(
-    session: Session, principal: Principal, unitcleaner_id: str, fields: Mapping[str, Any]
-) -> Unitcleaner:
-    """Change a unit cleaner; what it made is cleared and cleaned anew."""
-    unitcleaner = get(session, principal, Unitcleaner, unitcleaner_id, "write")
-    old_name = unitcleaner.name
-    new = {name: value for name, value in fields.items() if getattr(unitcleaner, name) != value}
-    _check_names(session, unitcleaner.cleaner_id, new)
-    if assign(unitcleaner, new):
-        cleaning.validate(_settings(unitcleaner))
+def update_channel(session: Session, principal: Principal, channel_id: str, fields: Mapping[str, Any]) -> Channel:
+    """Change a channel; what it made is cleared and cleaned anew."""
+    channel = get(session, principal, Channel, channel_id, "write")
+    old_name = channel.name
+    new = {name: value for name, value in fields.items() if getattr(channel, name) != value}
+    _check_names(session, channel.cleaner_id, new)
+    if assign(channel, new):
+        cleaning.validate(_settings(channel))
         session.flush()
-        actions.unitcleaner_changed(session, unitcleaner, old_name)
-    return unitcleaner
+        actions.channel_changed(session, channel, old_name)
+    return channel
 
 
-def delete_unitcleaner(session: Session, principal: Principal, unitcleaner_id: str) -> None:
-    """Delete a unit cleaner and the series that it made."""
-    unitcleaner = get(session, principal, Unitcleaner, unitcleaner_id, "write")
-    actions.unitcleaner_deleted(session, unitcleaner)
-    remove(session, unitcleaner)
+def delete_channel(session: Session, principal: Principal, channel_id: str) -> None:
+    """Delete a channel and the series that it made."""
+    channel = get(session, principal, Channel, channel_id, "write")
+    actions.channel_deleted(session, channel)
+    remove(session, channel)
 
 
-def unitcleaners_of(session: Session, series: list[ImporterSeries]) -> dict[str, str]:
-    """Return, by the id of each raw series that has one, the id of its unit cleaner."""
+def channels_of(session: Session, series: list[ImporterSeries]) -> dict[str, str]:
+    """Return, by the id of each raw series that has one, the id of its channel."""
     if not series:
         return {}
-    keys = [(raw.importer_id, raw.external_name) for raw in series]
+    keys = [(raw.importer_id, raw.raw) for raw in series]
     query = (
-        select(Cleaner.importer_id, Unitcleaner.external_name, Unitcleaner.id)
-        .join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
-        .where(tuple_(Cleaner.importer_id, Unitcleaner.external_name).in_(keys))
+        select(Cleaner.importer_id, Channel.raw, Channel.id)
+        .join(Cleaner, Cleaner.id == Channel.cleaner_id)
+        .where(tuple_(Cleaner.importer_id, Channel.raw).in_(keys))
     )
     found = {(importer_id, name): id_ for importer_id, name, id_ in session.execute(query)}
     return {raw.id: found[key] for raw, key in zip(series, keys, strict=True) if key in found}
 
 
 def _check_names(session: Session, cleaner_id: str, new: Mapping[str, Any]) -> None:
-    check_series_texts(new, "name", "external_name")
-    check_series_texts(new, "unit", "label", blank=True)
-    for field in ("name", "external_name"):
+    check_series_texts(new, "name", "raw")
+    check_series_texts(new, "unit", "title", blank=True)
+    for field in ("name", "raw"):
         if field in new:
-            require_free(session, Unitcleaner, field, new[field], cleaner_id=cleaner_id)
+            require_free(session, Channel, field, new[field], cleaner_id=cleaner_id)
 
 
-def _settings(unitcleaner: Unitcleaner) -> dict[str, Any]:
-    return {column.key: getattr(unitcleaner, column.key) for column in inspect(Unitcleaner).columns}
+def _settings(channel: Channel) -> dict[str, Any]:
+    return {column.key: getattr(channel, column.key) for column in inspect(Channel).columns}

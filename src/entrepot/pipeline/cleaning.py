@@ -198,7 +198,7 @@ def clean(
     inside = (starts >= start) & (starts < stop)
     report.interpolated = int((filled & inside).sum())
     known = ~np.isnan(out)
-    report.missing = count_steps(start, stop, spec.freq, spec.output_clock) - int((known & inside).sum())
+    report.missing = count_steps(start, stop, spec.step, spec.output_clock) - int((known & inside).sum())
     if not spec.has_derivative_filter:
         known &= inside
     returned, out = _apply(starts[known], out[known], spec, functions, inside[known], report)
@@ -216,11 +216,11 @@ def _steps(
 
     Far from all points nothing is made: a stamp that is years off costs no steps.
     """
-    reach = context(spec) + 2 * spec.freq.longest
+    reach = context(spec) + 2 * spec.step.longest
     if spec.weighs_points:
         begins, ends = spans(times, spec)
         reach += int((ends - begins).max(initial=0))
-    edges, whole = grid_near(times, low, high, spec.freq, spec.output_clock, reach)
+    edges, whole = grid_near(times, low, high, spec.step, spec.output_clock, reach)
     if len(edges) < 2:
         nothing = np.empty(0, np.int64)
         return nothing, np.empty(0), np.empty(0, bool), nothing
@@ -236,7 +236,7 @@ def _bounds(
     report: CleaningReport | None = None,
 ) -> tuple[int, int, int | None]:
     """Return the range of the complete intervals within the window, and when more of them are due."""
-    freq, clock = spec.freq, spec.output_clock
+    freq, clock = spec.step, spec.output_clock
     first, last = extent
 
     def at(function: Callable[..., Stamps], instant: int) -> int:
@@ -244,8 +244,8 @@ def _bounds(
 
     low, high = at(next_start, first), at(floor_to_grid, last)
     ready, due = high, None
-    if spec.custom_delay is not None and now is not None and low < high:
-        delay = spec.custom_delay.longest
+    if spec.delay is not None and now is not None and low < high:
+        delay = spec.delay.longest
         ready = max(low, min(high, at(floor_to_grid, now - delay)))
         due = at(next_start, ready) + delay if ready < high else None
     outer = (at(floor_to_grid, first), at(next_start, last))
@@ -279,7 +279,7 @@ def _points(
         naive, values = _given(functions).custom(naive[order], values[order])
         naive, values = np.asarray(naive, np.int64), np.asarray(values, np.float64)
         if naive.ndim != 1 or naive.shape != values.shape:
-            raise InvalidInput.field("custom_fct", "It must return as many stamps as values.")
+            raise InvalidInput.field("custom", "It must return as many stamps as values.")
         if not (passes == 2).any():  # else the order tells the passes apart
             order = np.argsort(naive, kind="stable")
             naive, values = naive[order], values[order]
@@ -299,8 +299,8 @@ def _points(
         unique = np.append(times[1:] > times[:-1], True)
         report.duplicates = _count(times[~unique], window)
         times, values = times[unique], values[unique]
-    if spec.input_expected_regular:
-        regular = floor_to_grid(times, spec.freq, spec.output_clock) == times
+    if spec.on_grid:
+        regular = floor_to_grid(times, spec.step, spec.output_clock) == times
         report.off_grid = _count(times[~regular], window)
         times, values = times[regular], values[regular]
     return times, values
@@ -333,7 +333,7 @@ def _apply(
     """Apply the user's functions to values at regular steps."""
     if spec.has_operation and len(values):
         values = np.asarray(_given(functions).operation(values), np.float64)
-        _check("operation_fct", values.shape, times.shape)
+        _check("convert", values.shape, times.shape)
     finite = np.isfinite(values)
     report.missing += int((~finite & inside).sum())
     times, values, inside = times[finite], values[finite], inside[finite]
@@ -343,9 +343,7 @@ def _apply(
         times, values, inside = times[kept], values[kept], inside[kept]
     if spec.has_derivative_filter and len(values) > 1:
         derivatives = np.diff(values) / (np.diff(times) / SECOND)
-        kept = np.append(
-            True, _mask("derivative_filter_fct", _given(functions).derivative_filter(derivatives), times[1:])
-        )
+        kept = np.append(True, _mask("keep_rate", _given(functions).derivative_filter(derivatives), times[1:]))
         report.derivative_filtered = int((~kept & inside).sum())
         times, values = times[kept], values[kept]
     return times, values
@@ -355,7 +353,7 @@ def _kept(times: Stamps, values: Values, spec: CleaningSpec, functions: Function
     """Return which values lie within the bounds and pass the filter."""
     kept = np.ones(len(values), bool)
     if spec.has_filter:
-        kept = _mask("filter_fct", _given(functions).filter(values), times)
+        kept = _mask("keep", _given(functions).filter(values), times)
     if spec.minimum is not None:
         kept &= values >= spec.minimum
     if spec.maximum is not None:

@@ -23,7 +23,7 @@ from entrepot.pipeline.generators import (
     series_by_name,
     series_changed,
 )
-from entrepot.pipeline.models import Cleaner, Importer, Unitcleaner
+from entrepot.pipeline.models import Channel, Cleaner, Importer
 from entrepot.pipeline.reports import MOST_ATTEMPTS, payload_of
 from entrepot.series import store
 from entrepot.series.clocks import Clock, to_naive, to_utc
@@ -40,7 +40,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             generator = find_generator(session, payload["id"])
             if isinstance(generator, Importer) and generator.gate is not None:
                 home = context.settings.data_dir / gate_home(generator.gate.id)
-                disposal.restore(home, gate_files.prefix_of(generator.root_dir_path))
+                disposal.restore(home, gate_files.prefix_of(generator.folder))
     with context.unit() as session:
         generator = find_generator(session, payload["id"])
         if generator is None:
@@ -50,7 +50,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             if payload["instant"] is not None
             else _clear(session, generator)
         )
-        generator.last_clear = now()
+        generator.last_cleared_at = now()
         emit(
             session,
             generator.kind,
@@ -73,13 +73,13 @@ def _clear(session: Session, generator: AnyGenerator) -> dict[str, Any]:
         notices.clear(session, generator, notices.SET_ASIDE)
         enqueue_clear(session, generator.cleaner, then_run=False)
     elif isinstance(generator, Cleaner):
-        for unitcleaner in _unitcleaners(session, generator):
-            dirty.forget(session, unitcleaner.id)
-            dirty.mark(session, unitcleaner.id, "", [dirty.ALWAYS])
+        for channel in _channels(session, generator):
+            dirty.forget(session, channel.id)
+            dirty.mark(session, channel.id, "", [dirty.ALWAYS])
     else:
         dirty.forget(session, generator.id)
         forget_progress(session, generator)
-        generator.is_obsolete = False
+        generator.behind = False
     mark_obsolete(session, generator, names)
     return {"series": names}
 
@@ -101,13 +101,13 @@ def _clear_from(session: Session, generator: AnyGenerator, instant_us: int, *, u
         if any(touched):
             enqueue_run(session, generator.cleaner)
     elif isinstance(generator, Cleaner):
-        for unitcleaner in _unitcleaners(session, generator):
+        for channel in _channels(session, generator):
             # One day earlier than the instant, whatever the clock of the raw series: what is equal stays as it is.
-            dirty.mark(session, unitcleaner.id, "", [(instant_us - dirty.DAY, dirty.ALWAYS[1])])
+            dirty.mark(session, channel.id, "", [(instant_us - dirty.DAY, dirty.ALWAYS[1])])
     else:
         start = instant_us if utc else 0
         if generator.config and not utc:
-            start = _in_utc(instant_us, clock_of(generator.config.clock, generator.config.output_timezone))
+            start = _in_utc(instant_us, clock_of(generator.config.clock, generator.config.timezone))
         if generator.computed_stop is not None and generator.computed_stop > start:
             generator.computed_stop = max(start, generator.computed_start or start)
     series_changed(session, generator, changed)
@@ -118,6 +118,6 @@ def _in_utc(instant_us: int, clock: Clock) -> int:
     return int(to_utc(np.array([instant_us], dtype=np.int64), clock)[0])
 
 
-def _unitcleaners(session: Session, cleaner: Cleaner) -> list[Unitcleaner]:
-    query = select(Unitcleaner).where(Unitcleaner.cleaner_id == cleaner.id).order_by(Unitcleaner.pk)
+def _channels(session: Session, cleaner: Cleaner) -> list[Channel]:
+    query = select(Channel).where(Channel.cleaner_id == cleaner.id).order_by(Channel.pk)
     return list(session.scalars(query))

@@ -20,18 +20,18 @@ from entrepot.identity.projects import is_kept
 from entrepot.identity.users import check_name
 from entrepot.pipeline.models import (
     Analysis,
-    AnalysisConfig,
     AnalysisInput,
     AnalysisOutput,
-    BaseFeeder,
+    AnalysisSettings,
+    Channel,
     Cleaner,
     Edited,
+    Feeder,
     Gate,
     Importer,
     ImporterSeries,
     Owned,
     Record,
-    Unitcleaner,
 )
 from entrepot.series import clocks
 from entrepot.series.frequency import Frequency
@@ -42,10 +42,10 @@ RecordT = TypeVar("RecordT", bound=Record)
 SERIES_TEXT_MOST = 255
 #: What each kind of record hangs on, when it does not itself say whose it is.
 _OWNERS: dict[type[Record], tuple[type[Owned], InstrumentedAttribute[str]]] = {
-    BaseFeeder: (Gate, BaseFeeder.gate_id),
+    Feeder: (Gate, Feeder.gate_id),
     ImporterSeries: (Importer, ImporterSeries.importer_id),
-    Unitcleaner: (Cleaner, Unitcleaner.cleaner_id),
-    AnalysisConfig: (Analysis, AnalysisConfig.analysis_id),
+    Channel: (Cleaner, Channel.cleaner_id),
+    AnalysisSettings: (Analysis, AnalysisSettings.analysis_id),
     AnalysisInput: (Analysis, AnalysisInput.analysis_id),
     AnalysisOutput: (Analysis, AnalysisOutput.analysis_id),
 }
@@ -109,6 +109,8 @@ def remove(session: Session, record: Record) -> None:
 
 def assign(record: Record, fields: Mapping[str, Any]) -> set[str]:
     """Give the record its new values and return the names of those that differ."""
+    if "kept" in fields:  # what is kept for clients comes piece by piece
+        fields = {**fields, "kept": getattr(record, "kept") | fields["kept"]}  # noqa: B009
     changed = {name for name, value in fields.items() if getattr(record, name) != value}
     for name in changed:
         setattr(record, name, fields[name])
@@ -175,8 +177,8 @@ def check_timezone(fields: Mapping[str, Any], name: str = "timezone") -> None:
             clocks.check_timezone(fields[name])
 
 
-def check_crontab(fields: Mapping[str, Any], name: str = "crontab") -> None:
-    """Raise unless the field, where given and not empty, is a crontab of six fields, seconds first."""
+def check_crontab(fields: Mapping[str, Any], name: str = "schedule") -> None:
+    """Raise unless the field, where given and not empty, is a schedule of six fields, seconds first."""
     if fields.get(name):
         with naming(name):
             jobs.validate_cron(fields[name])

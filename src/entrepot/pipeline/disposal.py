@@ -23,9 +23,9 @@ def imported_everywhere(session: Session, gate: Gate, entries: dict[str, Entry])
     """
     left = dict(entries)
     for importer in session.scalars(select(Importer).where(Importer.gate_id == gate.id)):
-        if not importer.parse_script.strip():
+        if not importer.parse.strip():
             continue
-        prefix = gate_files.prefix_of(importer.root_dir_path)
+        prefix = gate_files.prefix_of(importer.folder)
         concerned = {path for path in left if path.startswith(prefix)}
         own = [Entry(path.removeprefix(prefix), left[path].size, left[path].modified) for path in concerned]
         read = {
@@ -33,7 +33,7 @@ def imported_everywhere(session: Session, gate: Gate, entries: dict[str, Entry])
             for path, row in file_choice.known_files(session, importer.id, own).items()
             if row.sha256
         }
-        last = f"{prefix}{importer.last_imported_path}" if importer.re_run_last_file else None
+        last = f"{prefix}{importer.last_path}" if importer.rereads_last else None
         for path in concerned:
             entry = left[path]
             if path == last or read.get(path) != (entry.size, gate_files.instant(entry.modified)):

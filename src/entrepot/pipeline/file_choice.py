@@ -140,12 +140,12 @@ def choose(
 
 def _again(importer: Importer, there: list[Entry], changed: set[str], refused: Collection[str]) -> set[str]:
     """Return the paths of known files that are read once more."""
-    again = changed if importer.read_changed else changed & set(refused)
-    if most := importer.max_ante_scanned_files_nb:
+    again = changed if importer.reads_changed else changed & set(refused)
+    if most := importer.rereads:
         last = sorted((entry.path for entry in there), key=natural)[-most:]
         again = again | (changed & set(last))
-    if importer.re_run_last_file and any(entry.path == importer.last_imported_path for entry in there):
-        again = again | {importer.last_imported_path or ""}
+    if importer.rereads_last and any(entry.path == importer.last_path for entry in there):
+        again = again | {importer.last_path or ""}
     return again
 
 
@@ -194,7 +194,7 @@ def note(session: Session, importer_id: str, choice: Choice, run_id: str) -> Non
 
 def forget(session: Session, importer: Importer) -> None:
     """Have every file read as if none had been."""
-    importer.last_imported_path = importer.latest_imported_mdate = None
+    importer.last_path = importer.last_modified_at = None
     importer.passed_path = importer.passed_at = None
     session.execute(delete(ImportedFile).where(ImportedFile.importer_id == importer.id))
     for name in (notices.CHANGED, notices.NOTHING_READ, notices.HOURS_OPEN):
@@ -203,7 +203,7 @@ def forget(session: Session, importer: Importer) -> None:
 
 def move_to(session: Session, importer: Importer, path: str | None) -> None:
     """Go on after a path, as the published client says it: what lies up to it counts as imported, nothing after it."""
-    importer.last_imported_path = importer.passed_path = path
+    importer.last_path = importer.passed_path = path
     importer.passed_at = now() if path is not None else None
     paths = session.scalars(select(ImportedFile.path).where(ImportedFile.importer_id == importer.id))
     after = [known for known in paths if path is None or known > path]
@@ -234,6 +234,6 @@ def _tell(session: Session, importer: Importer, unread: list[Entry]) -> None:
     more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
     message = (
         f"{unread[0].path}{more} changed after importer {importer.name} had read it, and is not read again: "
-        "set read_changed of the importer to have changed files read."
+        "set reads_changed of the importer to have changed files read."
     )
     notices.tell(session, importer, notices.CHANGED, message)

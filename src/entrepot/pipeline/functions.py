@@ -1,4 +1,4 @@
-"""A unit cleaner's functions, which are users' texts, called in the sandbox."""
+"""A channel's functions, which are users' texts, called in the sandbox."""
 
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from entrepot.series.resample import Values
 
 
 class ScriptFunctions:
-    """A unit cleaner's functions, each called in the sandbox."""
+    """A channel's functions, each called in the sandbox."""
 
     def __init__(self, context: jobs.JobContext, configuration: dict[str, Any]) -> None:
         self._context = context
@@ -26,17 +26,17 @@ class ScriptFunctions:
 
     def operation(self, values: Values) -> Values:
         """Return the new value for each."""
-        changed: Values = self._call("operation_fct", values, expects="values")
+        changed: Values = self._call("convert", values, expects="values")
         return changed
 
     def filter(self, values: Values) -> Mask:
         """Return which values to keep."""
-        kept: Mask = self._call("filter_fct", values, expects="mask")
+        kept: Mask = self._call("keep", values, expects="mask")
         return kept
 
     def derivative_filter(self, derivatives: Values) -> Mask:
         """Return which values to keep, by their change per second."""
-        kept: Mask = self._call("derivative_filter_fct", derivatives, expects="mask")
+        kept: Mask = self._call("keep_rate", derivatives, expects="mask")
         return kept
 
     def custom(self, times: Stamps, values: Values) -> tuple[Stamps, Values]:
@@ -44,13 +44,13 @@ class ScriptFunctions:
         series = pd.Series(values, pd.DatetimeIndex(times.astype("datetime64[us]")), name="value")
         made: pd.Series = self._kept(
             self._runner.transform(
-                self._configuration["custom_fct"],
+                self._configuration["custom"],
                 series,
                 self._limits,
-                filename="<custom_fct>",
+                filename="<custom>",
                 cancelled=self._context.cancelled,
             ),
-            "custom_fct",
+            "custom",
         )
         stamps = stamps_of(made.index)
         order = np.argsort(stamps, kind="stable")

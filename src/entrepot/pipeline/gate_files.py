@@ -65,14 +65,14 @@ def require_free_path(path: str) -> None:
         )
 
 
-def importable(home: Path, root_dir_path: str) -> list[Entry]:
+def importable(home: Path, folder: str) -> list[Entry]:
     """Return the files that an importer reads, by path, which starts at the folder that it reads.
 
     Files whose names say that they are still coming in are left out, until they are renamed; as are those that lie so
     deep that no path leads there, which no gate has taken since it has a limit.
     """
-    root = resolve(home, root_dir_path)
-    prefix = prefix_of(root_dir_path)
+    root = resolve(home, folder)
+    prefix = prefix_of(folder)
     return [
         entry
         for entry in list_files(root)
@@ -82,9 +82,9 @@ def importable(home: Path, root_dir_path: str) -> list[Entry]:
     ]
 
 
-def prefix_of(root_dir_path: str) -> str:
+def prefix_of(folder: str) -> str:
     """Return what stands before the paths of an importer where they start at the gate."""
-    parts = [part for part in root_dir_path.split("/") if part not in ("", ".")]
+    parts = [part for part in folder.split("/") if part not in ("", ".")]
     return "/".join([*parts, ""])
 
 

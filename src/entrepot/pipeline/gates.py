@@ -24,13 +24,13 @@ def gate_home(gate_id: str) -> str:
 
 
 def create_gate(
-    session: Session, principal: Principal, vault: Vault, project_id: str, name: str, comment: str = ""
+    session: Session, principal: Principal, vault: Vault, project_id: str, name: str, description: str = ""
 ) -> Gate:
     """Create a gate with its FTP account."""
     project = get_project(session, principal, project_id, "write")
     gate = Gate(
         name=new_name(session, Gate, name, project_id=project.id),
-        comment=comment,
+        description=description,
         project_id=project.id,
         organization_id=project.organization_id,
         feeder=None,
@@ -58,7 +58,7 @@ def update_gate(session: Session, principal: Principal, gate_id: str, fields: Ma
     Parameters
     ----------
     fields
-        Any of ``name``, ``comment``, ``quota_bytes`` and ``quota_files`` (None: any number), ``quarantine``,
+        Any of ``name``, ``description``, ``quota_bytes`` and ``quota_files`` (None: any number), ``quarantine``,
         ``after_import`` (``keep``, ``move`` or ``delete``).
     """
     gate = get(session, principal, Gate, gate_id, "write")

@@ -16,7 +16,7 @@ from entrepot.events import notifications
 from entrepot.identity import Principal, Right, limits
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline import dirty
-from entrepot.pipeline.models import Analysis, AnalysisInput, Cleaner, Importer, SilenceWatch, Unitcleaner
+from entrepot.pipeline.models import Analysis, AnalysisInput, Channel, Cleaner, Importer, SilenceWatch
 from entrepot.series import store
 from entrepot.series.clocks import Clock, Kind
 from entrepot.series.models import Series
@@ -51,10 +51,10 @@ def clock_of(kind: str | None, timezone: str | None, day_begins: int = 0) -> Clo
 
 
 def raw_clocks(session: Session, importer_id: str) -> dict[str, Clock]:
-    """Return the clocks of an importer's series, by name, as its unit cleaners know them; others are not known."""
-    query = select(Unitcleaner).join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
+    """Return the clocks of an importer's series, by name, as its channels know them; others are not known."""
+    query = select(Channel).join(Cleaner, Cleaner.id == Channel.cleaner_id)
     found = session.scalars(query.where(Cleaner.importer_id == importer_id))
-    return {one.external_name: clock_of(one.clock, one.timezone) for one in found}
+    return {one.raw: clock_of(one.clock, one.timezone) for one in found}
 
 
 def series_by_name(session: Session, generator_id: str) -> dict[str, Series]:
@@ -114,29 +114,29 @@ def forget_generator(session: Session, generator_id: str) -> None:
     session.execute(delete(SilenceWatch).where(SilenceWatch.generator_id == generator_id))
 
 
-def consumers_of_raw(session: Session, cleaner: Cleaner, name: str) -> list[Unitcleaner]:
-    """Return the unit cleaners that read a raw series."""
-    query = select(Unitcleaner).where(Unitcleaner.cleaner_id == cleaner.id, Unitcleaner.external_name == name)
+def consumers_of_raw(session: Session, cleaner: Cleaner, name: str) -> list[Channel]:
+    """Return the channels that read a raw series."""
+    query = select(Channel).where(Channel.cleaner_id == cleaner.id, Channel.raw == name)
     return list(session.scalars(query))
 
 
 def raw_changed(session: Session, cleaner: Cleaner, name: str, changed: NDArray[np.int64]) -> bool:
-    """Mark what unit cleaners have to recompute after raw points changed; tell whether there is any."""
+    """Mark what channels have to recompute after raw points changed; tell whether there is any."""
     intervals = dirty.spans(changed)
     consumers = consumers_of_raw(session, cleaner, name) if intervals else []
-    for unitcleaner in consumers:
-        dirty.mark(session, unitcleaner.id, "", intervals)
+    for channel in consumers:
+        dirty.mark(session, channel.id, "", intervals)
     return bool(consumers)
 
 
 def consumers_of(session: Session, generator_id: str, names: Iterable[str]) -> dict[str, list[AnalysisInput]]:
     """Return the analysis inputs that read series of a generator, by series name."""
     query = select(AnalysisInput).where(
-        AnalysisInput.input_series_generator == generator_id, AnalysisInput.input_series_name.in_(list(names))
+        AnalysisInput.generator_id == generator_id, AnalysisInput.series_name.in_(list(names))
     )
     found: dict[str, list[AnalysisInput]] = {}
     for analysis_input in session.scalars(query.order_by(AnalysisInput.pk)):
-        found.setdefault(analysis_input.input_series_name, []).append(analysis_input)
+        found.setdefault(analysis_input.series_name, []).append(analysis_input)
     return found
 
 
@@ -173,7 +173,7 @@ def drop_series(session: Session, generator: AnyGenerator, names: Iterable[str] 
 
 def _wake(session: Session, touched: list[tuple[AnalysisInput, list[tuple[int, int]]]]) -> None:
     for analysis_input, intervals in touched:
-        dirty.mark(session, analysis_input.analysis_id, analysis_input.column_name, intervals)
+        dirty.mark(session, analysis_input.analysis_id, analysis_input.column, intervals)
     for analysis_id in dict.fromkeys(analysis_input.analysis_id for analysis_input, _ in touched):
         analysis = session.scalar(select(Analysis).where(Analysis.id == analysis_id))
         if analysis is not None and analysis.active:

@@ -55,7 +55,7 @@ def _begin(context: jobs.JobContext) -> tuple[Importer, Gate, list[QuarantinedFi
         importer = session.scalar(select(Importer).where(Importer.id == payload_of(context)["id"]))
         if importer is None:
             raise jobs.Refused("The importer was deleted.")
-        runnable = importer.gate is not None and bool(importer.parse_script.strip())
+        runnable = importer.gate is not None and bool(importer.parse.strip())
         if not runnable and not payload_of(context).get("requested"):
             return None
         context.about["name"] = importer.name
@@ -67,7 +67,7 @@ def _begin(context: jobs.JobContext) -> tuple[Importer, Gate, list[QuarantinedFi
             organization_id=importer.organization_id,
             project_id=importer.project_id,
             user_id=context.job.user_id,
-            script_sha256=hashlib.sha256(importer.parse_script.encode()).hexdigest(),
+            script_sha256=hashlib.sha256(importer.parse.encode()).hexdigest(),
         )
         gate, aside = importer.gate, quarantine.of_importer(session, importer)
     if gate is None:
@@ -79,10 +79,10 @@ def _begin(context: jobs.JobContext) -> tuple[Importer, Gate, list[QuarantinedFi
 
 def _import(context: jobs.JobContext, importer: Importer, gate: Gate, aside: list[QuarantinedFile]) -> dict[str, Any]:
     home = context.settings.data_dir / gate_home(gate.id)
-    prefix = gate_files.prefix_of(importer.root_dir_path)
-    root = folders.resolve(home, importer.root_dir_path)
+    prefix = gate_files.prefix_of(importer.folder)
+    root = folders.resolve(home, importer.folder)
     if prefix and not root.is_dir():
-        raise jobs.Refused(f"root_dir_path: the gate {gate.name} has no folder {prefix!r}.")
+        raise jobs.Refused(f"folder: the gate {gate.name} has no folder {prefix!r}.")
     wrong = quarantine.settle(home, aside)
     if wrong:
         with context.unit() as session:
@@ -136,7 +136,7 @@ def _end(context: jobs.JobContext, batch: "_Batch", *, found: bool, noted: bool)
     with retried_when_series_vanish(), context.unit() as session:
         importer = batch.write(session)
         report = batch.report
-        importer.last_run = now()
+        importer.last_run_at = now()
         notices.scheduled_run(session, importer, found=found, scheduled=scheduled)
         notices.clear(session, importer, notices.RUN_FAILED)
         if asked or found:
@@ -274,10 +274,10 @@ class _Batch:
 
 def _remaining(context: jobs.JobContext, home: Path, gate: Gate, importer: Importer) -> list[folders.Entry]:
     """Return the files to choose from, once those have left that a run before this one imported and was cut."""
-    files = gate_files.importable(home, importer.root_dir_path)
+    files = gate_files.importable(home, importer.folder)
     if gate.after_import != disposal.KEEP:
-        _dispose(context, home, gate.id, gate_files.prefix_of(importer.root_dir_path), files)
-        files = gate_files.importable(home, importer.root_dir_path)
+        _dispose(context, home, gate.id, gate_files.prefix_of(importer.folder), files)
+        files = gate_files.importable(home, importer.folder)
     return files
 
 

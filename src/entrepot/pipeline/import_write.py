@@ -29,15 +29,15 @@ def write(
     if importer is None:
         raise jobs.Refused("The importer was deleted.")
     known = series_by_name(session, importer.id)
-    labels = set(session.scalars(select(ImporterSeries.external_name).where(ImporterSeries.importer_id == importer.id)))
+    labels = set(session.scalars(select(ImporterSeries.raw).where(ImporterSeries.importer_id == importer.id)))
     touched, changed = False, dict[str, list[Stamps]]()
     for parsed in batch:
-        path = gate_files.prefix_of(importer.root_dir_path) + parsed.path
+        path = gate_files.prefix_of(importer.folder) + parsed.path
         lineage.read(session, context.job.id, "gate file", f"{importer.gate_id}/{path}", sha256=parsed.sha256)
         sums = {"added": 0, "replaced": 0, "unchanged": 0, "deleted": 0}
         for label in parsed.columns:
             if label not in labels:
-                session.add(ImporterSeries(importer_id=importer.id, external_name=label))
+                session.add(ImporterSeries(importer_id=importer.id, raw=label))
                 labels.add(label)
             if label not in known:
                 known[label] = store.create_series(
@@ -110,10 +110,10 @@ def _remember(
     session.flush()
     if importer.replaces or parsed.again:
         imported_stamps.keep(session, importer.id, parsed.path, stamps)
-    if importer.latest_imported_mdate is None or parsed.modified > importer.latest_imported_mdate:
-        importer.latest_imported_mdate = parsed.modified
+    if importer.last_modified_at is None or parsed.modified > importer.last_modified_at:
+        importer.last_modified_at = parsed.modified
     if not parsed.again and _is_last(session, importer, parsed.path):
-        importer.last_imported_path = parsed.path
+        importer.last_path = parsed.path
     for label, times in settled.left.items():
         left = np.setdiff1d(times, parsed.columns[label].times)
         if left.size:
@@ -132,12 +132,12 @@ def file_with_stamps(session: Session, importer_id: str, *, zoned: bool, but: st
 def _made_instants(session: Session, importer: Importer, series: Series) -> None:
     """Take the stamps of a series for instants: that they had a zone was not noted when they were imported."""
     series.clock = UTC_CLOCK.kind
-    for unitcleaner in consumers_of_raw(session, importer.cleaner, series.name):
-        dirty.mark(session, unitcleaner.id, "", [dirty.ALWAYS])
+    for channel in consumers_of_raw(session, importer.cleaner, series.name):
+        dirty.mark(session, channel.id, "", [dirty.ALWAYS])
 
 
 def _is_last(session: Session, importer: Importer, path: str) -> bool:
-    last = importer.last_imported_path
+    last = importer.last_path
     if last is None or importer.file_order == "arrival" or natural(path) > natural(last):
         return True
     # Clients may have set it to anything.

@@ -38,7 +38,7 @@ def create_importer(session: Session, principal: Principal, fields: Mapping[str,
     active = values.pop("active", False)
     owner = {"project_id": project.id, "organization_id": project.organization_id}
     importer = Importer(name=name, cleaner=Cleaner(name=name, **owner), **owner)
-    path = values.pop("last_imported_path", None)
+    path = values.pop("last_path", None)
     changed = assign(importer, _checked(session, principal, project.id, values))
     _check_clock(session, importer, changed)
     session.add(importer)
@@ -56,9 +56,9 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
     Parameters
     ----------
     fields
-        Any of ``name``, ``comment``, ``gate`` (an id or None), ``crontab``, ``auto_partial_reset``, ``parse_script``,
-        ``root_dir_path``, ``re_run_last_file``, ``notify_missing_files_nb``, ``max_ante_scanned_files_nb``,
-        ``last_imported_path``, ``read_changed``, ``replaces``, ``file_order`` (``name`` or ``arrival``),
+        Any of ``name``, ``description``, ``gate`` (an id or None), ``schedule``, ``recomputes``, ``parse``,
+        ``folder``, ``rereads_last``, ``told_after``, ``rereads``,
+        ``last_path``, ``reads_changed``, ``replaces``, ``file_order`` (``name`` or ``arrival``),
         ``clock`` and ``timezone`` of stamps without a zone, ``plausible_from`` and ``plausible_ahead``,
         ``repeated_hour`` (``order``, ``modified``, ``first`` or ``second``), ``active``.
     """
@@ -68,7 +68,7 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
         values["name"] = _new_name(session, values["name"], importer.project_id, importer.name)
         importer.cleaner.name = values["name"]
     active = values.pop("active", None)
-    cursor = values.pop("last_imported_path", None)
+    cursor = values.pop("last_path", None)
     if values.get("gate") and any(series.pushed for series in series_by_name(session, importer.id).values()):
         raise InvalidInput.field("gate", "Clients push to series of this importer: it cannot read a gate as well.")
     changed = assign(importer, _checked(session, principal, importer.project_id, values))
@@ -78,7 +78,7 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
         if "repeated_hour" in changed:
             hours_settled.read_again(session, importer)
         actions.importer_changed(session, importer, {name.removesuffix("_id") for name in changed})
-    if "last_imported_path" in fields and cursor != importer.last_imported_path:
+    if "last_path" in fields and cursor != importer.last_path:
         file_choice.move_to(session, importer, cursor)
     if active is not None:
         actions.set_active(session, importer, value=active)
@@ -113,7 +113,7 @@ def list_files(
 
 
 def delete_importer(session: Session, principal: Principal, importer_id: str) -> None:
-    """Delete an importer with its cleaner, their unit cleaners and all their series."""
+    """Delete an importer with its cleaner, their channels and all their series."""
     importer = get(session, principal, Importer, importer_id, "write")
     actions.importer_deleted(session, importer)
     remove(session, importer)
@@ -139,10 +139,10 @@ def _checked(session: Session, principal: Principal, project_id: str, fields: Ma
     check_crontab(values)
     check_choices(values, {"file_order": file_choice.ORDERS, "repeated_hour": open_hours.CHOICES})
     check_frequencies(values, "plausible_ahead", zero=True)
-    if ".." in values.get("root_dir_path", "").split("/"):
-        raise InvalidInput.field("root_dir_path", "This may not lead out of the gate.")
-    if gate_files.is_reserved(values.get("root_dir_path", "")):
-        raise InvalidInput.field("root_dir_path", "This folder is the server's: it holds files that were read.")
+    if ".." in values.get("folder", "").split("/"):
+        raise InvalidInput.field("folder", "This may not lead out of the gate.")
+    if gate_files.is_reserved(values.get("folder", "")):
+        raise InvalidInput.field("folder", "This folder is the server's: it holds files that were read.")
     if "gate" in values:
         gate_id = values["gate_id"] = values.pop("gate")
         if gate_id is not None and get(session, principal, Gate, gate_id).project_id != project_id:

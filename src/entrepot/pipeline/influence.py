@@ -65,7 +65,7 @@ def influence(spec: CleaningSpec, dirty_start: int, dirty_stop: int, before: Sta
     endless = dirty_start <= EVER[0] or dirty_stop >= EVER[1]
     if endless or spec.has_derivative_filter or spec.makes_points_anywhere:
         return Influence(*EVER, *EVER)
-    clock, freq, grid_clock = spec.input_clock, spec.freq, spec.output_clock
+    clock, freq, grid_clock = spec.input_clock, spec.step, spec.output_clock
     low, high = _instants(dirty_start, dirty_stop - 1, clock)
     past = np.sort(to_utc(before, clock, ambiguous="first"))
     future = np.sort(to_utc(after, clock, ambiguous="second"))
@@ -87,7 +87,7 @@ def influence(spec: CleaningSpec, dirty_start: int, dirty_stop: int, before: Sta
         start = min(start, int(past[-1]))
     if not past.size and future.size:
         stop = max(stop, int(future[0]) + 1)
-    margin = spec.interpolate_limit * freq.longest
+    margin = spec.fill * freq.longest
     write_start = _floor(_floor(start, freq, grid_clock) - margin, freq, grid_clock)
     write_stop = _ceil(_ceil(stop, freq, grid_clock) + margin, freq, grid_clock)
     return Influence(*_read(spec, write_start, write_stop), write_start, write_stop)
@@ -95,13 +95,13 @@ def influence(spec: CleaningSpec, dirty_start: int, dirty_stop: int, before: Sta
 
 def context(spec: CleaningSpec) -> int:
     """Return for how long before and after an interval its neighbours decide whether and how it is filled."""
-    return (spec.interpolate_limit + 1) * spec.freq.longest if spec.interpolate_limit else 0
+    return (spec.fill + 1) * spec.step.longest if spec.fill else 0
 
 
 def _read(spec: CleaningSpec, start: int, stop: int) -> tuple[int, int]:
     reach = 0
     if spec.is_index:
-        reach = 2 * spec.freq.longest
+        reach = 2 * spec.step.longest
     if spec.weighs_points:
         reach = max(reach, 3 * (spec.declared_step or 0) + 1)
     backward, forward = (spec.custom_reach or (0, 0)) if spec.has_custom else (0, 0)
@@ -115,7 +115,7 @@ def _read(spec: CleaningSpec, start: int, stop: int) -> tuple[int, int]:
 
 def _of_index(spec: CleaningSpec, low: int, high: int, past: Stamps, future: Stamps) -> tuple[int, int]:
     """Return the bounds of the intervals at those edges whose neighbouring points may be others now."""
-    reach, freq, clock = 2 * spec.freq.longest, spec.freq, spec.output_clock
+    reach, freq, clock = 2 * spec.step.longest, spec.step, spec.output_clock
     above, below = low - reach, high + reach
     if not spec.drops_points:
         above = max(above, int(past[-1])) if past.size else above
@@ -132,9 +132,9 @@ def _of_neighbours(spec: CleaningSpec, start: int, stop: int, past: Stamps, futu
     # No point lasts longer than from one point to another, which may be gone.
     longest = max(int(np.diff(known).max()), int(hull[-1] - hull[0]))
     begin, end = int(known[0]), int(known[-1])
-    if spec.input_convention == "right" and past.size <= NEIGHBOURS:
+    if spec.stamped == "end" and past.size <= NEIGHBOURS:
         begin -= longest
-    if spec.input_convention == "left" and future.size <= NEIGHBOURS:
+    if spec.stamped == "start" and future.size <= NEIGHBOURS:
         end += longest
     return min(begin, start), max(end + 1, stop)
 

@@ -23,7 +23,7 @@ class Record:
 
     pk: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
 
 
 class Edited(Record):
@@ -43,7 +43,7 @@ class Owned(Edited):
 
     organization_id: Mapped[str] = mapped_column(String(36), index=True)
     name: Mapped[str] = mapped_column(String(300))
-    comment: Mapped[str] = mapped_column(default="")
+    description: Mapped[str] = mapped_column(default="")
 
     @declared_attr
     @classmethod
@@ -69,24 +69,24 @@ class Gate(Owned, Base):
     quarantine: Mapped[bool] = mapped_column(default=False)
     #: What becomes of files that every importer has read: ``keep``, ``move`` (into ``imported/``) or ``delete``.
     after_import: Mapped[str] = mapped_column(String(10), default="keep")
-    feeder: Mapped["BaseFeeder | None"] = relationship(back_populates="gate", passive_deletes=True)
+    feeder: Mapped["Feeder | None"] = relationship(back_populates="gate", passive_deletes=True)
 
 
-class BaseFeeder(Edited, Base):
+class Feeder(Edited, Base):
     """What fetches files into a gate, on a schedule."""
 
-    __tablename__ = "base_feeder"
+    __tablename__ = "feeder"
 
     gate_id: Mapped[str] = mapped_column(ForeignKey("gate.id", ondelete="CASCADE"), unique=True)
     gate: Mapped[Gate] = relationship(back_populates="feeder")
     timezone: Mapped[str] = mapped_column(default="Europe/Paris")
-    crontab: Mapped[str] = mapped_column(default="")
+    schedule: Mapped[str] = mapped_column(default="")
     active: Mapped[bool] = mapped_column(default=False)
-    #: How it fetches: ``genericbasicfeeder`` (a script) or ``staticwebservicefeeder``; null until chosen.
-    child_model: Mapped[str | None] = mapped_column(String(30))
-    child_id: Mapped[str | None] = mapped_column(String(36), unique=True)
+    #: How it fetches: by a ``script`` or from an ``address``; null until chosen.
+    source_kind: Mapped[str | None] = mapped_column(String(30))
+    source_id: Mapped[str | None] = mapped_column(String(36), unique=True)
     #: The settings of how it fetches, for instance ``{"script": ...}``.
-    child: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    source: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     #: What it shows to its source, encrypted, and the names of what that is.
     credentials: Mapped[str | None]
     credential_names: Mapped[list[str]] = mapped_column(Json, default=list)
@@ -94,7 +94,7 @@ class BaseFeeder(Edited, Base):
     known_host_key: Mapped[str | None]
     #: What its script gave to its next call.
     state: Mapped[Any | None] = mapped_column(Json)
-    last_run: Mapped[datetime | None] = mapped_column(Instant)
+    last_run_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class FedFile(Base):
@@ -102,7 +102,7 @@ class FedFile(Base):
 
     __tablename__ = "fed_file"
 
-    feeder_id: Mapped[str] = mapped_column(ForeignKey("base_feeder.id", ondelete="CASCADE"), primary_key=True)
+    feeder_id: Mapped[str] = mapped_column(ForeignKey("feeder.id", ondelete="CASCADE"), primary_key=True)
     path: Mapped[str] = mapped_column(primary_key=True)
     #: Text that changes when the file does, as it was when its content was looked at.
     version: Mapped[str | None]
@@ -123,8 +123,8 @@ class FedFile(Base):
 class Generator(Owned):
     """What makes series: an importer, a cleaner or an analysis."""
 
-    last_run: Mapped[datetime | None] = mapped_column(Instant)
-    last_clear: Mapped[datetime | None] = mapped_column(Instant)
+    last_run_at: Mapped[datetime | None] = mapped_column(Instant)
+    last_cleared_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Importer(Generator, Base):
@@ -134,21 +134,21 @@ class Importer(Generator, Base):
     kind = "importer"
 
     active: Mapped[bool] = mapped_column(default=False)
-    crontab: Mapped[str] = mapped_column(default="")
-    auto_partial_reset: Mapped[bool] = mapped_column(default=False)
-    parse_script: Mapped[str] = mapped_column(default="")
-    root_dir_path: Mapped[str] = mapped_column(default="/")
-    re_run_last_file: Mapped[bool] = mapped_column(default=False)
-    notify_missing_files_nb: Mapped[int] = mapped_column(default=0)
-    max_ante_scanned_files_nb: Mapped[int] = mapped_column(default=0)
+    schedule: Mapped[str] = mapped_column(default="")
+    recomputes: Mapped[bool] = mapped_column(default=False)
+    parse: Mapped[str] = mapped_column(default="")
+    folder: Mapped[str] = mapped_column(default="/")
+    rereads_last: Mapped[bool] = mapped_column(default=False)
+    told_after: Mapped[int] = mapped_column(default=0)
+    rereads: Mapped[int] = mapped_column(default=0)
     #: Whether a file that changed under its name is read again, whatever the two settings of the published client say.
-    read_changed: Mapped[bool] = mapped_column(default=True)
+    reads_changed: Mapped[bool] = mapped_column(default=True)
     #: Whether what an older version of a file brought goes, where a newer one brings it no more.
     replaces: Mapped[bool] = mapped_column(default=False)
     #: In which order files are read: ``name`` (numbers in names compare as numbers) or ``arrival``.
     file_order: Mapped[str] = mapped_column(String(10), default="name")
     #: The clock of stamps without a zone (``gmt``, ``tzt``, ``dst``) and its zone; null: left to the cleaner.
-    clock: Mapped[str | None] = mapped_column(String(3))
+    clock: Mapped[str | None] = mapped_column(String(8))
     timezone: Mapped[str | None] = mapped_column(String(64))
     #: How it is told of which time around a file is that begins inside an hour which the clock showed twice: by what
     #: came before it (``order``), by the times of files (``modified``), or always so where that does not tell.
@@ -160,8 +160,8 @@ class Importer(Generator, Base):
     #: next run has noted which these are.
     passed_path: Mapped[str | None]
     passed_at: Mapped[datetime | None] = mapped_column(Instant)
-    last_imported_path: Mapped[str | None]
-    latest_imported_mdate: Mapped[datetime | None] = mapped_column(Instant)
+    last_path: Mapped[str | None]
+    last_modified_at: Mapped[datetime | None] = mapped_column(Instant)
     #: Scheduled runs in a row that found no new file.
     runs_without_file: Mapped[int] = mapped_column(default=0)
     gate_id: Mapped[str | None] = mapped_column(ForeignKey("gate.id", ondelete="SET NULL"), index=True)
@@ -173,14 +173,14 @@ class ImporterSeries(Record, Base):
     """A raw series that an importer delivers, known by the label of its column."""
 
     __tablename__ = "importer_series"
-    __table_args__ = (UniqueConstraint("importer_id", "external_name"),)
+    __table_args__ = (UniqueConstraint("importer_id", "raw"),)
 
     importer_id: Mapped[str] = mapped_column(ForeignKey("importer.id", ondelete="CASCADE"))
-    external_name: Mapped[str]
+    raw: Mapped[str]
 
 
 class Cleaner(Generator, Base):
-    """Turns an importer's raw series into regular ones, each by its unit cleaner."""
+    """Turns an importer's raw series into regular ones, each by its channel."""
 
     __tablename__ = "cleaner"
     kind = "cleaner"
@@ -189,38 +189,39 @@ class Cleaner(Generator, Base):
     importer: Mapped[Importer] = relationship(back_populates="cleaner")
 
 
-class Unitcleaner(Edited, Base):
+class Channel(Edited, Base):
     """How one raw series becomes one regular series; texts are kept as they were given."""
 
-    __tablename__ = "unitcleaner"
-    __table_args__ = (UniqueConstraint("cleaner_id", "external_name"), UniqueConstraint("cleaner_id", "name"))
+    __tablename__ = "channel"
+    __table_args__ = (UniqueConstraint("cleaner_id", "raw"), UniqueConstraint("cleaner_id", "name"))
 
     cleaner_id: Mapped[str] = mapped_column(ForeignKey("cleaner.id", ondelete="CASCADE"))
     cleaner: Mapped[Cleaner] = relationship()
     active: Mapped[bool] = mapped_column(default=True)
-    external_name: Mapped[str]
+    raw: Mapped[str]
     name: Mapped[str]
-    freq: Mapped[str] = mapped_column(default="1H")
-    input_unit_type: Mapped[str] = mapped_column(default="instantaneous")
-    unit_type: Mapped[str] = mapped_column(default="instantaneous")
-    input_convention: Mapped[str] = mapped_column(default="left")
-    clock: Mapped[str] = mapped_column(default="tzt")
+    step: Mapped[str] = mapped_column(default="1H")
+    raw_kind: Mapped[str] = mapped_column(default="instant")
+    kind: Mapped[str] = mapped_column(default="instant")
+    stamped: Mapped[str] = mapped_column(default="start")
+    clock: Mapped[str] = mapped_column(default="standard")
     timezone: Mapped[str] = mapped_column(default="Europe/Paris")
     unit: Mapped[str] = mapped_column(default="")
-    label: Mapped[str] = mapped_column(default="")
-    resample_rule: Mapped[str] = mapped_column(default="mean")
-    interpolate_limit: Mapped[int] = mapped_column(default=0)
-    wait_offset: Mapped[str] = mapped_column(default="6H")
-    input_expected_regular: Mapped[bool] = mapped_column(default=False)
-    operation_fct: Mapped[str | None]
-    filter_fct: Mapped[str | None]
-    derivative_filter_fct: Mapped[str | None]
-    custom_fct: Mapped[str | None]
-    custom_delay: Mapped[str | None]
+    title: Mapped[str] = mapped_column(default="")
+    rule: Mapped[str] = mapped_column(default="mean")
+    fill: Mapped[int] = mapped_column(default=0)
+    patience: Mapped[str] = mapped_column(default="6H")
+    on_grid: Mapped[bool] = mapped_column(default=False)
+    convert: Mapped[str | None]
+    keep: Mapped[str | None]
+    keep_rate: Mapped[str | None]
+    custom: Mapped[str | None]
+    delay: Mapped[str | None]
     #: A number of steps or a frequency.
-    custom_before_offset: Mapped[int | str | None] = mapped_column(Json)
-    custom_after_offset: Mapped[int | str | None] = mapped_column(Json)
-    numerical_filter: Mapped[Any | None] = mapped_column(Json)
+    before: Mapped[int | str | None] = mapped_column(Json)
+    after: Mapped[int | str | None] = mapped_column(Json)
+    #: What clients gave that means nothing here, and get back.
+    kept: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     #: What the wall clock shows when a day of the output begins (``06:00``); null: midnight of standard time.
     day_begins: Mapped[str | None] = mapped_column(String(5))
     #: Whether the filter drops points before they become steps, rather than steps.
@@ -239,7 +240,7 @@ class Analysis(Generator, Base):
     kind = "analysis"
 
     active: Mapped[bool] = mapped_column(default=False)
-    is_obsolete: Mapped[bool] = mapped_column(default=False)
+    behind: Mapped[bool] = mapped_column(default=False)
     #: The interval that its runs have covered, in microseconds, UTC, half-open; null before the first.
     computed_start: Mapped[int | None] = mapped_column(BigInteger)
     computed_stop: Mapped[int | None] = mapped_column(BigInteger)
@@ -247,33 +248,31 @@ class Analysis(Generator, Base):
     rows_analysis_id: Mapped[int | None] = mapped_column(Integer)
     #: How its runs publish what they made (see :mod:`.publication`); null: they do not.
     publishing: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    config: Mapped["AnalysisConfig | None"] = relationship(back_populates="analysis", passive_deletes=True)
+    config: Mapped["AnalysisSettings | None"] = relationship(back_populates="analysis", passive_deletes=True)
     inputs: Mapped[list["AnalysisInput"]] = relationship(order_by="AnalysisInput.pk", passive_deletes=True)
     outputs: Mapped[list["AnalysisOutput"]] = relationship(order_by="AnalysisOutput.pk", passive_deletes=True)
 
 
-class AnalysisConfig(Record, Base):
+class AnalysisSettings(Record, Base):
     """How an analysis computes."""
 
-    __tablename__ = "analysis_config"
+    __tablename__ = "analysis_settings"
 
     analysis_id: Mapped[str] = mapped_column(ForeignKey("analysis.id", ondelete="CASCADE"), unique=True)
     analysis: Mapped[Analysis] = relationship(back_populates="config")
-    output_tags: Mapped[list[str]] = mapped_column(Json, default=list)
-    clock: Mapped[str] = mapped_column(default="tzt")
-    output_timezone: Mapped[str] = mapped_column(default="Europe/Paris")
-    start_with_first: Mapped[bool] = mapped_column(default=False)
-    wait_for_last: Mapped[bool] = mapped_column(default=False)
-    input_freq: Mapped[str]
-    output_freq: Mapped[str]
-    custom_before_offset: Mapped[int | str | None] = mapped_column(Json)
-    custom_after_offset: Mapped[int | str | None] = mapped_column(Json)
-    before_offset_strict_mode: Mapped[bool] = mapped_column(default=False)
-    with_tags: Mapped[bool] = mapped_column(default=False)
+    kept: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    clock: Mapped[str] = mapped_column(default="standard")
+    timezone: Mapped[str] = mapped_column(default="Europe/Paris")
+    starts_with_first: Mapped[bool] = mapped_column(default=False)
+    waits: Mapped[bool] = mapped_column(default=False)
+    input_step: Mapped[str]
+    step: Mapped[str]
+    before: Mapped[int | str | None] = mapped_column(Json)
+    after: Mapped[int | str | None] = mapped_column(Json)
+    strict_before: Mapped[bool] = mapped_column(default=False)
     script: Mapped[str]
-    script_method: Mapped[str] = mapped_column(default="array")
-    wait_offset: Mapped[str] = mapped_column(default="6H")
-    custom_delay: Mapped[str | None]
+    patience: Mapped[str] = mapped_column(default="6H")
+    delay: Mapped[str | None]
 
 
 class AnalysisInput(Record, Base):
@@ -281,14 +280,14 @@ class AnalysisInput(Record, Base):
 
     __tablename__ = "analysis_input"
     __table_args__ = (
-        UniqueConstraint("analysis_id", "column_name"),
-        Index("ix_analysis_input_source", "input_series_generator", "input_series_name"),
+        UniqueConstraint("analysis_id", "column"),
+        Index("ix_analysis_input_source", "generator_id", "series_name"),
     )
 
     analysis_id: Mapped[str] = mapped_column(ForeignKey("analysis.id", ondelete="CASCADE"))
-    input_series_generator: Mapped[str] = mapped_column(String(36))
-    input_series_name: Mapped[str]
-    column_name: Mapped[str]
+    generator_id: Mapped[str] = mapped_column(String(36))
+    series_name: Mapped[str]
+    column: Mapped[str]
 
 
 class AnalysisOutput(Record, Base):
@@ -299,10 +298,10 @@ class AnalysisOutput(Record, Base):
 
     analysis_id: Mapped[str] = mapped_column(ForeignKey("analysis.id", ondelete="CASCADE"))
     name: Mapped[str]
-    resample_rule: Mapped[str] = mapped_column(default="mean")
-    label: Mapped[str] = mapped_column(default="")
+    rule: Mapped[str] = mapped_column(default="mean")
+    title: Mapped[str] = mapped_column(default="")
     unit: Mapped[str] = mapped_column(default="")
-    numerical_filter: Mapped[Any | None] = mapped_column(Json)
+    kept: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
 
 
 class ImportedFile(Base):
@@ -396,7 +395,7 @@ class SilenceWatch(Record, Base):
 class Dirty(Base):
     """An interval of a source that changed after its consumer last looked: ``[start, stop]`` in microseconds, UTC.
 
-    ``consumer_id`` is a unit cleaner or an analysis; ``source`` the raw series' name, or the analysis' column, whose
+    ``consumer_id`` is a channel or an analysis; ``source`` the raw series' name, or the analysis' column, whose
     points changed.
     """
 

@@ -53,7 +53,7 @@ def scheduled_run(session: Session, importer: Importer, *, found: bool, schedule
         clear(session, importer, MISSING_FILES)
     elif scheduled:
         importer.runs_without_file += 1
-        if 0 < importer.notify_missing_files_nb <= importer.runs_without_file:
+        if 0 < importer.told_after <= importer.runs_without_file:
             message = f"Importer {importer.name} found no new file in {importer.runs_without_file} scheduled runs."
             tell(session, importer, MISSING_FILES, message)
 

@@ -63,7 +63,7 @@ def parse(context: jobs.JobContext, importer: Importer, root: Path, entry: folde
     ScriptError
         The script refuses it.
     """
-    script, content = importer.parse_script, (root / entry.path).read_bytes()
+    script, content = importer.parse, (root / entry.path).read_bytes()
     parsed = ParsedFile(
         entry.path, len(content), gate_files.instant(entry.modified), hashlib.sha256(content).hexdigest(), again=again
     )

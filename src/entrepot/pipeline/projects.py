@@ -20,7 +20,7 @@ from entrepot.identity.projects import get_project
 from entrepot.pipeline import dirty
 from entrepot.pipeline.gates import remove_home
 from entrepot.pipeline.generators import forget_generator
-from entrepot.pipeline.models import Analysis, Cleaner, Gate, ImportedFile, Importer, Unitcleaner
+from entrepot.pipeline.models import Analysis, Channel, Cleaner, Gate, ImportedFile, Importer
 from entrepot.series.discarding import delete_some
 from entrepot.series.models import Series
 
@@ -72,7 +72,7 @@ def _emptied(context: jobs.JobContext, project_id: str) -> Iterator[None]:
     with context.database.read() as session:
         total = session.scalar(select(func.count()).where(Series.project_id == project_id)) or 0
     done = 0
-    for part in (delete_some, _some_unitcleaners, _some_generators, _some_files):
+    for part in (delete_some, _some_channels, _some_generators, _some_files):
         while True:
             began = time.monotonic()
             with context.unit() as session:
@@ -86,12 +86,12 @@ def _emptied(context: jobs.JobContext, project_id: str) -> Iterator[None]:
             time.sleep(time.monotonic() - began)
 
 
-def _some_unitcleaners(session: Session, project_id: str) -> int:
-    query = select(Unitcleaner).join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
+def _some_channels(session: Session, project_id: str) -> int:
+    query = select(Channel).join(Cleaner, Cleaner.id == Channel.cleaner_id)
     found = session.scalars(query.where(Cleaner.project_id == project_id).limit(_AT_ONCE)).all()
-    for unitcleaner in found:
-        dirty.forget(session, unitcleaner.id)
-    session.execute(delete(Unitcleaner).where(Unitcleaner.pk.in_([one.pk for one in found])))
+    for channel in found:
+        dirty.forget(session, channel.id)
+    session.execute(delete(Channel).where(Channel.pk.in_([one.pk for one in found])))
     return len(found)
 
 

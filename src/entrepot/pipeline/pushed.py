@@ -13,7 +13,7 @@ from entrepot.identity import Principal, Project
 from entrepot.pipeline import dirty
 from entrepot.pipeline.generators import consumers_of_raw, drop_series, enqueue_run, raw_changed, series_changed
 from entrepot.pipeline.importers import create_importer
-from entrepot.pipeline.models import AnalysisInput, Cleaner, Importer, ImporterSeries, Unitcleaner
+from entrepot.pipeline.models import AnalysisInput, Channel, Cleaner, Importer, ImporterSeries
 from entrepot.series import store
 from entrepot.series.models import Series
 
@@ -45,9 +45,9 @@ def create_series(session: Session, principal: Principal, project: Project, impo
         pushed=True,
         **fields,
     )
-    known = ImporterSeries.importer_id == found.id, ImporterSeries.external_name == series.name
+    known = ImporterSeries.importer_id == found.id, ImporterSeries.raw == series.name
     if session.scalar(select(ImporterSeries.pk).where(*known)) is None:
-        session.add(ImporterSeries(importer_id=found.id, external_name=series.name))
+        session.add(ImporterSeries(importer_id=found.id, raw=series.name))
         session.flush()
     return series
 
@@ -59,20 +59,20 @@ def delete_series(session: Session, series: Series) -> None:
         store.delete_series(session, series.pk)
         return
     name = series.name
-    label = ImporterSeries.importer_id == importer.id, ImporterSeries.external_name == name
+    label = ImporterSeries.importer_id == importer.id, ImporterSeries.raw == name
     session.execute(delete(ImporterSeries).where(*label))
     drop_series(session, importer, [name])
-    for unitcleaner in consumers_of_raw(session, importer.cleaner, name):
-        dirty.mark(session, unitcleaner.id, "", [dirty.ALWAYS])
+    for channel in consumers_of_raw(session, importer.cleaner, name):
+        dirty.mark(session, channel.id, "", [dirty.ALWAYS])
         enqueue_run(session, importer.cleaner)
 
 
 def is_read(session: Session, importers: Collection[str]) -> bool:
-    """Return whether a unit cleaner or an analysis reads any series of these importers."""
+    """Return whether a channel or an analysis reads any series of these importers."""
     if not importers:
         return False
-    cleaned = exists().where(Cleaner.importer_id.in_(importers), Unitcleaner.cleaner_id == Cleaner.id)
-    analysed = exists().where(AnalysisInput.input_series_generator.in_(importers))
+    cleaned = exists().where(Cleaner.importer_id.in_(importers), Channel.cleaner_id == Cleaner.id)
+    analysed = exists().where(AnalysisInput.generator_id.in_(importers))
     return bool(session.scalar(select(or_(cleaned, analysed))))
 
 

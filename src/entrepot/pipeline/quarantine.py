@@ -28,7 +28,7 @@ def set_aside(
     """Record that a file of the gate, whose path starts at what the importer reads, is to go into quarantine."""
     assert importer.gate_id is not None
     advisory_lock(session, "quarantine", importer.gate_id)
-    path = gate_files.prefix_of(importer.root_dir_path) + entry.path
+    path = gate_files.prefix_of(importer.folder) + entry.path
     session.execute(delete(QuarantinedFile).where(*_again(importer, [path])))
     taken = select(QuarantinedFile.stored).where(QuarantinedFile.gate_id == importer.gate_id)
     found = QuarantinedFile(
@@ -110,7 +110,7 @@ def amend(session: Session, importer: Importer, wrong: Mapping[str, bool]) -> No
 
 def imported(session: Session, importer: Importer, paths: Collection[str]) -> None:
     """Forget files, by the paths that the importer knows, that were to be read again and have been."""
-    prefix = gate_files.prefix_of(importer.root_dir_path)
+    prefix = gate_files.prefix_of(importer.folder)
     session.execute(delete(QuarantinedFile).where(*_again(importer, [prefix + path for path in paths])))
     _tell(session, importer)
 
@@ -206,7 +206,7 @@ def _again(importer: Importer, paths: Collection[str]) -> tuple[ColumnElement[bo
 
 def _has_read(session: Session, importer: Importer, record: QuarantinedFile) -> bool:
     """Tell whether another importer of the gate read the file before it went into quarantine, or never would."""
-    prefix = gate_files.prefix_of(importer.root_dir_path)
+    prefix = gate_files.prefix_of(importer.folder)
     if not record.path.startswith(prefix):
         return True
     known = session.get(ImportedFile, (importer.id, record.path.removeprefix(prefix)))

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from entrepot.pipeline import dirty, file_choice, gate_files
 from entrepot.pipeline.gates import gate_home
 from entrepot.pipeline.generators import enqueue_run, find_generator
-from entrepot.pipeline.models import Analysis, AnalysisInput, Cleaner, Gate, ImportedFile, Importer, Unitcleaner
+from entrepot.pipeline.models import Analysis, AnalysisInput, Channel, Cleaner, Gate, ImportedFile, Importer
 from entrepot.series.models import Series
 from entrepot.series.repair import BY_HAND, Remedy
 
@@ -24,13 +24,13 @@ def remake(data_dir: Path, session: Session, series: Series, spans: Spans) -> Re
         case Importer():
             return _read_again(session, data_dir, generator, spans)
         case Cleaner():
-            made = Unitcleaner.cleaner_id == generator.id, Unitcleaner.name == series.name
-            for unitcleaner in session.scalars(select(Unitcleaner).where(*made)):
-                dirty.mark(session, unitcleaner.id, "", around)
+            made = Channel.cleaner_id == generator.id, Channel.name == series.name
+            for channel in session.scalars(select(Channel).where(*made)):
+                dirty.mark(session, channel.id, "", around)
                 enqueue_run(session, generator)
                 return Remedy(True, f"cleaner {generator.name} makes them again of its raw series")
         case Analysis() if generator.config is not None:
-            inputs = select(AnalysisInput.column_name).where(AnalysisInput.analysis_id == generator.id)
+            inputs = select(AnalysisInput.column).where(AnalysisInput.analysis_id == generator.id)
             for column in session.scalars(inputs).all():
                 dirty.mark(session, generator.id, column, around)
             enqueue_run(session, generator)
@@ -41,7 +41,7 @@ def remake(data_dir: Path, session: Session, series: Series, spans: Spans) -> Re
 def _read_again(session: Session, data_dir: Path, importer: Importer, spans: Spans) -> Remedy:
     """Have an importer forget that it read the files of which the points came, if all of these are at hand."""
     gate = importer.gate
-    if gate is None or not importer.parse_script.strip():
+    if gate is None or not importer.parse.strip():
         return BY_HAND
     files = _concerned(session, importer, spans)
     missing = [file.path for file in files if not _is_at_hand(data_dir, gate, importer, file)]
@@ -83,7 +83,7 @@ def _concerned(session: Session, importer: Importer, spans: Spans) -> list[Impor
 def _is_at_hand(data_dir: Path, gate: Gate, importer: Importer, file: ImportedFile) -> bool:
     """Tell whether a file lies where it was read, brought back from where the gate moves what was imported."""
     home = data_dir / gate_home(gate.id)
-    path = gate_files.prefix_of(importer.root_dir_path) + file.path
+    path = gate_files.prefix_of(importer.folder) + file.path
     if file_choice.sha256_of(home / path) == file.sha256:
         return True
     moved = f"{gate_files.IMPORTED}/{path}"

@@ -87,7 +87,7 @@ def record_failure(
         note_old(report, error.notes)
     else:
         report = {**report, "error": message}
-    generator.last_run = now()
+    generator.last_run_at = now()
     said = f"Run of {generator.kind} {generator.name} failed. {message}"
     notices.tell(session, generator, notice, notices.with_details(said, error.traceback if error else ""))
     lineage.end_run(session, context.job.id, "failed", report)

@@ -1,4 +1,4 @@
-"""How one raw series is to be cleaned: the configuration of a unit cleaner, checked and read."""
+"""How one raw series is to be cleaned: the configuration of a channel, checked and read."""
 
 import math
 import re
@@ -10,16 +10,16 @@ from entrepot.errors import InvalidInput
 from entrepot.series.clocks import KINDS, UTC_CLOCK, Clock, Kind, check_timezone
 from entrepot.series.frequency import HOUR, MINUTE, Frequency
 
-UnitType = Literal["instantaneous", "delta", "mean", "mean_derivate"]
-Convention = Literal["left", "right"]
+UnitType = Literal["instant", "amount", "mean", "rate"]
+Stamped = Literal["start", "end"]
 ResampleRule = Literal["mean", "first", "sum"]
 
 OUTPUTS: Final[Mapping[str, tuple[UnitType, ...]]] = {
-    "instantaneous": ("instantaneous", "mean", "delta", "mean_derivate"),
-    "delta": ("delta", "mean_derivate"),
+    "instant": ("instant", "mean", "amount", "rate"),
+    "amount": ("amount", "rate"),
     "mean": ("mean",),
 }
-FUNCTIONS: Final = ("operation_fct", "filter_fct", "derivative_filter_fct", "custom_fct")
+FUNCTIONS: Final = ("convert", "keep", "keep_rate", "custom")
 MAX_STEPS: Final = 1_000_000
 SIX_HOURS: Final = Frequency.parse("6H")
 _TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -27,30 +27,30 @@ _TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 @dataclass(frozen=True, slots=True)
 class CleaningSpec:
-    """The configuration of a unit cleaner, as far as it decides what comes out.
+    """The configuration of a channel, as far as it decides what comes out.
 
     Attributes
     ----------
-    freq
+    step
         The step of the output.
-    input_unit_type, unit_type
+    raw_kind, kind
         What a value of the input and of the output says: the state at an instant, an amount over an interval, a mean
         over an interval, an amount per second.
-    input_convention
-        Whether amounts and means are stamped at the start (left) or the end (right) of their interval.
+    stamped
+        Whether amounts and means are stamped at the start or the end of their interval.
     clock, timezone
         The clock that wrote the input's stamps.
-    resample_rule
+    rule
         How instantaneous values become one instantaneous value.
-    interpolate_limit
+    fill
         The longest gap, in steps, that is filled.
-    wait_offset
+    patience
         For how long readers of the output wait for it when it is late.
-    input_expected_regular
-        Whether points off the grid of `freq` are dropped.
+    on_grid
+        Whether points off the grid of `step` are dropped.
     has_operation, has_filter, has_derivative_filter, has_custom
         Which of the user's functions there are.
-    custom_delay
+    delay
         How long to wait after the end of an interval before it is computed.
     day_begins
         What the wall clock shows when a day of the output begins, in microseconds; None: days begin at midnight of
@@ -63,37 +63,37 @@ class CleaningSpec:
         The share of its points that a step must have, from 0 to 1; None: any.
     instants
         Whether the input's stamps are instants, whatever `clock` says.
-    custom_before_offset, custom_after_offset
+    before, after
         The raw data that the custom function needs on either side of what it makes: a number of steps, or a frequency.
     """
 
-    freq: Frequency
-    input_unit_type: UnitType = "instantaneous"
-    unit_type: UnitType = "instantaneous"
-    input_convention: Convention = "left"
-    clock: Kind = "tzt"
+    step: Frequency
+    raw_kind: UnitType = "instant"
+    kind: UnitType = "instant"
+    stamped: Stamped = "start"
+    clock: Kind = "standard"
     timezone: str = "Europe/Paris"
-    resample_rule: ResampleRule = "mean"
-    interpolate_limit: int = 0
-    wait_offset: Frequency = SIX_HOURS
-    input_expected_regular: bool = False
+    rule: ResampleRule = "mean"
+    fill: int = 0
+    patience: Frequency = SIX_HOURS
+    on_grid: bool = False
     has_operation: bool = False
     has_filter: bool = False
     has_derivative_filter: bool = False
     has_custom: bool = False
-    custom_delay: Frequency | None = None
+    delay: Frequency | None = None
     day_begins: int | None = None
     filter_first: bool = False
     minimum: float | None = None
     maximum: float | None = None
     completeness: float | None = None
     instants: bool = False
-    custom_before_offset: int | Frequency | None = None
-    custom_after_offset: int | Frequency | None = None
+    before: int | Frequency | None = None
+    after: int | Frequency | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
-        """Read the fields of a unit cleaner, which `validate` has accepted."""
+        """Read the fields of a channel, which `validate` has accepted."""
 
         def length(name: str) -> Frequency | None:
             return None if fields.get(name) is None else Frequency.parse(fields[name], zero=True)
@@ -102,26 +102,26 @@ class CleaningSpec:
             value = fields.get(name)
             return value if isinstance(value, int) else length(name)
 
-        copied = ("input_unit_type", "unit_type", "input_convention", "clock", "timezone", "resample_rule")
+        copied = ("raw_kind", "kind", "stamped", "clock", "timezone", "rule")
         operation, filter_, derivative_filter, custom = (bool((fields.get(name) or "").strip()) for name in FUNCTIONS)
         return cls(
-            freq=Frequency.parse(fields["freq"]),
+            step=Frequency.parse(fields["step"]),
             **{name: fields[name] for name in copied},
-            interpolate_limit=fields["interpolate_limit"],
-            wait_offset=Frequency.parse(fields["wait_offset"], zero=True),
-            input_expected_regular=fields["input_expected_regular"],
+            fill=fields["fill"],
+            patience=Frequency.parse(fields["patience"], zero=True),
+            on_grid=fields["on_grid"],
             has_operation=operation,
             has_filter=filter_,
             has_derivative_filter=derivative_filter,
             has_custom=custom,
-            custom_delay=length("custom_delay"),
+            delay=length("delay"),
             day_begins=time_of_day(fields.get("day_begins")),
             filter_first=bool(fields.get("filter_first")),
             minimum=fields.get("minimum"),
             maximum=fields.get("maximum"),
             completeness=None if (share := fields.get("completeness")) is None else share / 100,
-            custom_before_offset=offset("custom_before_offset"),
-            custom_after_offset=offset("custom_after_offset"),
+            before=offset("before"),
+            after=offset("after"),
         )
 
     @property
@@ -132,7 +132,11 @@ class CleaningSpec:
     @property
     def output_clock(self) -> Clock:
         """The clock in which the output is presented, whose days its grid follows."""
-        return Clock("tzt", self.timezone) if self.day_begins is None else Clock("dst", self.timezone, self.day_begins)
+        return (
+            Clock("standard", self.timezone)
+            if self.day_begins is None
+            else Clock("local", self.timezone, self.day_begins)
+        )
 
     @property
     def filters(self) -> bool:
@@ -142,17 +146,17 @@ class CleaningSpec:
     @property
     def is_index(self) -> bool:
         """Whether the input is read off at the bounds of each step, as a meter is."""
-        return self.input_unit_type == "instantaneous" and self.unit_type in ("delta", "mean_derivate")
+        return self.raw_kind == "instant" and self.kind in ("amount", "rate")
 
     @property
     def has_durations(self) -> bool:
         """Whether a point of the input stands for a span of time rather than for an instant."""
-        return self.input_unit_type != "instantaneous"
+        return self.raw_kind != "instant"
 
     @property
     def declared_step(self) -> int | None:
         """The step of the input, in microseconds, where it is expected to be regular."""
-        return self.freq.microseconds if self.input_expected_regular else None
+        return self.step.microseconds if self.on_grid else None
 
     @property
     def weighs_points(self) -> bool:
@@ -167,27 +171,27 @@ class CleaningSpec:
     @property
     def drops_points(self) -> bool:
         """Whether some points of the input do not count, so that others become neighbours."""
-        return self.input_expected_regular or self.filter_first
+        return self.on_grid or self.filter_first
 
     @property
     def makes_points_anywhere(self) -> bool:
         """Whether a change of one point may have any points become neighbours."""
         if self.has_custom and (self.custom_reach is None or self.looks_around):
             return True
-        return self.looks_around and self.input_expected_regular
+        return self.looks_around and self.on_grid
 
     @property
     def custom_reach(self) -> tuple[int, int] | None:
         """How far before and after what it makes the custom function looks, in microseconds; None: anywhere."""
-        if self.custom_before_offset is None and self.custom_after_offset is None:
+        if self.before is None and self.after is None:
             return None
-        before, after = (self._reach(offset) for offset in (self.custom_before_offset, self.custom_after_offset))
+        before, after = (self._reach(offset) for offset in (self.before, self.after))
         return before, after
 
     def _reach(self, offset: int | Frequency | None) -> int:
         if isinstance(offset, Frequency):
             return offset.longest
-        return (offset or 0) * self.freq.longest
+        return (offset or 0) * self.step.longest
 
 
 def time_of_day(text: str | None) -> int | None:
@@ -207,13 +211,13 @@ def time_of_day(text: str | None) -> int | None:
 
 
 def validate(fields: Mapping[str, Any]) -> None:
-    """Refuse the fields of a unit cleaner that cannot be accepted.
+    """Refuse the fields of a channel that cannot be accepted.
 
     Parameters
     ----------
     fields
         Those of the fields that are to be set, by name; for a change of some, give the whole record as it will be,
-        so that the two unit types are judged together. Names that are not fields of a unit cleaner are not looked at.
+        so that the two unit types are judged together. Names that are not fields of a channel are not looked at.
 
     Raises
     ------
@@ -226,14 +230,10 @@ def validate(fields: Mapping[str, Any]) -> None:
         fault = check(value) if check is not None else None
         if fault is not None:
             faults[name] = [fault]
-    both = {"input_unit_type", "unit_type"}
-    if (
-        both <= fields.keys()
-        and not both & faults.keys()
-        and fields["unit_type"] not in OUTPUTS[fields["input_unit_type"]]
-    ):
-        source, target = fields["input_unit_type"], fields["unit_type"]
-        faults["unit_type"] = [f"{source} can become {' or '.join(OUTPUTS[source])}, not {target}."]
+    both = {"raw_kind", "kind"}
+    if both <= fields.keys() and not both & faults.keys() and fields["kind"] not in OUTPUTS[fields["raw_kind"]]:
+        source, target = fields["raw_kind"], fields["kind"]
+        faults["kind"] = [f"{source} can become {' or '.join(OUTPUTS[source])}, not {target}."]
     least, most = fields.get("minimum"), fields.get("maximum")
     if least is not None and most is not None and not {"minimum", "maximum"} & faults.keys() and least > most:
         faults["maximum"] = ["This is less than the minimum."]
@@ -324,27 +324,27 @@ def _shown(value: object) -> str:
 
 
 _CHECKS: Final[Mapping[str, Any]] = {
-    "external_name": _name,
+    "raw": _name,
     "name": _name,
-    "freq": _frequency,
-    "input_unit_type": _one_of(*OUTPUTS),
-    "unit_type": _one_of(*get_args(UnitType)),
-    "input_convention": _one_of(*get_args(Convention)),
+    "step": _frequency,
+    "raw_kind": _one_of(*OUTPUTS),
+    "kind": _one_of(*get_args(UnitType)),
+    "stamped": _one_of(*get_args(Stamped)),
     "clock": _one_of(*KINDS),
     "timezone": _timezone,
     "unit": _text,
-    "label": _text,
-    "resample_rule": _one_of(*get_args(ResampleRule)),
-    "interpolate_limit": _steps,
-    "wait_offset": _length,
-    "input_expected_regular": _flag,
+    "title": _text,
+    "rule": _one_of(*get_args(ResampleRule)),
+    "fill": _steps,
+    "patience": _length,
+    "on_grid": _flag,
     **dict.fromkeys(FUNCTIONS, _optional_text),
-    "custom_delay": _optional_length,
+    "delay": _optional_length,
     "day_begins": _day_begins,
     "filter_first": _flag,
     "minimum": _bound,
     "maximum": _bound,
     "completeness": _per_cent,
-    "custom_before_offset": _offset,
-    "custom_after_offset": _offset,
+    "before": _offset,
+    "after": _offset,
 }

@@ -40,7 +40,7 @@ def spans(times: Stamps, spec: CleaningSpec) -> tuple[Stamps, Stamps]:
     spec
         Says at which side of its interval a point is stamped, and the step of the input where it is declared.
     """
-    if spec.input_convention == "left":
+    if spec.stamped == "start":
         return times, times + _lasting(np.diff(times), spec.declared_step)
     return times - _lasting(np.diff(times)[::-1], spec.declared_step)[::-1], times
 
@@ -94,7 +94,7 @@ def to_steps(times: Stamps, values: Values, spec: CleaningSpec, edges: Stamps, k
         if spec.has_durations:
             starts, ends = (bounds[kept] for bounds in spans(times, spec))
             values = values[kept]
-            if spec.input_unit_type == "delta":
+            if spec.raw_kind == "amount":
                 out = _amounts(starts, ends, values, spec, edges)
             else:
                 which, bins, shared = overlaps(starts, ends, edges)
@@ -102,18 +102,19 @@ def to_steps(times: Stamps, values: Values, spec: CleaningSpec, edges: Stamps, k
         else:
             out = _inside(times[kept], values[kept], spec, edges)
         out[~complete(times, spec, edges, kept)] = np.nan
-        filled = short_gaps(np.isnan(out), spec.interpolate_limit)
+        filled = short_gaps(np.isnan(out), spec.fill)
         known = ~np.isnan(out)
         if filled.any():
             out[filled] = np.interp(edges[:-1][filled], edges[:-1][known], out[known])
-    if spec.unit_type == "mean_derivate":
+    if spec.kind == "rate":
         out = out / (np.diff(edges) / SECOND)
     return out, filled
 
 
 def counts(times: Stamps, spec: CleaningSpec, edges: Stamps) -> NDArray[np.int64]:
     """Return how many points are stamped with an instant of each interval: at its end, for stamps on the right."""
-    side: Literal["left", "right"] = spec.input_convention if spec.has_durations else "left"
+    at_end = spec.has_durations and spec.stamped == "end"
+    side: Literal["left", "right"] = "right" if at_end else "left"
     return np.diff(np.searchsorted(times, edges, side))
 
 
@@ -147,14 +148,14 @@ def _inside(times: Stamps, values: Values, spec: CleaningSpec, edges: Stamps) ->
     positions = np.searchsorted(times, edges)
     held = np.diff(positions) > 0
     if held.any():
-        rule = spec.resample_rule if spec.unit_type == "instantaneous" else "mean"
+        rule = spec.rule if spec.kind == "instant" else "mean"
         out[held] = aggregate(values[: positions[-1]], positions[:-1][held], rule)
     return out
 
 
 def _amounts(starts: Stamps, ends: Stamps, values: Values, spec: CleaningSpec, edges: Stamps) -> Values:
-    own_start = floor_to_grid(starts, spec.freq, spec.output_clock)
-    own_end = next_start(starts, spec.freq, spec.output_clock)
+    own_start = floor_to_grid(starts, spec.step, spec.output_clock)
+    own_end = next_start(starts, spec.step, spec.output_clock)
     ends = np.where(ends - starts <= own_end - own_start, np.minimum(ends, own_end), ends)
     which, bins, shared = overlaps(starts, ends, edges)
     out = summed(values[which] * (shared / (ends - starts)[which]), bins, len(edges) - 1)
@@ -163,8 +164,8 @@ def _amounts(starts: Stamps, ends: Stamps, values: Values, spec: CleaningSpec, e
 
 
 def _index_differences(times: Stamps, values: Values, spec: CleaningSpec, edges: Stamps) -> tuple[Values, Mask]:
-    index = _index(times, values, edges, next_start(edges, spec.freq, spec.output_clock) - edges)
-    filled = short_gaps(np.isnan(np.diff(index)), spec.interpolate_limit)
+    index = _index(times, values, edges, next_start(edges, spec.step, spec.output_clock) - edges)
+    filled = short_gaps(np.isnan(np.diff(index)), spec.fill)
     if filled.any():
         unknown, known = np.isnan(index), ~np.isnan(index)
         unknown &= np.append(filled, False) | np.insert(filled, 0, False)

@@ -76,7 +76,7 @@ def start_importer_trial(
     if importer is None and project_id is None:
         raise InvalidInput.field("importer_id", "Say for which importer it is, or in which project (project_id).")
     project = get_project(session, principal, importer.project_id if importer else str(project_id), "write")
-    script = script if script is not None else (importer.parse_script if importer else "")
+    script = script if script is not None else (importer.parse if importer else "")
     if not script.strip():
         raise InvalidInput.field("script", "There is no script.")
     if not 0 < len(paths) + len(files) <= MOST_FILES:
@@ -86,7 +86,7 @@ def start_importer_trial(
         gate = get(session, principal, Gate, gate_id, "write") if gate_id else (importer and importer.gate)
         if gate is None or gate.project_id != project.id:
             raise InvalidInput.field("gate_id", "Say on which gate of the project the paths are.")
-        inside = importer.root_dir_path if importer and importer.gate_id == gate.id else "/"
+        inside = importer.folder if importer and importer.gate_id == gate.id else "/"
         root = folders.resolve(settings.data_dir / gate_home(gate.id), inside)
         for path in paths:
             if not folders.resolve(root, path).is_file():
@@ -139,7 +139,7 @@ def try_importer(context: jobs.JobContext) -> dict[str, Any]:
 def _tried_file(context: jobs.JobContext, script: str, content: bytes, path: str) -> dict[str, Any]:
     if not content:
         return {"error": "The file has 0 bytes, and is passed over."}
-    told = _tried(context, script, "parse", [content, path], "<parse_script>")
+    told = _tried(context, script, "parse", [content, path], "<parse>")
     if told.get("passed_over"):
         try:
             parsing.require_return(script)
@@ -275,7 +275,7 @@ def _window(
     bounds = analysis_intervals(inputs, spec, round(time.time() * 1_000_000))
     if bounds is None:
         raise jobs.Refused("The inputs do not cover a step yet.")
-    edges = np.append(grid(bounds.start, bounds.stop, spec.step, spec.clock), bounds.stop)
+    edges = np.append(grid(bounds.start, bounds.stop, spec.longer_step, spec.clock), bounds.stop)
     chosen = edges[(edges >= (start if start is not None else edges[0])) & (edges <= (end or edges[-1]))]
     if start is None and end is None:
         chosen = chosen[-_USUAL_STEPS - 1 :]

@@ -52,66 +52,66 @@ class AnalysisSpec:
 
     Attributes
     ----------
-    input_freq, output_freq
+    input_step, step
         The steps of the frames that the script gets and returns.
     clock
         The clock of both frames, whose midnights the grid follows.
-    start_with_first
+    starts_with_first
         Begin where the first input begins, whatever the others and the offsets say.
-    wait_for_last
+    waits
         Never compute where an input has no data yet, however late it is.
-    wait_offset
+    patience
         How late an input may be before it is no longer waited for (unless it has a tolerance of its own).
-    custom_delay
+    delay
         Added to that tolerance, and waited after the end of each interval before it is computed.
     before, after
         What the script needs besides the interval that it computes, in microseconds.
-    before_offset_strict_mode
+    strict_before
         Do not begin before there is all of what is needed before.
     """
 
-    input_freq: Frequency
-    output_freq: Frequency
+    input_step: Frequency
+    step: Frequency
     clock: Clock
-    start_with_first: bool = False
-    wait_for_last: bool = False
-    wait_offset: Frequency = NOTHING
-    custom_delay: Frequency = NOTHING
+    starts_with_first: bool = False
+    waits: bool = False
+    patience: Frequency = NOTHING
+    delay: Frequency = NOTHING
     before: int = 0
     after: int = 0
-    before_offset_strict_mode: bool = False
+    strict_before: bool = False
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
         """Read the fields of an analysis' configuration, which has been accepted."""
-        input_freq = Frequency.parse(fields["input_freq"])
+        input_step = Frequency.parse(fields["input_step"])
 
         def reach(name: str) -> int:
             value = fields.get(name)
             if value is None or isinstance(value, int):
-                return (value or 0) * input_freq.longest
+                return (value or 0) * input_step.longest
             return Frequency.parse(value, zero=True).longest
 
         def length(name: str) -> Frequency:
             return NOTHING if fields.get(name) is None else Frequency.parse(fields[name], zero=True)
 
         return cls(
-            input_freq=input_freq,
-            output_freq=Frequency.parse(fields["output_freq"]),
-            clock=Clock(fields["clock"], fields["output_timezone"]),
-            start_with_first=fields["start_with_first"],
-            wait_for_last=fields["wait_for_last"],
-            wait_offset=length("wait_offset"),
-            custom_delay=length("custom_delay"),
-            before=reach("custom_before_offset"),
-            after=reach("custom_after_offset"),
-            before_offset_strict_mode=fields["before_offset_strict_mode"],
+            input_step=input_step,
+            step=Frequency.parse(fields["step"]),
+            clock=Clock(fields["clock"], fields["timezone"]),
+            starts_with_first=fields["starts_with_first"],
+            waits=fields["waits"],
+            patience=length("patience"),
+            delay=length("delay"),
+            before=reach("before"),
+            after=reach("after"),
+            strict_before=fields["strict_before"],
         )
 
     @property
-    def step(self) -> Frequency:
+    def longer_step(self) -> Frequency:
         """The step in which it is computed: the longer one of input and output."""
-        return max(self.input_freq, self.output_freq, key=lambda freq: freq.longest)
+        return max(self.input_step, self.step, key=lambda freq: freq.longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Input:
         Its step, None where it is not known, and the clock whose grid this follows.
     rule
         How its values within a row become one: ``sum`` for amounts, else ``mean``.
-    wait_offset
+    patience
         How late it may be before it is no longer waited for; None: as the analysis says.
     """
 
@@ -138,7 +138,7 @@ class Input:
     freq: Frequency | None
     clock: Clock
     rule: Rule = "mean"
-    wait_offset: Frequency | None = None
+    patience: Frequency | None = None
 
     @property
     def end(self) -> int | None:
@@ -198,33 +198,33 @@ class Frame:
 def analysis_intervals(inputs: Sequence[Input], spec: AnalysisSpec, now: int) -> Bounds | None:
     """Return what can be computed by the present `now` (in UTC); None while no row can be complete."""
     starts = [each.first for each in inputs if each.first is not None]
-    if not starts or (len(starts) < len(inputs) and (spec.wait_for_last or not spec.start_with_first)):
+    if not starts or (len(starts) < len(inputs) and (spec.waits or not spec.starts_with_first)):
         return None
-    ends = [(end, each.wait_offset or spec.wait_offset) for each in inputs if (end := each.end) is not None]
-    delay = spec.custom_delay.longest
+    ends = [(end, each.patience or spec.patience) for each in inputs if (end := each.end) is not None]
+    delay = spec.delay.longest
     given_up = [end + wait.longest + delay for end, wait in ends]
-    on_time = [end for (end, _), until in zip(ends, given_up, strict=True) if spec.wait_for_last or now <= until]
+    on_time = [end for (end, _), until in zip(ends, given_up, strict=True) if spec.waits or now <= until]
     furthest = max(end for end, _ in ends)
     end = min(on_time, default=furthest)
-    ready = min(end, now - delay) if spec.custom_delay.longest else end
-    beginning = min(starts) if spec.start_with_first else max(starts)
-    rows_start = _ceil(beginning, spec.input_freq, spec.clock)
-    rows_stop = _floor(ready, spec.input_freq, spec.clock)
-    wait = spec.before if spec.before_offset_strict_mode and not spec.start_with_first else 0
-    start = _ceil(rows_start + wait, spec.step, spec.clock)
-    stop = _floor(rows_stop - spec.after, spec.step, spec.clock)
+    ready = min(end, now - delay) if spec.delay.longest else end
+    beginning = min(starts) if spec.starts_with_first else max(starts)
+    rows_start = _ceil(beginning, spec.input_step, spec.clock)
+    rows_stop = _floor(ready, spec.input_step, spec.clock)
+    wait = spec.before if spec.strict_before and not spec.starts_with_first else 0
+    start = _ceil(rows_start + wait, spec.longer_step, spec.clock)
+    stop = _floor(rows_stop - spec.after, spec.longer_step, spec.clock)
     later = []
-    if end < furthest and not spec.wait_for_last:
+    if end < furthest and not spec.waits:
         later.append(min(until for (at, _), until in zip(ends, given_up, strict=True) if at == end) + 1)
     if ready < end:
-        later.append(_ceil(stop + 1, spec.step, spec.clock) + spec.after + delay)
+        later.append(_ceil(stop + 1, spec.longer_step, spec.clock) + spec.after + delay)
     return Bounds(start, max(start, stop), rows_start, max(rows_start, rows_stop), min(later, default=None))
 
 
 def touched(
     bounds: Bounds, changed: Mapping[str, Iterable[Interval]], inputs: Iterable[Input], spec: AnalysisSpec
 ) -> list[Interval]:
-    """Return the intervals to compute anew, as ranges on the grid of `spec.step`, in UTC.
+    """Return the intervals to compute anew, as ranges on the grid of `spec.longer_step`, in UTC.
 
     Parameters
     ----------
@@ -246,15 +246,15 @@ def touched(
         known = (bounds.rows_start - 2 * reach, bounds.rows_stop + reach)
         for start, stop in clip_intervals(changed.get(each.column, ()), *known):
             low, high = each.cover(start, stop)
-            rows = _floor(low, spec.input_freq, spec.clock), _ceil(high, spec.input_freq, spec.clock)
+            rows = _floor(low, spec.input_step, spec.clock), _ceil(high, spec.input_step, spec.clock)
             low, high = max(rows[0] - spec.after, bounds.start), min(rows[1] + spec.before, bounds.stop)
             if low < high:
-                spans.append((_floor(low, spec.step, spec.clock), _ceil(high, spec.step, spec.clock)))
+                spans.append((_floor(low, spec.longer_step, spec.clock), _ceil(high, spec.longer_step, spec.clock)))
     return merge_intervals(spans)
 
 
 def without_points(found: Iterable[Stretch], inputs: Iterable[Input], spec: AnalysisSpec) -> list[Interval]:
-    """Return the intervals, on the grid of `spec.step`, to which no point belongs for longer than `LONGEST_SILENCE`.
+    """Return the intervals, on the grid of the longer step, to which no point belongs for over `LONGEST_SILENCE`.
 
     A logger that forgot the time stamps a row with 1970: nothing is to be computed of the years in between.
 
@@ -263,13 +263,13 @@ def without_points(found: Iterable[Stretch], inputs: Iterable[Input], spec: Anal
     found
         From which point to which one the inputs have some, see `stretches`.
     """
-    step = spec.input_freq.longest
+    step = spec.input_step.longest
     reach = max((each.freq.longest for each in inputs if each.freq is not None), default=0) + step
     whole = joined(list(found), LONGEST_SILENCE)
     gaps = [
         (
-            _ceil(last + reach + spec.before, spec.step, spec.clock),
-            _floor(first - spec.after - step, spec.step, spec.clock),
+            _ceil(last + reach + spec.before, spec.longer_step, spec.clock),
+            _floor(first - spec.after - step, spec.longer_step, spec.clock),
         )
         for (_, last), (first, _) in pairwise(whole)
     ]
@@ -301,8 +301,8 @@ def build_frame(
     spec, bounds
         The configuration, and what can be computed.
     start, stop
-        What is to be computed, on the grid of `spec.step`. Rows before and after it are added as the offsets ask, as
-        far as they are complete; the outputs for these are not to be kept.
+        What is to be computed, on the grid of the longer step. Rows before and after it are added as the offsets ask,
+        as far as they are complete; the outputs for these are not to be kept.
 
     Returns
     -------
@@ -310,15 +310,15 @@ def build_frame(
     if their rule is ``sum``.
     """
     low, high = _rows(bounds, spec, start, stop)
-    times = grid(low, high, spec.input_freq, spec.clock)
+    times = grid(low, high, spec.input_step, spec.clock)
     columns = {}
     for each in inputs:
         stamps, values = data.get(each.column, (np.empty(0, np.int64), np.empty(0)))
-        if each.freq is not None and each.freq.longest > spec.input_freq.longest:
-            found, out = spread(stamps, values, each.freq, spec.input_freq, spec.clock, each.rule, each.clock)
+        if each.freq is not None and each.freq.longest > spec.input_step.longest:
+            found, out = spread(stamps, values, each.freq, spec.input_step, spec.clock, each.rule, each.clock)
         else:
             part = slice(*np.searchsorted(stamps, [low, high]))
-            found, out = resample(stamps[part], values[part], spec.input_freq, spec.clock, each.rule)
+            found, out = resample(stamps[part], values[part], spec.input_step, spec.clock, each.rule)
         column = np.full(len(times), np.nan)
         inside = (found >= low) & (found < high)
         column[np.searchsorted(times, found[inside])] = out[inside]
@@ -327,8 +327,8 @@ def build_frame(
 
 
 def _rows(bounds: Bounds, spec: AnalysisSpec, start: int, stop: int) -> Interval:
-    low = max(_floor(start - spec.before, spec.input_freq, spec.clock), min(bounds.rows_start, start))
-    high = min(_ceil(stop + spec.after, spec.input_freq, spec.clock), max(bounds.rows_stop, stop))
+    low = max(_floor(start - spec.before, spec.input_step, spec.clock), min(bounds.rows_start, start))
+    high = min(_ceil(stop + spec.after, spec.input_step, spec.clock), max(bounds.rows_stop, stop))
     return low, high
 
 

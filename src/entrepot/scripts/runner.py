@@ -115,7 +115,7 @@ class ScriptRunner:
         rel_path: str,
         limits: Limits = _DEFAULT,
         *,
-        filename: str = "<parse_script>",
+        filename: str = "<parse>",
         cancelled: Cancelled | None = None,
     ) -> Outcome[pd.DataFrame | None]:
         """Call the script's ``parse(content_bytes, rel_path)``.
@@ -195,7 +195,7 @@ class ScriptRunner:
         limits: Limits = _DEFAULT,
         function: str = "fct",
         *,
-        filename: str = "<custom_fct>",
+        filename: str = "<custom>",
         cancelled: Cancelled | None = None,
     ) -> Outcome[pd.Series]:
         """Call a function of a whole series, with a DatetimeIndex; the expression's variable is ``se``.

@@ -40,7 +40,7 @@ def create_series(
     name
         Unique among the series of its generator; of direct series, within the project.
     **properties
-        Other columns of :class:`Series`: `unit`, `label`, `clock`, `timezone`, `freq`, `resample_rule`, `unit_type`,
+        Other columns of :class:`Series`: `unit`, `title`, `clock`, `timezone`, `step`, `rule`, `kind`,
         `day_begins`, `pushed`.
 
     Raises
@@ -54,14 +54,14 @@ def create_series(
         raise InvalidInput.field("name", f"a series' name has 1 to {LONGEST_NAME} characters")
     if generator_kind not in GENERATOR_KINDS:
         raise InvalidInput.field("generator_kind", f"is one of {', '.join(GENERATOR_KINDS)}")
-    for field in ("unit", "label", "unit_type"):
+    for field in ("unit", "title", "kind"):
         length: int = getattr(Series, field).type.length
         if len(text := properties.get(field) or "") > length or "\0" in text:
             raise InvalidInput.field(field, f"has at most {length} characters")
-    if properties.get("resample_rule", "mean") not in RULES:
-        raise InvalidInput.field("resample_rule", f"is one of {', '.join(RULES)}")
-    if properties.get("freq") is not None:
-        frequency("freq", properties["freq"])
+    if properties.get("rule", "mean") not in RULES:
+        raise InvalidInput.field("rule", f"is one of {', '.join(RULES)}")
+    if properties.get("step") is not None:
+        frequency("step", properties["step"])
     Clock(properties.get("clock"), properties.get("timezone"))  # refuses what it does not know
     properties.setdefault("pushed", generator_kind == "direct")
     while True:

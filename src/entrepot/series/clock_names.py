@@ -13,9 +13,9 @@ def clock_name(kind: Kind | str | None, timezone: str | None) -> str | None:
     """Return what people call a clock; None where it is not known."""
     if kind is None:
         return None
-    if kind == "gmt":
+    if kind == "utc":
         return UTC
-    return f"{timezone}{_STANDARD}" if kind == "tzt" else timezone
+    return f"{timezone}{_STANDARD}" if kind == "standard" else timezone
 
 
 def read_clock(name: str) -> Clock:
@@ -27,10 +27,10 @@ def read_clock(name: str) -> Clock:
         There is none; the field is ``clock``.
     """
     if name.upper() in (UTC, "Z"):
-        return Clock("gmt")
+        return Clock("utc")
     zone = name.removesuffix(_STANDARD)
     try:
-        return Clock("dst" if zone == name else "tzt", zone)
+        return Clock("local" if zone == name else "standard", zone)
     except InvalidInput as error:
         raise InvalidInput.field(
             "clock",

@@ -45,9 +45,9 @@ __all__ = [
     "unusual",
 ]
 
-Kind = Literal["gmt", "tzt", "dst"]
+Kind = Literal["utc", "standard", "local"]
 
-KINDS: Final[tuple[Kind, ...]] = ("gmt", "tzt", "dst")
+KINDS: Final[tuple[Kind, ...]] = ("utc", "standard", "local")
 MAX_INTERVALS: Final = 50_000_000
 _FEW_INTERVALS: Final = 1_000_000
 # Weeks begin on Monday; 1970 began on a Thursday.
@@ -80,15 +80,15 @@ class Clock:
     def __post_init__(self) -> None:
         if self.kind is not None and self.kind not in KINDS:
             raise InvalidInput.field("clock", f"{self.kind!r} is not one of {', '.join(KINDS)}.")
-        if self.kind in ("tzt", "dst") or self.timezone is not None:
+        if self.kind in ("standard", "local") or self.timezone is not None:
             check_timezone(self.timezone)
 
     @property
     def zone(self) -> Zone | None:
         """Its changes of time; None where it is UTC."""
-        if self.kind not in ("tzt", "dst"):
+        if self.kind not in ("standard", "local"):
             return None
-        return (standard_time if self.kind == "tzt" else wall_clock)(self.timezone)
+        return (standard_time if self.kind == "standard" else wall_clock)(self.timezone)
 
     @property
     def fixed(self) -> bool:
@@ -103,7 +103,7 @@ class Clock:
         return 0 if zone is None else int(zone.offsets[0])
 
 
-UTC_CLOCK: Final = Clock("gmt")
+UTC_CLOCK: Final = Clock("utc")
 UNKNOWN_CLOCK: Final = Clock(None)
 
 

@@ -45,13 +45,13 @@ class ExportRequest:
     ----------
     start, end
         Inclusive bounds of the rows; aware, or naive on the output clock.
-    out_freq
+    step
         The step of the rows; None for the points as they are.
     clock, timezone
         The clock of the written stamps; None for that of each series. A series whose clock is unknown keeps its own.
-    out_mode
+    layout
         `series` for a file each, `dataframe` for one file with a column each.
-    sep, decimal
+    separator, decimal
         The separator and the decimal sign.
     time_grouper
         Split files by this period; None for no split.
@@ -77,11 +77,11 @@ class ExportRequest:
 
     start: datetime | None = None
     end: datetime | None = None
-    out_freq: str | None = None
+    step: str | None = None
     clock: Kind | None = None
     timezone: str | None = None
-    out_mode: Mode = "series"
-    sep: str = ","
+    layout: Mode = "series"
+    separator: str = ","
     decimal: str = "."
     time_grouper: str | None = None
     with_tags: bool = False
@@ -92,16 +92,17 @@ class ExportRequest:
     formula_guard: bool = False
 
     def __post_init__(self) -> None:
-        for name, allowed in (("out_mode", Mode), ("in_start_mode", Side), ("in_end_mode", Side)):
+        for name, allowed in (("layout", Mode), ("in_start_mode", Side), ("in_end_mode", Side)):
             if getattr(self, name) not in get_args(allowed):
                 raise InvalidInput.field(name, f"{getattr(self, name)!r} is not one of {', '.join(get_args(allowed))}.")
-        if len(self.sep) != 1 or not self.sep.isascii() or self.sep.isalnum() or self.sep in '"\r\n\0-.+':
-            raise InvalidInput.field("sep", "is one sign that does not occur in numbers.")
+        sign = self.separator
+        if len(sign) != 1 or not sign.isascii() or sign.isalnum() or sign in '"\r\n\0-.+':
+            raise InvalidInput.field("separator", "is one sign that does not occur in numbers.")
         if self.decimal not in (".", ","):
             raise InvalidInput.field("decimal", "is a point or a comma.")
-        if self.decimal == self.sep:
+        if self.decimal == self.separator:
             raise InvalidInput.field("decimal", "must differ from the separator.")
-        for name in ("out_freq", "time_grouper"):
+        for name in ("step", "time_grouper"):
             if getattr(self, name) is not None:
                 frequency(name, getattr(self, name))
 
@@ -148,13 +149,13 @@ def export(
     ends = {column.label: _ends(session, axis, column, budget) for column in columns}
     window = _window([found for found in ends.values() if found is not None], request)
     with Archive(target, "w") as archive:
-        if request.out_mode == "dataframe":
+        if request.layout == "dataframe":
             return _Writer(session, archive, request, budget, progress).write(DATAFRAME, axis, columns, window)
         writer = _Writer(session, archive, request, budget)
         files = 0
         for done, column in enumerate(columns, 1):
             own = ends[column.label]
-            if request.out_freq is not None and own is not None and window is not None:
+            if request.step is not None and own is not None and window is not None:
                 own = (max(own[0], window[0]), min(own[1], window[1]))
             if own is not None:
                 first, last = own
@@ -166,7 +167,7 @@ def export(
 
 def check_offsets(series: Sequence[Series], request: ExportRequest) -> None:
     """Raise InvalidInput where rows of one frame would have several offsets."""
-    if request.offsets and request.out_mode == "dataframe":
+    if request.offsets and request.layout == "dataframe":
         clocks = {output_clock(one, request.clock, request.timezone) for one in series}
         if len(clocks) > 1:
             raise InvalidInput.field(
@@ -193,14 +194,14 @@ def labels(sources: Sequence[Source]) -> list[str]:
 
 def _columns(sources: Sequence[Source], request: ExportRequest) -> list[Column]:
     """Return the columns in the order of their labels; numbers against clashes are given in the order of the keys."""
-    freq = None if request.out_freq is None else frequency("out_freq", request.out_freq)
+    freq = None if request.step is None else frequency("step", request.step)
     ordered = sorted(sources, key=lambda source: source[0].pk)
     columns = []
     for label, (series, _, _) in zip(labels(ordered), ordered, strict=True):
         clock = output_clock(series, request.clock, request.timezone)
         low, high = limits_in_utc(request.start, request.end, "both", clock)
-        rule = "sum" if series.unit_type == "delta" else cast("Rule", series.resample_rule)
-        step = None if series.freq is None else Frequency.parse(series.freq)
+        rule = "sum" if series.kind == "amount" else cast("Rule", series.rule)
+        step = None if series.step is None else Frequency.parse(series.step)
         columns.append(Column(label, series, clock, rule, step, freq, low, high))
     return sorted(columns, key=lambda column: column.label)
 
@@ -308,7 +309,7 @@ def _csv(
     table.write_csv(
         buffer,
         include_header=header,
-        separator=request.sep,
+        separator=request.separator,
         decimal_comma=request.decimal == ",",
         datetime_format=f"%Y-%m-%d %H:%M:%S{digits}",
     )

@@ -63,16 +63,16 @@ class Series(Base):
     generator_id: Mapped[str | None] = mapped_column(String(36))
     name: Mapped[str] = mapped_column(String(255))
     unit: Mapped[str] = mapped_column(String(255), default="")
-    label: Mapped[str] = mapped_column(String(255), default="")
-    clock: Mapped[str | None] = mapped_column(String(3))
+    title: Mapped[str] = mapped_column(String(255), default="")
+    clock: Mapped[str | None] = mapped_column(String(8))
     timezone: Mapped[str | None] = mapped_column(String(64))
-    freq: Mapped[str | None] = mapped_column(String(32))
+    step: Mapped[str | None] = mapped_column(String(32))
     day_begins: Mapped[int] = mapped_column(BigInteger, default=0)  # on its clock, in microseconds after midnight
-    resample_rule: Mapped[str] = mapped_column(String(8), default="mean")
-    unit_type: Mapped[str | None] = mapped_column(String(16))
+    rule: Mapped[str] = mapped_column(String(8), default="mean")
+    kind: Mapped[str | None] = mapped_column(String(16))
     pushed: Mapped[bool] = mapped_column(default=False)  # whether clients write its points, rather than runs
     locked: Mapped[bool] = mapped_column(default=False)
-    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
 
     count: Mapped[int] = mapped_column(BigInteger, default=0)
     first: Mapped[int | None] = mapped_column(BigInteger)

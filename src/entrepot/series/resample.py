@@ -44,7 +44,7 @@ def resample(
     The stamps in UTC and the values, of those intervals only that hold a value.
     """
     if rule not in RULES:
-        raise InvalidInput.field("resample_rule", f"{rule!r} is not one of {', '.join(RULES)}.")
+        raise InvalidInput.field("rule", f"{rule!r} is not one of {', '.join(RULES)}.")
     missing = np.isnan(values)
     if missing.any():
         times, values = times[~missing], values[~missing]

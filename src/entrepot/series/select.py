@@ -41,7 +41,7 @@ class Selection:
         Which of the bounds belong to the range.
     resample
         The step to resample to; None for the points as they are.
-    resample_rule
+    rule
         How the points of an interval become one.
     convention
         Whether an interval is labelled with its start or its end.
@@ -59,7 +59,7 @@ class Selection:
     end: datetime | None = None
     closed: Closed = "both"
     resample: str | None = None
-    resample_rule: Rule = "mean"
+    rule: Rule = "mean"
     convention: Side = "left"
     dropna: bool = False
     clock: Kind | None = None
@@ -71,7 +71,7 @@ class Selection:
         for name, value, allowed in (
             ("closed", self.closed, get_args(Closed)),
             ("convention", self.convention, get_args(Side)),
-            ("resample_rule", self.resample_rule, RULES),
+            ("rule", self.rule, RULES),
         ):
             if value not in allowed:
                 raise InvalidInput.field(name, f"{value!r} is not one of {', '.join(allowed)}.")
@@ -141,7 +141,7 @@ def select(
     for each, clock in zip(series, clocks, strict=True):
         points = found[each.pk] if each.clock is not None else as_delivered(found[each.pk])
         naive = to_naive(points.times, clock)
-        selected.append(Selected(each, *once_with_tags(naive, points.values, points.tags, each.resample_rule)))
+        selected.append(Selected(each, *once_with_tags(naive, points.values, points.tags, each.rule)))
     return selected
 
 
@@ -155,7 +155,7 @@ def output_clock(series: Series, kind: Kind | None = None, timezone: str | None 
         return Clock(None)
     zone = timezone or series.timezone
     shown = kind or series.clock
-    return Clock(shown, zone) if zone is not None or shown == "gmt" else Clock("gmt")  # type: ignore[arg-type]
+    return Clock(shown, zone) if zone is not None or shown == "utc" else Clock("utc")  # type: ignore[arg-type]
 
 
 def limits_in_utc(
@@ -240,7 +240,7 @@ def _resampled(
     budget: Budget,
 ) -> Selected:
     low, high = (None if bound is None else _first_start(bound, freq, clock, selection.convention) for bound in bounds)
-    rule = selection.resample_rule
+    rule = selection.rule
     starts, values = resampled_points(session, series.pk, low, high, freq, clock, rule, limit, budget)
     starts, values = starts[:limit], values[:limit]
     if not selection.dropna and starts.size:

@@ -13,10 +13,10 @@ from entrepot.errors import EntrepotError
 from entrepot.events.models import Webhook
 from entrepot.files.models import StorageConfig
 from entrepot.identity import FtpAccount, KeptAnswer, Vault
-from entrepot.pipeline.models import BaseFeeder
+from entrepot.pipeline.models import Feeder
 
 _AT_ONCE = 500
-_LOCK = "LOCK TABLE ftp_account, webhook, base_feeder, storage_config, kept_answer IN SHARE ROW EXCLUSIVE MODE"
+_LOCK = "LOCK TABLE ftp_account, webhook, feeder, storage_config, kept_answer IN SHARE ROW EXCLUSIVE MODE"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Sealed:
 COLUMNS = (
     Sealed("FTP account", FtpAccount.id, FtpAccount.login, FtpAccount.password_encrypted),
     Sealed("webhook", Webhook.id, Webhook.url, Webhook.secret_encrypted, {"state": "deactivated"}),
-    Sealed("feeder of gate", BaseFeeder.id, BaseFeeder.gate_id, BaseFeeder.credentials, {"credential_names": []}),
+    Sealed("feeder of gate", Feeder.id, Feeder.gate_id, Feeder.credentials, {"credential_names": []}),
     Sealed("answer to a request", KeptAnswer.key_sha256, KeptAnswer.user_id, KeptAnswer.body_encrypted),
     Sealed("storage config", StorageConfig.id, StorageConfig.url, StorageConfig.credentials_encrypted),
 )

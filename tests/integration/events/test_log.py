@@ -120,7 +120,7 @@ def test_old_events_go_and_readers_are_told(database: Database) -> None:
     assert idle == sequences[-1], "who waits for nothing moves on with the log"
     with database.write() as session:
         old = now() - timedelta(days=100)
-        session.execute(update(Event).where(Event.sequence <= sequences[3]).values(created=old))
+        session.execute(update(Event).where(Event.sequence <= sequences[3]).values(created_at=old))
         session.add(Delivery(webhook_id=new_id(), event_position=events[0].position, object_key="x"))
     with database.write() as session:
         assert retention.prune(session, now() - timedelta(days=90), limit=3) == 3
@@ -137,7 +137,7 @@ def test_old_events_go_and_readers_are_told(database: Database) -> None:
     with pytest.raises(InvalidInput):
         read(database, [mine], events[0].id)
     with database.write() as session:
-        session.execute(update(Event).values(created=old))
+        session.execute(update(Event).values(created_at=old))
     with database.write() as session:
         assert retention.prune(session, now()) == 1
     _emit(database, mine, "next")
@@ -151,7 +151,7 @@ def test_the_job_that_cuts_the_log(database: Database, settings: Settings) -> No
         _emit(database, organization, str(number))
     read(database, [organization], None)
     with database.write() as session:
-        session.execute(update(Event).values(created=now() - timedelta(days=91)))
+        session.execute(update(Event).values(created_at=now() - timedelta(days=91)))
         jobs.enqueue(session, retention.PRUNE)
     (job,) = run_pending(database, settings)
     assert (job.status, job.result) == ("finished", {"deliveries": 0, "events": 2, "notifications": 0, "mails": 0})

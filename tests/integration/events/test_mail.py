@@ -66,7 +66,7 @@ class Office:
                 session, name, f"{name}: {subject}", organization_id=self.organization, project_id=self.project,
                 generator_kind="importer", generator_id="g", subject=subject, origin=origin,
             )  # fmt: skip
-            made.created = self.time
+            made.created_at = self.time
             return made
 
     def work(self, later: timedelta = timedelta()) -> list[jobs.Job]:

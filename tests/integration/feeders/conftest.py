@@ -16,7 +16,7 @@ from entrepot.db import Database
 from entrepot.jobs import testing
 from entrepot.lineage import Run
 from entrepot.pipeline.feeders import configuration as feeders
-from entrepot.pipeline.models import BaseFeeder, FedFile
+from entrepot.pipeline.models import FedFile, Feeder
 from entrepot.scripts import ScriptRunner
 from tests.integration.pipeline.conftest import World, build_world
 from tests.support import sources
@@ -35,7 +35,7 @@ class Site:
     world: World
     feeder: str = ""
     child: str = ""
-    model: str = feeders.STATIC_WEBSERVICE
+    model: str = feeders.ADDRESS
 
     def connect(self, place: Place, **parameters: Any) -> "Site":
         """Give the gate a feeder that fetches from a place."""
@@ -44,19 +44,19 @@ class Site:
             "parameters": {**OPTIONS, **place.parameters, **parameters},
             "credentials": place.credentials,
         }
-        return self._make(feeders.STATIC_WEBSERVICE, fields)
+        return self._make(feeders.ADDRESS, fields)
 
     def script(self, script: str, credentials: dict[str, str] | None = None, **parameters: Any) -> "Site":
         """Give the gate a feeder whose script fetches."""
         fields = {"script": script, "parameters": {**OPTIONS, **parameters}, "credentials": credentials}
-        return self._make(feeders.GENERIC, fields)
+        return self._make(feeders.SCRIPT, fields)
 
     def _make(self, model: str, fields: dict[str, Any]) -> "Site":
         world = self.world
         with world.database.write() as session:
             feeder = feeders.create_feeder(session, world.principal, {"gate": world.gate, "timezone": "UTC"})
-            feeders.set_child(session, world.principal, world.vault, world.settings, feeder.id, model, fields)
-            self.feeder, self.child, self.model = feeder.id, str(feeder.child_id), model
+            feeders.set_source(session, world.principal, world.vault, world.settings, feeder.id, model, fields)
+            self.feeder, self.child, self.model = feeder.id, str(feeder.source_id), model
         return self
 
     def change(self, **fields: Any) -> None:
@@ -69,7 +69,7 @@ class Site:
         """Give the feeder just these."""
         world = self.world
         with world.database.write() as session:
-            feeders.update_child(session, world.principal, world.vault, world.settings, self.model, self.child, fields)
+            feeders.change_source(session, world.principal, world.vault, world.settings, self.model, self.child, fields)
 
     def feed(self, status: str = "finished", kind: Callable[..., jobs.Job] = feeders.start) -> dict[str, Any]:
         """Run the feeder and return its report."""
@@ -86,8 +86,8 @@ class Site:
         assert done.status == status, (done.status, done.error, done.traceback, done.output)
         return done.result if status == "finished" else {"error": done.error, **(done.error_details or {})}
 
-    def record(self, session: Any) -> BaseFeeder:
-        return session.scalar(select(BaseFeeder).where(BaseFeeder.id == self.feeder))
+    def record(self, session: Any) -> Feeder:
+        return session.scalar(select(Feeder).where(Feeder.id == self.feeder))
 
     def files(self) -> dict[str, bytes]:
         """Return what importers see of the gate."""

@@ -43,7 +43,7 @@ def test_every_version_of_every_file_arrives_once(
     site = make_site(database, tmp_path / "data", InPlaceScripts())
     place, world = servers.place(kind), site.world
     with database.write() as session:
-        fields = {"active": True, "max_ante_scanned_files_nb": 10_000}
+        fields = {"active": True, "rereads": 10_000}
         importers.update_importer(session, world.principal, world.importer, fields)
     site.connect(place, retries=3)
     with database.write() as session:

@@ -35,7 +35,7 @@ def actions(site: Site) -> list[str]:
 def test_from_a_source_to_series_with_lineage(any_site: Site, servers: Servers) -> None:
     world, place = any_site.world, servers.place("sftp")
     with world.database.write() as session:
-        importers.update_importer(session, world.principal, world.importer, {"active": True, "root_dir_path": "/2024"})
+        importers.update_importer(session, world.principal, world.importer, {"active": True, "folder": "/2024"})
     place.put("2024/01.csv", ROWS)
     any_site.connect(place).feed()
     with world.database.read() as session:
@@ -70,7 +70,7 @@ def test_crontab_in_a_time_zone(any_site: Site, servers: Servers) -> None:
     world, place = any_site.world, servers.place("http json")
     place.put("a.csv", b"one")
     any_site.connect(place)
-    fields = {"crontab": "30 5 6 * * *", "timezone": "Europe/Paris", "active": True}
+    fields = {"schedule": "30 5 6 * * *", "timezone": "Europe/Paris", "active": True}
     with world.database.write() as session:
         feeders.update_feeder(session, world.principal, any_site.feeder, fields)
         due = session.get(Schedule, f"feeder:{any_site.feeder}").next_at
@@ -81,7 +81,7 @@ def test_crontab_in_a_time_zone(any_site: Site, servers: Servers) -> None:
     assert any_site.files() == {"a.csv": b"one"}
     with world.database.write() as session:
         with pytest.raises(InvalidInput):
-            feeders.update_feeder(session, world.principal, any_site.feeder, {"crontab": "* * * * *"})
+            feeders.update_feeder(session, world.principal, any_site.feeder, {"schedule": "* * * * *"})
         feeders.update_feeder(session, world.principal, any_site.feeder, {"active": False})
         assert session.get(Schedule, f"feeder:{any_site.feeder}") is None
         feeders.update_feeder(session, world.principal, any_site.feeder, {"active": True})
@@ -95,7 +95,7 @@ def test_the_schedule_of_a_feeder_that_went_with_its_gate_goes(any_site: Site, s
     world = any_site.world
     any_site.connect(servers.place("http json"))
     with world.database.write() as session:
-        feeders.update_feeder(session, world.principal, any_site.feeder, {"crontab": "0 0 0 * * *", "active": True})
+        feeders.update_feeder(session, world.principal, any_site.feeder, {"schedule": "0 0 0 * * *", "active": True})
         gates.delete_gate(session, world.principal, world.gate)
         schedules.fire_due(session, datetime(2100, 1, 1, tzinfo=UTC))
     world.work()
@@ -261,7 +261,7 @@ def test_a_scheduled_run_that_fetched_nothing_new_leaves_a_count(any_site: Site,
     place.put("a.csv", b"one")
     any_site.connect(place, bytes_per_file=10)
     with world.database.write() as session:
-        feeders.update_feeder(session, world.principal, any_site.feeder, {"crontab": "0 * * * * *", "active": True})
+        feeders.update_feeder(session, world.principal, any_site.feeder, {"schedule": "0 * * * * *", "active": True})
 
     def tick() -> None:
         with world.database.write() as session:

@@ -77,7 +77,7 @@ def test_into_a_storage_of_the_users(
         if secret := session.scalars(select(StorageConfig)).one().credentials_encrypted:
             assert "secret" not in secret
     with database.write() as session:
-        session.execute(update(PublishedFile).values(created=now() - timedelta(days=1000)))
+        session.execute(update(PublishedFile).values(created_at=now() - timedelta(days=1000)))
     assert _run(database, settings, vault, lifecycle.EXPIRE) == {"expired": 0}, "a client's storage is not cleaned"
     assert stored.size(file.path) == len(content)
 
@@ -144,7 +144,7 @@ def test_files_expire_in_their_time(
     with database.write() as session:
         lifecycle.acknowledge_many(session, admin, [consumed.id])
         mine = update(PublishedFile)
-        session.execute(mine.where(PublishedFile.id == old.id).values(created=now() - timedelta(days=91)))
+        session.execute(mine.where(PublishedFile.id == old.id).values(created_at=now() - timedelta(days=91)))
         session.execute(mine.where(PublishedFile.id == consumed.id).values(consumed=now() - timedelta(days=31)))
     assert _run(database, settings, vault, lifecycle.EXPIRE) == {"expired": 2}
     assert _run(database, settings, vault, lifecycle.EXPIRE) == {"expired": 0}

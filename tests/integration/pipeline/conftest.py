@@ -69,15 +69,15 @@ class World:
         with self.database.write() as session:
             importers.update_importer(session, self.principal, self.importer, fields)
 
-    def unitcleaner(self, external_name: str, **fields: Any) -> str:
+    def channel(self, raw: str, **fields: Any) -> str:
         with self.database.write() as session:
             fields = {
                 "cleaner": self.cleaner,
-                "external_name": external_name,
-                "name": f"{external_name}-cleaned",
+                "raw": raw,
+                "name": f"{raw}-cleaned",
                 **fields,
             }
-            return cleaners.create_unitcleaner(session, self.principal, fields).id
+            return cleaners.create_channel(session, self.principal, fields).id
 
     def analysis(self, name: str, inputs: dict[str, tuple[str, str]], outputs: list[str], **config: Any) -> str:
         """Make an analysis whose inputs are columns named to (generator, series name)."""
@@ -86,9 +86,9 @@ class World:
             for column, (generator, series) in inputs.items():
                 fields = {
                     "analysis": analysis.id,
-                    "input_series_generator": generator,
-                    "input_series_name": series,
-                    "column_name": column,
+                    "generator_id": generator,
+                    "series_name": series,
+                    "column": column,
                 }
                 analyses.create_input(session, self.principal, fields)
             for output in outputs:
@@ -137,7 +137,7 @@ def build_world(database: Database, data_dir: Path, runner: Any, name: str = "Op
         project = projects.create_project(session, principal, organization.id, "farm")
         gate = gates.create_gate(session, principal, vault, project.id, "gate")
         importer = importers.create_importer(
-            session, principal, {"project": project.id, "name": "scada", "gate": gate.id, "parse_script": CSV_SCRIPT}
+            session, principal, {"project": project.id, "name": "scada", "gate": gate.id, "parse": CSV_SCRIPT}
         )
         ids = (project.id, gate.id, importer.id, importer.cleaner.id)
     return World(database, settings, vault, runner, principal, *ids)

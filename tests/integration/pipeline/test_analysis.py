@@ -17,10 +17,10 @@ def make(world: World, **config: object) -> str:
     world.put("2024-01-01.csv", hours("2024-01-01", 24, a=1, b=2))
     world.act(world.importer)
     for name in ("a", "b"):
-        world.unitcleaner(name, freq="1H", clock="gmt", timezone="UTC")
+        world.channel(name, step="1H", clock="utc", timezone="UTC")
     world.work()
     inputs = {name: (world.cleaner, f"{name}-cleaned") for name in ("a", "b")}
-    defaults = {"input_freq": "3H", "output_freq": "3H", "script": MEAN, "clock": "gmt", "output_timezone": "UTC"}
+    defaults = {"input_step": "3H", "step": "3H", "script": MEAN, "clock": "utc", "timezone": "UTC"}
     return world.analysis("mean", inputs, ["mean"], **{**defaults, **config})
 
 
@@ -53,7 +53,7 @@ def test_new_data_reach_an_active_analysis_by_themselves(world: World) -> None:
 
 
 def test_a_corrected_hour_recomputes_its_own_interval_only(world: World) -> None:
-    world.configure(max_ante_scanned_files_nb=5)
+    world.configure(rereads=5)
     analysis = make(world)
     activate(world, analysis)
     corrected = hours("2024-01-01", 24, a=1, b=2)
@@ -72,7 +72,7 @@ def test_what_was_cleared_upstream_makes_results_obsolete(world: World) -> None:
     world.act(analysis)
     world.act(world.cleaner, "clear")
     with world.database.read() as session:
-        assert find_generator(session, analysis).is_obsolete
+        assert find_generator(session, analysis).behind
         notifications = session.query(Notification).all()
         assert [(found.name, found.resolved) for found in notifications] == [("Analysis obsolete", False)]
     assert len(world.series(analysis)["mean"]) == 6  # kept until somebody resets it
@@ -80,7 +80,7 @@ def test_what_was_cleared_upstream_makes_results_obsolete(world: World) -> None:
     assert world.act(analysis, "reset").status == "finished"
     assert len(world.series(analysis)["mean"]) == 6
     with world.database.read() as session:
-        assert not find_generator(session, analysis).is_obsolete
+        assert not find_generator(session, analysis).behind
 
 
 def test_an_active_analysis_is_computed_anew_after_an_upstream_reset(world: World) -> None:
@@ -89,7 +89,7 @@ def test_an_active_analysis_is_computed_anew_after_an_upstream_reset(world: Worl
     world.act(world.importer, "reset")
     assert len(world.series(analysis)["mean"]) == 6
     with world.database.read() as session:
-        assert not find_generator(session, analysis).is_obsolete
+        assert not find_generator(session, analysis).behind
         assert [found.resolved for found in session.query(Notification)] == [False]
 
 
@@ -128,10 +128,10 @@ def test_analyses_of_analyses_follow_in_order(world: World) -> None:
         "daily",
         {"mean": (first, "mean")},
         ["top"],
-        input_freq="3H",
-        output_freq="1D",
-        clock="gmt",
-        output_timezone="UTC",
+        input_step="3H",
+        step="1D",
+        clock="utc",
+        timezone="UTC",
         script="import pandas as pd\ndef analyze(df, **tools):\n"
         "    return pd.DataFrame({'top': df['mean'].resample('D').max()})\n",
     )

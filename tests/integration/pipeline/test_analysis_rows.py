@@ -26,7 +26,7 @@ from .conftest import World, hours
 
 FARM = files("entrepot.cli.demo") / "wind_farm"
 TURBINES = ("R80711", "R80721", "R80736", "R80790")
-HOURLY = {"input_freq": "1H", "output_freq": "1H", "clock": "gmt", "output_timezone": "UTC"}
+HOURLY = {"input_step": "1H", "step": "1H", "clock": "utc", "timezone": "UTC"}
 
 
 def kept_under(world: World, name: str) -> int:
@@ -122,11 +122,11 @@ def test_a_wind_farms_month_becomes_rows_and_a_corrected_file_changes_its_turbin
     contents = {f"{turbine}/2014-03.csv": (FARM / turbine / "2014-03.csv").read_bytes() for turbine in TURBINES}
     for path, content in contents.items():
         world.put(path, content)
-    world.configure(parse_script=(FARM / "parse.py").read_text(), max_ante_scanned_files_nb=100)
-    means = {"freq": "1H", "input_unit_type": "mean", "unit_type": "mean", "clock": "gmt", "timezone": "Europe/Paris"}
+    world.configure(parse=(FARM / "parse.py").read_text(), rereads=100)
+    means = {"step": "1H", "raw_kind": "mean", "kind": "mean", "clock": "utc", "timezone": "Europe/Paris"}
     for turbine in TURBINES:
-        world.unitcleaner(f"{turbine} Ws_avg", name=f"{turbine} wind", **means)
-        world.unitcleaner(f"{turbine} P_avg", name=f"{turbine} power", **means)
+        world.channel(f"{turbine} Ws_avg", name=f"{turbine} wind", **means)
+        world.channel(f"{turbine} P_avg", name=f"{turbine} power", **means)
     kept = {name: kept_under(world, name) for name in ("WindSpeedHistogram", "PowerCurve")}
     made = {}
     for name, script, columns in (
@@ -194,7 +194,7 @@ def returning(what: str) -> str:
 def made(world: World) -> tuple[str, int]:
     """An analysis with an output and rows, that has not run, and the rows' analysis."""
     world.put("2024-01-01.csv", hours("2024-01-01", 24, a=1))
-    world.unitcleaner("a", freq="1H", clock="gmt", timezone="UTC")
+    world.channel("a", step="1H", clock="utc", timezone="UTC")
     world.act(world.importer)
     script = returning("[ROW | {'value_col2': [len(df), df['a'].sum()]}, ROW | {'short_description': 'b'}]")
     analysis = world.analysis("both", {"a": (world.cleaner, "a-cleaned")}, ["out"], script=script, **HOURLY)

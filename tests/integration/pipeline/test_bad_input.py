@@ -54,7 +54,7 @@ def test_a_script_that_goes_wrong_fails_the_run_and_says_why(strict: World, wron
     script, said = NONSENSE[wrong]
     strict.put("a.csv", GOOD)
     strict.act(strict.importer)
-    strict.configure(parse_script=script)
+    strict.configure(parse=script)
     strict.work()
     strict.put("b.csv", GOOD)
     job = strict.act(strict.importer)
@@ -96,6 +96,6 @@ def test_a_label_with_slashes_dots_and_unicode_is_a_series_like_others(world: Wo
     label = "../Wind/ø.°C [x]"
     world.put("a.csv", GOOD.rename(columns={"p": label}))
     world.act(world.importer)
-    world.unitcleaner(label, freq="1H")
+    world.channel(label, step="1H")
     world.work()
     assert list(world.series(world.cleaner)) == [f"{label}-cleaned"]

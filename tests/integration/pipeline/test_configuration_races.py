@@ -17,7 +17,7 @@ from .conftest import World, hours
 
 def test_two_changes_at_once_close_no_circle(world: World) -> None:
     """Each of the two inputs is fine alone; of two requests at once, the second one sees the first."""
-    config = {"input_freq": "1H", "output_freq": "1H", "script": "def analyze(df): pass"}
+    config = {"input_step": "1H", "step": "1H", "script": "def analyze(df): pass"}
     one, two = (world.analysis(name, {"x": (world.cleaner, "p")}, ["y"], **config) for name in ("one", "two"))
     barrier, refused = threading.Barrier(2, timeout=20), []
 
@@ -25,8 +25,8 @@ def test_two_changes_at_once_close_no_circle(world: World) -> None:
         barrier.wait()
         try:
             with world.database.write() as session:
-                column = {"input_series_name": "y", "column_name": "z"}
-                fields = {"analysis": analysis, "input_series_generator": other, **column}
+                column = {"series_name": "y", "column": "z"}
+                fields = {"analysis": analysis, "generator_id": other, **column}
                 analyses.create_input(session, world.principal, fields)
                 # Long enough that without a lock the other one would look before this commits.
                 threading.Event().wait(0.2)
@@ -39,14 +39,14 @@ def test_two_changes_at_once_close_no_circle(world: World) -> None:
     for thread in threads:
         thread.join(30)
     assert len(refused) == 1
-    assert "input_series_generator" in refused[0].fields
+    assert "generator_id" in refused[0].fields
 
 
 @pytest.mark.parametrize("what", ["importer", "analysis"])
 def test_jobs_of_what_is_deleted_are_cancelled(world: World, what: str) -> None:
     world.put("a.csv", hours("2024-01-01", 3, p=1))
     analysis = world.analysis(
-        "a", {"x": (world.cleaner, "p")}, ["y"], input_freq="1H", output_freq="1H", script="def analyze(df): pass"
+        "a", {"x": (world.cleaner, "p")}, ["y"], input_step="1H", step="1H", script="def analyze(df): pass"
     )
     world.work()
     ids = [world.importer, world.cleaner] if what == "importer" else [analysis]
@@ -63,7 +63,7 @@ def test_jobs_of_what_is_deleted_are_cancelled(world: World, what: str) -> None:
 
 def test_an_instant_with_an_offset_is_the_same_instant_in_every_clock(world: World) -> None:
     """13:00 of Paris' winter is noon in UTC; in the stamps of a logger that tells Paris' time it is 13:00."""
-    world.unitcleaner("p", freq="1H", clock="tzt", timezone="Europe/Paris")
+    world.channel("p", step="1H", clock="standard", timezone="Europe/Paris")
     world.put("a.csv", hours("2024-01-01", 24, p=1))
     noon = int(datetime(2024, 1, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000
 

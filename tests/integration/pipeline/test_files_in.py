@@ -35,7 +35,7 @@ def points(world: World, generator: str) -> dict[str, dict[str, float]]:
 def play(world: World, name: str) -> tuple[Case, list[jobs.Job]]:
     """Put the rounds of a case on the gate, one after the other, and run the importer after each."""
     case = Case(name)
-    world.configure(parse_script=case.text("parse.py"))
+    world.configure(parse=case.text("parse.py"))
     done = []
     for files in case.rounds():
         for path, content in files.items():
@@ -70,7 +70,7 @@ def test_an_empty_file_is_reported_and_read_once_it_has_something(world: World) 
 
 @pytest.mark.parametrize(
     ("settings", "right"),
-    [({}, "read_again"), ({"replaces": True}, "read_again_and_replaced"), ({"read_changed": False}, "not_read_again")],
+    [({}, "read_again"), ({"replaces": True}, "read_again_and_replaced"), ({"reads_changed": False}, "not_read_again")],
 )
 def test_a_corrected_file_is_read_again_or_told_of(world: World, settings: dict[str, Any], right: str) -> None:
     world.configure(**settings)
@@ -84,7 +84,7 @@ def test_a_corrected_file_is_read_again_or_told_of(world: World, settings: dict[
         assert file_choice.count_unread(session, [world.gate]).get(world.gate, 0) == count
     # It is told of until it is read.
     assert world.act(world.importer).result["changed_unread"] == count
-    world.configure(read_changed=True)
+    world.configure(reads_changed=True)
     assert world.act(world.importer).result["read"] == count
     assert told(world) == {}
 
@@ -99,17 +99,16 @@ def test_rows_without_a_column_are_no_success(world: World) -> None:
 
 def test_an_input_that_is_misspelt_is_named_and_leaves_no_run_behind(world: World) -> None:
     case, _ = play(world, "misspelt-input")
-    settings = case.json("case.json")
-    for fields in settings["unit_cleaners"]:
-        world.unitcleaner(**fields)
+    for fields in case.channels():
+        world.channel(**fields)
     world.work()
-    wanted = settings["analysis"]
+    inputs, outputs, settings = case.analysis()
     analysis = world.analysis(
         "factor",
-        {each["column_name"]: (world.cleaner, each["series"]) for each in wanted["inputs"]},
-        wanted["outputs"],
+        {column: (world.cleaner, series) for column, series in inputs.items()},
+        outputs,
         script=case.text("analyze.py"),
-        **{name: wanted[name] for name in ("input_freq", "output_freq", "clock", "output_timezone")},
+        **settings,
     )
     job = world.act(analysis)
     assert job.status == "refused"
@@ -165,7 +164,7 @@ def test_a_file_whose_time_alone_changed_is_not_read_again(world: World) -> None
 def test_only_files_whose_size_or_time_changed_are_looked_into(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         world.put(f"{number}.csv", hours(f"2024-01-0{number + 1}", 2, p=1))
-    world.configure(read_changed=False)
+    world.configure(reads_changed=False)
     world.act(world.importer)
     world.put("3.csv", hours("2024-02-01", 2, p=1))
     seen = []
@@ -188,7 +187,7 @@ def test_a_known_file_is_found_among_many(world: World, monkeypatch: pytest.Monk
 
 def test_what_only_the_old_version_of_a_file_brought_goes_and_what_others_brought_stays(world: World) -> None:
     world.configure(replaces=True)
-    world.unitcleaner("p", freq="1H", clock="gmt", timezone="UTC")
+    world.channel("p", step="1H", clock="utc", timezone="UTC")
     world.put("a.csv", hours("2024-01-01 00:00", 6, p=1, q=1))
     world.put("b.csv", hours("2024-01-01 04:00", 6, p=2))
     world.act(world.importer)
@@ -209,7 +208,7 @@ def test_what_only_the_old_version_of_a_file_brought_goes_and_what_others_brough
 @pytest.fixture
 def theirs(world: World) -> World:
     """An importer as the published client makes it, with three files imported."""
-    world.configure(read_changed=False)
+    world.configure(reads_changed=False)
     for number in range(3):
         world.put(f"{number}.csv", hours(f"2024-01-0{number + 1}", 2, p=1))
     world.act(world.importer)
@@ -221,7 +220,7 @@ def read(world: World) -> list[str]:
 
 
 def test_the_last_file_is_read_again_where_it_is_to_be(theirs: World) -> None:
-    theirs.configure(re_run_last_file=True)
+    theirs.configure(rereads_last=True)
     assert read(theirs) == ["2.csv"]
     theirs.put("1z.csv", hours("2024-02-01", 2, p=1))
     assert read(theirs) == ["1z.csv", "2.csv"]
@@ -229,7 +228,7 @@ def test_the_last_file_is_read_again_where_it_is_to_be(theirs: World) -> None:
 
 
 def test_changed_files_among_the_last_ones_are_read_again(theirs: World) -> None:
-    theirs.configure(max_ante_scanned_files_nb=2)
+    theirs.configure(rereads=2)
     for number in range(2):
         theirs.put(f"{number}.csv", hours(f"2024-03-0{number + 1}", 2, p=1))
     job = theirs.act(theirs.importer)
@@ -238,11 +237,11 @@ def test_changed_files_among_the_last_ones_are_read_again(theirs: World) -> None
 
 def test_a_cursor_that_is_set_has_later_files_read_again_and_earlier_ones_passed(theirs: World) -> None:
     theirs.put("0z.csv", hours("2024-02-01", 2, p=1))
-    theirs.configure(last_imported_path="1.csv")
+    theirs.configure(last_path="1.csv")
     assert read(theirs) == ["2.csv"]
     theirs.put("0y.csv", hours("2024-02-02", 2, p=1))
     assert read(theirs) == ["0y.csv"]
-    theirs.configure(last_imported_path=None)
+    theirs.configure(last_path=None)
     assert read(theirs) == ["0.csv", "0y.csv", "0z.csv", "1.csv", "2.csv"]
 
 
@@ -250,7 +249,7 @@ def test_what_an_old_cursor_had_passed_counts_as_imported(world: World) -> None:
     world.put("stray.csv", hours("2024-01-01", 2, p=1))
     with world.database.write() as session:
         importer = session.query(Importer).filter(Importer.id == world.importer).one()
-        importer.last_imported_path = importer.passed_path = "z.csv"
+        importer.last_path = importer.passed_path = "z.csv"
         importer.passed_at = datetime.now(UTC) + timedelta(hours=1)
     assert read(world) == []
     world.put("new.csv", hours("2024-01-01", 2, p=1))
@@ -261,13 +260,13 @@ def test_what_an_old_cursor_had_passed_counts_as_imported(world: World) -> None:
 
 
 def test_a_file_of_which_nothing_came_is_no_success(world: World) -> None:
-    world.configure(parse_script=CSV_SCRIPT.replace("parse_dates=True)", "parse_dates=True).iloc[:0]"))
+    world.configure(parse=CSV_SCRIPT.replace("parse_dates=True)", "parse_dates=True).iloc[:0]"))
     world.put("a.csv", hours("2024-01-01", 3, p=1))
     job = world.act(world.importer)
     assert job.status == "failed"
     assert job.error == "a.csv: nothing came of it: the script made no row of it."
     assert job.error in told(world)["Nothing read"]
-    world.configure(parse_script=CSV_SCRIPT)
+    world.configure(parse=CSV_SCRIPT)
     world.act(world.importer)
     assert told(world) == {}
 
@@ -282,18 +281,16 @@ def test_cells_that_are_all_empty_are_told_of_beside_good_files(world: World) ->
 
 
 def test_a_forgotten_return_is_no_success(world: World) -> None:
-    world.configure(
-        parse_script="import pandas as pd\ndef parse(content_bytes, rel_path, **tools):\n    pd.DataFrame()\n"
-    )
+    world.configure(parse="import pandas as pd\ndef parse(content_bytes, rel_path, **tools):\n    pd.DataFrame()\n")
     world.put("a.csv", hours("2024-01-01", 3, p=1))
     job = world.act(world.importer)
     assert (job.status, "return df" in job.error) == ("failed", True)
 
 
 def test_a_folder_that_is_missing_is_refused(world: World) -> None:
-    world.configure(root_dir_path="/dta")
+    world.configure(folder="/dta")
     job = world.act(world.importer)
-    assert (job.status, job.error) == ("refused", "root_dir_path: the gate gate has no folder 'dta/'.")
+    assert (job.status, job.error) == ("refused", "folder: the gate gate has no folder 'dta/'.")
     assert job.error in told(world)["Run failed"]
     world.put("dta/a.csv", hours("2024-01-01", 3, p=1))
     assert world.act(world.importer).status == "finished"
@@ -303,8 +300,8 @@ def test_a_folder_that_is_missing_is_refused(world: World) -> None:
 def test_a_unit_cleaner_without_a_series_is_told_of_and_fails_the_run_that_was_asked_for(world: World) -> None:
     world.put("a.csv", hours("2024-01-01", 3, power=1))
     world.act(world.importer)
-    world.unitcleaner("pwoer")
-    world.unitcleaner("power")
+    world.channel("pwoer")
+    world.channel("power")
     world.work()
     said = "pwoer-cleaned: the importer has no series pwoer (there is power)"
     assert said in told(world)["Series missing"]

@@ -38,7 +38,7 @@ def _tick(world: World) -> list[jobs.Job]:
 
 @pytest.fixture
 def every_minute(world: World) -> World:
-    world.configure(active=True, crontab="0 * * * * *")
+    world.configure(active=True, schedule="0 * * * * *")
     world.work()
     return world
 
@@ -53,7 +53,7 @@ def test_an_import_that_found_no_file_leaves_a_count(every_minute: World) -> Non
     with world.database.read() as session:
         importer = find_generator(session, world.importer)
         assert isinstance(importer, Importer)
-        assert importer.last_run is not None
+        assert importer.last_run_at is not None
         assert importer.runs_without_file == 3
 
 
@@ -73,7 +73,7 @@ def test_an_import_that_found_a_file_leaves_its_row_and_begins_the_count_anew(ev
 
 def test_a_file_that_changed_and_is_not_read_again_is_told_once(every_minute: World) -> None:
     world = every_minute
-    world.configure(read_changed=False)
+    world.configure(reads_changed=False)
     world.put("a.csv", hours("2024-01-01", 3, power=1.0))
     _tick(world)
     world.put("a.csv", hours("2024-01-01", 4, power=2.0))
@@ -88,7 +88,7 @@ def test_a_file_that_changed_and_is_not_read_again_is_told_once(every_minute: Wo
 def test_runs_that_fail_or_are_asked_for_leave_their_rows(every_minute: World, fails: bool) -> None:
     world = every_minute
     if fails:
-        world.configure(root_dir_path="/nowhere")
+        world.configure(folder="/nowhere")
         runs = [job for job in _tick(world) if job.kind == "importer.run"]
         assert [job.status for job in runs] == ["refused"]
     else:
@@ -111,11 +111,11 @@ def test_a_run_that_was_cut_leaves_its_row(every_minute: World) -> None:
 
 
 def test_cleaners_and_analyses_with_nothing_to_do_leave_counts(world: World) -> None:
-    world.unitcleaner("power", freq="1H", clock="gmt", timezone="UTC")
+    world.channel("power", step="1H", clock="utc", timezone="UTC")
     world.put("a.csv", hours("2024-01-01", 48, power=1.0))
     world.act(world.importer)
     script = "def analyze(df, **tools):\n    return df.rename(columns={'x': 'out'})\n"
-    config = {"input_freq": "1H", "output_freq": "1H", "clock": "gmt", "output_timezone": "UTC", "script": script}
+    config = {"input_step": "1H", "step": "1H", "clock": "utc", "timezone": "UTC", "script": script}
     analysis = world.analysis("a", {"x": (world.cleaner, "power-cleaned")}, ["out"], **config)
     world.act(analysis)
     before = _rows(world)

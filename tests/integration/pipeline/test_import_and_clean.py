@@ -13,7 +13,7 @@ def test_the_guides_day_gives_24_raw_and_22_cleaned_points(world: World) -> None
         "first.json", json.dumps({name: dict.fromkeys(stamps, value) for name, value in (("a", 1), ("b", 2), ("c", 3))})
     )
     world.configure(
-        parse_script="import pandas as pd\ndef parse(content_bytes, rel_path, **tools):\n"
+        parse="import pandas as pd\ndef parse(content_bytes, rel_path, **tools):\n"
         "    return pd.read_json(content_bytes)\n"
     )
     job = world.act(world.importer)
@@ -23,14 +23,14 @@ def test_the_guides_day_gives_24_raw_and_22_cleaned_points(world: World) -> None
         "b": (24, 2.0),
         "c": (24, 3.0),
     }
-    world.unitcleaner("a", freq="1H")
+    world.channel("a", step="1H")
     world.work()
     cleaned = world.series(world.cleaner)["a-cleaned"].tz_localize("UTC").tz_convert("Etc/GMT-1").tz_localize(None)
     assert list(cleaned.index) == list(pd.date_range("2012-01-01 01:00", "2012-01-01 22:00", freq="h"))
 
 
 def test_only_new_files_are_read_and_the_cleaner_follows(world: World) -> None:
-    world.unitcleaner("p", freq="1H")
+    world.channel("p", step="1H")
     world.put("2024-01.csv", hours("2024-01-01", 48, p=5))
     world.act(world.importer)
     before = world.series(world.cleaner)["p-cleaned"]
@@ -45,8 +45,8 @@ def test_only_new_files_are_read_and_the_cleaner_follows(world: World) -> None:
 
 
 def test_a_corrected_file_changes_exactly_its_own_hours(world: World) -> None:
-    world.configure(max_ante_scanned_files_nb=10)
-    world.unitcleaner("p", freq="1H")
+    world.configure(rereads=10)
+    world.channel("p", step="1H")
     for day in (1, 2, 3):
         world.put(f"2024-01-0{day}.csv", hours(f"2024-01-0{day}", 24, p=day))
     world.act(world.importer)
@@ -80,7 +80,7 @@ def test_a_file_that_the_script_refuses_stops_the_run_before_it(world: World) ->
 
 
 def test_clearing_an_importer_empties_the_cleaner_and_reset_brings_all_back(world: World) -> None:
-    world.unitcleaner("p", freq="1H")
+    world.channel("p", step="1H")
     world.put("a.csv", hours("2024-01-01", 24, p=1))
     world.act(world.importer)
     before = world.series(world.cleaner)["p-cleaned"]
@@ -92,7 +92,7 @@ def test_clearing_an_importer_empties_the_cleaner_and_reset_brings_all_back(worl
 
 
 def test_clearing_from_an_instant_cuts_raw_and_cleaned(world: World) -> None:
-    world.unitcleaner("p", freq="1H", clock="gmt", timezone="UTC")
+    world.channel("p", step="1H", clock="utc", timezone="UTC")
     world.put("a.csv", hours("2024-01-01", 24, p=1))
     world.act(world.importer)
     noon = pd.Timestamp("2024-01-01 12:00").value // 1000
@@ -106,13 +106,13 @@ def test_functions_of_users_change_and_drop_values(world: World) -> None:
     frame["p"] = range(10)
     world.put("a.csv", frame)
     world.act(world.importer)
-    world.unitcleaner(
+    world.channel(
         "p",
-        freq="1H",
-        clock="gmt",
+        step="1H",
+        clock="utc",
         timezone="UTC",
-        operation_fct="def fct(value):\n    return value * 2\n",
-        filter_fct="def fct(value):\n    return value != 8\n",
+        convert="def fct(value):\n    return value * 2\n",
+        keep="def fct(value):\n    return value != 8\n",
     )
     world.work()
     assert list(world.series(world.cleaner)["p-cleaned"]) == [2, 4, 6, 10, 12, 14, 16]
@@ -122,14 +122,14 @@ def test_functions_of_users_change_and_drop_values(world: World) -> None:
 def test_a_broken_function_fails_its_own_series_alone(world: World) -> None:
     world.put("a.csv", hours("2024-01-01", 10, p=1, q=2))
     world.act(world.importer)
-    broken = world.unitcleaner("p", freq="1H", operation_fct="def fct(value):\n    return value / 0\n")
-    world.unitcleaner("q", freq="1H")
+    broken = world.channel("p", step="1H", convert="def fct(value):\n    return value / 0\n")
+    world.channel("q", step="1H")
     done = world.work()
     assert {job.status for job in done if job.kind == "cleaner.run"} == {"failed"}
     assert list(world.series(world.cleaner)) == ["q-cleaned"]
     with world.database.write() as session:
         from entrepot.pipeline import cleaners
 
-        cleaners.update_unitcleaner(session, world.principal, broken, {"operation_fct": None})
+        cleaners.update_channel(session, world.principal, broken, {"convert": None})
     world.work()
     assert set(world.series(world.cleaner)) == {"p-cleaned", "q-cleaned"}

@@ -31,11 +31,11 @@ def day(number: int, seed: int) -> pd.DataFrame:
 
 
 def configure(world: World) -> str:
-    world.configure(max_ante_scanned_files_nb=1000)
+    world.configure(rereads=1000)
     for name in ("a", "b"):
-        world.unitcleaner(name, freq="1H", operation_fct="def fct(value):\n    return value * 2\n")
+        world.channel(name, step="1H", convert="def fct(value):\n    return value * 2\n")
     inputs = {name: (world.cleaner, f"{name}-cleaned") for name in ("a", "b")}
-    analysis = world.analysis("mean", inputs, ["mean"], input_freq="1H", output_freq="3H", script=SCRIPT)
+    analysis = world.analysis("mean", inputs, ["mean"], input_step="1H", step="3H", script=SCRIPT)
     with world.database.write() as session:
         actions.set_active(session, find_generator(session, analysis), value=True)
     return analysis

@@ -6,18 +6,17 @@ from .conftest import World, hours
 
 
 def play(world: World, name: str) -> Case:
-    """Import the files of a case and make its unit cleaners, whose first run follows."""
+    """Import the files of a case and make its channels, whose first run follows."""
     case = Case(name)
-    world.configure(parse_script=case.text("parse.py"))
+    world.configure(parse=case.text("parse.py"))
     for files in case.rounds():
         for path, content in files.items():
             world.put(path, content)
     world.act(world.importer)
-    settings = case.json("case.json") if (case.path / "case.json").exists() else {}
-    for fields in settings.get("unit_cleaners", ()):
-        if "custom_fct" in fields:
-            fields = {**fields, "custom_fct": case.text(fields["custom_fct"])}
-        world.unitcleaner(**fields)
+    for fields in case.channels():
+        if "custom" in fields:
+            fields = {**fields, "custom": case.text(fields["custom"])}
+        world.channel(**fields)
     return case
 
 
@@ -48,21 +47,21 @@ def test_an_old_cleaning_function_runs_and_its_spellings_are_noted(world: World)
     world.work()
     assert points(world, world.cleaner, "%Y-%m-%dT%H:%M:%SZ") == case.points("cleaned")
     assert world.report(world.cleaner)["series"]["flow"]["old_pandas"] == [
-        {"line": 2, "old": "60T", "now": "60min", "script": "custom_fct"},
-        {"line": 2, "old": "fillna(method=)", "now": "bfill()", "script": "custom_fct"},
+        {"line": 2, "old": "60T", "now": "60min", "script": "custom"},
+        {"line": 2, "old": "fillna(method=)", "now": "bfill()", "script": "custom"},
     ]
 
 
 def test_an_old_analysis_script_runs_and_its_spellings_are_noted(world: World) -> None:
     case = play(world, "old-analysis-script")
     world.work()
-    wanted = case.json("case.json")["analysis"]
+    inputs, outputs, settings = case.analysis()
     analysis = world.analysis(
         "old",
-        {each["column_name"]: (world.cleaner, each["series"]) for each in wanted["inputs"]},
-        wanted["outputs"],
+        {column: (world.cleaner, series) for column, series in inputs.items()},
+        outputs,
         script=case.text("analyze.py"),
-        **{name: wanted[name] for name in ("input_freq", "output_freq", "clock", "output_timezone")},
+        **settings,
     )
     assert world.act(analysis).status == "finished"
     assert points(world, analysis, "%Y-%m-%dT%H:%M:%SZ") == case.points("analysed")
@@ -78,7 +77,7 @@ def test_a_script_of_today_leaves_nothing_to_note(world: World) -> None:
 
 def test_a_run_that_fails_notes_what_was_old_and_names_what_cannot_be_served(world: World) -> None:
     world.configure(
-        parse_script="import pandas as pd\n"
+        parse="import pandas as pd\n"
         "def parse(content, path, **tools):\n"
         "    df = pd.read_csv(content, index_col=0, parse_dates=True).fillna(method='pad')\n"
         "    return df.ix[:2]\n"

@@ -61,7 +61,7 @@ def test_what_is_pushed_is_cleaned_and_analysed(world: World, door: Door) -> Non
     fields = {"importer": made["of"]["id"], "raw": "kW", "name": "kW by day", "step": "1 D", "kind": "amount",
               "day_begins": "06:00", "clock": "Europe/Amsterdam"}  # fmt: skip
     channel = door.ask("POST", "/channels", 201, json=fields)
-    config = {"input_freq": "1H", "output_freq": "1H", "clock": "gmt", "output_timezone": "UTC"}
+    config = {"input_step": "1H", "step": "1H", "clock": "utc", "timezone": "UTC"}
     analysis = world.analysis("all", {"p": (made["of"]["id"], "kW")}, ["total"], script=SUM, **config)
     # In UTC; the clock of the cleaner shifts nothing. Days go from 5 to 5 in winter.
     push(door, made["id"], "2024-03-01 00:00", [1.0] * 72)
@@ -102,7 +102,7 @@ def test_settings_that_cannot_be_are_refused_by_name(world: World, door: Door, b
 
 
 def test_points_of_a_range_are_deleted_and_what_lies_downstream_follows(world: World, door: Door) -> None:
-    world.unitcleaner("p", name="p", input_unit_type="mean", unit_type="mean", clock="gmt")
+    world.channel("p", name="p", raw_kind="mean", kind="mean", clock="utc")
     world.put("a.csv", hours("2024-03-01", 48, p=1.0))
     world.act(world.importer)
     assert len(world.series(world.cleaner)["p"]) == 46

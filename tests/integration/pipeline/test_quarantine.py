@@ -72,7 +72,7 @@ def test_a_refused_file_is_set_aside_with_the_reason_and_the_run_goes_on(refused
 
 def test_once_the_script_is_mended_a_retried_file_is_imported(refused: World) -> None:
     refused.configure(
-        parse_script=f"{CSV_SCRIPT}\nstrict = parse\n\ndef parse(content_bytes, rel_path, **tools):\n"
+        parse=f"{CSV_SCRIPT}\nstrict = parse\n\ndef parse(content_bytes, rel_path, **tools):\n"
         "    if b'no,frame' in bytes(content_bytes):\n"
         "        return pd.DataFrame({'p': [7.0]}, index=pd.DatetimeIndex(['2024-02-01']))\n"
         "    return strict(content_bytes, rel_path)\n"
@@ -131,7 +131,7 @@ def test_what_was_deleted_by_ftp_is_in_quarantine_no_more(refused: World) -> Non
 
 def test_a_script_that_does_not_compile_refuses_no_file(world: World) -> None:
     gate(world, quarantine=True)
-    world.configure(parse_script="def parse(:\n")
+    world.configure(parse="def parse(:\n")
     world.put("a.csv", hours("2024-01-01", 3, p=1))
     assert world.act(world.importer).status == "failed"
     assert lies(world) == {"a.csv"}
@@ -143,7 +143,7 @@ def test_another_importer_of_the_gate_reads_a_retried_file_too(refused: World) -
         other = importers.create_importer(
             session,
             refused.principal,
-            {"project": refused.project, "name": "other", "gate": refused.gate, "parse_script": CSV_SCRIPT},
+            {"project": refused.project, "name": "other", "gate": refused.gate, "parse": CSV_SCRIPT},
         ).id
     assert refused.act(other).result["read"] == 2  # it never saw the file, and has passed its name
     (refused.gate_dir / "quarantine/in/b.csv").write_text(hours("2024-03-01", 2, p=9).to_csv())
@@ -168,7 +168,7 @@ def test_imported_files_stay_or_go(world: World, after: str, left: set[str]) -> 
 
 def test_imported_files_are_moved_and_none_replaces_another(world: World) -> None:
     gate(world, after_import="move")
-    world.configure(max_ante_scanned_files_nb=10)
+    world.configure(rereads=10)
     for value in (1, 2):
         world.put("in/a.csv", hours("2024-01-01", 3, p=value))
         world.put(f"b{value}.part", "half of a file")
@@ -186,7 +186,7 @@ def test_moved_files_come_back_for_a_reset_and_series_of_deleted_ones_outlive_a_
     assert world.report(world.importer)["read"] == 2
     assert lies(world) == {"imported/in/a.csv", "imported/b.csv"}
     gate(world, after_import="delete")
-    world.configure(parse_script=f"{CSV_SCRIPT}\n# new\n")
+    world.configure(parse=f"{CSV_SCRIPT}\n# new\n")
     world.work()
     assert len(world.series(world.importer)["p"]) == 3
 
@@ -197,8 +197,8 @@ def test_a_file_goes_when_all_who_read_it_have(world: World) -> None:
         other = importers.create_importer(
             session,
             world.principal,
-            {"project": world.project, "name": "o", "gate": world.gate, "parse_script": CSV_SCRIPT,
-             "root_dir_path": "/in/"},
+            {"project": world.project, "name": "o", "gate": world.gate, "parse": CSV_SCRIPT,
+             "folder": "/in/"},
         ).id  # fmt: skip
     world.put("a.csv", hours("2024-01-01", 3, p=1))
     world.put("in/b.csv", hours("2024-01-01", 3, p=1))
@@ -251,7 +251,7 @@ def test_a_file_that_changed_since_it_was_read_stays(world: World, tmp_path: Pat
 def test_folders_of_the_server_are_nobody_elses(world: World) -> None:
     for folder in ("quarantine", "/imported/x", "./quarantine/"):
         with pytest.raises(InvalidInput):
-            world.configure(root_dir_path=folder)
+            world.configure(folder=folder)
     for fields in ({"quota_bytes": -1}, {"quota_files": 2**31}, {"after_import": "burn"}):
         with pytest.raises(InvalidInput):
             gate(world, **fields)

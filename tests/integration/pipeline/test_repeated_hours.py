@@ -66,10 +66,12 @@ def told(world: World) -> list[str]:
 
 
 def cleaner(world: World) -> None:
-    world.unitcleaner("kW", name="kW by hour", freq="1H", clock="dst", timezone=ZONE)
+    world.channel("kW", name="kW by hour", step="1H", clock="local", timezone=ZONE)
 
 
-@pytest.mark.parametrize(("clock", "step", "cut"), [("dst", 10, 60), ("dst", 11, 20), (None, 11, 60), (None, 5, 15)])
+@pytest.mark.parametrize(
+    ("clock", "step", "cut"), [("local", 10, 60), ("local", 11, 20), (None, 11, 60), (None, 5, 15)]
+)
 def test_a_file_of_the_second_time_around_is_told_by_those_before_it(
     world: World, clock: str | None, step: int, cut: int
 ) -> None:
@@ -88,7 +90,7 @@ def test_a_file_of_the_second_time_around_is_told_by_those_before_it(
 
 
 def test_files_sent_again_or_corrected_stay_where_they_were(world: World) -> None:
-    world.configure(clock="dst", timezone=ZONE)
+    world.configure(clock="local", timezone=ZONE)
     cleaner(world)
     points = night(10)
     sent = files(points, 60)
@@ -106,7 +108,7 @@ def test_files_sent_again_or_corrected_stay_where_they_were(world: World) -> Non
     assert told(world) == []
 
 
-@pytest.mark.parametrize("clock", ["dst", None])
+@pytest.mark.parametrize("clock", ["local", None])
 def test_what_nothing_tells_is_told_and_can_be_chosen(world: World, clock: str | None) -> None:
     """Nothing but zeros, so that the second hour looks like the first one sent again."""
     if clock:
@@ -136,7 +138,7 @@ def test_what_nothing_tells_is_told_and_can_be_chosen(world: World, clock: str |
 
 
 def test_a_first_file_that_begins_inside_is_told_and_its_time_tells(world: World) -> None:
-    world.configure(clock="dst", timezone=ZONE)
+    world.configure(clock="local", timezone=ZONE)
     points = night(10)
     sent = files(points, 60)
     job = send(world, *sent[3])
@@ -150,7 +152,7 @@ def test_a_first_file_that_begins_inside_is_told_and_its_time_tells(world: World
 
 
 def test_an_hour_of_which_a_file_is_missing_is_told(world: World) -> None:
-    world.configure(clock="dst", timezone=ZONE)
+    world.configure(clock="local", timezone=ZONE)
     points = night(10)
     sent = files(points, 60)
     for file in (*sent[:2], *sent[3:]):
@@ -170,7 +172,7 @@ def test_an_hour_of_which_a_file_is_missing_is_told(world: World) -> None:
 
 def test_a_file_that_comes_late_is_not_guessed_silently(world: World) -> None:
     """The file of the first hour arrives after that of the second: by their names, either may be either."""
-    world.configure(clock="dst", timezone=ZONE)
+    world.configure(clock="local", timezone=ZONE)
     sent = files(night(10), 60)
     for number in (0, 1, 3, 2):
         job = send(world, *sent[number])
@@ -187,7 +189,7 @@ def test_a_file_that_comes_late_is_not_guessed_silently(world: World) -> None:
 def test_a_clock_that_is_not_put_back_asks_nothing(world: World) -> None:
     """Instants, standard time, and other nights are what they were."""
     points = night(10)
-    for clock in ("gmt", "tzt"):
+    for clock in ("utc", "standard"):
         world.configure(clock=clock, timezone=ZONE)
         for name, content, _ in files(points[:13], 60):
             job = send(world, f"{clock} {name}", content)

@@ -104,7 +104,7 @@ def test_stamps_of_loggers_are_read_by_the_clock_of_their_unit_cleaner(world: Wo
     watch(world, "2H")
     # 23:00 of Paris is 22:00 UTC.
     assert look(world, "2024-01-02T00:30") == ([], [])
-    world.unitcleaner("p", freq="1H", clock="tzt", timezone="Europe/Paris")
+    world.channel("p", step="1H", clock="standard", timezone="Europe/Paris")
     assert look(world, "2024-01-02T00:30") == (["p"], [])
 
 
@@ -200,7 +200,7 @@ def test_a_year_day_by_day_through_the_database(world: World, year: dict[str, np
     day, broken = 24 * HOUR, range(200, 214)
     begin = min(int(points[0]) for points in year.values()) // day * day
     world.put("first.csv", pd.DataFrame({t: [1.0] for t in TURBINES}, index=[pd.Timestamp(begin, unit="us")]))
-    world.configure(notify_missing_files_nb=2)
+    world.configure(told_after=2)
     world.act(world.importer)
     watch(world, "2D")
     with world.database.read() as session:

@@ -29,10 +29,10 @@ def test_windows_without_a_point_are_skipped_and_told(world: World, stray: str) 
         "availability",
         {"a": (world.importer, "a")},
         ["points"],
-        input_freq="1min",
-        output_freq="1h",
-        clock="gmt",
-        output_timezone="UTC",
+        input_step="1min",
+        step="1h",
+        clock="utc",
+        timezone="UTC",
         script=COUNT,
     )
     job = world.act(analysis)

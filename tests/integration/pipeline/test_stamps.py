@@ -12,9 +12,9 @@ from .conftest import World
 
 
 def play(world: World, name: str) -> tuple[Case, list[jobs.Job]]:
-    """Run the rounds of a case; its unit cleaners are made after the first one. Return the importer's runs."""
+    """Run the rounds of a case; its channels are made after the first one. Return the importer's runs."""
     case = Case(name)
-    world.configure(parse_script=case.text("parse.py"))
+    world.configure(parse=case.text("parse.py"))
     settings = case.json("case.json") if (case.path / "case.json").exists() else {}
     day = {"day_begins": settings["day_begins"]} if "day_begins" in settings else {}
     done: list[jobs.Job] = []
@@ -23,8 +23,8 @@ def play(world: World, name: str) -> tuple[Case, list[jobs.Job]]:
             world.put(path, content)
         done.append(world.act(world.importer))
         if len(done) == 1:
-            for fields in settings.get("unit_cleaners", []):
-                world.unitcleaner(**fields, **day)
+            for fields in case.channels():
+                world.channel(**fields, **day)
             world.work()
     return case, done
 
@@ -114,22 +114,22 @@ def test_stamps_with_a_zone_and_without_are_not_mixed(world: World) -> None:
     # Nor by a later run, in either order.
     assert all(name in world.act(world.importer).error for name in case.json("expected.json")["told"])
     # An importer that says what stamps without a zone show takes both.
-    world.configure(clock="tzt", timezone="America/Denver")
+    world.configure(clock="standard", timezone="America/Denver")
     world.act(world.importer)
     assert world.series(world.importer)["kW"].index.hour.tolist() == [7, 8, 9, 10, 11, 12, 13, 14]
 
 
 def test_an_importer_that_knows_its_clock_makes_instants(world: World) -> None:
     """No cleaner's clock shifts what became instants at import; newest-first files are read from their end."""
-    world.configure(clock="dst", timezone="Europe/Berlin")
+    world.configure(clock="local", timezone="Europe/Berlin")
     case = Case("autumn-half-hours")
     (files,) = case.rounds()
     head, *rows = next(iter(files.values())).decode().splitlines()
     world.put("log.csv", "\n".join([head, *reversed(rows)]))
     job = world.act(world.importer)
     assert job.result["files"][0]["rows_of_repeated_hours"] == 4
-    fields = case.json("case.json")["unit_cleaners"][0]
-    world.unitcleaner(**{**fields, "clock": "tzt", "timezone": "Asia/Tokyo"})
+    fields = case.channels()[0]
+    world.channel(**{**fields, "clock": "standard", "timezone": "Asia/Tokyo"})
     world.work()
     assert_right(world, case)
 
@@ -140,8 +140,8 @@ def test_a_repeated_hour_survives_what_files_go_through(world: World, name: str,
     case = Case(name)
     (files,) = case.rounds()
     head, *rows = next(iter(files.values())).decode().splitlines()
-    fields = case.json("case.json")["unit_cleaners"][0]
-    world.unitcleaner(**fields)
+    fields = case.channels()[0]
+    world.channel(**fields)
 
     def deliver(part: list[str]) -> None:
         world.put("log.csv", "\n".join([head, *(reversed(part) if reverse else part)]) + "\n")
@@ -150,7 +150,7 @@ def test_a_repeated_hour_survives_what_files_go_through(world: World, name: str,
     for count in (len(rows) // 3, len(rows) // 2 + 1, len(rows), len(rows)):
         deliver(rows[:count])
     assert_right(world, case)
-    assert len(world.series(world.importer)[fields["external_name"]]) == len(rows)
+    assert len(world.series(world.importer)[fields["raw"]]) == len(rows)
     # A corrected row of the second pass corrects that one alone.
     stamp = "2023-10-29 02:30" if name == "autumn-half-hours" else "2024-10-27 02:49"
     places = [at for at, row in enumerate(rows) if row.startswith(stamp)]
@@ -163,8 +163,8 @@ def test_a_repeated_hour_survives_what_files_go_through(world: World, name: str,
 
 def test_a_cleaner_made_first_or_last_makes_the_same(world: World) -> None:
     case = Case("autumn-11-minutes")
-    for fields in case.json("case.json")["unit_cleaners"]:
-        world.unitcleaner(**fields)
+    for fields in case.channels():
+        world.channel(**fields)
     (files,) = case.rounds()
     for path, content in files.items():
         world.put(path, content)
@@ -175,9 +175,9 @@ def test_a_cleaner_made_first_or_last_makes_the_same(world: World) -> None:
 def test_old_values_stay_to_the_bit_when_the_step_changes(world: World) -> None:
     case = Case("means-of-30-then-15-minutes")
     first, second = case.rounds()
-    world.configure(parse_script=case.text("parse.py"))
-    for fields in case.json("case.json")["unit_cleaners"]:
-        world.unitcleaner(**fields)
+    world.configure(parse=case.text("parse.py"))
+    for fields in case.channels():
+        world.channel(**fields)
     for files, last in ((first, 0), (second, 1)):
         for path, content in files.items():
             world.put(path, content)
@@ -209,8 +209,8 @@ def test_a_year_in_six_zones_on_the_wall_clock(world: World) -> None:
         name = zone.rpartition("/")[2]
         rows = "\n".join(f"{at},{value}" for at, value in zip(local, values, strict=True))
         world.put(f"{name}.csv", f"time,{name}\n{rows}\n")
-        fields = {"freq": "1H", "input_unit_type": "delta", "unit_type": "delta", "clock": "dst"}
-        world.unitcleaner(name, name=zone, timezone=zone, **fields)
+        fields = {"step": "1H", "raw_kind": "amount", "kind": "amount", "clock": "local"}
+        world.channel(name, name=zone, timezone=zone, **fields)
     job = world.act(world.importer)
     assert (job.status, job.result["added"]) == ("finished", len(ZONES) * len(instants))
     made = world.series(world.cleaner)

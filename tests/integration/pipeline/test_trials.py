@@ -105,11 +105,11 @@ def test_a_file_that_a_script_passes_over_is_told_apart_from_a_forgotten_return(
 def test_an_analysis_script_is_tried_on_a_window(world: World) -> None:
     world.put("a.csv", hours("2024-01-01", 48, p=2))
     world.act(world.importer)
-    world.unitcleaner("p", freq="1H", clock="gmt", timezone="UTC")
+    world.channel("p", step="1H", clock="utc", timezone="UTC")
     world.work()
     analysis = world.analysis(
-        "twice", {"p": (world.cleaner, "p-cleaned")}, ["out"], input_freq="1H", output_freq="1H", clock="gmt",
-        output_timezone="UTC", script=ANALYZE,
+        "twice", {"p": (world.cleaner, "p-cleaned")}, ["out"], input_step="1H", step="1H", clock="utc",
+        timezone="UTC", script=ANALYZE,
     )  # fmt: skip
 
     def tried(**fields: Any) -> jobs.Job:

@@ -40,7 +40,7 @@ def test_an_upload_that_goes_on_is_imported_whole(world: World, how: str) -> Non
     case = Case("upload-that-goes-on")
     content, right, cut = (case.path / "frequency.csv").read_bytes(), case.json("expected.json"), 7001
     assert case.json("case.json")["cut_after_bytes"] == cut
-    world.configure(parse_script=case.text("parse.py"))
+    world.configure(parse=case.text("parse.py"))
     staging = world.settings.data_dir / "uploads"
     with gate_open(world) as (port, login):
         broken = ftplib.FTP(timeout=20)

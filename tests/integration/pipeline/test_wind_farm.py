@@ -35,15 +35,15 @@ def farm(world: World) -> dict[str, bytes]:
         files = {name: archive.read(name) for name in archive.namelist() if name.endswith(".csv")}
     for name, content in files.items():
         world.put(name, content)
-    world.configure(parse_script=PARSE, max_ante_scanned_files_nb=1000)
+    world.configure(parse=PARSE, rereads=1000)
     for turbine in TURBINES:
-        world.unitcleaner(
+        world.channel(
             turbine,
             name=turbine,
-            freq="1H",
-            input_unit_type="mean",
-            unit_type="mean",
-            clock="gmt",
+            step="1H",
+            raw_kind="mean",
+            kind="mean",
+            clock="utc",
             timezone="Europe/Paris",
         )
     return files
@@ -92,10 +92,10 @@ def test_the_year_equals_an_independent_computation_and_a_corrected_month_change
         "capacity factor",
         {turbine: (world.cleaner, turbine) for turbine in TURBINES},
         list(TURBINES),
-        input_freq="1H",
-        output_freq="1D",
-        clock="dst",
-        output_timezone="Europe/Paris",
+        input_step="1H",
+        step="1D",
+        clock="local",
+        timezone="Europe/Paris",
         script=CAPACITY_FACTOR,
     )
     with world.database.write() as session:

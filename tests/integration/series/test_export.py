@@ -32,9 +32,9 @@ def micros(text: str) -> int:
 
 
 def make(session: Session, name: str, times: Any, values: Any, **properties: Any) -> Series:
-    kind, tags = properties.pop("kind", "direct"), properties.pop("tags", None)
+    maker, tags = properties.pop("maker", "direct"), properties.pop("tags", None)
     series = store.create_series(
-        session, organization_id="o", project_id="p", generator_kind=kind, generator_id=kind, name=name, **properties
+        session, organization_id="o", project_id="p", generator_kind=maker, generator_id=maker, name=name, **properties
     )
     store.append(session, series.pk, times, values, tags)
     return series
@@ -47,16 +47,16 @@ def guide(database: Database) -> list[tuple[Series, str, str]]:
         sources = []
         for number, name in enumerate("abc", 1):
             raw = micros("2012-01-01") + np.arange(24) * HOUR
-            sources.append((make(session, name, raw, np.full(24, number), kind="importer"), "importer", "importer-a"))
+            sources.append((make(session, name, raw, np.full(24, number), maker="importer"), "importer", "importer-a"))
             cleaned = make(
-                session, f"{name}-cleaned", raw[1:23] - HOUR, np.full(22, number), kind="cleaner",
-                clock="tzt", timezone="Europe/Paris", freq="1H",
+                session, f"{name}-cleaned", raw[1:23] - HOUR, np.full(22, number), maker="cleaner",
+                clock="standard", timezone="Europe/Paris", step="1H",
             )  # fmt: skip
             sources.append((cleaned, "cleaner", "importer-a"))
         output = micros("2012-01-01 02:00") + np.arange(6) * 3 * HOUR
         analysed = make(
-            session, "a-output", output, np.full(6, 1.5), kind="analysis",
-            clock="tzt", timezone="Europe/Paris", freq="3H",
+            session, "a-output", output, np.full(6, 1.5), maker="analysis",
+            clock="standard", timezone="Europe/Paris", step="3H",
         )  # fmt: skip
         return [*sources, (analysed, "analysis", "analysis-a")]
 
@@ -70,7 +70,7 @@ def exported(database: Database, tmp_path: Path) -> Exported:
         with zipfile.ZipFile(target) as archive:
             assert archive.testzip() is None
             assert len(archive.namelist()) == files
-            dialect = {"sep": request.get("sep", ","), "decimal": request.get("decimal", ".")}
+            dialect = {"sep": request.get("separator", ","), "decimal": request.get("decimal", ".")}
             return {
                 name: pd.read_csv(io.BytesIO(archive.read(name)), index_col=0, parse_dates=True, **dialect)
                 for name in archive.namelist()
@@ -80,7 +80,7 @@ def exported(database: Database, tmp_path: Path) -> Exported:
 
 
 def test_guide_as_one_frame(guide: list[tuple[Series, str, str]], exported: Exported) -> None:
-    files = exported(guide, out_mode="dataframe", out_freq="1H", clock="tzt")
+    files = exported(guide, layout="dataframe", step="1H", clock="standard")
     assert list(files) == ["export.csv"]
     frame = files["export.csv"]
     assert frame.shape == (18, 7)
@@ -108,24 +108,24 @@ def test_guide_as_files(guide: list[tuple[Series, str, str]], exported: Exported
 
 
 def test_modes_bounds_and_dialect(guide: list[tuple[Series, str, str]], exported: Exported) -> None:
-    both = {"out_mode": "dataframe", "out_freq": "1H", "in_start_mode": "left", "in_end_mode": "right"}
-    frame = exported(guide, **both, sep=";", decimal=",")["export.csv"]
+    both = {"layout": "dataframe", "step": "1H", "in_start_mode": "left", "in_end_mode": "right"}
+    frame = exported(guide, **both, separator=";", decimal=",")["export.csv"]
     assert frame.shape == (24, 7)
     assert frame.isna().sum().to_list() == [0, 2, 6, 0, 2, 0, 2]
     frame = exported(guide, **both, start=datetime(2012, 1, 1, 4), end=datetime(2012, 1, 1, 19))["export.csv"]
     assert frame.index.equals(pd.date_range("2012-01-01 04:00", "2012-01-01 19:00", freq="h", name="time"))
     assert not frame.isna().any(axis=None)
-    frame = exported(guide, out_mode="dataframe", in_start_mode="left", in_end_mode="right")["export.csv"]
+    frame = exported(guide, layout="dataframe", in_start_mode="left", in_end_mode="right")["export.csv"]
     assert frame.shape == (24, 7)
     assert frame["a output [analysis=analysis a]"].dropna().size == 6
-    days = exported(guide, out_freq="6H", time_grouper="12H")
+    days = exported(guide, step="6H", time_grouper="12H")
     assert {name for name in days if name.startswith("a [")} == {
         "a [importer=importer a] 2012-01-01 00-00-00.csv",
         "a [importer=importer a] 2012-01-01 12-00-00.csv",
     }
 
 
-@pytest.mark.parametrize("request_", [{}, {"out_freq": "1D"}, {"out_mode": "dataframe", "out_freq": "10min"}])
+@pytest.mark.parametrize("request_", [{}, {"step": "1D"}, {"layout": "dataframe", "step": "10min"}])
 def test_pieces_make_no_difference(
     guide: list[tuple[Series, str, str]], exported: Exported, request_: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,29 +157,29 @@ def test_empty_series_and_awkward_names(database: Database, exported: Exported) 
     assert fine.index.tolist() == [pd.Timestamp(0, unit="s") + pd.Timedelta("500ms"), pd.Timestamp(1, unit="s")]
     assert fine["fine [direct]"].tolist() == [0.1, 1e-7]
     assert fine["fine [direct] tag"].isna().tolist() == [False, True]
-    assert exported(sources[:1], out_mode="dataframe", out_freq="1H")["export.csv"].empty
+    assert exported(sources[:1], layout="dataframe", step="1H")["export.csv"].empty
 
 
 def test_delta_is_split_and_summed(database: Database, exported: Exported) -> None:
     with database.write() as session:
         delta = make(
             session, "kWh", np.arange(4) * 6 * HOUR, [6.0, 12.0, 18.0, 24.0],
-            clock="gmt", freq="6H", unit_type="delta",
+            clock="utc", step="6H", kind="amount",
         )  # fmt: skip
-    (fine,) = exported([(delta, "direct", "")], out_freq="2H").values()
+    (fine,) = exported([(delta, "direct", "")], step="2H").values()
     assert fine.iloc[:, 0].tolist() == [2.0] * 3 + [4.0] * 3 + [6.0] * 3 + [8.0] * 3
-    (day,) = exported([(delta, "direct", "")], out_freq="1D").values()
+    (day,) = exported([(delta, "direct", "")], step="1D").values()
     assert day.iloc[:, 0].tolist() == [60.0]
 
 
 @pytest.mark.parametrize(
     ("bad", "field"),
     [
-        ({"sep": ",", "decimal": ","}, "decimal"),
-        ({"sep": "ab"}, "sep"),
-        ({"out_freq": "soon"}, "out_freq"),
+        ({"separator": ",", "decimal": ","}, "decimal"),
+        ({"separator": "ab"}, "sep"),
+        ({"step": "soon"}, "step"),
         ({"time_grouper": "1"}, "time_grouper"),
-        ({"out_mode": "xlsx"}, "out_mode"),
+        ({"layout": "xlsx"}, "layout"),
         ({"in_end_mode": "up"}, "in_end_mode"),
     ],
 )
@@ -206,7 +206,7 @@ def test_selecting_the_guide(database: Database, guide: list[tuple[Series, str, 
         assert select(session, raw, Selection(max_rows=2))[0].times.tolist() == [
             micros("2012-01-01") + h * HOUR for h in (0, 1)
         ]
-        shown = select(session, cleaned[:1], Selection(clock="gmt"))[0]
+        shown = select(session, cleaned[:1], Selection(clock="utc"))[0]
         assert shown.times[0] == micros("2012-01-01 00:00")
         aware = Selection(start=datetime(2012, 1, 1, 10, tzinfo=timezone(timedelta(hours=5))))
         assert select(session, cleaned[:1], aware)[0].times[0] == micros("2012-01-01 06:00")
@@ -215,16 +215,14 @@ def test_selecting_the_guide(database: Database, guide: list[tuple[Series, str, 
 def test_selecting_resampled(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     times = np.concatenate([np.arange(0, 6), np.arange(24, 30)]) * HOUR
     with database.write() as session:
-        series = make(session, "x", times, np.arange(12.0), clock="gmt")
+        series = make(session, "x", times, np.arange(12.0), clock="utc")
     for page in (selecting.PAGE, 4):
         monkeypatch.setattr(selecting, "PAGE", page)
         with database.read() as session:
             (found,) = select(session, [series], Selection(resample="6H"))
             assert (found.times // HOUR).tolist() == [0, 6, 12, 18, 24]
             np.testing.assert_equal(found.values, [2.5, np.nan, np.nan, np.nan, 8.5])
-            (found,) = select(
-                session, [series], Selection(resample="6H", dropna=True, resample_rule="sum", convention="right")
-            )
+            (found,) = select(session, [series], Selection(resample="6H", dropna=True, rule="sum", convention="right"))
             assert (found.times // HOUR).tolist() == [6, 30]
             assert found.values.tolist() == [15.0, 51.0]
             (found,) = select(session, [series], Selection(resample="6H", max_rows=2))
@@ -244,22 +242,28 @@ def test_when_clocks_are_put_back(database: Database, exported: Exported) -> Non
     start = micros("2012-10-27 22:00")
     with database.write() as session:
         mean = make(
-            session, "m", start + np.arange(25) * HOUR, np.arange(25.0), clock="tzt", timezone="Europe/Paris", freq="1H"
+            session,
+            "m",
+            start + np.arange(25) * HOUR,
+            np.arange(25.0),
+            clock="standard",
+            timezone="Europe/Paris",
+            step="1H",
         )
         delta = make(
-            session, "d", start + np.arange(25) * HOUR, np.ones(25), clock="tzt", timezone="Europe/Paris", freq="1H",
-            unit_type="delta", resample_rule="sum",
+            session, "d", start + np.arange(25) * HOUR, np.ones(25), clock="standard", timezone="Europe/Paris",
+            step="1H", kind="amount", rule="sum",
         )  # fmt: skip
     with database.read() as session:
-        one, two = select(session, [mean, delta], Selection(clock="dst"))
+        one, two = select(session, [mean, delta], Selection(clock="local"))
         assert len(one.times) == 24
         assert one.values[:5].tolist() == [0.0, 1.0, 2.0, 4.0, 5.0]
         assert two.values[:5].tolist() == [1.0, 1.0, 2.0, 1.0, 1.0]
-        (day,) = select(session, [delta], Selection(clock="dst", resample="1D", resample_rule="sum"))
+        (day,) = select(session, [delta], Selection(clock="local", resample="1D", rule="sum"))
         assert (day.times.tolist(), day.values.tolist()) == ([micros("2012-10-28")], [25.0])
-        bounded = Selection(clock="dst", start=datetime(2012, 10, 28, 2), end=datetime(2012, 10, 28, 2))
+        bounded = Selection(clock="local", start=datetime(2012, 10, 28, 2), end=datetime(2012, 10, 28, 2))
         assert select(session, [delta], bounded)[0].values.tolist() == [2.0]
-    files = exported([(mean, "direct", ""), (delta, "direct", "")], clock="dst", out_mode="dataframe", out_freq="1H")
+    files = exported([(mean, "direct", ""), (delta, "direct", "")], clock="local", layout="dataframe", step="1H")
     assert files["export.csv"].shape == (25, 2)
     assert files["export.csv"]["d [direct]"].sum() == 25
 
@@ -271,14 +275,16 @@ VIENNA = PUSHED["time"].astype("datetime64[us, UTC]").astype("int64").to_numpy()
 
 
 @pytest.mark.parametrize("cells", [1_000_000, 3])
-@pytest.mark.parametrize("request_", [{}, {"out_mode": "dataframe", "out_freq": "30T"}, {"out_mode": "dataframe"}])
+@pytest.mark.parametrize("request_", [{}, {"layout": "dataframe", "step": "30T"}, {"layout": "dataframe"}])
 def test_the_repeated_hour_is_exported_twice(
     database: Database, tmp_path: Path, request_: dict[str, Any], cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table, "CELLS", cells)
     values = PUSHED["value"].to_numpy()
     with database.write() as session:
-        load = make(session, times=VIENNA, values=values, **CASE.json("case.json")["series"])
+        load = make(
+            session, name="load", times=VIENNA, values=values, clock="local", timezone="Europe/Vienna", step="30T"
+        )
     for options in ({}, {"offsets": True}, {"time_grouper": "1D"}):
         lines: list[list[str]] = []
         with database.read() as session:
@@ -299,10 +305,10 @@ def test_every_point_is_exported_though_series_are_on_several_clocks(
         sources = [
             (make(session, name, VIENNA, np.arange(16.0), clock=clock, timezone=zone), "direct", "")
             for name, clock, zone in (
-                ("a", "dst", "Europe/Vienna"), ("b", "gmt", None), ("c", "dst", "Europe/Paris"), ("d", None, None)
+                ("a", "local", "Europe/Vienna"), ("b", "utc", None), ("c", "local", "Europe/Paris"), ("d", None, None)
             )
         ]  # fmt: skip
-    both = {"out_mode": "dataframe", "in_start_mode": "left", "in_end_mode": "right"}
+    both = {"layout": "dataframe", "in_start_mode": "left", "in_end_mode": "right"}
     frame = exported(sources, **both)["export.csv"]
     assert frame.count().tolist() == [16] * 4
     assert frame.index.is_monotonic_increasing
@@ -310,13 +316,13 @@ def test_every_point_is_exported_though_series_are_on_several_clocks(
     assert twice["a [direct]"].tolist() == [5.0, 7.0, 6.0, 8.0]
     assert twice["b [direct]"].dropna().tolist() == [9.0, 10.0]
     with pytest.raises(InvalidInput) as raised:
-        exporting.check_offsets([one for one, _, _ in sources], ExportRequest(out_mode="dataframe", offsets=True))
+        exporting.check_offsets([one for one, _, _ in sources], ExportRequest(layout="dataframe", offsets=True))
     assert list(raised.value.fields) == ["offsets"]
 
 
 def test_a_byte_order_mark_by_option(database: Database, tmp_path: Path) -> None:
     with database.write() as session:
-        series = make(session, "°C", np.arange(3) * HOUR, np.arange(3.0), clock="gmt")
+        series = make(session, "°C", np.arange(3) * HOUR, np.arange(3.0), clock="utc")
     for bom in (False, True):
         with database.read() as session:
             export(session, [(series, "direct", "")], ExportRequest(bom=bom), tmp_path / "x.zip")
@@ -336,7 +342,7 @@ def test_a_byte_order_mark_by_option(database: Database, tmp_path: Path) -> None
 )
 def test_an_export_has_an_end(database: Database, tmp_path: Path, budget: Budget, said: str) -> None:
     with database.write() as session:
-        series = make(session, "x", np.arange(100) * HOUR, np.arange(100.0), clock="gmt")
+        series = make(session, "x", np.arange(100) * HOUR, np.arange(100.0), clock="utc")
     with database.read() as session, pytest.raises(TooLarge, match=said):
         export(session, [(series, "direct", "")], ExportRequest(), tmp_path / "x.zip", budget=budget)
 
@@ -348,7 +354,7 @@ def test_pieces_follow_the_points_not_the_calendar(
     monkeypatch.setattr(table, "CELLS", 10_000)
     times = np.concatenate([[7_000_000], micros("2024-01-01") + np.arange(100_000) * 1_000_000])
     with database.write() as session:
-        series = make(session, "x", times, np.zeros(times.size), clock="gmt")
+        series = make(session, "x", times, np.zeros(times.size), clock="utc")
     sizes = []
     part = table.Column.part
 
@@ -370,7 +376,7 @@ def test_an_export_stops_between_two_pieces(
     monkeypatch.setattr(table, "CELLS", 1000)
     times = np.arange(300_000) * 1_000_000
     with database.write() as session:
-        series = make(session, "x", times, np.zeros(times.size), clock="gmt")
+        series = make(session, "x", times, np.zeros(times.size), clock="utc")
     read = 0
     part = table.Column.part
 
@@ -387,7 +393,7 @@ def test_an_export_stops_between_two_pieces(
         return part(*arguments)
 
     monkeypatch.setattr(table.Column, "part", watched)
-    for request in (ExportRequest(), ExportRequest(out_freq="1min")):
+    for request in (ExportRequest(), ExportRequest(step="1min")):
         read = 0
         with database.read() as session, pytest.raises(Cancelled):
             export(session, [(series, "direct", "")], request, tmp_path / "x.zip", budget=Budget(stop=stop))

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from entrepot.db import Database
 from entrepot.identity import Role, User, Vault, keys, users
 from entrepot.jobs.testing import run_pending
-from entrepot.pipeline.models import Unitcleaner
+from entrepot.pipeline.models import Channel
 from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
@@ -201,8 +201,8 @@ def test_the_days_of_a_channel_are_those_of_its_clock(api: Api, farm: dict[str, 
     made = [farm["channel"]["id"], api.ask("POST", "/channels", 201, json=given)["id"]]
     assert api.ask("PATCH", f"/channels/{made[1]}", json={"clock": "UTC"})["clock"] == "UTC"
     with api.database.read() as session:
-        kept = session.execute(select(Unitcleaner.clock, Unitcleaner.timezone).where(Unitcleaner.id.in_(made)))
-        assert {tuple(row) for row in kept} == {("gmt", "UTC")}
+        kept = session.execute(select(Channel.clock, Channel.timezone).where(Channel.id.in_(made)))
+        assert {tuple(row) for row in kept} == {("utc", "UTC")}
 
 
 def test_rows_are_kept_by_name_at_locations_by_name_or_id(api: Api) -> None:

@@ -188,14 +188,14 @@ def test_answers_are_kept_encrypted_and_for_a_day(house: House) -> None:
     with house.database.write() as session:
         kept = session.scalars(select(KeptAnswer)).one()
         assert token not in kept.body_encrypted
-        kept.created -= timedelta(hours=23)
+        kept.created_at -= timedelta(hours=23)
     assert house.post("/api/v1/keys", {"name": "machine"}, "k").json()["token"] == token
     with house.database.write() as session:
-        session.scalars(select(KeptAnswer)).one().created -= timedelta(hours=2)
+        session.scalars(select(KeptAnswer)).one().created_at -= timedelta(hours=2)
     assert house.post("/api/v1/keys", {"name": "machine"}, "k").json()["token"] != token  # another request
     house.post("/api/v1/keys", {"name": "machine"}, "young")
     with house.database.write() as session:
-        session.scalars(select(KeptAnswer)).first().created -= timedelta(hours=25)  # type: ignore[union-attr]
+        session.scalars(select(KeptAnswer)).first().created_at -= timedelta(hours=25)  # type: ignore[union-attr]
         assert repeats.prune(session, now() - timedelta(days=1)) == 1
         assert session.scalar(select(func.count()).select_from(KeptAnswer)) == 1
 

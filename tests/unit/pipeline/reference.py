@@ -20,12 +20,12 @@ STARTS = [
     datetime(2014, 6, 10, 23, 50),
 ]
 TYPES = [
-    ("instantaneous", "instantaneous"),
-    ("instantaneous", "mean"),
-    ("instantaneous", "delta"),
-    ("instantaneous", "mean_derivate"),
-    ("delta", "delta"),
-    ("delta", "mean_derivate"),
+    ("instant", "instant"),
+    ("instant", "mean"),
+    ("instant", "amount"),
+    ("instant", "rate"),
+    ("amount", "amount"),
+    ("amount", "rate"),
     ("mean", "mean"),
 ]
 
@@ -66,9 +66,9 @@ FUNCTIONS = Functions()
 
 def slow_utc(at, spec):
     """What a stamp means, as a naive datetime in UTC."""
-    if spec.clock == "gmt":
+    if spec.clock == "utc":
         return moment(at)
-    if spec.clock == "tzt":
+    if spec.clock == "standard":
         return moment(at) - timedelta(hours=1)
     return moment(at).replace(tzinfo=ZoneInfo("Europe/Paris")).astimezone(UTC).replace(tzinfo=None)
 
@@ -94,8 +94,8 @@ def slow_clean(raw, spec):
     for at, value in raw:
         if not math.isnan(value):
             points[slow_utc(at, spec)] = value
-    text = spec.freq.text
-    if spec.input_expected_regular:
+    text = spec.step.text
+    if spec.on_grid:
         points = {t: v for t, v in points.items() if slow_bin(t, text)[0] == t}
     times = sorted(points)
     bins = []
@@ -106,10 +106,10 @@ def slow_clean(raw, spec):
             bins.append((start, stop))
         step = stop
     declared = timedelta(microseconds=spec.declared_step) if spec.declared_step else None
-    lengths = slow_lengths(times, declared, left=spec.input_convention == "left")
+    lengths = slow_lengths(times, declared, left=spec.stamped == "start")
     out = [slow_step(start, stop, points, times, lengths, spec) for start, stop in bins]
     out = slow_fill(out, bins, points, times, spec)
-    if spec.unit_type == "mean_derivate":
+    if spec.kind == "rate":
         out = [None if v is None else v / (b - a).total_seconds() for v, (a, b) in zip(out, bins, strict=True)]
     kept = [(a, v) for v, (a, _) in zip(out, bins, strict=True) if v is not None]
     if spec.has_operation:
@@ -145,38 +145,38 @@ def slow_lengths(times, declared, *, left):
 
 def slow_step(start, stop, points, times, lengths, spec):
     inside = [points[t] for t in times if start <= t < stop]
-    if spec.input_unit_type == "instantaneous":
-        if spec.unit_type in ("delta", "mean_derivate"):
+    if spec.raw_kind == "instant":
+        if spec.kind in ("amount", "rate"):
             low, high = slow_index(start, points, times, spec), slow_index(stop, points, times, spec)
             return None if low is None or high is None else high - low
         if not inside:
             return None
-        rule = spec.resample_rule if spec.unit_type == "instantaneous" else "mean"
+        rule = spec.rule if spec.kind == "instant" else "mean"
         return {"first": inside[0], "sum": math.fsum(inside), "mean": math.fsum(inside) / len(inside)}[rule]
     shares, weights = [], []
     for t, lasting in zip(times, lengths, strict=True):
-        begin, end = (t, t + lasting) if spec.input_convention == "left" else (t - lasting, t)
-        if spec.input_unit_type == "delta":
-            own = slow_bin(begin, spec.freq.text)
+        begin, end = (t, t + lasting) if spec.stamped == "start" else (t - lasting, t)
+        if spec.raw_kind == "amount":
+            own = slow_bin(begin, spec.step.text)
             if lasting <= own[1] - own[0]:
                 if own[0] == start and lasting:
                     shares.append(points[t])
                 continue
         shared = (min(end, stop) - max(begin, start)).total_seconds()
         if shared > 0:
-            share = shared / lasting.total_seconds() if spec.input_unit_type == "delta" else shared
+            share = shared / lasting.total_seconds() if spec.raw_kind == "amount" else shared
             shares.append(points[t] * share)
             weights.append(shared)
     if not shares:
         return None
-    return math.fsum(shares) if spec.input_unit_type == "delta" else math.fsum(shares) / math.fsum(weights)
+    return math.fsum(shares) if spec.raw_kind == "amount" else math.fsum(shares) / math.fsum(weights)
 
 
 def slow_index(edge, points, times, spec):
     if edge in points:
         return points[edge]
     before, after = [t for t in times if t < edge], [t for t in times if t > edge]
-    start, stop = slow_bin(edge, spec.freq.text)
+    start, stop = slow_bin(edge, spec.step.text)
     if not before or not after or after[0] - before[-1] >= 2 * (stop - start):
         return None
     share = (edge - before[-1]) / (after[0] - before[-1])
@@ -187,9 +187,9 @@ def slow_fill(out, bins, points, times, spec):
     known = [i for i, v in enumerate(out) if v is not None]
     filled = list(out)
     for a, b in pairwise(known):
-        if not 0 < b - a - 1 <= spec.interpolate_limit:
+        if not 0 < b - a - 1 <= spec.fill:
             continue
-        if spec.unit_type in ("delta", "mean_derivate") and spec.input_unit_type == "instantaneous":
+        if spec.kind in ("amount", "rate") and spec.raw_kind == "instant":
             edges = [bins[i][0] for i in range(a + 1, b + 1)]
             marks = [(e, v) for e in edges if (v := slow_index(e, points, times, spec)) is not None]
 
@@ -227,20 +227,20 @@ def specs(draw, custom=False):
     source, target = draw(st.sampled_from(TYPES))
     with_custom = custom and draw(st.booleans())
     return CleaningSpec(
-        freq=Frequency.parse(draw(st.sampled_from(["30T", "1H", "1H", "3H", "7H", "1D"]))),
-        input_unit_type=source,
-        unit_type=target,
-        input_convention=draw(st.sampled_from(["left", "right"])),
-        clock=draw(st.sampled_from(["gmt", "tzt", "dst"])),
-        resample_rule=draw(st.sampled_from(["mean", "first", "sum"])),
-        interpolate_limit=draw(st.sampled_from([0, 0, 1, 2, 5])),
-        input_expected_regular=draw(st.sampled_from([False, False, False, True])),
+        step=Frequency.parse(draw(st.sampled_from(["30T", "1H", "1H", "3H", "7H", "1D"]))),
+        raw_kind=source,
+        kind=target,
+        stamped=draw(st.sampled_from(["start", "end"])),
+        clock=draw(st.sampled_from(["utc", "standard", "local"])),
+        rule=draw(st.sampled_from(["mean", "first", "sum"])),
+        fill=draw(st.sampled_from([0, 0, 1, 2, 5])),
+        on_grid=draw(st.sampled_from([False, False, False, True])),
         has_operation=draw(st.booleans()),
         has_filter=draw(st.booleans()),
         has_derivative_filter=draw(st.sampled_from([False, False, True])),
         has_custom=with_custom,
-        custom_before_offset=Frequency.parse("30T") if with_custom else None,
-        custom_after_offset=1 if with_custom else None,
+        before=Frequency.parse("30T") if with_custom else None,
+        after=1 if with_custom else None,
     )
 
 

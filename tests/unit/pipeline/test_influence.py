@@ -53,7 +53,7 @@ def check(old, new, start, stop, spec):
 @pytest.mark.parametrize(("text", "step", "limit"), [("1H", 20, 0), ("1H", 20, 2), ("30T", 60, 0)])
 def test_every_single_change(types, convention, text, step, limit):
     """Each point removed or rewritten, and one added in each place, before, between and after the others."""
-    spec = CleaningSpec(Frequency.parse(text), *types, convention, interpolate_limit=limit)
+    spec = CleaningSpec(Frequency.parse(text), *types, convention, fill=limit)
     at = [0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 21, 22, 23, 24]
     old = {i * step * MINUTE: float(i * i % 17) for i in at}
     for i in range(-3, 28):
@@ -120,7 +120,7 @@ def test_what_influences_everything():
 
 @pytest.mark.parametrize("types", TYPES)
 def test_a_rewritten_point_touches_its_neighbourhood_only(types):
-    spec = CleaningSpec(Frequency.parse("1H"), input_unit_type=types[0], unit_type=types[1], clock="gmt")
+    spec = CleaningSpec(Frequency.parse("1H"), raw_kind=types[0], kind=types[1], clock="utc")
     at, step = 50 * HOUR, 10 * MINUTE
     steps = np.arange(1, NEIGHBOURS + 2) * step
     found = influence(spec, at, at + 1, at - steps[::-1], at + steps)

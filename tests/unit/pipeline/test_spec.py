@@ -1,4 +1,4 @@
-"""The configuration of a unit cleaner: what is accepted, and how what is not is named."""
+"""The configuration of a channel: what is accepted, and how what is not is named."""
 
 import pytest
 
@@ -8,27 +8,27 @@ from entrepot.series.frequency import HOUR, MINUTE, Frequency
 from tests.unit.pipeline.reference import TYPES
 
 FIELDS = {
-    "external_name": "a",
+    "raw": "a",
     "name": "a-cleaned",
-    "freq": "1H",
-    "input_unit_type": "instantaneous",
-    "unit_type": "instantaneous",
-    "input_convention": "left",
-    "clock": "tzt",
+    "step": "1H",
+    "raw_kind": "instant",
+    "kind": "instant",
+    "stamped": "start",
+    "clock": "standard",
     "timezone": "Europe/Paris",
     "unit": "",
-    "label": "",
-    "resample_rule": "mean",
-    "interpolate_limit": 0,
-    "wait_offset": "6H",
-    "input_expected_regular": False,
-    "operation_fct": None,
-    "filter_fct": None,
-    "derivative_filter_fct": None,
-    "custom_fct": None,
-    "custom_delay": None,
-    "custom_before_offset": None,
-    "custom_after_offset": None,
+    "title": "",
+    "rule": "mean",
+    "fill": 0,
+    "patience": "6H",
+    "on_grid": False,
+    "convert": None,
+    "keep": None,
+    "keep_rate": None,
+    "custom": None,
+    "delay": None,
+    "before": None,
+    "after": None,
 }
 
 
@@ -36,9 +36,9 @@ def test_the_fields_of_a_unit_cleaner():
     assert len(FIELDS) == 21
     validate(FIELDS)
     assert CleaningSpec.of(FIELDS) == CleaningSpec(Frequency.parse("1H"))
-    fields = FIELDS | {"custom_fct": "def fct(se): ...", "custom_before_offset": 2, "custom_after_offset": "30T"}
+    fields = FIELDS | {"custom": "def fct(se): ...", "before": 2, "after": "30T"}
     validate(fields)
-    spec = CleaningSpec.of(fields | {"filter_fct": " \n"})
+    spec = CleaningSpec.of(fields | {"keep": " \n"})
     assert (spec.has_custom, spec.has_filter, spec.custom_reach) == (True, False, (2 * HOUR, 30 * MINUTE))
 
 
@@ -48,31 +48,31 @@ def test_the_fields_of_a_unit_cleaner():
         *[(name, None) for name in FIELDS if FIELDS[name] is not None],
         *[(name, ["x"]) for name in FIELDS],
         *[(name, {}) for name in FIELDS],
-        ("external_name", ""),
+        ("raw", ""),
         ("name", " "),
-        ("freq", "1X"),
-        ("freq", "0H"),
-        ("freq", 1),
-        ("input_unit_type", "mean_derivate"),
-        ("unit_type", "kWh"),
-        ("input_convention", "center"),
-        ("clock", "utc"),
+        ("step", "1X"),
+        ("step", "0H"),
+        ("step", 1),
+        ("raw_kind", "rate"),
+        ("kind", "kWh"),
+        ("stamped", "center"),
+        ("clock", "UTC"),
         ("timezone", "Mars/Olympus"),
-        ("resample_rule", "max"),
-        ("interpolate_limit", -1),
-        ("interpolate_limit", 1.5),
-        ("interpolate_limit", True),
-        ("interpolate_limit", "1"),
-        ("interpolate_limit", 10**12),
-        ("wait_offset", "soon"),
-        ("input_expected_regular", "yes"),
-        ("input_expected_regular", 1),
-        ("filter_fct", 3),
-        ("custom_delay", "x"),
-        ("custom_before_offset", -1),
-        ("custom_before_offset", True),
-        ("custom_after_offset", "3 days"),
-        ("custom_after_offset", 1.5),
+        ("rule", "max"),
+        ("fill", -1),
+        ("fill", 1.5),
+        ("fill", True),
+        ("fill", "1"),
+        ("fill", 10**12),
+        ("patience", "soon"),
+        ("on_grid", "yes"),
+        ("on_grid", 1),
+        ("keep", 3),
+        ("delay", "x"),
+        ("before", -1),
+        ("before", True),
+        ("after", "3 days"),
+        ("after", 1.5),
     ],
 )
 def test_a_bad_field_is_named(field, value):
@@ -81,20 +81,20 @@ def test_a_bad_field_is_named(field, value):
     assert list(error.value.fields) == [field]
 
 
-@pytest.mark.parametrize("source", ["instantaneous", "delta", "mean"])
-@pytest.mark.parametrize("target", ["instantaneous", "delta", "mean", "mean_derivate"])
+@pytest.mark.parametrize("source", ["instant", "amount", "mean"])
+@pytest.mark.parametrize("target", ["instant", "amount", "mean", "rate"])
 def test_only_types_of_the_table(source, target):
-    fields = FIELDS | {"input_unit_type": source, "unit_type": target}
+    fields = FIELDS | {"raw_kind": source, "kind": target}
     if (source, target) in TYPES:
         validate(fields)
         return
     with pytest.raises(InvalidInput) as error:
         validate(fields)
-    assert list(error.value.fields) == ["unit_type"]
+    assert list(error.value.fields) == ["kind"]
 
 
 def test_all_bad_fields_at_once_and_only_those_given():
     with pytest.raises(InvalidInput) as error:
-        validate({"freq": "x", "clock": "x", "unit_type": "mean"})
-    assert sorted(error.value.fields) == ["clock", "freq"]
-    validate({"interpolate_limit": 3})
+        validate({"step": "x", "clock": "x", "kind": "mean"})
+    assert sorted(error.value.fields) == ["clock", "step"]
+    validate({"fill": 3})

@@ -24,11 +24,11 @@ from entrepot.pipeline.windows import (
 from entrepot.series.clocks import Clock, to_naive
 from entrepot.series.frequency import DAY, HOUR, MINUTE, Frequency
 
-TZT = Clock("tzt", "Europe/Paris")
+TZT = Clock("standard", "Europe/Paris")
 MIDNIGHT = int(datetime(2012, 1, 1, tzinfo=UTC).timestamp()) * 10**6 - HOUR
 NOW = MIDNIGHT + 4000 * DAY
 HOURLY = Frequency.parse("1H")
-SPEC = AnalysisSpec(Frequency.parse("3H"), Frequency.parse("3H"), TZT, wait_offset=Frequency.parse("6H"))
+SPEC = AnalysisSpec(Frequency.parse("3H"), Frequency.parse("3H"), TZT, patience=Frequency.parse("6H"))
 
 
 def hours(*at):
@@ -67,19 +67,19 @@ def test_worked_example():
     [
         ([covered(0, 23)], {}, (0, 24)),
         ([covered(1, 22), covered(5, 30, "b")], {}, (6, 30)),
-        ([covered(1, 22), covered(5, 30, "b")], {"wait_for_last": True}, (6, 21)),
-        ([covered(1, 22), covered(5, 30, "b")], {"start_with_first": True}, (3, 30)),
+        ([covered(1, 22), covered(5, 30, "b")], {"waits": True}, (6, 21)),
+        ([covered(1, 22), covered(5, 30, "b")], {"starts_with_first": True}, (3, 30)),
         ([covered(1, 22), covered(5, 30, "b")], {"before": 5 * HOUR}, (6, 30)),
-        ([covered(1, 22), covered(5, 30, "b")], {"before": 5 * HOUR, "before_offset_strict_mode": True}, (12, 30)),
+        ([covered(1, 22), covered(5, 30, "b")], {"before": 5 * HOUR, "strict_before": True}, (12, 30)),
         (
             [covered(1, 22), covered(5, 30, "b")],
-            {"before": 5 * HOUR, "before_offset_strict_mode": True, "start_with_first": True},
+            {"before": 5 * HOUR, "strict_before": True, "starts_with_first": True},
             (3, 30),
         ),
         ([covered(0, 23)], {"after": HOUR}, (0, 21)),
         ([covered(0, 23, freq=None)], {}, (0, 21)),
-        ([covered(0, 49)], {"output_freq": Frequency.parse("1D")}, (0, 48)),
-        ([covered(1, 49)], {"output_freq": Frequency.parse("1D")}, (24, 48)),
+        ([covered(0, 49)], {"step": Frequency.parse("1D")}, (0, 48)),
+        ([covered(1, 49)], {"step": Frequency.parse("1D")}, (24, 48)),
         ([covered(0, 0.5)], {}, (0, 0)),
     ],
 )
@@ -94,13 +94,13 @@ def test_a_late_input_holds_back_until_it_is_given_up():
     waiting = analysis_intervals(inputs, SPEC, at)
     assert waiting.due == at + 1
     assert bounds_of(inputs, now=waiting.due) == (0, 24)
-    tolerant = [replace(inputs[0], wait_offset=Frequency.parse("1D")), inputs[1]]
+    tolerant = [replace(inputs[0], patience=Frequency.parse("1D")), inputs[1]]
     assert bounds_of(tolerant, now=waiting.due) == (0, 12)
-    assert bounds_of(inputs, replace(SPEC, wait_for_last=True)) == (0, 12)
+    assert bounds_of(inputs, replace(SPEC, waits=True)) == (0, 12)
 
 
 def test_delay_holds_back_the_newest():
-    spec = replace(SPEC, custom_delay=Frequency.parse("2H"))
+    spec = replace(SPEC, delay=Frequency.parse("2H"))
     now = MIDNIGHT + 13 * HOUR
     found = analysis_intervals([covered(0, 11)], spec, now)
     assert (found.stop - MIDNIGHT) / HOUR == 9
@@ -113,8 +113,8 @@ def test_inputs_without_values():
     assert analysis_intervals([], SPEC, NOW) is None
     assert analysis_intervals([empty], SPEC, NOW) is None
     assert analysis_intervals([covered(0, 23), empty], SPEC, NOW) is None
-    assert bounds_of([covered(0, 23), empty], replace(SPEC, start_with_first=True)) == (0, 24)
-    assert bounds_of([covered(0, 23), empty], replace(SPEC, start_with_first=True, wait_for_last=True)) is None
+    assert bounds_of([covered(0, 23), empty], replace(SPEC, starts_with_first=True)) == (0, 24)
+    assert bounds_of([covered(0, 23), empty], replace(SPEC, starts_with_first=True, waits=True)) is None
 
 
 def test_frame_uses_what_there_is_in_each_row():
@@ -155,7 +155,7 @@ def test_frame_has_the_offsets_rows_as_far_as_they_are_complete():
         ([(9, 10)], {"before": 3 * HOUR}, [(9, 15)]),
         ([(9, 10)], {"after": 3 * HOUR}, [(6, 12)]),
         ([(9, 10)], {"after": HOUR}, [(6, 12)]),
-        ([(4, 5)], {"output_freq": Frequency.parse("1D")}, []),
+        ([(4, 5)], {"step": Frequency.parse("1D")}, []),
         ([(-(2**61), 2**61)], {}, [(3, 21)]),
         ([], {}, []),
     ],
@@ -177,24 +177,24 @@ def test_touched(changed, changes, expected):
     st.sampled_from(["1H", "3H", "1D"]),
     st.sampled_from([0, HOUR, 7 * HOUR]),
     st.sampled_from([0, 2 * HOUR]),
-    st.sampled_from(["tzt", "dst"]),
+    st.sampled_from(["standard", "local"]),
 )
 def test_recomputing_what_was_touched_is_computing_everything(
-    points, which, freq, input_freq, output_freq, before, after, kind
+    points, which, freq, input_step, step, before, after, kind
 ):
     """The frames of untouched intervals do not change, and windowed frames are parts of the whole one."""
-    step = Frequency.parse(freq)
-    shift = 2000 * DAY if kind == "dst" else 0
-    times = np.array(sorted(at for at, _ in points)) * step.microseconds + MIDNIGHT + shift
+    length = Frequency.parse(freq)
+    shift = 2000 * DAY if kind == "local" else 0
+    times = np.array(sorted(at for at, _ in points)) * length.microseconds + MIDNIGHT + shift
     values = np.array([value for _, value in sorted(points)])
     spec = AnalysisSpec(
-        Frequency.parse(input_freq),
-        Frequency.parse(output_freq),
+        Frequency.parse(input_step),
+        Frequency.parse(step),
         Clock(kind, "Europe/Paris"),
         before=before,
         after=after,
     )
-    each = Input("a", int(times[0]), int(times[-1]), step, TZT)
+    each = Input("a", int(times[0]), int(times[-1]), length, TZT)
     bounds = analysis_intervals([each], spec, NOW)
     if bounds.start >= bounds.stop:
         return
@@ -250,18 +250,18 @@ def test_few_intervals(some, most):
 def test_configuration_is_read():
     spec = AnalysisSpec.of(
         {
-            "input_freq": "1H",
-            "output_freq": "1D",
-            "clock": "dst",
-            "output_timezone": "Europe/Paris",
-            "start_with_first": True,
-            "wait_for_last": False,
-            "wait_offset": "6H",
-            "custom_delay": None,
-            "custom_before_offset": 3,
-            "custom_after_offset": "30T",
-            "before_offset_strict_mode": False,
+            "input_step": "1H",
+            "step": "1D",
+            "clock": "local",
+            "timezone": "Europe/Paris",
+            "starts_with_first": True,
+            "waits": False,
+            "patience": "6H",
+            "delay": None,
+            "before": 3,
+            "after": "30T",
+            "strict_before": False,
         }
     )
     assert (spec.before, spec.after, spec.step.text) == (3 * HOUR, 30 * MINUTE, "1D")
-    assert spec.clock == Clock("dst", "Europe/Paris")
+    assert spec.clock == Clock("local", "Europe/Paris")

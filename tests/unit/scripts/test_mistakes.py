@@ -17,7 +17,7 @@ def said(content: str | bytes, body: str = f"return {READ}") -> str:
     header = {
         "source": source,
         "function": "parse",
-        "filename": "<parse_script>",
+        "filename": "<parse>",
         "variable": None,
         "each": False,
         "expects": "frame",

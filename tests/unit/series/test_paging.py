@@ -26,7 +26,7 @@ AUTUMN = 1_351_375_200_000_000  # 2012-10-27 22:00 UTC
 def test_pages_give_what_the_whole_gives(hours: list[int], cuts: list[int], step: str, rule: str) -> None:
     times = AUTUMN + np.array(hours) * HOUR // 2
     whole = Points(times, np.sin(times.astype(float)))
-    freq, clock = Frequency.parse(step), Clock("dst", "Europe/Paris")
+    freq, clock = Frequency.parse(step), Clock("local", "Europe/Paris")
     edges = [0, *dict.fromkeys(cut for cut in cuts if cut < len(hours)), len(hours)]
     pages = [whole[low:high] for low, high in pairwise(edges) if low < high]
     found = list(resampled(pages, freq, clock, rule))  # type: ignore[arg-type]
@@ -36,5 +36,5 @@ def test_pages_give_what_the_whole_gives(hours: list[int], cuts: list[int], step
 
 
 def test_no_page_gives_nothing() -> None:
-    (empty,) = resampled([], Frequency.parse("1D"), Clock("gmt"), "mean")
+    (empty,) = resampled([], Frequency.parse("1D"), Clock("utc"), "mean")
     assert not len(empty)

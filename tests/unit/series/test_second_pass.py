@@ -38,7 +38,7 @@ def micro(text: str) -> int:
 )
 def test_rows_in_order_become_the_instants_that_they_are(zone: str, step: int, shift: int, missing: set[int]) -> None:
     """Of regular rows around a change, some missing, each goes back to its instant, through the store as well."""
-    turn, clock = micro(TURNS[zone]), Clock("dst", zone)
+    turn, clock = micro(TURNS[zone]), Clock("local", zone)
     instants = np.arange(turn - 5 * HOUR + shift * SECOND, turn + 5 * HOUR, step * SECOND)
     instants = np.delete(instants, [at for at in missing if at < len(instants)])
     naive = to_naive(instants, clock)
@@ -76,7 +76,9 @@ def test_the_last_rows_of_the_first_pass_are_known_as_such() -> None:
     assert repeated(rows, tags) == 6
     # What a later file brings of that hour is of the second pass.
     late = np.append(rows, two + 59 * MINUTE)
-    found = to_utc(late, Clock("dst", "Europe/Madrid"), ambiguous=np.append(passes(tags, len(rows)), 0).astype(np.int8))
+    found = to_utc(
+        late, Clock("local", "Europe/Madrid"), ambiguous=np.append(passes(tags, len(rows)), 0).astype(np.int8)
+    )
     assert found[-1] == two - HOUR + 59 * MINUTE
 
 

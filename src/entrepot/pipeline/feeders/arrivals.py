@@ -23,7 +23,7 @@ from entrepot.errors import Conflict, InvalidInput, TooLarge
 from entrepot.pipeline import folders, gate_files, trees
 from entrepot.pipeline.feeders.sources import Remote
 from entrepot.pipeline.generators import enqueue_run
-from entrepot.pipeline.models import BaseFeeder, FedFile, Importer
+from entrepot.pipeline.models import FedFile, Feeder, Importer
 from entrepot.settings import Settings
 
 #: Lineage keeps no longer name.
@@ -264,9 +264,9 @@ def discard_all(settings: Settings, feeder_id: str) -> None:
     trees.remove(settings.feeds_dir / feeder_id)
 
 
-def require_feeder(session: Session, feeder_id: str) -> BaseFeeder:
+def require_feeder(session: Session, feeder_id: str) -> Feeder:
     """Return the feeder of a run; the run ends when it was deleted."""
-    feeder = session.scalar(select(BaseFeeder).where(BaseFeeder.id == feeder_id))
+    feeder = session.scalar(select(Feeder).where(Feeder.id == feeder_id))
     if feeder is None:
         raise Deleted
     return feeder

@@ -16,11 +16,11 @@ from entrepot.jobs import schedules
 from entrepot.net import Network
 from entrepot.pipeline import gate_files
 from entrepot.pipeline.feeders.arrivals import Deleted, require_feeder
-from entrepot.pipeline.feeders.configuration import GENERIC, schedule_name
+from entrepot.pipeline.feeders.configuration import SCRIPT, schedule_name
 from entrepot.pipeline.feeders.options import Address, Credentials, Options
 from entrepot.pipeline.feeders.reporting import Report
 from entrepot.pipeline.feeders.sources.base import Access
-from entrepot.pipeline.models import BaseFeeder, FedFile
+from entrepot.pipeline.models import FedFile, Feeder
 from entrepot.pipeline.notices import RUN_FAILED
 from entrepot.pipeline.reports import leave_a_count, payload_of
 from entrepot.scripts import ScriptError
@@ -104,9 +104,9 @@ def begin(context: jobs.JobContext) -> Plan | str:
 def plan_of(context: jobs.JobContext, session: Session) -> Plan:
     """Return what the run is to do; Refused when the feeder cannot fetch as it is."""
     feeder = require_feeder(session, payload_of(context)["id"])
-    gate, child = feeder.gate, feeder.child
-    script = child.get("script") if feeder.child_model == GENERIC else None
-    url = None if script is not None else child.get("url")
+    gate, source = feeder.gate, feeder.source
+    script = source.get("script") if feeder.source_kind == SCRIPT else None
+    url = None if script is not None else source.get("url")
     if not (script or "").strip() and not url:
         raise jobs.Refused("The feeder has neither an address nor a script.")
     secret = feeder.credentials
@@ -117,7 +117,7 @@ def plan_of(context: jobs.JobContext, session: Session) -> Plan:
         gate_name=gate.name,
         timezone=feeder.timezone,
         quota=gate_files.Quota(gate.quota_bytes, gate.quota_files),
-        options=Options.read(child.get("parameters"), "parameters"),
+        options=Options.read(source.get("parameters"), "parameters"),
         credentials=Credentials()
         if secret is None
         else Credentials.read(orjson.loads(context.services["vault"].decrypt(secret)), "credentials"),
@@ -139,7 +139,7 @@ def finish(context: jobs.JobContext, plan: Plan, report: Report, state: Any, hos
     told = report.json()
     with context.unit() as session:
         feeder = require_feeder(session, plan.feeder_id)
-        feeder.last_run, feeder.state = now(), state
+        feeder.last_run_at, feeder.state = now(), state
         _keep_host_key(feeder, plan, host_key)
         notifications.resolve(session, feeder.id, RUN_FAILED)
         scheduled = payload_of(context).get("scheduled")
@@ -150,7 +150,7 @@ def finish(context: jobs.JobContext, plan: Plan, report: Report, state: Any, hos
     return told
 
 
-def _is_old_news(session: Session, context: jobs.JobContext, feeder: BaseFeeder, told: dict[str, Any]) -> bool:
+def _is_old_news(session: Session, context: jobs.JobContext, feeder: Feeder, told: dict[str, Any]) -> bool:
     """Tell whether a run fetched nothing, and passed over what the last one that left a row passed over already."""
     if told["fetched_files"]:
         return False
@@ -177,7 +177,7 @@ def fail(
         told |= {"traceback": report.redacted(error.traceback), "output": report.redacted(error.output)}
     with context.unit() as session:
         feeder = require_feeder(session, plan.feeder_id)
-        feeder.last_run = now()
+        feeder.last_run_at = now()
         _keep_host_key(feeder, plan, host_key)
         gate = feeder.gate
         notifications.notify(
@@ -197,7 +197,7 @@ def fail(
 def _record(
     context: jobs.JobContext,
     session: Session,
-    feeder: BaseFeeder,
+    feeder: Feeder,
     action: str,
     status: str,
     told: dict[str, Any],
@@ -215,7 +215,7 @@ def _record(
     )
 
 
-def _keep_host_key(feeder: BaseFeeder, plan: Plan, host_key: str | None) -> None:
+def _keep_host_key(feeder: Feeder, plan: Plan, host_key: str | None) -> None:
     # Not that of an address which was changed meanwhile.
-    if plan.address is not None and feeder.child.get("url") == plan.address.url:
+    if plan.address is not None and feeder.source.get("url") == plan.address.url:
         feeder.known_host_key = host_key

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import ApiKey, Organization, User, keys, limits, users
@@ -67,7 +67,7 @@ class Key(BaseModel):
     projects: list[str] | None
     series: list[str] | None
     networks: list[str] | None
-    created: datetime
+    created: datetime = Field(validation_alias="created_at")
     expires: datetime | None
     revoked: datetime | None
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from entrepot.errors import InvalidInput
 from entrepot.identity import projects
 from entrepot.pipeline import analyses, analysis_rows, configuration
-from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Cleaner, Unitcleaner
+from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Channel, Cleaner
 from entrepot.rows.models import RowAnalysis
 from entrepot.series.models import Series
 from entrepot.server.api.analysis_models import (
@@ -42,7 +42,7 @@ def list_analyses(
 def create_analysis(unit: Unit, given: AnalysisRequest) -> AnalysisShown:
     """Create an analysis with its script, inputs and outputs; an active one runs at once."""
     project = projects.find_project(unit.session, unit.principal, given.project, "write")
-    with AnalysisRequest.naming(comment="description"):
+    with AnalysisRequest.naming():
         fields = {name: value for name, value in given.own.items() if name != "active"}
         analysis = analyses.create_analysis(unit.session, unit.principal, {"project": project.id, **fields})
         _configure(unit, analysis, given)
@@ -61,7 +61,7 @@ def get_analysis(unit: Unit, analysis_id: str) -> AnalysisShown:
 def change_analysis(unit: Unit, analysis_id: str, given: AnalysisChanges) -> AnalysisShown:
     """Change an analysis; what it had computed is made anew."""
     analysis = to_change(unit, Analysis, analysis_id)
-    with AnalysisChanges.naming(comment="description"):
+    with AnalysisChanges.naming():
         _configure(unit, analysis, given)
         analyses.update_analysis(unit.session, unit.principal, analysis_id, given.own)
     return _shown(unit, [analysis])[0]
@@ -103,8 +103,8 @@ def _set_inputs(unit: Unit, analysis: Analysis, given: Sequence[InputRequest | s
             column = asked.column or name
             if column in wanted:
                 raise InvalidInput(f"Two columns would be named {column!r}.")
-            wanted[column] = {"input_series_generator": generator_id, "input_series_name": name}
-    present = {one.column_name: one for one in analysis.inputs}
+            wanted[column] = {"generator_id": generator_id, "series_name": name}
+    present = {one.column: one for one in analysis.inputs}
     for column, one in present.items():
         if column not in wanted:
             analyses.delete_column(unit.session, unit.principal, AnalysisInput, one.id)
@@ -113,7 +113,7 @@ def _set_inputs(unit: Unit, analysis: Analysis, given: Sequence[InputRequest | s
             if column in present:
                 analyses.update_input(unit.session, unit.principal, present[column].id, source)
             else:
-                fields = {"analysis": analysis.id, "column_name": column, **source}
+                fields = {"analysis": analysis.id, "column": column, **source}
                 analyses.create_input(unit.session, unit.principal, fields)
 
 
@@ -152,9 +152,9 @@ def _source(unit: Unit, analysis: Analysis, asked: InputRequest) -> tuple[str, s
     )
     made_by |= set(
         session.scalars(
-            select(Unitcleaner.cleaner_id)
-            .join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
-            .where(Cleaner.project_id == own, Unitcleaner.name == asked.series)
+            select(Channel.cleaner_id)
+            .join(Cleaner, Cleaner.id == Channel.cleaner_id)
+            .where(Cleaner.project_id == own, Channel.name == asked.series)
         )
     )
     made_by |= set(
@@ -175,7 +175,7 @@ def _source(unit: Unit, analysis: Analysis, asked: InputRequest) -> tuple[str, s
 
 def _shown(unit: Unit, rows: Sequence[Analysis]) -> list[AnalysisShown]:
     names = project_names(unit, rows)
-    sources = makers(unit, (one.input_series_generator for row in rows for one in row.inputs))
+    sources = makers(unit, (one.generator_id for row in rows for one in row.inputs))
     sets = references(unit, RowAnalysis, (row.rows_analysis_id for row in rows))
     return [
         AnalysisShown.shown(row, names[row.project_id], sources, sets.get(row.rows_analysis_id or 0)) for row in rows

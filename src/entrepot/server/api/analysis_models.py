@@ -48,10 +48,9 @@ class Output(Noun):
 
     name: SeriesName
     unit: Annotated[str, Field(max_length=255)] = ""
-    title: Annotated[str, column("label"), Field(max_length=255)] = ""
+    title: Annotated[str, Field(max_length=255)] = ""
     rule: Annotated[
         Literal["mean", "sum", "first", "last", "min", "max"],
-        column("resample_rule"),
         Field(description="How its points become longer steps."),
     ] = "mean"
 
@@ -64,34 +63,27 @@ class Computing(Noun):
         Field(description="Python with `analyze(frame, **tools)`, which returns a frame of the outputs, or "
               "`rows(frame, **tools)`, which makes rows, or both."),
     ] = ""  # fmt: skip
-    input_step: Annotated[Step, column("input_freq"), Field(description="Of the frame that the script gets.")] = "1h"
-    step: Annotated[Step, column("output_freq"), Field(description="Of the series that it makes.")] = "1h"
+    input_step: Annotated[Step, Field(description="Of the frame that the script gets.")] = "1h"
+    step: Annotated[Step, Field(description="Of the series that it makes.")] = "1h"
     clock: Annotated[
         str,
-        named_clock("output_timezone", zone_of_utc="UTC"),
+        named_clock("timezone", zone_of_utc="UTC"),
         Field(description="In which the script gets and gives stamps: `UTC`, `Europe/Paris`, `Europe/Paris standard`."),
     ] = "UTC"
     starts_with: Annotated[
         Literal["first", "all"],
-        column("start_with_first", _STARTS),
+        column("starts_with_first", _STARTS),
         Field(description="Whether it begins with the first of its inputs, or once all have begun."),
     ] = "all"
     waits: Annotated[
         bool,
-        column("wait_for_last"),
         Field(description="Whether a step waits for every input, however late, or only as long as their patience."),
     ] = False
-    before: Annotated[
-        int | str | None, column("custom_before_offset"), Field(description="The data needed before a step.")
-    ] = None
-    after: Annotated[int | str | None, column("custom_after_offset"), Field(description="And after it.")] = None
-    strict_before: Annotated[bool, column("before_offset_strict_mode")] = False
-    delay: Annotated[
-        Step | None, column("custom_delay"), Field(description="How long after its end a step is computed.")
-    ] = None
-    patience: Annotated[
-        Step, column("wait_offset"), Field(description="How long readers wait for its series when they are late.")
-    ] = "6h"
+    before: Annotated[int | str | None, Field(description="The data needed before a step.")] = None
+    after: Annotated[int | str | None, Field(description="And after it.")] = None
+    strict_before: bool = False
+    delay: Annotated[Step | None, Field(description="How long after its end a step is computed.")] = None
+    patience: Annotated[Step, Field(description="How long readers wait for its series when they are late.")] = "6h"
 
 
 class AnalysisChanges(Computing):
@@ -109,7 +101,7 @@ class AnalysisChanges(Computing):
     @property
     def own(self) -> dict[str, Any]:
         """The given fields that are the analysis' own, by column."""
-        words = {"name": "name", "description": "comment", "active": "active"}
+        words = {"name": "name", "description": "description", "active": "active"}
         return {words[name]: getattr(self, name) for name in words if name in self.model_fields_set}
 
 
@@ -143,22 +135,22 @@ class AnalysisShown(Computing):
     ) -> "AnalysisShown":
         """Return what is shown of an analysis."""
         inputs = [
-            InputShown(column=one.column_name, series=one.input_series_name, of=makers.get(one.input_series_generator))
+            InputShown(column=one.column, series=one.series_name, of=makers.get(one.generator_id))
             for one in analysis.inputs
         ]
         others = {
             "id": analysis.id,
             "project": project,
             "name": analysis.name,
-            "description": analysis.comment,
+            "description": analysis.description,
             "active": analysis.active,
             "inputs": inputs,
             "outputs": [Output.showing(one) for one in analysis.outputs],
             "into": into,
-            "behind": analysis.is_obsolete,
+            "behind": analysis.behind,
             "version": analysis.version,
-            "created_at": analysis.created,
+            "created_at": analysis.created_at,
             "changed_at": analysis.changed_at,
-            "last_run_at": analysis.last_run,
+            "last_run_at": analysis.last_run_at,
         }
         return cls.showing(analysis.config, **others) if analysis.config is not None else cls.model_validate(others)

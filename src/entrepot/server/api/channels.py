@@ -8,7 +8,7 @@ from sqlalchemy import select
 from entrepot.db import keyset
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline import cleaners, configuration
-from entrepot.pipeline.models import Cleaner, Importer, Unitcleaner
+from entrepot.pipeline.models import Channel, Cleaner, Importer
 from entrepot.server.api.importer_models import ChannelChanges, ChannelRequest, ChannelShown, CleanerShown
 from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve, to_change
 from entrepot.server.api.routing import NativeRouter, Unit
@@ -27,19 +27,17 @@ def list_channels(
 ) -> Page[ChannelShown]:
     """List channels, by the name of what they make."""
     session, principal = unit.session, unit.principal
-    query = select(Unitcleaner).join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
+    query = select(Channel).join(Cleaner, Cleaner.id == Channel.cleaner_id)
     query = query.where(principal.within(Cleaner), is_kept(Cleaner.project_id))
     if (project_id := of_project(unit, project).get("project_id")) is not None:
         query = query.where(Cleaner.project_id == project_id)
     if importer is not None:
         found = resolve(session, principal, Importer, importer, "importer", project_id)
         query = query.where(Cleaner.importer_id == found.id)
-    for column, value in ((Unitcleaner.name, name), (Unitcleaner.external_name, raw)):
+    for column, value in ((Channel.name, name), (Channel.raw, raw)):
         if value is not None:
             query = query.where(column == value)
-    rows, cursor = keyset.page(
-        session, query, (Unitcleaner.name, Unitcleaner.id), limit=asked.limit, cursor=asked.cursor
-    )
+    rows, cursor = keyset.page(session, query, (Channel.name, Channel.id), limit=asked.limit, cursor=asked.cursor)
     return Page(items=[ChannelShown.shown(row) for row in rows], next=next_page(unit, cursor))
 
 
@@ -51,31 +49,31 @@ def create_channel(unit: Unit, given: ChannelRequest) -> ChannelShown:
     with ChannelRequest.naming():
         fields: dict[str, Any] = given.kept(unset=True)
         if given.raw_kind is None:
-            fields["input_unit_type"] = "delta" if given.kind == "rate" else fields["unit_type"]
+            fields["raw_kind"] = "amount" if given.kind == "rate" else fields["kind"]
         fields["cleaner"] = importer.cleaner.id
-        return ChannelShown.shown(cleaners.create_unitcleaner(unit.session, unit.principal, fields))
+        return ChannelShown.shown(cleaners.create_channel(unit.session, unit.principal, fields))
 
 
 @router.serve("GET", "/channels/{channel_id}", area="series", right="read")
 def get_channel(unit: Unit, channel_id: str) -> ChannelShown:
     """Return a channel."""
-    return ChannelShown.shown(configuration.get(unit.session, unit.principal, Unitcleaner, channel_id))
+    return ChannelShown.shown(configuration.get(unit.session, unit.principal, Channel, channel_id))
 
 
 @router.serve("PATCH", "/channels/{channel_id}", area="series", right="write")
 def change_channel(unit: Unit, channel_id: str, given: ChannelChanges) -> ChannelShown:
     """Change a channel; what it made is made anew."""
-    to_change(unit, Unitcleaner, channel_id)
+    to_change(unit, Channel, channel_id)
     with ChannelChanges.naming():
-        changed = cleaners.update_unitcleaner(unit.session, unit.principal, channel_id, given.kept())
+        changed = cleaners.update_channel(unit.session, unit.principal, channel_id, given.kept())
     return ChannelShown.shown(changed)
 
 
 @router.serve("DELETE", "/channels/{channel_id}", area="series", right="write", status=204)
 def delete_channel(unit: Unit, channel_id: str) -> None:
     """Delete a channel and the series that it made."""
-    to_change(unit, Unitcleaner, channel_id)
-    cleaners.delete_unitcleaner(unit.session, unit.principal, channel_id)
+    to_change(unit, Channel, channel_id)
+    cleaners.delete_channel(unit.session, unit.principal, channel_id)
 
 
 @router.serve("GET", "/cleaners", area="series", right="read")

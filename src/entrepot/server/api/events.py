@@ -206,7 +206,7 @@ def list_deliveries(call: Call) -> list[dict[str, Any]]:
             "state": one.state,
             "attempts": one.attempts,
             "next_at": one.next_at if one.state == "pending" else None,
-            "created": one.created,
+            "created": one.created_at,
             "delivered": one.delivered,
             "log": one.log,
         }
@@ -221,7 +221,7 @@ def _record(webhook: Webhook) -> dict[str, Any]:
         "style": webhook.style,
         "types": webhook.types,
         "state": webhook.state,
-        "created": webhook.created,
+        "created": webhook.created_at,
         "active_since": webhook.active_since,
         "failing_since": webhook.failing_since,
         "paused_until": webhook.paused_until,

@@ -10,6 +10,8 @@ from entrepot.pipeline.models import Analysis
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.api.runs import Job
 
+_WORDS = {"out_freq": "step", "out_mode": "layout", "sep": "separator"}
+_CLOCKS = {"gmt": "utc", "tzt": "standard", "dst": "local"}
 router = NativeRouter(tags=["series"])
 
 
@@ -55,7 +57,12 @@ class Publishing(BaseModel):
 @router.serve("POST", "/exports", area="series", right="read", write=True, status=202, body="large")
 def export(unit: Unit, request_: Export) -> Job:
     """Have series written into an archive of CSV files; the job's result has its path, and the published file's id."""
-    options = {name: value for name, value in request_.model_dump().items() if value is not None}
+    given = request_.model_dump().items()
+    options = {
+        _WORDS.get(name, name): _CLOCKS.get(value, value) if name == "clock" else value
+        for name, value in given
+        if value is not None
+    }
     series = catalog.find_series(unit.session, unit.principal, ids=options.pop("series"))
     publish = options.pop("publish", None)
     return Job.model_validate(exports.start(unit.session, unit.principal, series, options, publish))

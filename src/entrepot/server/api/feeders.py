@@ -11,14 +11,14 @@ from entrepot.identity import Right
 from entrepot.jobs import Job as JobRecord
 from entrepot.pipeline import configuration
 from entrepot.pipeline.feeders import configuration as feeders
-from entrepot.pipeline.models import BaseFeeder
+from entrepot.pipeline.models import Feeder
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.api.runs import Job
 
 router = NativeRouter(tags=["feeders"])
 
 
-class Feeder(BaseModel):
+class FeederShown(BaseModel):
     """A gate's feeder. Of its credentials, only their names are told."""
 
     id: str
@@ -66,50 +66,51 @@ class FeederChanges(BaseModel):
 
 
 @router.serve("GET", "/feeders", area="series", right="read")
-def list_feeders(unit: Unit, project_id: str | None = None, gate_id: str | None = None) -> list[Feeder]:
+def list_feeders(unit: Unit, project_id: str | None = None, gate_id: str | None = None) -> list[FeederShown]:
     """List feeders, newest first."""
     equal = {"project_id": project_id, "gate_id": gate_id}
-    found = configuration.listed(unit.session, unit.principal, BaseFeeder, equal, load=("gate",))
+    found = configuration.listed(unit.session, unit.principal, Feeder, equal, load=("gate",))
     return [_shown(feeder) for feeder in found]
 
 
 @router.serve("POST", "/feeders", area="series", right="write", status=201, body="large")
-def create_feeder(unit: Unit, request_: FeederRequest) -> Feeder:
+def create_feeder(unit: Unit, request_: FeederRequest) -> FeederShown:
     """Give a gate a feeder."""
     if (request_.url is None) == (request_.script is None):
         raise InvalidInput.field("url", "Give either a url or a script.")
-    fields = request_.model_dump(include={"crontab", "timezone", "active"})
+    fields = {"schedule": request_.crontab, "timezone": request_.timezone, "active": request_.active}
     feeder = feeders.create_feeder(unit.session, unit.principal, {"gate": request_.gate_id, **fields})
-    model = feeders.GENERIC if request_.url is None else feeders.STATIC_WEBSERVICE
+    model = feeders.SCRIPT if request_.url is None else feeders.ADDRESS
     child = request_.model_dump(include={"url", "script", "parameters", "credentials"}, exclude_none=True)
     services = unit.services
-    feeders.set_child(unit.session, unit.principal, services.vault, services.settings, feeder.id, model, child)
+    feeders.set_source(unit.session, unit.principal, services.vault, services.settings, feeder.id, model, child)
     return _shown(feeder)
 
 
 @router.serve("GET", "/feeders/{feeder_id}", area="series", right="read")
-def get_feeder(unit: Unit, feeder_id: str) -> Feeder:
+def get_feeder(unit: Unit, feeder_id: str) -> FeederShown:
     """Return a feeder."""
     return _shown(_feeder(unit, feeder_id, "read"))
 
 
 @router.serve("PATCH", "/feeders/{feeder_id}", area="series", right="write", body="large")
-def update_feeder(unit: Unit, feeder_id: str, request_: FeederChanges) -> Feeder:
+def update_feeder(unit: Unit, feeder_id: str, request_: FeederChanges) -> FeederShown:
     """Change a feeder."""
     given = request_.model_dump(exclude_unset=True)
     nulls = [name for name, value in given.items() if value is None and name != "credentials"]
     if nulls:
         raise InvalidInput(fields={name: ["This field may not be null."] for name in nulls})
     feeder = _feeder(unit, feeder_id, "write")
-    own: dict[str, Any] = {name: given.pop(name) for name in ("crontab", "timezone", "active") if name in given}
+    words = {"crontab": "schedule", "timezone": "timezone", "active": "active"}
+    own: dict[str, Any] = {ours: given.pop(name) for name, ours in words.items() if name in given}
     feeders.update_feeder(unit.session, unit.principal, feeder_id, own)
     if given:
-        wrong = "url" if feeder.child_model == feeders.GENERIC else "script"
-        if feeder.child_model is None or wrong in given:
+        wrong = "url" if feeder.source_kind == feeders.SCRIPT else "script"
+        if feeder.source_kind is None or wrong in given:
             raise InvalidInput.field(wrong, "This feeder fetches in another way: make it anew.")
-        services, child_id = unit.services, str(feeder.child_id)
-        feeders.update_child(
-            unit.session, unit.principal, services.vault, services.settings, feeder.child_model, child_id, given
+        services, child_id = unit.services, str(feeder.source_id)
+        feeders.change_source(
+            unit.session, unit.principal, services.vault, services.settings, feeder.source_kind, child_id, given
         )
     return _shown(feeder)
 
@@ -133,8 +134,8 @@ def test_feeder(unit: Unit, feeder_id: str) -> Job:
     return _job(unit.session, feeders.start_test(unit.session, feeder, unit.principal.user_id))
 
 
-def _feeder(unit: Unit, feeder_id: str, right: Right) -> BaseFeeder:
-    return configuration.get(unit.session, unit.principal, BaseFeeder, feeder_id, right)
+def _feeder(unit: Unit, feeder_id: str, right: Right) -> Feeder:
+    return configuration.get(unit.session, unit.principal, Feeder, feeder_id, right)
 
 
 def _job(session: Session, job: JobRecord) -> Job:
@@ -142,19 +143,19 @@ def _job(session: Session, job: JobRecord) -> Job:
     return Job.model_validate(job)
 
 
-def _shown(feeder: BaseFeeder) -> Feeder:
-    return Feeder(
+def _shown(feeder: Feeder) -> FeederShown:
+    return FeederShown(
         id=feeder.id,
         gate_id=feeder.gate_id,
         gate_name=feeder.gate.name,
         project_id=feeder.gate.project_id,
         timezone=feeder.timezone,
-        crontab=feeder.crontab,
+        crontab=feeder.schedule,
         active=feeder.active,
-        url=feeder.child.get("url"),
-        script=feeder.child.get("script"),
-        parameters=feeder.child.get("parameters") or {},
+        url=feeder.source.get("url"),
+        script=feeder.source.get("script"),
+        parameters=feeder.source.get("parameters") or {},
         credentials=feeder.credential_names,
         known_host_key=feeder.known_host_key,
-        last_run=feeder.last_run,
+        last_run=feeder.last_run_at,
     )

@@ -124,9 +124,9 @@ def content(call: Call, file: PublishedFile) -> Response:
     headers = {
         "cache-control": "private, no-transform",
         "etag": etag,
-        "last-modified": conditions.http_date(file.created),
+        "last-modified": conditions.http_date(file.created_at),
     }
-    if (status := conditions.failed(asked, etag, file.created)) is not None:
+    if (status := conditions.failed(asked, etag, file.created_at)) is not None:
         return Response(status_code=status, headers=headers)
     headers |= {
         "content-disposition": conditions.attachment(file.name),
@@ -144,7 +144,7 @@ def content(call: Call, file: PublishedFile) -> Response:
         internal = f"/entrepot-files/{config.organization_id}/{file.path}"
         return Response(headers=headers | {"x-accel-redirect": internal}, media_type=media_type)
     try:
-        part = conditions.part(asked, file.size, etag, file.created)
+        part = conditions.part(asked, file.size, etag, file.created_at)
     except ValueError:
         return Response(status_code=416, headers={"content-range": f"bytes */{file.size}"})
     start, stop = part or (0, file.size)
@@ -191,7 +191,7 @@ def record(services: Services, file: PublishedFile, config: StorageConfig, url: 
         "storage_config": file.storage_config_id,
         "url": f"{config.url}/{file.path}",
         "signed_url": {"url": signed[0], "date_expires": signed[1]} if signed else None,
-        "created": file.created,
+        "created": file.created_at,
         "consumed": file.consumed,
         "deleted": file.deleted,
         "mismatches": file.mismatches,

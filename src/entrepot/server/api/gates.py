@@ -23,7 +23,6 @@ from entrepot.server.api.nouns import (
     Page,
     Reference,
     Text,
-    column,
     named_page,
     next_page,
     of_project,
@@ -46,7 +45,7 @@ _HTTP_STAGING = f"{STAGING}/http"
 class GateSettings(Noun):
     """What a gate takes, and what becomes of its files; what is left out stays, or has its default."""
 
-    description: Annotated[Text, column("comment")] = ""
+    description: Text = ""
     quota_bytes: Annotated[int | None, Field(description="Most bytes that it takes; null: any number.")] = None
     quota_files: Annotated[int | None, Field(description="Most files that it takes; null: any number.")] = None
     quarantine: Annotated[bool, Field(description="Whether files that a script refuses are set aside.")] = False
@@ -75,7 +74,7 @@ class GateShown(GateSettings):
     project: Annotated[Reference | None, NOT_KEPT]
     name: str
     version: int
-    created_at: Annotated[datetime, column("created")]
+    created_at: datetime
     changed_at: datetime
 
 
@@ -127,7 +126,7 @@ class Quarantined(BaseModel):
     stored: str | None
     size: int
     modified: datetime
-    created: datetime
+    created: datetime = Field(validation_alias="created_at")
     reason: str
     details: str
     run_id: str

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from entrepot.pipeline.models import Cleaner, Importer, Unitcleaner
+from entrepot.pipeline.models import Channel, Cleaner, Importer
 from entrepot.server.api.nouns import (
     NOT_KEPT,
     Name,
@@ -19,8 +19,6 @@ from entrepot.server.api.nouns import (
     named_clock,
 )
 
-#: What a value says, and how that is kept.
-KINDS_OF_VALUES = {"instant": "instantaneous", "mean": "mean", "amount": "delta", "rate": "mean_derivate"}
 RawKind = Literal["instant", "mean", "amount"]
 Kind = Literal["instant", "mean", "amount", "rate"]
 
@@ -28,21 +26,20 @@ Kind = Literal["instant", "mean", "amount", "rate"]
 class ImporterSettings(Noun):
     """How an importer reads; what is left out stays, or has its default."""
 
-    description: Annotated[Text, column("comment")] = ""
+    description: Text = ""
     parse: Annotated[
         Script,
-        column("parse_script"),
         Field(description="Python with `parse(content, path, **tools)`, which returns a frame of a file's points."),
     ] = ""
-    folder: Annotated[str, column("root_dir_path"), Field(description="Of the gate, which alone is read.")] = "/"
-    schedule: Annotated[str, column("crontab"), Field(description="A cron of six fields, seconds first, in UTC.")] = ""
+    folder: Annotated[str, Field(description="Of the gate, which alone is read.")] = "/"
+    schedule: Annotated[str, Field(description="A cron of six fields, seconds first, in UTC.")] = ""
     active: Annotated[bool, Field(description="Whether it runs by its schedule.")] = False
     order: Annotated[
         Literal["name", "arrival"], column("file_order"), Field(description="In which order files are read.")
     ] = "name"
-    reads_changed: Annotated[
-        bool, column("read_changed"), Field(description="Whether a file that changed under its name is read again.")
-    ] = True
+    reads_changed: Annotated[bool, Field(description="Whether a file that changed under its name is read again.")] = (
+        True
+    )
     replaces: Annotated[bool, Field(description="Whether rows that such a file has no more go.")] = False
     clock: Annotated[
         str | None,
@@ -61,17 +58,13 @@ class ImporterSettings(Noun):
     plausible_ahead: Annotated[
         Step | None, Field(description="So are those with stamps further ahead of now: `31 D`.")
     ] = None
-    rereads_last: Annotated[
-        bool, column("re_run_last_file"), Field(description="Whether each run reads the last file again.")
-    ] = False
+    rereads_last: Annotated[bool, Field(description="Whether each run reads the last file again.")] = False
     rereads: Annotated[
         int,
-        column("max_ante_scanned_files_nb"),
         Field(ge=0, le=1_000_000, description="How many files before the last each run reads again."),
     ] = 0
     told_after: Annotated[
         int,
-        column("notify_missing_files_nb"),
         Field(ge=0, le=1_000_000, description="After so many runs without a file people are told; 0: never."),
     ] = 0
 
@@ -99,10 +92,10 @@ class ImporterShown(ImporterSettings):
     name: str
     gate: Annotated[Reference | None, NOT_KEPT]
     version: int
-    created_at: Annotated[datetime, column("created")]
+    created_at: datetime
     changed_at: datetime
-    last_run_at: Annotated[datetime | None, column("last_run")]
-    last_path: Annotated[str | None, column("last_imported_path")]
+    last_run_at: datetime | None
+    last_path: str | None
 
     @classmethod
     def shown(cls, importer: Importer, project: Reference | None) -> "ImporterShown":
@@ -115,20 +108,17 @@ class ChannelSettings(Noun):
 
     active: bool = True
     unit: Annotated[str, Field(max_length=255)] = ""
-    title: Annotated[str, column("label"), Field(max_length=255)] = ""
+    title: Annotated[str, Field(max_length=255)] = ""
     raw_kind: Annotated[
         RawKind | None,
-        column("input_unit_type", KINDS_OF_VALUES),
         Field(description="What a raw value says: the state at an instant, or a mean or an amount of its interval."),
     ] = None
     kind: Annotated[
         Kind,
-        column("unit_type", KINDS_OF_VALUES),
         Field(description="What a value of the series says; a rate is a second's."),
     ] = "instant"
     stamped: Annotated[
         Literal["start", "end"],
-        column("input_convention", {"start": "left", "end": "right"}),
         Field(description="Which end of its interval a raw mean or amount carries."),
     ] = "start"
     clock: Annotated[
@@ -136,15 +126,10 @@ class ChannelSettings(Noun):
         named_clock(zone_of_utc="UTC"),
         Field(description="What stamps without a zone show, and whose days the series has."),
     ] = "Europe/Paris standard"
-    convert: Annotated[
-        Script | None, column("operation_fct"), Field(description="`def fct(value)`: what a value becomes.")
-    ] = None
-    keep: Annotated[
-        Script | None, column("filter_fct"), Field(description="`def fct(value)`: whether a value stays.")
-    ] = None
+    convert: Annotated[Script | None, Field(description="`def fct(value)`: what a value becomes.")] = None
+    keep: Annotated[Script | None, Field(description="`def fct(value)`: whether a value stays.")] = None
     keep_rate: Annotated[
         Script | None,
-        column("derivative_filter_fct"),
         Field(description="`def fct(rate)`: whether a value stays, by its change a second."),
     ] = None
     minimum: Annotated[float | None, Field(description="Lesser values are dropped.")] = None
@@ -154,43 +139,31 @@ class ChannelSettings(Noun):
     ] = False
     on_grid: Annotated[
         bool,
-        column("input_expected_regular"),
         Field(description="Whether points beside the grid of steps are dropped."),
     ] = False
-    step: Annotated[Step, column("freq")] = "1h"
-    rule: Annotated[
-        Literal["mean", "first", "sum"], column("resample_rule"), Field(description="How instants become a step.")
-    ] = "mean"
-    fill: Annotated[
-        int, column("interpolate_limit"), Field(ge=0, description="The longest gap, in steps, that is filled.")
-    ] = 0
+    step: Step = "1h"
+    rule: Annotated[Literal["mean", "first", "sum"], Field(description="How instants become a step.")] = "mean"
+    fill: Annotated[int, Field(ge=0, description="The longest gap, in steps, that is filled.")] = 0
     completeness: Annotated[
         float | None, Field(description="The share of its points that a step must have, in per cent.")
     ] = None
     day_begins: Annotated[
         str | None, Field(description="What the clock shows when a day begins: `06:00`; null: midnight, standard time.")
     ] = None
-    custom: Annotated[
-        Script | None, column("custom_fct"), Field(description="`def fct(series)`: other points for the raw ones.")
-    ] = None
+    custom: Annotated[Script | None, Field(description="`def fct(series)`: other points for the raw ones.")] = None
     before: Annotated[
         int | str | None,
-        column("custom_before_offset"),
         Field(description="The raw data, in steps or as a length, that `custom` needs before what it makes."),
     ] = None
-    after: Annotated[int | str | None, column("custom_after_offset"), Field(description="And after it.")] = None
-    delay: Annotated[
-        Step | None, column("custom_delay"), Field(description="How long after its end an interval is computed.")
-    ] = None
-    patience: Annotated[
-        Step, column("wait_offset"), Field(description="How long readers wait for the series when it is late.")
-    ] = "6h"
+    after: Annotated[int | str | None, Field(description="And after it.")] = None
+    delay: Annotated[Step | None, Field(description="How long after its end an interval is computed.")] = None
+    patience: Annotated[Step, Field(description="How long readers wait for the series when it is late.")] = "6h"
 
 
 class ChannelChanges(ChannelSettings):
     """What is to change of a channel."""
 
-    raw: Annotated[SeriesName, column("external_name")] = ""
+    raw: SeriesName = ""
     name: SeriesName = ""
 
 
@@ -199,7 +172,7 @@ class ChannelRequest(ChannelSettings):
 
     importer: Annotated[str, NOT_KEPT, Field(description="Id or name.")]
     project: Annotated[str | None, NOT_KEPT, Field(description="Of the importer, where that is given by name.")] = None
-    raw: Annotated[SeriesName, column("external_name"), Field(description="The raw series.")]
+    raw: Annotated[SeriesName, Field(description="The raw series.")]
     name: SeriesName
 
 
@@ -209,14 +182,14 @@ class ChannelShown(ChannelSettings):
     id: str
     importer: Annotated[Reference | None, NOT_KEPT]
     cleaner: Annotated[str, column("cleaner_id")]
-    raw: Annotated[str, column("external_name")]
+    raw: str
     name: str
     version: int
-    created_at: Annotated[datetime, column("created")]
+    created_at: datetime
     changed_at: datetime
 
     @classmethod
-    def shown(cls, channel: Unitcleaner) -> "ChannelShown":
+    def shown(cls, channel: Channel) -> "ChannelShown":
         """Return what is shown of a channel."""
         return cls.showing(channel, importer=Reference.to(channel.cleaner.importer))
 
@@ -228,7 +201,7 @@ class CleanerShown(Noun):
     name: str
     project: Annotated[Reference | None, NOT_KEPT]
     importer: Annotated[Reference | None, NOT_KEPT]
-    last_run_at: Annotated[datetime | None, column("last_run")]
+    last_run_at: datetime | None
 
     @classmethod
     def shown(cls, cleaner: Cleaner, project: Reference | None) -> "CleanerShown":

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from entrepot.events import notifications
@@ -29,7 +29,7 @@ class Notification(BaseModel):
     origin: str
     resolved: bool
     read: bool
-    created: datetime
+    created: datetime = Field(validation_alias="created_at")
     resolved_at: datetime | None
     mailed_at: datetime | None
 

@@ -32,6 +32,7 @@ log = structlog.get_logger("entrepot.http")
 
 _MOST = 10_000  # series in a write: they are taken in one statement
 _MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
+_CLOCKS = {"gmt": "utc", "tzt": "standard", "dst": "local"}
 _COUNT = re.compile(r"[0-9]{1,9}")
 _series = cast("Table", Series.__table__).c
 _WHOSE = (
@@ -180,7 +181,7 @@ class _Window:
         self.start, self.stop = _instant(call, "start"), _instant(call, "end")
         self.limit = _limit(call)
         self.freq = _parsed(call, "freq", Frequency.parse)
-        self.clock = Clock(call.query.get("clock", "gmt"), call.query.get("timezone"))  # type: ignore[arg-type]
+        self.clock = Clock(_CLOCKS.get(asked := call.query.get("clock", "gmt"), asked), call.query.get("timezone"))  # type: ignore[arg-type]
         self.rule = call.query.get("rule", "mean")
         if self.rule not in RULES:
             raise InvalidInput.field("rule", f"One of {', '.join(RULES)}.")

@@ -1,6 +1,6 @@
 """Projects of the caller's organizations."""
 
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
@@ -10,7 +10,7 @@ from sqlalchemy import select
 from entrepot.db import keyset
 from entrepot.identity import Project, projects
 from entrepot.pipeline.projects import delete_project as delete
-from entrepot.server.api.nouns import NOT_KEPT, Asked, Kept, Name, Noun, Page, Text, column, next_page
+from entrepot.server.api.nouns import NOT_KEPT, Asked, Name, Noun, Page, Text, column, next_page
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["projects"])
@@ -20,7 +20,7 @@ class ProjectChanges(Noun):
     """What is to change of a project."""
 
     name: Name = ""
-    description: Annotated[Text, column("comment")] = ""
+    description: Text = ""
 
 
 class ProjectRequest(ProjectChanges):
@@ -35,9 +35,9 @@ class ProjectShown(Noun):
 
     id: str
     name: str
-    description: Annotated[str, column("comment")]
+    description: str
     organization: Annotated[str, column("organization_id")]
-    created_at: Annotated[datetime, Kept(("creation_date",), lambda day: datetime.combine(day, time(), tzinfo=UTC))]
+    created_at: datetime
 
 
 @router.serve("GET", "/projects", area="series", right="read")
@@ -77,7 +77,7 @@ def change_project(unit: Unit, project_id: str, given: ProjectChanges) -> Projec
     if "name" in given.model_fields_set:
         projects.rename_project(unit.session, project, given.name)
     if "description" in given.model_fields_set:
-        project.comment = given.description
+        project.description = given.description
         unit.session.flush()
     return ProjectShown.showing(project)
 

@@ -16,7 +16,6 @@ from entrepot.identity.projects import is_kept
 from entrepot.pipeline import pushed
 from entrepot.series import store
 from entrepot.series.models import DISCARDED, Series
-from entrepot.server.api.importer_models import KINDS_OF_VALUES
 from entrepot.server.api.nouns import (
     NOT_KEPT,
     Asked,
@@ -27,7 +26,6 @@ from entrepot.server.api.nouns import (
     SeriesName,
     Step,
     at,
-    column,
     makers,
     named_clock,
     next_page,
@@ -43,14 +41,13 @@ class SeriesSettings(Noun):
     """What a series is; its points are elsewhere."""
 
     unit: Annotated[str, Field(max_length=_MOST_TEXT)] = ""
-    title: Annotated[str, column("label"), Field(max_length=_MOST_TEXT)] = ""
+    title: Annotated[str, Field(max_length=_MOST_TEXT)] = ""
     clock: Annotated[
         str | None, named_clock(), Field(description="In which it is presented, whose days its steps follow.")
     ] = "UTC"
-    step: Annotated[Step | None, column("freq"), Field(description="The distance of its points; null: any.")] = None
+    step: Annotated[Step | None, Field(description="The distance of its points; null: any.")] = None
     rule: Annotated[
         Literal["mean", "sum", "first", "last", "min", "max"],
-        column("resample_rule"),
         Field(description="How its points become longer steps."),
     ] = "mean"
 
@@ -74,10 +71,10 @@ class SeriesShown(SeriesSettings):
     name: str
     project: Annotated[Reference | None, NOT_KEPT]
     of: Annotated[Maker | None, NOT_KEPT]
-    kind: Annotated[str | None, column("unit_type", KINDS_OF_VALUES)]
+    kind: str | None
     pushed: Annotated[bool, Field(description="Whether clients push its points.")]
     locked: bool
-    created_at: Annotated[datetime, column("created")]
+    created_at: datetime
     count: int
     first_at: Annotated[datetime | None, at("first")]
     last_at: Annotated[datetime | None, at("last")]
@@ -105,7 +102,7 @@ def list_series(
             query = query.where(one == value)
     for word in (q or "").split():
         query = query.where(
-            Series.name.icontains(word, autoescape=True) | Series.label.icontains(word, autoescape=True)
+            Series.name.icontains(word, autoescape=True) | Series.title.icontains(word, autoescape=True)
         )
     rows, cursor = keyset.page(unit.session, query, (Series.name, Series.id), limit=asked.limit, cursor=asked.cursor)
     return Page(items=_shown(unit, rows), next=next_page(unit, cursor))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from anyio.to_thread import run_sync
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.requests import Request
@@ -42,7 +42,7 @@ class StorageConfig(BaseModel):
     signed_urls_expiry: float | None
     state: str
     tested: dict[str, str | None] | None
-    created: datetime
+    created: datetime = Field(validation_alias="created_at")
 
 
 class StorageConfigRequest(BaseModel):

@@ -21,7 +21,7 @@ def _list(call: Call) -> Response:
     offset, limit = part(call)
     found = call.session.scalars(query.order_by(Event.position.desc()).offset(offset).limit(limit))
     rows = [
-        (instant(each.created), each.type, each.action, each.object_id, orjson.dumps(each.data).decode()[:200])
+        (instant(each.created_at), each.type, each.action, each.object_id, orjson.dumps(each.data).decode()[:200])
         for each in found
     ]
     fields = (Field("type", "Type, or type.action", type_), Field("object", "Id of what it happened to", object_id))

@@ -27,7 +27,7 @@ def _list(call: Call) -> Response:
             file.state,
             f"{file.size:,}",
             file.type or "",
-            instant(file.created),
+            instant(file.created_at),
             file.sha256,
         )
         for file in found

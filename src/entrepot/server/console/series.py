@@ -31,7 +31,7 @@ def _list(call: Call) -> Response:
             Link(each.name, f"/console/series/{each.id}"),
             each.unit,
             each.generator_kind,
-            each.freq or "",
+            each.step or "",
             f"{each.count:,}",
             _at(each.first),
             _at(each.last),

@@ -88,7 +88,7 @@ def test_bounds(door: Door, project: str) -> None:
 
 
 def test_resampling(door: Door, project: str) -> None:
-    series = make(door, project, "a", [float(hour) for hour in range(6)], clock="gmt", freq="1H")
+    series = make(door, project, "a", [float(hour) for hour in range(6)], clock="utc", step="1H")
     assert select(door, series, resample="3H") == ([0, 3], [1.0, 4.0])
     assert select(door, series, resample="3H", convention="right") == ([3, 6], [1.0, 4.0])
     for rule, values in {
@@ -103,7 +103,7 @@ def test_resampling(door: Door, project: str) -> None:
 
 
 def test_empty_intervals_are_null_or_left_out(door: Door, project: str) -> None:
-    series = make(door, project, "a", [1.0], clock="gmt")
+    series = make(door, project, "a", [1.0], clock="utc")
     with door.services.database.write() as session:
         store.append(session, series["otsdb_pk"], [(MIDNIGHT + 2 * HOUR) * 1000], [3.0])
     assert select(door, series, resample="1H") == ([0, 1, 2], [1.0, None, 3.0])
@@ -112,7 +112,7 @@ def test_empty_intervals_are_null_or_left_out(door: Door, project: str) -> None:
 
 
 def test_clocks(door: Door, project: str) -> None:
-    paris = make(door, project, "a", [1.0], clock="tzt", timezone="Europe/Paris")
+    paris = make(door, project, "a", [1.0], clock="standard", timezone="Europe/Paris")
     assert [select(door, paris, clock=clock)[0] for clock in ("gmt", "tzt", "dst")] == [[0], [1], [1]]
     assert select(door, paris)[0] == [1]
     assert select(door, paris, start="2012-01-01T00:00:00+00:00", end="2012-01-01T00:00:00Z")[0] == [1]
@@ -181,7 +181,7 @@ def test_a_selection_names_the_parameter_at_fault(door: Door, project: str) -> N
 
 
 def test_no_selection_makes_the_server_fail(door: Door, project: str) -> None:
-    series = make(door, project, "a", [1.0, 2.0, 3.0], clock="tzt", timezone="Europe/Paris")
+    series = make(door, project, "a", [1.0, 2.0, 3.0], clock="standard", timezone="Europe/Paris")
     moments = st.sampled_from(["0001-01-01", "9999-12-31T23:59:59.999999", "2012-01-01", "0001-01-01T00:00:00+14:00",
                                "9999-12-31T23:59:59-14:00", "2012-03-25T02:30:00", "1600-01-01"])  # fmt: skip
     params = st.fixed_dictionaries(

@@ -2,7 +2,7 @@
 
 import itertools
 
-from entrepot.pipeline.models import Unitcleaner
+from entrepot.pipeline.models import Channel
 from entrepot.server.dialects.ovbp import RESOURCES
 from tests.integration.server.ovbp.conftest import Door
 from tests.integration.server.ovbp.test_ovbp_resources import NO_SUCH
@@ -73,7 +73,7 @@ def test_450_rows_come_in_pages_of_200(door: Door) -> None:
     cleaner = door.cleaner(door.importer(project))
     with door.services.database.write() as session:
         for number in range(450):
-            session.add(Unitcleaner(cleaner_id=cleaner, external_name=f"s{number}", name=f"s{number}"))
+            session.add(Channel(cleaner_id=cleaner, raw=f"s{number}", name=f"s{number}"))
             session.flush()
     pages = [door.rows("odata/unitcleaners/", cleaner=cleaner, start=start, length=200) for start in (0, 200, 400, 600)]
     assert [len(page) for page in pages] == [200, 200, 50, 0]

@@ -2,7 +2,7 @@
 
 from entrepot.events import notifications
 from entrepot.pipeline import analyses, configuration
-from entrepot.pipeline.models import Analysis, AnalysisConfig, AnalysisInput, AnalysisOutput
+from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, AnalysisSettings
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.generators import generator_actions, list_generators
 from entrepot.server.dialects.ovbp.render import Record
@@ -27,12 +27,12 @@ def _update_analysis(call: Call) -> Record:
 
 
 def _configs(call: Call) -> list[Record]:
-    records = found(call, AnalysisConfig, "analysis", analysis_id="analysis", project_id="project")
+    records = found(call, AnalysisSettings, "analysis", analysis_id="analysis", project_id="project")
     return [render.analysis_config(record) for record in records]
 
 
 def _retrieve_config(call: Call) -> Record:
-    record = one(call, AnalysisConfig)
+    record = one(call, AnalysisSettings)
     return render.analysis_config(record, call.principal)
 
 
@@ -52,9 +52,9 @@ def _inputs(call: Call) -> list[Record]:
         AnalysisInput,
         analysis_id="analysis",
         project_id="project",
-        column_name="column_name",
-        input_series_generator="input_series_generator",
-        input_series_name="input_series_name",
+        column="column_name",
+        generator_id="input_series_generator",
+        series_name="input_series_name",
     )
     return [render.analysis_input(record) for record in records]
 

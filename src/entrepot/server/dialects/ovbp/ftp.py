@@ -70,7 +70,7 @@ def _list_dir(call: Call, account: FtpAccount) -> Record:
     page, fields = parse.page(call.query), parse.created(call.fields, specs.LIST_DIR)
     path = fields.get("path", call.query.get("path", "/"))
     home = exports.make_home(call.services.settings.data_dir / account.home)
-    entries = folders.list_dir(home, f"{fields.get('root_dir_path', '/')}/{path}")
+    entries = folders.list_dir(home, f"{fields.get('folder', '/')}/{path}")
     entries = sorted(entries, key=lambda entry: entry.name, reverse=True)[page.offset : page.offset + page.limit]
     return {
         "data": [{"name": entry.name, "type": entry.type, "path": entry.path, "size": entry.size} for entry in entries]

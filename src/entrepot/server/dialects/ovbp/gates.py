@@ -4,14 +4,14 @@ from functools import partial
 
 from entrepot.pipeline import gates
 from entrepot.pipeline.feeders import configuration as feeders
-from entrepot.pipeline.models import BaseFeeder, Gate
+from entrepot.pipeline.models import Feeder, Gate
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.ftp import gate_accounts
 from entrepot.server.dialects.ovbp.render import Record
 from entrepot.server.dialects.ovbp.table import Action, Resource, found, one
 from entrepot.server.endpoint import Call, Json
 
-_SPECS = {feeders.GENERIC: specs.GENERIC_FEEDER, feeders.STATIC_WEBSERVICE: specs.WEBSERVICE_FEEDER}
+_SPECS = {feeders.SCRIPT: specs.GENERIC_FEEDER, feeders.ADDRESS: specs.WEBSERVICE_FEEDER}
 
 
 def _gate(call: Call, gate: Gate) -> Record:
@@ -41,7 +41,7 @@ def _update_gate(call: Call) -> Record:
 
 
 def _feeders(call: Call) -> list[Record]:
-    records = found(call, BaseFeeder, "gate", gate_id="gate", project_id="project")
+    records = found(call, Feeder, "gate", gate_id="gate", project_id="project")
     return [render.base_feeder(feeder) for feeder in records]
 
 
@@ -62,51 +62,51 @@ def _activate_feeder(call: Call) -> Json:
 
 
 def _feed(call: Call) -> Record:
-    feeder = one(call, BaseFeeder, "write")
+    feeder = one(call, Feeder, "write")
     return render.task(feeders.start(call.session, feeder, call.principal.user_id))
 
 
-def _children(call: Call, model: str) -> list[Record]:
-    only = {"child_model": model}
+def _children(call: Call, kind: str) -> list[Record]:
+    only = {"source_kind": kind}
     return [
         render.feeder_child(feeder)
-        for feeder in found(call, BaseFeeder, "gate", equal=only, id="base_feeder", gate_id="gate")
+        for feeder in found(call, Feeder, "gate", equal=only, id="base_feeder", gate_id="gate")
     ]
 
 
-def _child(call: Call, model: str) -> Record:
-    feeder = feeders.get_child(call.session, call.principal, model, call.path["id"])
+def _child(call: Call, kind: str) -> Record:
+    feeder = feeders.get_source(call.session, call.principal, kind, call.path["id"])
     return render.feeder_child(feeder, call.principal)
 
 
-def _create_child(call: Call, model: str) -> Record:
-    fields = parse.created(call.fields, _SPECS[model])
+def _create_child(call: Call, kind: str) -> Record:
+    fields = parse.created(call.fields, _SPECS[kind])
     feeder_id = fields.pop("base_feeder")
     services = call.services
-    feeder = feeders.set_child(
-        call.session, call.principal, services.vault, services.settings, feeder_id, model, fields
+    feeder = feeders.set_source(
+        call.session, call.principal, services.vault, services.settings, feeder_id, kind, fields
     )
     return render.feeder_child(feeder)
 
 
-def _update_child(call: Call, model: str) -> Record:
-    fields = parse.changed(call.fields, _SPECS[model])
+def _update_child(call: Call, kind: str) -> Record:
+    fields = parse.changed(call.fields, _SPECS[kind])
     services = call.services
-    feeder = feeders.update_child(
-        call.session, call.principal, services.vault, services.settings, model, call.path["id"], fields
+    feeder = feeders.change_source(
+        call.session, call.principal, services.vault, services.settings, kind, call.path["id"], fields
     )
     return render.feeder_child(feeder)
 
 
-def _child_resource(path: str, model: str) -> Resource:
+def _child_resource(path: str, kind: str) -> Resource:
     return Resource(
         path,
-        partial(_children, model=model),
-        partial(_child, model=model),
-        create=partial(_create_child, model=model),
-        update=partial(_update_child, model=model),
-        delete=lambda call: feeders.remove_child(call.session, call.principal, model, call.path["id"]),
-        spec=_SPECS[model],
+        partial(_children, kind=kind),
+        partial(_child, kind=kind),
+        create=partial(_create_child, kind=kind),
+        update=partial(_update_child, kind=kind),
+        delete=lambda call: feeders.remove_source(call.session, call.principal, kind, call.path["id"]),
+        spec=_SPECS[kind],
     )
 
 
@@ -123,7 +123,7 @@ RESOURCES = (
     Resource(
         "odata/base_feeders",
         _feeders,
-        lambda call: render.base_feeder(one(call, BaseFeeder), call.principal),
+        lambda call: render.base_feeder(one(call, Feeder), call.principal),
         create=_create_feeder,
         update=_update_feeder,
         delete=lambda call: feeders.delete_feeder(call.session, call.principal, call.path["id"]),
@@ -133,6 +133,6 @@ RESOURCES = (
         ),
         spec=specs.BASE_FEEDER,
     ),
-    _child_resource("odata/generic_basic_feeders", feeders.GENERIC),
-    _child_resource("odata/static_webservice_feeder", feeders.STATIC_WEBSERVICE),
+    _child_resource("odata/generic_basic_feeders", feeders.SCRIPT),
+    _child_resource("odata/static_webservice_feeder", feeders.ADDRESS),
 )

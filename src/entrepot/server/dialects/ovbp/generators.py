@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
 from entrepot.pipeline import actions, cleaners, configuration, importers
-from entrepot.pipeline.models import Analysis, Cleaner, Importer, ImporterSeries, Unitcleaner
+from entrepot.pipeline.models import Analysis, Channel, Cleaner, Importer, ImporterSeries
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.ftp import gate_accounts
 from entrepot.server.dialects.ovbp.render import Record
@@ -64,7 +64,7 @@ def _retrieve_importer(call: Call) -> Record:
 
 def _create_importer(call: Call) -> Record:
     # What is read again is said by the client's own settings alone.
-    fields = {**parse.created(call.fields, specs.IMPORTER), "read_changed": False}
+    fields = {**parse.created(call.fields, specs.IMPORTER), "reads_changed": False}
     return _importer(importers.create_importer(call.session, call.principal, fields))
 
 
@@ -76,15 +76,15 @@ def _update_importer(call: Call) -> Record:
 def _importer_series(call: Call) -> list[Record]:
     # Both names of a raw series are the label of its column.
     label = "external_name" if "external_name" in call.query else "name"
-    records = found(call, ImporterSeries, importer_id="generator", external_name=label, project_id="project")
-    by_series = cleaners.unitcleaners_of(call.session, records)
+    records = found(call, ImporterSeries, importer_id="generator", raw=label, project_id="project")
+    by_series = cleaners.channels_of(call.session, records)
     return [render.importer_series(record, by_series.get(record.id)) for record in records]
 
 
 def _retrieve_importer_series(call: Call) -> Record:
     record = one(call, ImporterSeries)
     importer = configuration.get(call.session, call.principal, Importer, record.importer_id)
-    by_series = cleaners.unitcleaners_of(call.session, [record])
+    by_series = cleaners.channels_of(call.session, [record])
     given = render.rights(call.principal, importer.organization_id, importer.project_id)
     return render.importer_series(record, by_series.get(record.id), given)
 
@@ -106,10 +106,10 @@ def _update_cleaner(call: Call) -> Record:
 def _unitcleaners(call: Call) -> list[Record]:
     records = found(
         call,
-        Unitcleaner,
+        Channel,
         "cleaner",
         cleaner_id="cleaner",
-        external_name="external_name",
+        raw="external_name",
         name="name",
         project_id="project",
     )
@@ -117,18 +117,18 @@ def _unitcleaners(call: Call) -> list[Record]:
 
 
 def _retrieve_unitcleaner(call: Call) -> Record:
-    record = one(call, Unitcleaner)
+    record = one(call, Channel)
     return render.unitcleaner(record, call.principal)
 
 
 def _create_unitcleaner(call: Call) -> Record:
     fields = parse.created(call.fields, specs.UNITCLEANER)
-    return render.unitcleaner(cleaners.create_unitcleaner(call.session, call.principal, fields))
+    return render.unitcleaner(cleaners.create_channel(call.session, call.principal, fields))
 
 
 def _update_unitcleaner(call: Call) -> Record:
     fields = parse.changed(call.fields, specs.UNITCLEANER)
-    return render.unitcleaner(cleaners.update_unitcleaner(call.session, call.principal, call.path["id"], fields))
+    return render.unitcleaner(cleaners.update_channel(call.session, call.principal, call.path["id"], fields))
 
 
 RESOURCES = (
@@ -157,7 +157,7 @@ RESOURCES = (
         _retrieve_unitcleaner,
         create=_create_unitcleaner,
         update=_update_unitcleaner,
-        delete=lambda call: cleaners.delete_unitcleaner(call.session, call.principal, call.path["id"]),
+        delete=lambda call: cleaners.delete_channel(call.session, call.principal, call.path["id"]),
         spec=specs.UNITCLEANER,
     ),
 )

@@ -1,7 +1,8 @@
 """Reading what clients send: bodies field by field, filters, pages and dates."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -39,12 +40,24 @@ class Field:
         Whether it may be null.
     fixed
         Whether it stays as it was when the record was created.
+    ours
+        What the domain calls it, where that is another word.
+    words
+        By the wire's word for a value, the domain's, where values are words.
+    kept
+        Whether it says nothing to the domain, which keeps it and gives it back.
+    default
+        What is given back of what was never given.
     """
 
     check: Check
     required: bool = False
     null: bool = False
     fixed: bool = False
+    ours: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+    kept: bool = False
+    default: Any = None
 
     def read(self, value: Any) -> Any:
         """Return the value as the domain wants it, or raise :class:`Wrong`."""
@@ -52,7 +65,12 @@ class Field:
             if self.null:
                 return None
             raise Wrong("This field may not be null.")
-        return self.check(value)
+        found = self.check(value)
+        return self.words.get(found, found) if self.words else found
+
+    def shown(self, value: Any) -> Any:
+        """Return the wire's word for a value of the domain."""
+        return next((wire for wire, ours in self.words.items() if ours == value), value)
 
 
 Spec = Mapping[str, Field]
@@ -60,26 +78,53 @@ Spec = Mapping[str, Field]
 
 def created(body: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
     """Return the fields of a record that is to be created; what the spec does not know is ignored."""
-    missing = {name: ["This field is required."] for name, field in spec.items() if field.required and name not in body}
+    missing = {name: ["This field is required."] for name, each in spec.items() if each.required and name not in body}
     return _read(body, spec, missing)
 
 
 def changed(body: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
     """Return the fields of a record that are to change; what the spec does not know is ignored."""
-    return _read(body, {name: field for name, field in spec.items() if not field.fixed}, {})
+    return _read(body, {name: each for name, each in spec.items() if not each.fixed}, {})
 
 
 def _read(body: Mapping[str, Any], spec: Spec, problems: dict[str, list[str]]) -> dict[str, Any]:
-    values = {}
-    for name, field in spec.items():
+    values: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
+    for name, each in spec.items():
         if name in body:
             try:
-                values[name] = field.read(body[name])
+                (kept if each.kept else values)[each.ours or name] = each.read(body[name])
             except Wrong as error:
                 problems[name] = [str(error)]
     if problems:
         raise InvalidInput(fields=problems)
-    return values
+    return values | ({"kept": kept} if kept else {})
+
+
+def shown(record: Any, spec: Spec, *names: str) -> dict[str, Any]:
+    """Return fields of a record by their names on the wire; by default all that do not name another record."""
+    found = {}
+    for name in names or [name for name, each in spec.items() if not each.fixed]:
+        each = spec[name]
+        kept = each.kept and record.kept.get(name, each.default)
+        found[name] = kept if each.kept else each.shown(getattr(record, each.ours or name))
+    return found
+
+
+def naming(spec: Spec) -> AbstractContextManager[None]:
+    """Say of what the domain finds invalid inside which field of the wire it is."""
+    return renaming({each.ours: name for name, each in spec.items() if each.ours})
+
+
+@contextmanager
+def renaming(names: Mapping[str, str]) -> Iterator[None]:
+    """Say of what the domain finds invalid inside, by its names, what the wire calls it."""
+    try:
+        yield
+    except InvalidInput as error:
+        if not error.fields.keys() & names.keys():
+            raise
+        raise type(error)(fields={names.get(name, name): why for name, why in error.fields.items()}) from error
 
 
 def text(value: Any) -> str:
@@ -157,6 +202,17 @@ def one_of(*choices: str) -> Check:
         return str(value)
 
     return check_choice
+
+
+def word_of(words: Mapping[str, str]) -> Field:
+    """Return a field whose values are words, those of the domain by those of the wire."""
+
+    def check_word(value: Any) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise Wrong(f"{str(value)[:40]!r} is not one of {', '.join(words)}.")
+        return value
+
+    return Field(check_word, words=words)
 
 
 def day(value: Any) -> date:

@@ -15,17 +15,18 @@ from entrepot.identity import FtpAccount, Organization, Principal, Project
 from entrepot.pipeline import notices
 from entrepot.pipeline.models import (
     Analysis,
-    AnalysisConfig,
     AnalysisInput,
     AnalysisOutput,
-    BaseFeeder,
+    AnalysisSettings,
+    Channel,
     Cleaner,
+    Feeder,
     Gate,
     Importer,
     ImporterSeries,
-    Unitcleaner,
 )
 from entrepot.series.models import Series
+from entrepot.server.dialects.ovbp import parse, specs
 
 Record = dict[str, Any]
 
@@ -64,7 +65,7 @@ def organization(record: Organization, principal: Principal | None = None) -> Re
         "id": record.id,
         "rights": rights(principal, record.id),
         "name": record.name,
-        "comment": record.comment,
+        "comment": record.description,
         "control_affiliations": False,
         "log_activity": False,
         "ftp_account": derived_id(record.id, "ftp_account"),
@@ -78,13 +79,13 @@ def project(record: Project, principal: Principal | None = None) -> Record:
         "rights": rights(principal, record.organization_id, record.id),
         "odata": record.id,
         "obuildings": derived_id(record.id, "obuildings"),
-        "is_visible": record.is_visible,
+        **parse.shown(record, specs.PROJECT, "is_visible"),
         "organization": organization(record.organization),
         "name": record.name,
-        "comment": record.comment,
-        "private_comment": record.private_comment,
-        "creation_date": record.creation_date.isoformat(),
-        "display_buildings": record.display_buildings,
+        "comment": record.description,
+        **parse.shown(record, specs.PROJECT, "private_comment"),
+        "creation_date": record.kept.get("creation_date") or record.created_at.date().isoformat(),
+        **parse.shown(record, specs.PROJECT, "display_buildings"),
     }
 
 
@@ -94,8 +95,8 @@ def odata_project(record: Project, principal: Principal | None = None) -> Record
         "id": record.id,
         "rights": rights(principal, record.organization_id, record.id),
         "name": record.name,
-        "comment": record.comment,
-        "mail_alerts_activated": record.mail_alerts_activated,
+        "comment": record.description,
+        "mail_alerts_activated": record.mails,
         "organization": record.organization_id,
     }
 
@@ -112,7 +113,7 @@ def gate(record: Gate, account: Record | None, principal: Principal | None = Non
         "id": record.id,
         "rights": rights(principal, record.organization_id, record.project_id),
         "name": record.name,
-        "comment": record.comment,
+        "comment": record.description,
         "model": "gate",
         "project": record.project_id,
         "ftp_account": account,
@@ -120,27 +121,27 @@ def gate(record: Gate, account: Record | None, principal: Principal | None = Non
     }
 
 
-def base_feeder(record: BaseFeeder, principal: Principal | None = None) -> Record:
+def base_feeder(record: Feeder, principal: Principal | None = None) -> Record:
     """Render a feeder."""
     return {
         "id": record.id,
         "rights": rights(principal, record.gate.organization_id, record.gate.project_id),
         "gate": record.gate_id,
         "timezone": record.timezone,
-        "crontab": record.crontab,
+        "crontab": record.schedule,
         "active": record.active,
-        "child_id": record.child_id,
-        "child_model": record.child_model,
+        "child_id": record.source_id,
+        "child_model": specs.SOURCES[record.source_kind] if record.source_kind else None,
     }
 
 
-def feeder_child(record: BaseFeeder, principal: Principal | None = None) -> Record:
+def feeder_child(record: Feeder, principal: Principal | None = None) -> Record:
     """Render the settings of how a feeder fetches; of its credentials, which there are."""
     return {
-        "id": record.child_id,
+        "id": record.source_id,
         "rights": rights(principal, record.gate.organization_id, record.gate.project_id),
         "base_feeder": record.id,
-        **record.child,
+        **record.source,
         "credentials": record.credential_names,
     }
 
@@ -152,19 +153,23 @@ def importer(record: Importer, gate: Record | str | None, principal: Principal |
         "rights": rights(principal, record.organization_id, record.project_id),
         "active": record.active,
         "name": record.name,
-        "comment": record.comment,
+        "comment": record.description,
         "model": record.kind,
-        "crontab": record.crontab,
-        "auto_partial_reset": record.auto_partial_reset,
-        "parse_script": record.parse_script,
-        "root_dir_path": record.root_dir_path,
-        "re_run_last_file": record.re_run_last_file,
-        "notify_missing_files_nb": record.notify_missing_files_nb,
-        "max_ante_scanned_files_nb": record.max_ante_scanned_files_nb,
-        "last_run": instant(record.last_run),
-        "last_clear": instant(record.last_clear),
-        "last_imported_path": record.last_imported_path,
-        "latest_imported_mdate": second(record.latest_imported_mdate),
+        **parse.shown(
+            record,
+            specs.IMPORTER,
+            "crontab",
+            "auto_partial_reset",
+            "parse_script",
+            "root_dir_path",
+            "re_run_last_file",
+            "notify_missing_files_nb",
+            "max_ante_scanned_files_nb",
+        ),
+        "last_run": instant(record.last_run_at),
+        "last_clear": instant(record.last_cleared_at),
+        "last_imported_path": record.last_path,
+        "latest_imported_mdate": second(record.last_modified_at),
         "project": record.project_id,
         "gate": gate,
     }
@@ -175,8 +180,8 @@ def importer_series(record: ImporterSeries, unitcleaner_id: str | None, given: d
     return {
         "id": record.id,
         "rights": given,
-        "name": record.external_name,
-        "external_name": record.external_name,
+        "name": record.raw,
+        "external_name": record.raw,
         "unitcleaner": unitcleaner_id,
         "generator": record.importer_id,
     }
@@ -188,43 +193,21 @@ def cleaner(record: Cleaner, principal: Principal | None = None) -> Record:
         "id": record.id,
         "rights": rights(principal, record.organization_id, record.project_id),
         "name": record.name,
-        "comment": record.comment,
+        "comment": record.description,
         "model": record.kind,
-        "last_run": instant(record.last_run),
-        "last_clear": instant(record.last_clear),
+        "last_run": instant(record.last_run_at),
+        "last_clear": instant(record.last_cleared_at),
         "project": record.project_id,
         "related_importer": record.importer_id,
     }
 
 
-def unitcleaner(record: Unitcleaner, principal: Principal | None = None) -> Record:
+def unitcleaner(record: Channel, principal: Principal | None = None) -> Record:
     """Render a unit cleaner: every value as it was given."""
     return {
         "id": record.id,
         "rights": rights(principal, record.cleaner.organization_id, record.cleaner.project_id),
-        "active": record.active,
-        "external_name": record.external_name,
-        "name": record.name,
-        "freq": record.freq,
-        "input_unit_type": record.input_unit_type,
-        "unit_type": record.unit_type,
-        "input_convention": record.input_convention,
-        "clock": record.clock,
-        "timezone": record.timezone,
-        "unit": record.unit,
-        "label": record.label,
-        "resample_rule": record.resample_rule,
-        "interpolate_limit": record.interpolate_limit,
-        "wait_offset": record.wait_offset,
-        "input_expected_regular": record.input_expected_regular,
-        "operation_fct": record.operation_fct,
-        "filter_fct": record.filter_fct,
-        "derivative_filter_fct": record.derivative_filter_fct,
-        "custom_fct": record.custom_fct,
-        "custom_delay": record.custom_delay,
-        "custom_before_offset": record.custom_before_offset,
-        "custom_after_offset": record.custom_after_offset,
-        "numerical_filter": record.numerical_filter,
+        **parse.shown(record, specs.UNITCLEANER),
         "cleaner": record.cleaner_id,
     }
 
@@ -238,7 +221,7 @@ def analysis(record: Analysis) -> Record:
 def analysis_detailed(record: Analysis, unresolved: int, principal: Principal) -> Record:
     """Render an analysis with its configuration, and whether something is to be looked at."""
     config = analysis_config(record.config) if record.config else None
-    more = {"is_obsolete": record.is_obsolete, "unresolved_notifications_nb": unresolved}
+    more = {"is_obsolete": record.behind, "unresolved_notifications_nb": unresolved}
     return _analysis(record, config, rights(principal, record.organization_id, record.project_id), more)
 
 
@@ -252,34 +235,20 @@ def _analysis(
         "active": record.active,
         **more,
         "name": record.name,
-        "comment": record.comment,
+        "comment": record.description,
         "model": record.kind,
-        "last_run": instant(record.last_run),
-        "last_clear": instant(record.last_clear),
+        "last_run": instant(record.last_run_at),
+        "last_clear": instant(record.last_cleared_at),
         "project": record.project_id,
     }
 
 
-def analysis_config(record: AnalysisConfig, principal: Principal | None = None) -> Record:
+def analysis_config(record: AnalysisSettings, principal: Principal | None = None) -> Record:
     """Render how an analysis computes."""
     return {
         "id": record.id,
         "rights": rights(principal, record.analysis.organization_id, record.analysis.project_id),
-        "output_tags": record.output_tags,
-        "clock": record.clock,
-        "output_timezone": record.output_timezone,
-        "start_with_first": record.start_with_first,
-        "wait_for_last": record.wait_for_last,
-        "input_freq": record.input_freq,
-        "output_freq": record.output_freq,
-        "custom_before_offset": record.custom_before_offset,
-        "custom_after_offset": record.custom_after_offset,
-        "before_offset_strict_mode": record.before_offset_strict_mode,
-        "with_tags": record.with_tags,
-        "script": record.script,
-        "script_method": record.script_method,
-        "wait_offset": record.wait_offset,
-        "custom_delay": record.custom_delay,
+        **parse.shown(record, specs.ANALYSIS_CONFIG),
         "analysis": record.analysis_id,
     }
 
@@ -290,9 +259,7 @@ def analysis_input(record: AnalysisInput, given: dict[str, bool] | None = None) 
         "id": record.id,
         "rights": given,
         "analysis": record.analysis_id,
-        "input_series_generator": record.input_series_generator,
-        "input_series_name": record.input_series_name,
-        "column_name": record.column_name,
+        **parse.shown(record, specs.ANALYSIS_INPUT),
     }
 
 
@@ -301,11 +268,7 @@ def analysis_output(record: AnalysisOutput, given: dict[str, bool] | None = None
     return {
         "id": record.id,
         "rights": given,
-        "name": record.name,
-        "resample_rule": record.resample_rule,
-        "label": record.label,
-        "unit": record.unit,
-        "numerical_filter": record.numerical_filter,
+        **parse.shown(record, specs.ANALYSIS_OUTPUT),
         "analysis": record.analysis_id,
     }
 
@@ -321,7 +284,7 @@ def series(record: Series, principal: Principal | None = None) -> Record:
         "generator_model": record.generator_kind,
         "project": record.project_id,
         "unit": record.unit,
-        "label": record.label,
+        "label": record.title,
     }
 
 
@@ -333,7 +296,7 @@ def notification(record: Notification, principal: Principal | None = None) -> Re
         "name": record.name,
         "message": record.message,
         "resolved": record.resolved,
-        "creation_date": instant(record.created),
+        "creation_date": instant(record.created_at),
         "generator": record.generator_id,
         "generator_model": record.generator_kind,
         "project": record.project_id,

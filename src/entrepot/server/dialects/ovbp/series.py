@@ -25,10 +25,10 @@ _PARAMETERS = {
     "end": ("end", parse.moment),
     "closed": ("closed", parse.text),
     "resample": ("resample", parse.text),
-    "resample_rule": ("resample_rule", parse.text),
+    "resample_rule": ("rule", parse.text),
     "convention": ("convention", parse.text),
     "dropna": ("dropna", parse.truth),
-    "clock": ("clock", parse.one_of("gmt", "tzt", "dst")),
+    "clock": ("clock", specs.CLOCK.read),
     "max_rows_nb": ("max_rows", parse.count),
     "start_mode": (None, parse.one_of("left", "right")),
     "utc_now": (None, parse.moment),
@@ -52,7 +52,8 @@ def _selection(query: QueryParams) -> Selection:
                     options[option] = read
     if problems:
         raise InvalidInput(fields=problems)
-    return Selection(**options)
+    with parse.renaming({option: name for name, (option, _) in _PARAMETERS.items() if option}):
+        return Selection(**options)
 
 
 def _points(selected: Selected, since: int | None = None) -> Record:
@@ -106,7 +107,8 @@ def _export(call: Call) -> Record:
     fields = {name: value for name, value in parse.created(call.fields, specs.EXPORT).items() if value is not None}
     series = catalog.find_series(call.session, call.principal, ids=fields.pop("series"))
     publish = fields.pop("publish", None)
-    return render.task(exports.start(call.session, call.principal, series, fields, publish))
+    with parse.naming(specs.EXPORT):
+        return render.task(exports.start(call.session, call.principal, series, fields, publish))
 
 
 RESOURCES = (

@@ -93,7 +93,7 @@ class Resource:
         reads: Mapping[str, Any] = {"right": "read", "write": self.reading_writes}
         found += _serve(collection, "GET", lambda call: {"data": self.listed(call)}, **reads)
         if self.create:
-            found += _serve(collection, "POST", self.create, status=201, body="large")
+            found += _serve(collection, "POST", self._create, status=201, body="large")
         found += _refuse(collection, "GET", *(["POST"] if self.create else []))
         found += _serve(record, "GET", self.retrieve, **reads)
         if self.update:
@@ -106,9 +106,15 @@ class Resource:
         )
         return found + [route for action in self.actions if action.detail for route in _action(record, action)]
 
+    def _create(self, call: Call) -> Any:
+        assert self.create
+        with parse.naming(self.spec):
+            return self.create(call)
+
     def _update(self, call: Call) -> dict[str, Any]:
         assert self.update
-        record = self.update(call)
+        with parse.naming(self.spec):
+            record = self.update(call)
         sent = call.fields
         for name, known in self.spec.items():
             if known.fixed and name in sent and _id(record.get(name)) != _id(sent[name]):

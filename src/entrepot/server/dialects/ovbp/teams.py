@@ -58,8 +58,8 @@ def _update_project(call: Call, spec: parse.Spec) -> Project:
 
 
 def _changed(call: Call, project: Project, fields: Record) -> Project:
-    if "mail_alerts_activated" in fields:
-        mail.activate(call.session, project, value=fields.pop("mail_alerts_activated"))
+    if "mails" in fields:
+        mail.activate(call.session, project, value=fields.pop("mails"))
     return projects.change_project(call.session, project, fields)
 
 

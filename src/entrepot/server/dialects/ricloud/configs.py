@@ -20,7 +20,7 @@ _STORAGES = Listing(
     render.each(render.storage_config),
     filters={"url": "url", "type": "type", "state": "state"},
     known={"state": configs.STATES},
-    instants={"date_created": "created"},
+    instants={"date_created": "created_at"},
 )
 _WEBHOOKS = Listing(
     "/configs/webhook",
@@ -28,7 +28,7 @@ _WEBHOOKS = Listing(
     render.each(render.webhook_config),
     filters={"url": "url", "state": "state"},
     known={"state": webhooks.STATES},
-    instants={"date_created": "created"},
+    instants={"date_created": "created_at"},
 )
 
 

@@ -63,7 +63,7 @@ def describe(session: Session, event: Event, deliveries: Sequence[Delivery]) -> 
         "data": _resource(session, event),
         "state": state,
         "retries": max((max(0, one.attempts - 1) for one in deliveries), default=0),
-        "date_created": render.instant(event.created),
+        "date_created": render.instant(event.created_at),
         "date_delivered": render.instant(delivered) if state == "delivered" else None,
     }
 
@@ -105,7 +105,7 @@ _LISTING = Listing(
     _records,
     filters={"action": "action", "state": "state", "type": "type"},
     known={"state": reading.PROGRESS, "type": tuple(_RESOURCES)},
-    instants={"date_created": "created"},
+    instants={"date_created": "created_at"},
     find=reading.list_events,
     order="position",
 )

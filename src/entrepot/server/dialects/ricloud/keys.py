@@ -22,7 +22,7 @@ _PERMISSIONS = Listing(
     Permissions,
     render.each(render.permissions),
     filters={"key": "key_id"},
-    instants={"date_created": "created"},
+    instants={"date_created": "created_at"},
 )
 
 

@@ -22,7 +22,7 @@ _USERS = Listing(
     render.each(render.user),
     filters={"identifier": "identifier", "key": "key_id", "state": "state"},
     known={"state": sources.USER_STATES},
-    instants={"date_created": "created"},
+    instants={"date_created": "created_at"},
 )
 _SOURCES = Listing(
     "/sources",
@@ -30,7 +30,7 @@ _SOURCES = Listing(
     _records,
     filters={"user": "user_id", "identifier": "identifier", "type": "type", "parent": "parent_id", "state": "state"},
     known={"state": sources.SOURCE_STATES},
-    instants={"date_created": "created"},
+    instants={"date_created": "created_at"},
 )
 _SESSIONS = Listing(
     "/sessions",
@@ -38,7 +38,7 @@ _SESSIONS = Listing(
     lambda call, rows: render.sessions(call.session, rows),
     filters={"source": "source_id", "user": "user_id", "state": "state"},
     known={"state": sessions.STATES},
-    instants={"date_created": "created", "date_expired": "expired"},
+    instants={"date_created": "created_at", "date_expired": "expired"},
 )
 
 

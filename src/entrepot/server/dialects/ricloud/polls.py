@@ -16,7 +16,7 @@ def _records(call: Call, rows: Sequence[Poll]) -> list[Record]:
     return render.polls(call.session, rows, render.signer(call))
 
 
-_TIMES = {"date_created": "created", "date_started": "started", "date_completed": "completed"}
+_TIMES = {"date_created": "created_at", "date_started": "started", "date_completed": "completed"}
 _POLLS = Listing(
     "/polls",
     Poll,
@@ -57,7 +57,7 @@ _SUBSCRIPTIONS = Listing(
     render.each(render.subscription),
     filters={"source": "source_id", "session": "session_id", "state": "state"},
     known={"state": subscriptions.STATES},
-    instants={"date_created": "created"},
+    instants={"date_created": "created_at"},
 )
 
 

@@ -67,7 +67,7 @@ def results(session: Session, files: Sequence[PublishedFile], sign: Signer | Non
                 "size": file.size,
                 "signed_url": sign(file, config) if sign else None,
                 "state": file.state,
-                "date_created": instant(file.created),
+                "date_created": instant(file.created_at),
                 "date_consumed": instant(file.consumed),
                 "date_deleted": instant(file.deleted),
             }
@@ -87,7 +87,7 @@ def storage_config(config: StorageConfig) -> Record:
         "signed_urls_enabled": config.signed_urls_enabled,
         "signed_urls_expiry": config.signed_urls_expiry,
         "state": config.state,
-        "date_created": instant(config.created),
+        "date_created": instant(config.created_at),
     }
 
 
@@ -100,7 +100,7 @@ def webhook_config(webhook: Webhook, secret: str | None = None) -> Record:
         "url": webhook.url,
         "secret": secret,
         "state": webhook.state,
-        "date_created": instant(webhook.created),
+        "date_created": instant(webhook.created_at),
     }
 
 
@@ -119,7 +119,7 @@ def key(record: ApiKey, token: str | None = None) -> Record:
         "webhook_config": record.config.get("webhook_config"),
         "token": token,
         "state": state,
-        "date_created": instant(record.created),
+        "date_created": instant(record.created_at),
         "date_expires": instant(record.expires),
     }
 
@@ -144,7 +144,7 @@ def organisation(
         "webhook_config_default": webhook,
         "webhook_config": webhook,
         "state": "active",
-        "date_created": instant(record.created),
+        "date_created": instant(record.created_at),
     }
 
 
@@ -157,7 +157,7 @@ def base_permissions(record: Organization) -> Record:
         "identifier": "default",
         "key": None,
         "scopes": ["*:admin"],
-        "date_created": instant(record.created),
+        "date_created": instant(record.created_at),
     }
 
 
@@ -302,7 +302,7 @@ def _record(record: Any, resource: str) -> Record:
         "id": record.id,
         "resource": resource,
         "organisation": record.organization_id,
-        "date_created": instant(record.created),
+        "date_created": instant(record.created_at),
     }
 
 

@@ -21,7 +21,7 @@ _LISTING = Listing(
     records,
     filters={"poll": "poll_id", "task": "task_id", "identifier": "identifier", "checksum": "md5", "state": "state"},
     known={"state": lifecycle.STATES},
-    instants={"date_created": "created", "date_consumed": "consumed", "date_deleted": "deleted"},
+    instants={"date_created": "created_at", "date_consumed": "consumed", "date_deleted": "deleted"},
 )
 
 
