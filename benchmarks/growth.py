@@ -32,7 +32,9 @@ from entrepot.identity import Principal, Role, Vault, projects, users
 from entrepot.jobs import schedules
 from entrepot.jobs.testing import run_pending
 from entrepot.lineage import Link, Run
-from entrepot.pipeline import actions, gates, importers
+from entrepot.pipeline.gates import configuration as gates
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.importing import configuration as importers
 from entrepot.scripts import ScriptError
 from entrepot.server.handlers import HANDLERS, SCHEDULES
 from entrepot.server.logs import configure_logging

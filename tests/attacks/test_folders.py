@@ -11,7 +11,8 @@ from pyftpdlib.exceptions import FilesystemError
 from entrepot.db import Database, migrate
 from entrepot.errors import InvalidInput, TooLarge
 from entrepot.identity import Vault
-from entrepot.pipeline import folders, gate_files, trees
+from entrepot.pipeline.gates import files as gate_files
+from entrepot.pipeline.gates import folders, trees
 from entrepot.server import backup
 from entrepot.server.ftp.folder import Folder
 from entrepot.server.services import Services

@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from entrepot.db import Database
 from entrepot.events import Notification
 from entrepot.events.models import Event
-from entrepot.pipeline import actions
-from entrepot.pipeline.generators import find_generator, series_by_name
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import find_generator, series_by_name
 from entrepot.pipeline.models import Gate, ImportedFile
 from entrepot.series import repair
 from entrepot.series.models import SeriesChunk

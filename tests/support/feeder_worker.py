@@ -8,7 +8,6 @@ from pathlib import Path
 from entrepot.db import Database
 from entrepot.identity import Vault
 from entrepot.jobs.worker import Worker
-from entrepot.pipeline import clean_run, import_run  # noqa: F401 - they register handlers
 from entrepot.pipeline.feeders import arrivals, feed_run
 from entrepot.settings import Settings
 from tests.support.pipeline_worker import InPlaceScripts

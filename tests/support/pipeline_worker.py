@@ -10,7 +10,7 @@ import pandas as pd
 from entrepot import jobs
 from entrepot.db import Database
 from entrepot.jobs.worker import Worker
-from entrepot.pipeline import analysis_run, clean_run, clear_run, import_run  # noqa: F401 - they register handlers
+from entrepot.pipeline.importing import run as import_run
 from entrepot.scripts import FileContent, Outcome
 from entrepot.series import store
 from entrepot.settings import Settings

@@ -138,7 +138,7 @@ def _projects(session: "Session", organization_id: str, names: list[str]) -> lis
 
 def _series(session: "Session", organization_id: str, ids: list[str]) -> list[str]:
     from entrepot.errors import InvalidInput
-    from entrepot.pipeline import catalog
+    from entrepot.pipeline.generators import catalog
 
     if any(one.organization_id != organization_id for one in catalog.find_series(session, operator(session), ids=ids)):
         raise InvalidInput.field("series", "One of them belongs to another organization.")

@@ -1,8 +1,7 @@
 """What configuring a gate, feeder, importer, cleaner or analysis has in common: finding, listing, naming, checking.
 
-The verbs themselves are in :mod:`~entrepot.pipeline.gates`, :mod:`~entrepot.pipeline.feeders`,
-:mod:`~entrepot.pipeline.importers`, :mod:`~entrepot.pipeline.cleaners` and :mod:`~entrepot.pipeline.analyses`.
-Fields come to them with the right types; they see to it that the values make sense, and name the field when not.
+The verbs themselves are in the module ``configuration`` of each of their packages. Fields come to them with the right
+types; they see to it that the values make sense, and name the field when not.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 
 Interval = tuple[int, int]
+#: Further than any stamp, either way.
+EVER: Interval = (-(2**62), 2**62)
 
 
 def merge_intervals(intervals: Iterable[Interval], most: int | None = None) -> list[Interval]:

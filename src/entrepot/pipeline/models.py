@@ -392,14 +392,14 @@ class SilenceWatch(Record, Base):
     grace: Mapped[str | None] = mapped_column(String(32))
 
 
-class Dirty(Base):
+class Invalidation(Base):
     """An interval of a source that changed after its consumer last looked: ``[start, stop]`` in microseconds, UTC.
 
     ``consumer_id`` is a channel or an analysis; ``source`` the raw series' name, or the analysis' column, whose
     points changed.
     """
 
-    __tablename__ = "dirty"
+    __tablename__ = "invalidation"
 
     pk: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     consumer_id: Mapped[str] = mapped_column(String(36), index=True)

@@ -23,8 +23,8 @@ from sqlalchemy.orm import Session
 import entrepot
 from entrepot.db import Database, installation, migrate
 from entrepot.errors import Conflict, InvalidInput
-from entrepot.pipeline import trees
-from entrepot.pipeline.folders import HIDDEN_PREFIX, is_within_reach, replacing
+from entrepot.pipeline.gates import trees
+from entrepot.pipeline.gates.folders import HIDDEN_PREFIX, is_within_reach, replacing
 from entrepot.server import recognise
 from entrepot.server.private import tighten
 from entrepot.server.services import Services

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from entrepot.pipeline import trees
+from entrepot.pipeline.gates import trees
 
 log = structlog.get_logger("entrepot.private")
 

@@ -14,9 +14,9 @@ from sqlalchemy import select
 from entrepot import jobs
 from entrepot.db import Database
 from entrepot.lineage import Link, Run
-from entrepot.pipeline import importers
 from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.pipeline.feeders.arrivals import Arrivals
+from entrepot.pipeline.importing import configuration as importers
 from tests.integration.feeders.conftest import Servers, Site, make_site
 from tests.support import feeder_worker
 from tests.support.deadline import eventually

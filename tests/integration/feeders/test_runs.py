@@ -9,10 +9,10 @@ from entrepot import jobs, lineage
 from entrepot.errors import InvalidInput
 from entrepot.events import Event, Notification
 from entrepot.jobs import Schedule, schedules
-from entrepot.pipeline import importers
 from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.pipeline.feeders.arrivals import Arrivals, Ended, Staged
-from entrepot.pipeline.generators import series_by_name
+from entrepot.pipeline.generators.finding import series_by_name
+from entrepot.pipeline.importing import configuration as importers
 from tests.integration.feeders.conftest import OPTIONS, Servers, Site
 from tests.support.sources import Place
 
@@ -90,7 +90,7 @@ def test_crontab_in_a_time_zone(any_site: Site, servers: Servers) -> None:
 
 
 def test_the_schedule_of_a_feeder_that_went_with_its_gate_goes(any_site: Site, servers: Servers) -> None:
-    from entrepot.pipeline import gates
+    from entrepot.pipeline.gates import configuration as gates
 
     world = any_site.world
     any_site.connect(servers.place("http json"))

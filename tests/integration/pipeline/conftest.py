@@ -13,8 +13,12 @@ from entrepot import jobs, lineage
 from entrepot.db import Database
 from entrepot.identity import Principal, Role, Vault, projects, users
 from entrepot.jobs import testing
-from entrepot.pipeline import actions, analyses, cleaners, gates, importers
-from entrepot.pipeline.generators import find_generator, series_by_name
+from entrepot.pipeline.analyses import configuration as analyses
+from entrepot.pipeline.cleaning import configuration as cleaners
+from entrepot.pipeline.gates import configuration as gates
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import find_generator, series_by_name
+from entrepot.pipeline.importing import configuration as importers
 from entrepot.scripts import ScriptRunner
 from entrepot.series import store
 from entrepot.settings import Settings

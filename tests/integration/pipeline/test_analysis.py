@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from entrepot.events import Notification
-from entrepot.pipeline import actions, analyses
-from entrepot.pipeline.generators import find_generator
+from entrepot.pipeline.analyses import configuration as analyses
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import find_generator
 
 from .conftest import World, hours
 

@@ -13,8 +13,9 @@ import pytest
 from entrepot import lineage
 from entrepot.errors import Forbidden, InvalidInput, NotFound
 from entrepot.identity import Principal, Reach, Role, users
-from entrepot.pipeline import actions, analysis_rows
-from entrepot.pipeline.generators import find_generator
+from entrepot.pipeline.analyses import rows as analysis_rows
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import find_generator
 from entrepot.rows import analyses as rows_analyses
 from entrepot.rows import places, results
 from entrepot.rows.filters import ROWS, compile_filter, find
@@ -204,7 +205,7 @@ def made(world: World) -> tuple[str, int]:
 
 
 def rewrite(world: World, analysis: str, script: str) -> None:
-    from entrepot.pipeline import analyses
+    from entrepot.pipeline.analyses import configuration as analyses
 
     with world.database.write() as session:
         config = find_generator(session, analysis).config

@@ -9,8 +9,10 @@ import pytest
 
 from entrepot import jobs
 from entrepot.errors import InvalidInput
-from entrepot.pipeline import actions, analyses, importers
-from entrepot.pipeline.generators import find_generator
+from entrepot.pipeline.analyses import configuration as analyses
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import find_generator
+from entrepot.pipeline.importing import configuration as importers
 
 from .conftest import World, hours
 

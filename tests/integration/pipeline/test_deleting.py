@@ -13,8 +13,10 @@ from entrepot.identity import projects as all_projects
 from entrepot.identity.models import Project
 from entrepot.jobs.models import Schedule
 from entrepot.jobs.testing import run_pending
-from entrepot.pipeline import catalog, importers, projects
+from entrepot.pipeline.generators import catalog
+from entrepot.pipeline.importing import configuration as importers
 from entrepot.pipeline.models import Importer
+from entrepot.pipeline.runs import projects
 from entrepot.series import discarding, store
 from entrepot.series.models import Series, SeriesChunk, SeriesTail
 from entrepot.settings import Settings

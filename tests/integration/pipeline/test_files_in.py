@@ -10,7 +10,8 @@ import pytest
 from entrepot import jobs, lineage
 from entrepot.db import Database
 from entrepot.events import notifications
-from entrepot.pipeline import file_choice, importers
+from entrepot.pipeline.importing import choice as file_choice
+from entrepot.pipeline.importing import configuration as importers
 from entrepot.pipeline.models import ImportedFile, Importer
 from tests.support.cases import Case
 
@@ -319,7 +320,7 @@ def test_a_run_that_is_cancelled_is_not_left_running(world: World, monkeypatch: 
     def cancel(*_: Any, **__: Any) -> None:
         raise jobs.JobCancelled("Somebody cancelled it.")
 
-    monkeypatch.setattr("entrepot.pipeline.import_run.parse", cancel)
+    monkeypatch.setattr("entrepot.pipeline.importing.run.parse", cancel)
     world.act(world.importer)
     with world.database.read() as session:
         (run,) = session.query(lineage.Run).filter(lineage.Run.generator_id == world.importer)

@@ -11,9 +11,10 @@ from entrepot.events import Notification
 from entrepot.events.models import Event
 from entrepot.jobs import schedules
 from entrepot.lineage import Link, Run
-from entrepot.pipeline import actions, projects
-from entrepot.pipeline.generators import enqueue_run, find_generator
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import enqueue_run, find_generator
 from entrepot.pipeline.models import Importer
+from entrepot.pipeline.runs import projects
 from tests.integration.pipeline.conftest import World, hours
 
 ROWS: tuple[type[Base], ...] = (jobs.Job, Run, Link, Event, Notification)

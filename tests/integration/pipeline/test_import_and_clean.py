@@ -128,7 +128,7 @@ def test_a_broken_function_fails_its_own_series_alone(world: World) -> None:
     assert {job.status for job in done if job.kind == "cleaner.run"} == {"failed"}
     assert list(world.series(world.cleaner)) == ["q-cleaned"]
     with world.database.write() as session:
-        from entrepot.pipeline import cleaners
+        from entrepot.pipeline.cleaning import configuration as cleaners
 
         cleaners.update_channel(session, world.principal, broken, {"convert": None})
     world.work()

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from entrepot.db import Database
-from entrepot.pipeline import actions
-from entrepot.pipeline.generators import find_generator
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import find_generator
 from tests.support import pipeline_worker
 from tests.support.deadline import eventually
 

@@ -16,13 +16,15 @@ from entrepot.errors import Forbidden, InvalidInput
 from entrepot.files import configs
 from entrepot.files.models import PublishedFile, StorageConfig
 from entrepot.jobs import Job, queue
-from entrepot.pipeline import analyses, exports, publication
-from entrepot.pipeline.generators import find_generator, series_by_name
+from entrepot.pipeline.analyses import configuration as analyses
+from entrepot.pipeline.generators import publication
+from entrepot.pipeline.generators.finding import find_generator, series_by_name
+from entrepot.pipeline.runs import exports
 
 from .conftest import World, hours
 from .test_analysis import activate, make
 
-jobs.load(["entrepot.pipeline.exports"])
+jobs.load(["entrepot.pipeline.runs.exports"])
 
 
 def _set(world: World, analysis: str, **fields: Any) -> None:

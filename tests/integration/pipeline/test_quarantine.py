@@ -9,7 +9,11 @@ import pytest
 from entrepot import jobs
 from entrepot.errors import Conflict, InvalidInput, TooLarge
 from entrepot.events import notifications
-from entrepot.pipeline import disposal, gate_files, gates, importers, quarantine
+from entrepot.pipeline.gates import configuration as gates
+from entrepot.pipeline.gates import files as gate_files
+from entrepot.pipeline.gates import quarantine
+from entrepot.pipeline.importing import configuration as importers
+from entrepot.pipeline.importing import disposal
 from entrepot.scripts import ScriptRunner
 
 from .conftest import CSV_SCRIPT, World, build_world, hours

@@ -13,9 +13,11 @@ from sqlalchemy import select
 
 from entrepot import jobs
 from entrepot.events import Event, notifications
-from entrepot.pipeline import importers, notices, silence
-from entrepot.pipeline.generators import series_by_name
+from entrepot.pipeline.generators import notices
+from entrepot.pipeline.generators.finding import series_by_name
+from entrepot.pipeline.importing import configuration as importers
 from entrepot.pipeline.models import Importer
+from entrepot.pipeline.runs import freshness as silence
 from entrepot.series import store
 
 from .conftest import World, hours

@@ -11,8 +11,8 @@ import pytest
 from entrepot import jobs
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import Principal, Role
-from entrepot.pipeline import trials
 from entrepot.pipeline.models import ImportedFile
+from entrepot.pipeline.runs import trials
 from entrepot.series.models import Series
 
 from .conftest import CSV_SCRIPT, World, hours
@@ -28,7 +28,7 @@ def database_kind() -> str:
 
 @pytest.fixture(autouse=True)
 def handlers() -> None:
-    jobs.load(["entrepot.pipeline.trials"])
+    jobs.load(["entrepot.pipeline.runs.trials"])
 
 
 def trial(world: World, **fields: Any) -> dict[str, Any]:

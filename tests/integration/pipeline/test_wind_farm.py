@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entrepot.pipeline import actions
-from entrepot.pipeline.generators import find_generator
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import find_generator
 
 from .conftest import World
 

@@ -22,8 +22,12 @@ from entrepot.files.models import PublishedFile
 from entrepot.identity import Organization, Project, Role, User, Vault, ftp, keys, projects, users
 from entrepot.identity.reach import NARROW
 from entrepot.lineage import begin_run, end_run, made, read
-from entrepot.pipeline import analyses, cleaners, gates, importers, silence
+from entrepot.pipeline.analyses import configuration as analyses
+from entrepot.pipeline.cleaning import configuration as cleaners
 from entrepot.pipeline.feeders import configuration as feeders
+from entrepot.pipeline.gates import configuration as gates
+from entrepot.pipeline.importing import configuration as importers
+from entrepot.pipeline.runs import freshness as silence
 from entrepot.series import store
 from entrepot.series.models import Series
 from entrepot.server.auth import principal_of

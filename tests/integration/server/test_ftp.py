@@ -17,8 +17,8 @@ import structlog
 from entrepot.db import Database
 from entrepot.errors import InvalidInput
 from entrepot.identity import Project, bans, ftp
-from entrepot.pipeline import folders
-from entrepot.pipeline.gate_files import lock_of
+from entrepot.pipeline.gates import folders
+from entrepot.pipeline.gates.files import lock_of
 from entrepot.pipeline.models import Gate
 from entrepot.server.ftp.bans import Bans
 from entrepot.server.ftp.server import Server

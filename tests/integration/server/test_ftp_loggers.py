@@ -18,7 +18,8 @@ from sqlalchemy.exc import OperationalError
 
 from entrepot.db import Database
 from entrepot.errors import OutOfSpace
-from entrepot.pipeline import folders, gate_files, parts
+from entrepot.pipeline.gates import files as gate_files
+from entrepot.pipeline.gates import folders, parts
 from entrepot.server.ftp.folder import Folder
 from entrepot.server.ftp.sessions import Sessions
 from entrepot.server.ftp.uploads import Upload, clean

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from hypothesis import strategies as st
 
-from entrepot.pipeline.cleaning import CleaningSpec
+from entrepot.pipeline.cleaning.spec import CleaningSpec
 from entrepot.series.frequency import MINUTE, Frequency
 
 EPOCH = datetime(1970, 1, 1)

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrepot.errors import InvalidInput
-from entrepot.pipeline.cleaning import CleaningSpec, clean
+from entrepot.pipeline.cleaning.clean import clean
+from entrepot.pipeline.cleaning.spec import CleaningSpec
 from entrepot.series.clocks import Clock, to_naive
 from entrepot.series.frequency import DAY, HOUR, MINUTE, SECOND, Frequency
 from tests.unit.pipeline.reference import (

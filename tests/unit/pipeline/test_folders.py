@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from entrepot.errors import InvalidInput, NotFound
-from entrepot.pipeline import folders
+from entrepot.pipeline.gates import folders
 
 
 @pytest.fixture

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entrepot.pipeline.cleaning import EVER, CleaningSpec, Extent, clean, further, influence
-from entrepot.pipeline.steps import NEIGHBOURS
+from entrepot.pipeline.cleaning.clean import clean
+from entrepot.pipeline.cleaning.influence import Extent, further, influence
+from entrepot.pipeline.cleaning.spec import CleaningSpec
+from entrepot.pipeline.cleaning.steps import NEIGHBOURS
+from entrepot.pipeline.intervals import EVER
 from entrepot.series.clocks import to_utc
 from entrepot.series.frequency import DAY, HOUR, MINUTE, Frequency
 from tests.unit.pipeline.reference import FUNCTIONS, TYPES, arrays, raws, specs

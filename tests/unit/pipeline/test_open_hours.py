@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from entrepot.pipeline.open_hours import Around, OpenHour, by_lag, guessed, in_known_zone, in_unknown_zone, told
+from entrepot.pipeline.importing.open_hours import (
+    Around,
+    OpenHour,
+    by_lag,
+    guessed,
+    in_known_zone,
+    in_unknown_zone,
+    told,
+)
 from entrepot.series import second_pass
 from entrepot.series.clocks import Clock, to_utc
 from entrepot.series.points import EMPTY, Points

@@ -3,7 +3,7 @@
 import pytest
 
 from entrepot.errors import InvalidInput
-from entrepot.pipeline.spec import CleaningSpec, validate
+from entrepot.pipeline.cleaning.spec import CleaningSpec, validate
 from entrepot.series.frequency import HOUR, MINUTE, Frequency
 from tests.unit.pipeline.reference import TYPES
 

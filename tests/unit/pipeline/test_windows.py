@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entrepot.pipeline.cleaning import CleaningSpec, clean
-from entrepot.pipeline.windows import (
+from entrepot.pipeline.analyses.windows import (
     AnalysisSpec,
     Input,
     analysis_intervals,
@@ -21,6 +20,8 @@ from entrepot.pipeline.windows import (
     subtract_intervals,
     touched,
 )
+from entrepot.pipeline.cleaning.clean import clean
+from entrepot.pipeline.cleaning.spec import CleaningSpec
 from entrepot.series.clocks import Clock, to_naive
 from entrepot.series.frequency import DAY, HOUR, MINUTE, Frequency
 

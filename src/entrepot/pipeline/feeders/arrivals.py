@@ -20,9 +20,10 @@ from sqlalchemy.orm import Session
 from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import Conflict, InvalidInput, TooLarge
-from entrepot.pipeline import folders, gate_files, trees
 from entrepot.pipeline.feeders.sources import Remote
-from entrepot.pipeline.generators import enqueue_run
+from entrepot.pipeline.gates import files as gate_files
+from entrepot.pipeline.gates import folders, trees
+from entrepot.pipeline.generators.finding import enqueue_run
 from entrepot.pipeline.models import FedFile, Feeder, Importer
 from entrepot.settings import Settings
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from entrepot.pipeline.feeders.options import Options
 from entrepot.pipeline.feeders.sources import Remote
-from entrepot.pipeline.gate_files import TEMPORARY
+from entrepot.pipeline.gates.files import TEMPORARY
 
 LEFT = "It is left for the next run, which this one's limits allow."
 

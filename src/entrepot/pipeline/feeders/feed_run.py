@@ -20,7 +20,7 @@ from entrepot.pipeline.feeders.plan import Plan, begin, fail, finish, known_file
 from entrepot.pipeline.feeders.reporting import Report
 from entrepot.pipeline.feeders.scripted import run_script
 from entrepot.pipeline.feeders.sources import Denied, Remote, Source, Unreachable, Unreadable, Vanished, open_source
-from entrepot.pipeline.reports import MOST_ATTEMPTS, payload_of
+from entrepot.pipeline.generators.reports import MOST_ATTEMPTS, payload_of
 from entrepot.scripts import ScriptError
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from entrepot import net
 from entrepot.errors import InvalidInput
-from entrepot.pipeline.folders import HIDDEN_PREFIX
+from entrepot.pipeline.gates.folders import HIDDEN_PREFIX
 
 PORTS = {"ftp": 21, "ftps": 21, "sftp": 22, "http": 80, "https": 443, "s3": 443}
 _HOST_KEY = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")

@@ -14,15 +14,15 @@ from entrepot.errors import EntrepotError
 from entrepot.events import emit, notifications
 from entrepot.jobs import schedules
 from entrepot.net import Network
-from entrepot.pipeline import gate_files
 from entrepot.pipeline.feeders.arrivals import Deleted, require_feeder
 from entrepot.pipeline.feeders.configuration import SCRIPT, schedule_name
 from entrepot.pipeline.feeders.options import Address, Credentials, Options
 from entrepot.pipeline.feeders.reporting import Report
 from entrepot.pipeline.feeders.sources.base import Access
+from entrepot.pipeline.gates import files as gate_files
+from entrepot.pipeline.generators.notices import RUN_FAILED
+from entrepot.pipeline.generators.reports import leave_a_count, payload_of
 from entrepot.pipeline.models import FedFile, Feeder
-from entrepot.pipeline.notices import RUN_FAILED
-from entrepot.pipeline.reports import leave_a_count, payload_of
 from entrepot.scripts import ScriptError
 
 KIND = "feeder"

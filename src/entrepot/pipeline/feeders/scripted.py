@@ -11,7 +11,7 @@ from entrepot import jobs
 from entrepot.pipeline.feeders.plan import Plan
 from entrepot.pipeline.feeders.reporting import Report
 from entrepot.pipeline.feeders.sources.base import BLOCK, Remote, Source, Unreadable, Vanished
-from entrepot.pipeline.reports import note_old, script_limits
+from entrepot.pipeline.generators.reports import note_old, script_limits
 from entrepot.scripts import ScriptError
 
 

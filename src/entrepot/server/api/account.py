@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import ApiKey, Organization, User, keys, limits, users
-from entrepot.pipeline import catalog
+from entrepot.pipeline.generators import catalog
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["account"])

@@ -8,7 +8,9 @@ from sqlalchemy import select
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import projects
-from entrepot.pipeline import analyses, analysis_rows, configuration
+from entrepot.pipeline import configuration
+from entrepot.pipeline.analyses import configuration as analyses
+from entrepot.pipeline.analyses import rows as analysis_rows
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Channel, Cleaner
 from entrepot.rows.models import RowAnalysis
 from entrepot.series.models import Series

@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from entrepot.db import keyset
 from entrepot.identity.projects import is_kept
-from entrepot.pipeline import cleaners, configuration
+from entrepot.pipeline import configuration
+from entrepot.pipeline.cleaning import configuration as cleaners
 from entrepot.pipeline.models import Channel, Cleaner, Importer
 from entrepot.server.api.importer_models import ChannelChanges, ChannelRequest, ChannelShown, CleanerShown
 from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve, to_change

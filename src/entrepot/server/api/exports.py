@@ -4,9 +4,10 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from entrepot.pipeline import catalog, exports, publication
 from entrepot.pipeline.configuration import get
+from entrepot.pipeline.generators import catalog, publication
 from entrepot.pipeline.models import Analysis
+from entrepot.pipeline.runs import exports
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.api.runs import Job
 

@@ -13,7 +13,11 @@ from starlette.responses import Response
 
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import FtpAccount, Principal, Right, ftp, projects
-from entrepot.pipeline import configuration, file_choice, folders, gate_files, gates, quarantine
+from entrepot.pipeline import configuration
+from entrepot.pipeline.gates import configuration as gates
+from entrepot.pipeline.gates import files as gate_files
+from entrepot.pipeline.gates import folders, quarantine
+from entrepot.pipeline.importing import choice as file_choice
 from entrepot.pipeline.models import Gate, QuarantinedFile
 from entrepot.server.api.nouns import (
     NOT_KEPT,

@@ -10,8 +10,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from entrepot.errors import InvalidInput
 from entrepot.identity import projects
 from entrepot.jobs import Job as JobRecord
-from entrepot.pipeline import configuration, importers, trials
+from entrepot.pipeline import configuration
+from entrepot.pipeline.importing import configuration as importers
 from entrepot.pipeline.models import Gate, ImportedFile, Importer
+from entrepot.pipeline.runs import trials
 from entrepot.server.api.importer_models import ImporterChanges, ImporterRequest, ImporterShown
 from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve, to_change
 from entrepot.server.api.routing import NativeRouter, Unit

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from entrepot.events import notifications
-from entrepot.pipeline import silence
+from entrepot.pipeline.runs import freshness as silence
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["notices"])

@@ -17,7 +17,7 @@ from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import Principal, Project, projects
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline import configuration
-from entrepot.pipeline.generators import KINDS
+from entrepot.pipeline.generators.finding import KINDS
 from entrepot.pipeline.models import Edited, Owned
 from entrepot.series.clock_names import clock_name, read_clock
 from entrepot.series.models import Series

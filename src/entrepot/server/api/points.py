@@ -15,7 +15,8 @@ from starlette.responses import Response, StreamingResponse
 from entrepot.bounds.budget import Budget
 from entrepot.db import Database
 from entrepot.errors import Conflict, InvalidInput, Locked, NotFound, TooLarge
-from entrepot.pipeline import pushed, ranges
+from entrepot.pipeline.importing import pushed
+from entrepot.pipeline.runs import ranges
 from entrepot.series import paging, store
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from entrepot.db import keyset
 from entrepot.identity import Project, projects
-from entrepot.pipeline.projects import delete_project as delete
+from entrepot.pipeline.runs.projects import delete_project as delete
 from entrepot.server.api.nouns import NOT_KEPT, Asked, Name, Noun, Page, Text, column, next_page
 from entrepot.server.api.routing import NativeRouter, Unit
 

@@ -15,8 +15,8 @@ from entrepot.errors import NotFound
 from entrepot.identity import Right, projects
 from entrepot.jobs import Job as JobRecord
 from entrepot.lineage import Run
-from entrepot.pipeline import actions
-from entrepot.pipeline.generators import get_generator
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import get_generator
 from entrepot.server.api.nouns import Asked, Maker, Page, makers, next_page
 from entrepot.server.api.routing import NativeRouter, Unit
 

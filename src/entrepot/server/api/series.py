@@ -13,7 +13,7 @@ from entrepot.db import keyset
 from entrepot.errors import Conflict, NotFound
 from entrepot.identity import Principal, Right, projects
 from entrepot.identity.projects import is_kept
-from entrepot.pipeline import pushed
+from entrepot.pipeline.importing import pushed
 from entrepot.series import store
 from entrepot.series.models import DISCARDED, Series
 from entrepot.server.api.nouns import (

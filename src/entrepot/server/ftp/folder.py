@@ -9,9 +9,9 @@ from pyftpdlib.exceptions import FilesystemError
 from pyftpdlib.filesystems import AbstractedFS
 
 from entrepot.errors import InvalidInput, TooLarge
-from entrepot.pipeline import parts, trees
-from entrepot.pipeline.folders import HIDDEN_PREFIX, is_text, put_in_place, require_shallow
-from entrepot.pipeline.gate_files import ENTRIES, RESERVED, alone, is_reserved
+from entrepot.pipeline.gates import parts, trees
+from entrepot.pipeline.gates.files import ENTRIES, RESERVED, alone, is_reserved
+from entrepot.pipeline.gates.folders import HIDDEN_PREFIX, is_text, put_in_place, require_shallow
 from entrepot.server.ftp.uploads import Upload
 
 

@@ -13,7 +13,7 @@ import structlog
 from pyftpdlib.servers import ThreadedFTPServer
 
 from entrepot.measures import FTP_SESSIONS
-from entrepot.pipeline import parts
+from entrepot.pipeline.gates import parts
 from entrepot.server.child import Ready
 from entrepot.server.connections import NO_ROOM, descriptors
 from entrepot.server.ftp import uploads

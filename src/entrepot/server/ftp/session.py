@@ -6,9 +6,9 @@ from typing import Any
 
 import structlog
 
-from entrepot.pipeline.folders import is_text
-from entrepot.pipeline.gate_files import Quota
-from entrepot.pipeline.gates import quota_of_home
+from entrepot.pipeline.gates.configuration import quota_of_home
+from entrepot.pipeline.gates.files import Quota
+from entrepot.pipeline.gates.folders import is_text
 from entrepot.server.ftp.accounts import Account
 from entrepot.server.ftp.answers import Refusal, refusal
 from entrepot.server.ftp.bans import Bans

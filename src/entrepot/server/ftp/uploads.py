@@ -9,8 +9,8 @@ import uuid
 from pathlib import Path
 
 from entrepot.errors import TooLarge
-from entrepot.pipeline import parts
-from entrepot.pipeline.gate_files import NO_QUOTA, Quota, alone, keep_part, place_alone, require_room, room
+from entrepot.pipeline.gates import parts
+from entrepot.pipeline.gates.files import NO_QUOTA, Quota, alone, keep_part, place_alone, require_room, room
 from entrepot.server.ftp.answers import Refusal
 
 STAGING = "uploads"

@@ -11,7 +11,7 @@ from entrepot import scripts
 from entrepot.files import damage as files_damage
 from entrepot.files.configs import open_config
 from entrepot.files.models import PublishedFile, StorageConfig
-from entrepot.pipeline.remake import remake
+from entrepot.pipeline.runs.remake import remake
 from entrepot.series import integrity
 from entrepot.series import repair as series_repair
 from entrepot.series.models import Series

@@ -242,7 +242,7 @@ def test_an_export_names_the_option_at_fault(door: Door, project: str) -> None:
 def test_exports_are_kept_newest_first_and_not_for_ever(
     door: Door, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from entrepot.pipeline import exports
+    from entrepot.pipeline.runs import exports
 
     monkeypatch.setattr(exports, "KEPT", 3)
     series = make(door, project, "a", [1.0])

@@ -5,7 +5,7 @@ from alembic import op
 
 import entrepot.db.types
 
-revision = "c05847f4d498"
+revision = "1b94320217cd"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -89,18 +89,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_derived_signal_history")),
     )
     op.create_table(
-        "dirty",
-        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("consumer_id", sa.String(length=36), nullable=False),
-        sa.Column("source", sa.String(), nullable=False),
-        sa.Column("start", sa.BigInteger(), nullable=False),
-        sa.Column("stop", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_dirty")),
-    )
-    with op.batch_alter_table("dirty", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_dirty_consumer_id"), ["consumer_id"], unique=False)
-
-    op.create_table(
         "event",
         sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=True),
@@ -170,6 +158,18 @@ def upgrade() -> None:
         sa.Column("quiet_since", entrepot.db.types.Instant(), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_installation")),
     )
+    op.create_table(
+        "invalidation",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("consumer_id", sa.String(length=36), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("stop", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_invalidation")),
+    )
+    with op.batch_alter_table("invalidation", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_invalidation_consumer_id"), ["consumer_id"], unique=False)
+
     op.create_table(
         "job",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1958,6 +1958,10 @@ def downgrade() -> None:
         )
 
     op.drop_table("job")
+    with op.batch_alter_table("invalidation", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_invalidation_consumer_id"))
+
+    op.drop_table("invalidation")
     op.drop_table("installation")
     with op.batch_alter_table("idle_job", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idle_job_project_id"))
@@ -1978,10 +1982,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_event_object_id"))
 
     op.drop_table("event")
-    with op.batch_alter_table("dirty", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_dirty_consumer_id"))
-
-    op.drop_table("dirty")
     op.drop_table("derived_signal_history")
     op.drop_table("derived_signal_calibration")
     op.drop_table("beat")

@@ -1,7 +1,8 @@
 """Analyses, their configuration, inputs and outputs."""
 
 from entrepot.events import notifications
-from entrepot.pipeline import analyses, configuration
+from entrepot.pipeline import configuration
+from entrepot.pipeline.analyses import configuration as analyses
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, AnalysisSettings
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.generators import generator_actions, list_generators

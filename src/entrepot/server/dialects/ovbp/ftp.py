@@ -2,8 +2,11 @@
 
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import FtpAccount, Right, ftp
-from entrepot.pipeline import configuration, exports, folders, gates
+from entrepot.pipeline import configuration
+from entrepot.pipeline.gates import configuration as gates
+from entrepot.pipeline.gates import folders
 from entrepot.pipeline.models import Gate
+from entrepot.pipeline.runs import exports
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.render import Record
 from entrepot.server.dialects.ovbp.table import Action, Resource, found

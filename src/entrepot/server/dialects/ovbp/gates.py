@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from entrepot.pipeline import gates
 from entrepot.pipeline.feeders import configuration as feeders
+from entrepot.pipeline.gates import configuration as gates
 from entrepot.pipeline.models import Feeder, Gate
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.ftp import gate_accounts

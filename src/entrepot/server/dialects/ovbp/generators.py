@@ -5,7 +5,10 @@ from typing import TypeVar
 from starlette.responses import Response
 
 from entrepot.errors import InvalidInput
-from entrepot.pipeline import actions, cleaners, configuration, importers
+from entrepot.pipeline import configuration
+from entrepot.pipeline.cleaning import configuration as cleaners
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.importing import configuration as importers
 from entrepot.pipeline.models import Analysis, Channel, Cleaner, Importer, ImporterSeries
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.ftp import gate_accounts

@@ -12,7 +12,7 @@ from typing import Any
 from entrepot import jobs
 from entrepot.events import Notification
 from entrepot.identity import FtpAccount, Organization, Principal, Project
-from entrepot.pipeline import notices
+from entrepot.pipeline.generators import notices
 from entrepot.pipeline.models import (
     Analysis,
     AnalysisInput,

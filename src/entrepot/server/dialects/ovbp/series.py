@@ -7,7 +7,8 @@ import numpy as np
 from starlette.datastructures import QueryParams
 
 from entrepot.errors import InvalidInput
-from entrepot.pipeline import catalog, exports
+from entrepot.pipeline.generators import catalog
+from entrepot.pipeline.runs import exports
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
 from entrepot.series.select import Selected, Selection, select

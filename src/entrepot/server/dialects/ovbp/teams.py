@@ -3,8 +3,8 @@
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.events import mail
 from entrepot.identity import FtpAccount, Project, User, ftp, projects, records
-from entrepot.pipeline.exports import user_home
-from entrepot.pipeline.projects import delete_project
+from entrepot.pipeline.runs.exports import user_home
+from entrepot.pipeline.runs.projects import delete_project
 from entrepot.server.dialects.ovbp import parse, render, specs
 from entrepot.server.dialects.ovbp.render import Record
 from entrepot.server.dialects.ovbp.table import Resource

@@ -1,0 +1,1 @@
+"""Analyses: series and rows out of series."""

@@ -1,0 +1,1 @@
+"""Cleaners and their channels: raw series become regular ones."""

@@ -1,0 +1,357 @@
+"""Running a cleaner: the intervals of raw series that changed, through each channel, into regular series."""
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session
+
+from entrepot import jobs, lineage
+from entrepot.db import now
+from entrepot.errors import InvalidInput
+from entrepot.events import emit, notifications
+from entrepot.pipeline.cleaning import reading as raw_reading
+from entrepot.pipeline.cleaning.clean import Cleaned, clean
+from entrepot.pipeline.cleaning.functions import ScriptFunctions
+from entrepot.pipeline.cleaning.influence import Influence, influence
+from entrepot.pipeline.cleaning.spec import CleaningSpec
+from entrepot.pipeline.generators import invalidations, notices
+from entrepot.pipeline.generators.finding import alike, enqueue_run, series_by_name, series_changed
+from entrepot.pipeline.generators.reports import (
+    MOST_ATTEMPTS,
+    RUN_FAILED,
+    ended_with_its_job,
+    leave_a_count,
+    payload_of,
+    record_failure,
+    retried_when_series_vanish,
+    spans_of,
+)
+from entrepot.pipeline.intervals import EVER, merge_intervals
+from entrepot.pipeline.models import Channel, Cleaner
+from entrepot.scripts import ScriptError
+from entrepot.series import store
+from entrepot.series.codec import DamagedChunk
+from entrepot.series.models import Series
+
+#: Cleaned points are written together up to so many, so that readers downstream see few, large changes.
+_BATCH_POINTS = 2_000_000
+_CONFIGURATION = [
+    column.key for column in inspect(Channel).column_attrs if column.key not in {"pk", "id", "created_at", "active"}
+]
+
+
+@dataclass
+class Piece:
+    """What cleaning one changed stretch of a raw series gave, and where it belongs."""
+
+    influence: Influence
+    cleaned: Cleaned
+
+
+@dataclass
+class Result:
+    """What became of one channel."""
+
+    channel_id: str
+    name: str
+    configuration: dict[str, Any]
+    pending: invalidations.Pending
+    spec: CleaningSpec
+    raw_id: str | None
+    ends: tuple[int, int] | None
+    pieces: list[Piece] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def points(self) -> int:
+        """How many points came out."""
+        return sum(piece.cleaned.times.size for piece in self.pieces)
+
+
+@jobs.task("cleaner.run", max_attempts=MOST_ATTEMPTS, pool="runs")
+def run(context: jobs.JobContext) -> dict[str, Any]:
+    """Clean what changed, channel by channel in the order of their creation.
+
+    Each commit holds the cleaned points of some channels, the end of their marks and the marks of what lies
+    downstream. One that fails keeps its marks, and does not keep the others from being cleaned.
+    """
+    with ended_with_its_job(context):
+        return _run(context)
+
+
+def _run(context: jobs.JobContext) -> dict[str, Any]:
+    with context.unit() as session:
+        cleaner = _cleaner(session, payload_of(context)["id"])
+        query = select(Channel.id).where(Channel.cleaner_id == cleaner.id, Channel.active.is_(True))
+        channel_ids = list(session.scalars(query.order_by(Channel.pk)))
+        context.about["name"] = cleaner.name
+        lineage.begin_run(
+            session,
+            context.job.id,
+            cleaner.kind,
+            cleaner.id,
+            organization_id=cleaner.organization_id,
+            project_id=cleaner.project_id,
+            user_id=context.job.user_id,
+        )
+    report: dict[str, Any] = {"series": {}, "added": 0, "replaced": 0, "deleted": 0}
+    failures: list[tuple[str, ScriptError | None]] = []
+    batch: list[Result] = []
+    for done, channel_id in enumerate(channel_ids):
+        context.check()
+        context.progress(done, len(channel_ids))
+        try:
+            result = _clean(context, cleaner, channel_id)
+        except (ScriptError, InvalidInput, DamagedChunk) as error:
+            context.check()
+            name = _name(context, channel_id)
+            failures.append((f"{name}: {error.message}", error if isinstance(error, ScriptError) else None))
+            report["series"][name] = {"error": error.message}
+            continue
+        if result is not None:
+            batch.append(result)
+        if sum(result.points for result in batch) > _BATCH_POINTS:
+            with retried_when_series_vanish(), context.unit() as session:
+                _write(context, session, cleaner.id, batch, report)
+            batch = []
+    with retried_when_series_vanish(), context.unit() as session:
+        cleaner = _write(context, session, cleaner.id, batch, report)
+        unwritten = [f"{name}: {of['error']}" for name, of in report["series"].items() if of.get("unwritten")]
+        failures += [(message, None) for message in unwritten]
+        missing = _without_series(session, cleaner)
+        report["missing"] = missing
+        if missing and payload_of(context).get("requested"):
+            failures += [(message, None) for message in missing.values()]
+        if failures:
+            message = "; ".join(message for message, _ in failures)
+            failure = record_failure(context, session, cleaner, message, failures[0][1], report)
+        else:
+            cleaner.last_run_at = now()
+            notifications.resolve(session, cleaner.id, RUN_FAILED)
+            if not report["series"] and leave_a_count(context, session):
+                return report
+            lineage.end_run(session, context.job.id, "finished", report)
+            emit(
+                session,
+                "cleaner",
+                "run",
+                cleaner.id,
+                organization_id=cleaner.organization_id,
+                project_id=cleaner.project_id,
+                data={"run": context.job.id, **{name: report[name] for name in ("added", "replaced", "deleted")}},
+            )
+            context.finish(session, report)
+            return report
+    raise failure
+
+
+def _cleaner(session: Session, cleaner_id: str) -> Cleaner:
+    cleaner: Cleaner | None = session.scalar(select(Cleaner).where(Cleaner.id == cleaner_id))
+    if cleaner is None:
+        raise jobs.Refused("The cleaner was deleted.")
+    return cleaner
+
+
+def _without_series(session: Session, cleaner: Cleaner) -> dict[str, str]:
+    """Return what is amiss with channels whose raw series is not there, by name; tell of it."""
+    names = series_by_name(session, cleaner.importer_id)
+    query = select(Channel).where(Channel.cleaner_id == cleaner.id, Channel.active.is_(True))
+    missing = {
+        each.name: f"{each.name}: the importer has no series {each.raw}{alike(each.raw, names)}"
+        for each in session.scalars(query.order_by(Channel.pk))
+        if each.raw not in names
+    }
+    if missing and names:  # else nothing was imported yet
+        first, more = next(iter(missing.values())), f", and for {len(missing) - 1} more" if len(missing) > 1 else ""
+        notices.tell(
+            session, cleaner, notices.NO_SERIES, f"Cleaner {cleaner.name} has nothing to clean for {first}{more}."
+        )
+    else:
+        notices.clear(session, cleaner, notices.NO_SERIES)
+    return missing
+
+
+def _clean(context: jobs.JobContext, cleaner: Cleaner, channel_id: str) -> Result | None:
+    """Clean what a channel has to, from one snapshot; None when there is nothing to do."""
+    with context.database.read() as session:
+        channel = session.scalar(select(Channel).where(Channel.id == channel_id))
+        pending = invalidations.pending(session, channel_id)
+        if channel is None or not pending:
+            return None
+        configuration = _configuration(channel)
+        raw = session.scalar(
+            select(Series).where(Series.generator_id == cleaner.importer_id, Series.name == channel.raw)
+        )
+        spec = replace(CleaningSpec.of(configuration), instants=raw is not None and raw.clock is not None)
+        ends = (raw.first, raw.last) if raw is not None and raw.first is not None and raw.last is not None else None
+        extent = None if raw is None or ends is None else raw_reading.extent(session, raw.pk, *ends, spec)
+        result = Result(channel_id, channel.name, configuration, pending, spec, raw.id if raw else None, ends)
+        stretches = [Influence(*EVER, *EVER)]
+        if raw is not None and ends is not None:
+            stretches = _stretches(session, raw.pk, ends[1], spec, pending)
+        raw_points = [
+            raw_reading.points(session, raw.pk, stretch, spec) if raw else raw_reading.NONE for stretch in stretches
+        ]
+    functions = ScriptFunctions(context, configuration)
+    at = round(time.time() * 1_000_000)
+    for stretch, points in zip(stretches, raw_points, strict=True):
+        window = None if stretch[2:] == EVER else (stretch.write_start, stretch.write_stop)
+        stamps, values, passes = points
+        cleaned = clean(stamps, values, spec, functions, passes=passes, extent=extent, window=window, now=at)
+        result.pieces.append(Piece(stretch, cleaned))
+        for name, count in cleaned.report.as_dict().items():
+            result.report[name] = result.report.get(name, 0) + count
+    if functions.output:
+        result.report["output"] = functions.output
+    result.report |= functions.old
+    return result
+
+
+def _stretches(
+    session: Session, pk: int, end: int, spec: CleaningSpec, pending: invalidations.Pending
+) -> list[Influence]:
+    """Return what to read and write anew of a raw series whose last time is `end`, without overlaps."""
+    whole = [Influence(*EVER, *EVER)]
+    spans = merge_intervals(span for found in pending.spans.values() for span in found)
+    if spans[0][0] <= invalidations.ALWAYS[0]:
+        return whole
+    found: list[Influence] = []
+    while spans:
+        start, stop = spans.pop(0)
+        last = stop if stop < invalidations.ALWAYS[1] else max(end, start) + 1
+        before, after = raw_reading.neighbours(session, pk, start, last, spec)
+        if spans and (not after.size or after[0] >= spans[0][0]):
+            # No point between them is as it was: to their neighbours they are one change.
+            spans[0] = (start, spans[0][1])
+            continue
+        # Of stamps that a clock showed twice, one is kept a microsecond late.
+        late = 0 if spec.input_clock.fixed else 1
+        found.append(influence(spec, start - late, last, before, after))
+        if found[-1][2:] == EVER:
+            return whole
+    found.sort(key=lambda stretch: stretch.write_start)
+    merged = found[:1]
+    for stretch in found[1:]:
+        previous = merged[-1]
+        if stretch.write_start <= previous.write_stop or stretch.read_start <= previous.read_stop:
+            merged[-1] = Influence(
+                min(previous.read_start, stretch.read_start),
+                max(previous.read_stop, stretch.read_stop),
+                previous.write_start,
+                max(previous.write_stop, stretch.write_stop),
+            )
+        else:
+            merged.append(stretch)
+    return merged
+
+
+def _write(
+    context: jobs.JobContext, session: Session, cleaner_id: str, batch: list[Result], report: dict[str, Any]
+) -> Cleaner:
+    """Write cleaned points and settle their marks; a channel changed meanwhile is left to its next run."""
+    cleaner = _cleaner(session, cleaner_id)
+    known = series_by_name(session, cleaner.id)
+    store.lock(session, [known[result.name].pk for result in batch if result.name in known])
+    changed: dict[str, NDArray[np.int64]] = {}
+    for result in batch:
+        channel = session.scalar(select(Channel).where(Channel.id == result.channel_id))
+        if channel is None or _configuration(channel) != result.configuration:
+            continue
+        try:
+            sums, stamps = _replace(session, cleaner, channel, result, known)
+        except DamagedChunk as error:  # its marks stay, and it is cleaned again once what it made can be read
+            report["series"][result.name] = {"error": error.message, "unwritten": True}
+            continue
+        invalidations.settle(session, result.pending)
+        changed[result.name] = np.concatenate(stamps) if stamps else np.empty(0, np.int64)
+        _record(context, session, result, known, changed[result.name])
+        _wait_for_delayed(session, cleaner, result)
+        report["series"][result.name] = {**result.report, **sums, "intervals_changed": spans_of(changed[result.name])}
+        for name in ("added", "replaced", "deleted"):
+            report[name] += sums[name]
+    series_changed(session, cleaner, changed)
+    return cleaner
+
+
+def _replace(
+    session: Session, cleaner: Cleaner, channel: Channel, result: Result, known: dict[str, Series]
+) -> tuple[dict[str, int], list[NDArray[np.int64]]]:
+    """Write what a channel made; return the numbers of points by what became of them, and the changed stamps."""
+    if result.points and result.name not in known:
+        known[result.name] = _create_series(session, cleaner, channel)
+    sums = {"added": 0, "replaced": 0, "deleted": 0, "unchanged": 0}
+    stamps = []
+    # One that fails leaves nothing of the others behind.
+    with session.begin_nested():
+        for piece in result.pieces if result.name in known else []:
+            bounds = raw_reading.bounds(piece.influence.write_start, piece.influence.write_stop)
+            cleaned = piece.cleaned
+            tags = None if cleaned.counts is None else [str(count) for count in cleaned.counts.tolist()]
+            written = store.replace_range(session, known[result.name].pk, *bounds, cleaned.times, cleaned.values, tags)
+            stamps.append(written.changed)
+            for name in sums:
+                sums[name] += getattr(written, name)
+    return sums, stamps
+
+
+def _create_series(session: Session, cleaner: Cleaner, channel: Channel) -> Series:
+    clock = CleaningSpec.of(_configuration(channel)).output_clock
+    rules = {"amount": "sum", "instant": channel.rule}
+    return store.create_series(
+        session,
+        organization_id=cleaner.organization_id,
+        project_id=cleaner.project_id,
+        generator_kind=cleaner.kind,
+        generator_id=cleaner.id,
+        name=channel.name,
+        unit=channel.unit,
+        title=channel.title,
+        clock=clock.kind,
+        timezone=clock.timezone,
+        day_begins=clock.day_begins,
+        step=channel.step,
+        rule=rules.get(channel.kind, "mean"),
+        kind=channel.kind,
+    )
+
+
+def _record(
+    context: jobs.JobContext, session: Session, result: Result, known: dict[str, Series], changed: NDArray[np.int64]
+) -> None:
+    if not changed.size or result.raw_id is None or result.ends is None:
+        return
+    for piece in result.pieces:
+        start, stop = piece.influence.read_start, piece.influence.read_stop
+        lineage.read(
+            session,
+            context.job.id,
+            "series",
+            result.raw_id,
+            max(start, result.ends[0]),
+            min(stop, result.ends[1] + 1),
+        )
+    for start, stop in invalidations.spans(changed):
+        lineage.made(session, context.job.id, "series", known[result.name].id, start, stop)
+
+
+def _wait_for_delayed(session: Session, cleaner: Cleaner, result: Result) -> None:
+    """Have intervals that must wait (``delay``) computed once they are due."""
+    dues = [piece.cleaned.due for piece in result.pieces if piece.cleaned.due is not None]
+    if not dues or result.ends is None or result.spec.delay is None:
+        return
+    reach = result.spec.delay.longest + 2 * result.spec.step.longest
+    invalidations.mark(session, result.channel_id, "", [(result.ends[1] - reach, result.ends[1] + 1)])
+    enqueue_run(session, cleaner, due=min(dues))
+
+
+def _configuration(channel: Channel) -> dict[str, Any]:
+    return {name: getattr(channel, name) for name in _CONFIGURATION}
+
+
+def _name(context: jobs.JobContext, channel_id: str) -> str:
+    with context.database.read() as session:
+        return session.scalar(select(Channel.name).where(Channel.id == channel_id)) or channel_id

@@ -1,0 +1,1 @@
+"""Gates: folders into which files come."""

@@ -1,0 +1,247 @@
+"""Files that a script refused: set aside with the reason, until somebody has them read again or removes them.
+
+The record comes first, in the transaction that lets the importer pass the file; the file follows (:func:`settle`). A
+run that is killed between the two is made good by the next one.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.orm import Session
+
+from entrepot.db import advisory_lock
+from entrepot.errors import Conflict, NotFound
+from entrepot.events import emit
+from entrepot.identity import Principal
+from entrepot.pipeline.configuration import get
+from entrepot.pipeline.gates import files as gate_files
+from entrepot.pipeline.gates.folders import Entry
+from entrepot.pipeline.generators import notices
+from entrepot.pipeline.generators.finding import enqueue_run
+from entrepot.pipeline.models import Gate, ImportedFile, Importer, QuarantinedFile
+from entrepot.scripts import ScriptError
+
+
+def set_aside(
+    session: Session, home: Path, importer: Importer, entry: Entry, error: ScriptError, run_id: str
+) -> QuarantinedFile:
+    """Record that a file of the gate, whose path starts at what the importer reads, is to go into quarantine."""
+    assert importer.gate_id is not None
+    advisory_lock(session, "quarantine", importer.gate_id)
+    path = gate_files.prefix_of(importer.folder) + entry.path
+    session.execute(delete(QuarantinedFile).where(*_again(importer, [path])))
+    taken = select(QuarantinedFile.stored).where(QuarantinedFile.gate_id == importer.gate_id)
+    found = QuarantinedFile(
+        gate_id=importer.gate_id,
+        importer_id=importer.id,
+        path=path,
+        stored=gate_files.free_name(home, gate_files.QUARANTINE, path, frozenset(session.scalars(taken))),
+        size=entry.size,
+        modified=gate_files.instant(entry.modified),
+        reason=error.message,
+        details=f"{error.traceback}\n{error.output}".strip(),
+        run_id=run_id,
+    )
+    session.add(found)
+    session.flush()
+    emit(
+        session,
+        "gate",
+        "quarantined",
+        importer.gate_id,
+        organization_id=importer.organization_id,
+        project_id=importer.project_id,
+        data={"importer": importer.id, "run": run_id, "path": path, "stored": found.stored, "reason": error.message},
+    )
+    _tell(session, importer)
+    return found
+
+
+def of_importer(session: Session, importer: Importer) -> list[QuarantinedFile]:
+    """Return what the importer's next run has to see to: files in quarantine, and on their way into it or out of it.
+
+    What lies in the place of one of these, once they are settled, is to be read, though the importer has passed it.
+    """
+    query = select(QuarantinedFile).where(
+        QuarantinedFile.importer_id == importer.id, QuarantinedFile.gate_id == importer.gate_id
+    )
+    return list(session.scalars(query.order_by(QuarantinedFile.pk)))
+
+
+def settle(home: Path, found: Iterable[QuarantinedFile]) -> dict[str, bool]:
+    """Bring files to where their records say that they are.
+
+    Returns
+    -------
+    dict
+        Of the records that turn out to be wrong, by id: whether somebody deleted the file, or a new one has its place.
+    """
+    wrong: dict[str, bool] = {}
+    for record in found:
+        if record.stored is None:
+            continue
+        with gate_files.alone(home):
+            aside, own = home / record.stored, home / record.path
+            if record.retried and aside.exists():
+                if own.exists():
+                    wrong[record.id] = False
+                else:
+                    gate_files.move(home, record.stored, record.path)
+                    _forget_reason(home, record.stored)
+            elif not record.retried and not aside.exists():
+                if gate_files.is_same(own, record.size, record.modified):
+                    reason = home / gate_files.reason_of(record.stored)
+                    reason.parent.mkdir(parents=True, exist_ok=True)
+                    reason.write_text(f"{record.path}\nrun {record.run_id}\n\n{record.reason}\n\n{record.details}\n")
+                    gate_files.move(home, record.path, record.stored)
+                else:
+                    wrong[record.id] = True
+    return wrong
+
+
+def amend(session: Session, importer: Importer, wrong: Mapping[str, bool]) -> None:
+    """Correct records that :func:`settle` found wrong."""
+    for record in session.scalars(select(QuarantinedFile).where(QuarantinedFile.id.in_(wrong))):
+        record.retried = wrong[record.id]
+        record.stored = None if wrong[record.id] else record.stored
+    session.flush()
+    _tell(session, importer)
+
+
+def imported(session: Session, importer: Importer, paths: Collection[str]) -> None:
+    """Forget files, by the paths that the importer knows, that were to be read again and have been."""
+    prefix = gate_files.prefix_of(importer.folder)
+    session.execute(delete(QuarantinedFile).where(*_again(importer, [prefix + path for path in paths])))
+    _tell(session, importer)
+
+
+def list_files(session: Session, principal: Principal, home: Path, gate_id: str) -> list[QuarantinedFile]:
+    """Return what is in a gate's quarantine, in the order in which it came there."""
+    get(session, principal, Gate, gate_id)
+    query = select(QuarantinedFile).where(
+        QuarantinedFile.gate_id == gate_id, QuarantinedFile.stored.is_not(None), QuarantinedFile.retried.is_(False)
+    )
+    # Those who have the gate's account may have deleted files.
+    return [record for record in session.scalars(query.order_by(QuarantinedFile.pk)) if _is_there(home, record)]
+
+
+def count(session: Session, gate_ids: Collection[str]) -> dict[str, int]:
+    """Return how many files were put into the quarantine of gates and not taken out since, by gate."""
+    query = select(QuarantinedFile.gate_id, func.count()).where(
+        QuarantinedFile.gate_id.in_(gate_ids), QuarantinedFile.stored.is_not(None), QuarantinedFile.retried.is_(False)
+    )
+    return dict(session.execute(query.group_by(QuarantinedFile.gate_id)).all())
+
+
+def retry(
+    session: Session, principal: Principal, home: Path, gate_id: str, ids: Collection[str] | None = None
+) -> Sequence[QuarantinedFile]:
+    """Have files in quarantine (by default, all) read again, as if their importers had not passed them.
+
+    Raises
+    ------
+    Conflict
+        A file of the same name was sent since.
+    """
+    chosen = _chosen(session, principal, home, gate_id, ids)
+    names = [record.path for record in chosen]
+    for record in chosen:
+        sent_again = (home / record.path).exists() and (home / str(record.stored)).exists()
+        if sent_again or names.count(record.path) > 1:
+            raise Conflict(f"{record.path} was sent again since: remove one of the two first.")
+    importers = list(session.scalars(select(Importer).where(Importer.gate_id == gate_id)))
+    for record in chosen:
+        record.retried = True
+        for importer in importers:
+            if importer.id != record.importer_id and not _has_read(session, importer, record):
+                session.add(_same_for(importer, record))
+    session.flush()
+    for importer in importers:
+        _tell(session, importer)
+        if chosen:
+            enqueue_run(session, importer, user_id=principal.user_id)
+    return chosen
+
+
+def remove(
+    session: Session, principal: Principal, home: Path, gate_id: str, ids: Collection[str] | None = None
+) -> Sequence[QuarantinedFile]:
+    """Delete files in quarantine (by default, all) for good; a new one of the same name will be read."""
+    chosen = _chosen(session, principal, home, gate_id, ids)
+    for record in chosen:
+        assert record.stored is not None
+        with gate_files.alone(home):
+            for path in (record.stored, record.path):
+                if path == record.stored or gate_files.is_same(home / path, record.size, record.modified):
+                    (home / path).unlink(missing_ok=True)
+            _forget_reason(home, record.stored)
+        record.stored, record.retried = None, True
+    session.flush()
+    for importer in session.scalars(select(Importer).where(Importer.gate_id == gate_id)):
+        _tell(session, importer)
+    return chosen
+
+
+def _chosen(
+    session: Session, principal: Principal, home: Path, gate_id: str, ids: Collection[str] | None
+) -> list[QuarantinedFile]:
+    get(session, principal, Gate, gate_id, "write")
+    found = {record.id: record for record in list_files(session, principal, home, gate_id)}
+    for missing in set(ids or ()) - found.keys():
+        raise NotFound(f"There is no file {missing} in quarantine.")
+    return [record for id_, record in found.items() if ids is None or id_ in ids]
+
+
+def _is_there(home: Path, record: QuarantinedFile) -> bool:
+    return (home / str(record.stored)).exists() or gate_files.is_same(home / record.path, record.size, record.modified)
+
+
+def _again(importer: Importer, paths: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        QuarantinedFile.importer_id == importer.id,
+        QuarantinedFile.path.in_(paths),
+        QuarantinedFile.retried.is_(True),
+    )
+
+
+def _has_read(session: Session, importer: Importer, record: QuarantinedFile) -> bool:
+    """Tell whether another importer of the gate read the file before it went into quarantine, or never would."""
+    prefix = gate_files.prefix_of(importer.folder)
+    if not record.path.startswith(prefix):
+        return True
+    known = session.get(ImportedFile, (importer.id, record.path.removeprefix(prefix)))
+    return known is not None and (known.size, known.modified) == (record.size, record.modified)
+
+
+def _same_for(importer: Importer, record: QuarantinedFile) -> QuarantinedFile:
+    return QuarantinedFile(
+        gate_id=record.gate_id,
+        importer_id=importer.id,
+        path=record.path,
+        stored=None,
+        size=record.size,
+        modified=record.modified,
+        run_id=record.run_id,
+        retried=True,
+    )
+
+
+def _forget_reason(home: Path, stored: str) -> None:
+    (home / gate_files.reason_of(stored)).unlink(missing_ok=True)
+    gate_files.tidy(home, stored)
+
+
+def _tell(session: Session, importer: Importer) -> None:
+    """Raise or clear the notice that an importer's files are in quarantine."""
+    query = select(QuarantinedFile.path).where(
+        QuarantinedFile.importer_id == importer.id, QuarantinedFile.retried.is_(False)
+    )
+    paths = session.scalars(query.order_by(QuarantinedFile.pk)).all()
+    if not paths:
+        notices.clear(session, importer, notices.QUARANTINED)
+        return
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    notices.tell(
+        session, importer, notices.QUARANTINED, f"The script of importer {importer.name} refused {paths[-1]}{more}."
+    )

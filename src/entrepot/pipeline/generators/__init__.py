@@ -1,0 +1,1 @@
+"""What importers, cleaners and analyses have in common: finding, asking, telling, publishing."""

@@ -1,0 +1,1 @@
+"""Importers: what reads a gate's files into raw series."""

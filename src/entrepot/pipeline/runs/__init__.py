@@ -1,0 +1,1 @@
+"""What is done over all kinds: clearing, trying, exporting, watching, deleting projects."""
