@@ -23,7 +23,7 @@ from entrepot.scripts import ScriptRunner
 from entrepot.series import store
 from entrepot.settings import Settings
 
-HANDLERS = tuple(f"entrepot.pipeline.{kind}_run" for kind in ("import", "clean", "analysis", "clear"))
+HANDLERS = tuple(f"entrepot.pipeline.{each}" for each in ("importing.run", "cleaning.run", "analyses.run", "runs.clearing"))
 
 CSV_SCRIPT = """
 import pandas as pd

@@ -145,7 +145,7 @@ def test_counts_go_with_what_they_are_of(every_minute: World) -> None:
     _tick(world)
     with world.database.write() as session:
         importer: Any = find_generator(session, world.importer)
-        actions.importer_deleted(session, importer)
+        importers.delete_importer(session, world.principal, world.importer)
     assert not any(key == f"generator:{world.importer}" for _, key in _counts(world))
     with world.database.write() as session:
         jobs.enqueue(session, "importer.run", {"id": world.importer}, project_id=world.project, coalesce="schedule:x")
