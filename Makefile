@@ -10,6 +10,9 @@ INSTALLED := .venv/.installed
 LOCK := requirements/dev.txt
 CLIENTS := tests/conformance/requirements
 
+# Tests start hundreds of processes, each of which would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-on test-needs lint format lock
 

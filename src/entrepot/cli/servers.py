@@ -1,5 +1,6 @@
 """`entrepot serve` and `entrepot worker`: the processes of a server."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,7 @@ def serve(
 
     Example: `entrepot serve --data-dir /srv/entrepot --port 8000 --ftp-port 2121 --workers 2`
     """
+    _without_threads()
     from entrepot.server.run import serve as server
 
     settings = load_settings(
@@ -63,7 +65,13 @@ def worker(data_dir: DataDir, workers: _Workers = None) -> None:
 
     Example: `entrepot worker --data-dir /srv/entrepot --workers 4`
     """
+    _without_threads()
     from entrepot.server.run import serve as server
 
     with reporting_database_errors():
         raise typer.Exit(server.work(load_settings(data_dir, workers=workers)))
+
+
+def _without_threads() -> None:
+    """Have NumPy, once it is imported, start no threads: parts are forked, and use several processes as it is."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -7,10 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
-import polars as pl
 from sqlalchemy.orm import Session
 
 from entrepot.bounds.budget import Budget, unlimited
@@ -25,6 +24,9 @@ from entrepot.series.points import Times
 from entrepot.series.resample import Rule
 from entrepot.series.select import limits_in_utc, output_clock
 from entrepot.series.table import NAIVE, Axis, Column, frames, has_fractions, pieces, read
+
+if TYPE_CHECKING:
+    import polars as pl
 
 LONGEST_LABEL = 200  # bytes: the name of a file has at most 255
 MOST_FILES = 10_000  # of a series
@@ -292,8 +294,10 @@ def _periods(axis: Axis, start: int, stop: int, grouper: str | None) -> Iterator
 
 
 def _csv(
-    axis: Axis, keys: Times, table: pl.DataFrame, request: ExportRequest, *, fraction: bool, header: bool
+    axis: Axis, keys: Times, table: "pl.DataFrame", request: ExportRequest, *, fraction: bool, header: bool
 ) -> bytes:
+    import polars as pl
+
     buffer = io.BytesIO()
     if header and request.bom:
         buffer.write(b"\xef\xbb\xbf")
@@ -316,7 +320,9 @@ def _csv(
     return buffer.getvalue()
 
 
-def _with_offsets(axis: Axis, keys: Times, stamps: pl.Series, form: str) -> pl.Series:
+def _with_offsets(axis: Axis, keys: Times, stamps: "pl.Series", form: str) -> "pl.Series":
+    import polars as pl
+
     texts = stamps.dt.strftime(form)
     if axis.clock is None or axis.clock.kind is None:
         return texts

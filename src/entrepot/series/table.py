@@ -6,9 +6,9 @@ twice. Where they are on several, a row stands for what each column's own clock 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,9 @@ from entrepot.series.models import Series
 from entrepot.series.points import Tags, Times, Values
 from entrepot.series.resample import Rule, spread
 from entrepot.series.select import resampled_points
+
+if TYPE_CHECKING:
+    import polars as pl
 
 CELLS = 1_000_000  # about as many are held at a time
 NAIVE = Clock(None)
@@ -216,7 +219,7 @@ def read(
 
 def frames(
     axis: Axis, columns: Sequence[Column], parts: Sequence[Part], *, with_tags: bool
-) -> Iterator[tuple[Times, pl.DataFrame]]:
+) -> Iterator[tuple[Times, "pl.DataFrame"]]:
     """Yield frames with a column (with tags, two) of each series, and the keys of their rows: those that any has."""
     keys = parts[0][0] if len(parts) == 1 else np.unique(np.concatenate([part[0] for part in parts]))
     size = max(CELLS // len(columns), 1)
@@ -227,7 +230,9 @@ def frames(
 
 def _frame(
     axis: Axis, columns: Sequence[Column], parts: Sequence[Part], keys: Times, *, with_tags: bool
-) -> pl.DataFrame:
+) -> "pl.DataFrame":
+    import polars as pl
+
     stamps = axis.stamps(keys) - _late(columns, parts, keys)
     data = {"time": pl.Series("time", stamps).cast(pl.Datetime("us"))}
     for column, (places, values, tags) in zip(columns, parts, strict=True):

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
@@ -19,6 +18,9 @@ from entrepot.files.publish import Description, Publisher, Stored
 from entrepot.identity import Principal, Role
 from entrepot.pipeline.configuration import get
 from entrepot.pipeline.models import Analysis
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FORMATS = ("parquet", "csv")
 Columns = Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
@@ -142,7 +144,9 @@ class Publishing:
                 raise jobs.Failed(f"What the run made cannot be published: {error.message}") from error
 
 
-def _table(parts: Sequence[Columns]) -> pl.DataFrame:
+def _table(parts: Sequence[Columns]) -> "pl.DataFrame":
+    import polars as pl
+
     names = list(dict.fromkeys(name for part in parts for name in part))
     # An output may have the first of these names.
     time = next(name for name in ("time", "time_utc", "time_of_row") if name not in names)

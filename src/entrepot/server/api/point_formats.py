@@ -4,11 +4,10 @@ import io
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from starlette.requests import Request
@@ -17,6 +16,9 @@ from entrepot.bounds.arrow import MOST_ROWS, read_stream
 from entrepot.bounds.text import check_csv, read_json
 from entrepot.errors import InvalidInput
 from entrepot.series.points import Points, Times, Values
+
+if TYPE_CHECKING:
+    import polars as pl
 
 ARROW = "application/vnd.apache.arrow.stream"
 MEDIA = {"json": "application/json", "csv": "text/csv", "arrow": ARROW, "parquet": "application/vnd.apache.parquet"}
@@ -41,6 +43,8 @@ def parse(request: Request, body: bytes) -> Batch:
     InvalidInput
         It is not that, or not points; names the column, or in JSON the series and its part.
     """
+    import polars as pl
+
     kind = request.headers.get("content-type", MEDIA["json"]).partition(";")[0].strip().lower()
     try:
         if kind == MEDIA["json"]:
@@ -49,7 +53,7 @@ def parse(request: Request, body: bytes) -> Batch:
             return _from_table(read_stream(body, lambda schema: _check_columns(schema.names)))
         if kind == MEDIA["csv"]:
             check_csv(body, COLUMNS, MOST_ROWS)  # polars would unpack what is packed, and make any number of columns
-            frame = pl.read_csv(body, schema_overrides={"series": pl.String, "value": pl.Float64})
+            frame = pl.read_csv(body, schema_overrides={"series": "pl.String", "value": pl.Float64})
             _check_columns(frame.columns)  # before Arrow, in which a name with a null byte ends the program
             return _from_table(frame.to_arrow())
     except (orjson.JSONDecodeError, pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:
@@ -59,6 +63,8 @@ def parse(request: Request, body: bytes) -> Batch:
 
 def encode(points: Points, form: str) -> bytes:
     """Return the points of one series as a table with the columns `time` and `value`."""
+    import polars as pl
+
     times = pa.array(points.times).view(_TIME)
     if form == "arrow":
         sink = pa.BufferOutputStream()  # megabytes at once make a BytesIO grow in many copies
@@ -111,6 +117,8 @@ def _json_pages(series_id: str, name: str, parts: Iterable[Points]) -> Iterator[
 
 def stream(form: str, ids: Sequence[str], parts: Iterable[tuple[int, Points]]) -> Iterator[bytes]:
     """Yield a table with the columns `series`, `time` and `value`, of pages with the numbers of their series."""
+    import polars as pl
+
     if form == "csv":
         yield b"series,time,value\n"
         for number, points in parts:
@@ -152,7 +160,9 @@ class _Sink(io.RawIOBase):
         return b"".join(blocks)
 
 
-def _frame(points: Points) -> pl.DataFrame:
+def _frame(points: Points) -> "pl.DataFrame":
+    import polars as pl
+
     return pl.DataFrame({"time": pl.Series(points.times).cast(pl.Datetime("us")), "value": points.values})
 
 
@@ -176,6 +186,8 @@ def _from_json(content: Any) -> Batch:
 
 
 def _json_times(times: list[Any], field: str) -> Times:
+    import polars as pl
+
     kinds = {*map(type, times)}
     if kinds <= {int}:
         try:
@@ -188,6 +200,8 @@ def _json_times(times: list[Any], field: str) -> Times:
 
 
 def _from_table(table: Any) -> Batch:
+    import polars as pl
+
     _check_columns(table.column_names)
     names, codes = _codes(table["series"])
     values: Any = pl.from_arrow(table["value"])
@@ -230,6 +244,8 @@ def _codes(column: Any) -> tuple[list[str], Any]:
 
 
 def _encoded(column: Any) -> Any:
+    import polars as pl
+
     if pa.types.is_dictionary(column.type):
         for chunk in column.chunks:
             _require_short(pl.from_arrow(chunk.dictionary), "series")
@@ -246,6 +262,8 @@ def _require_short(texts: Any, field: str) -> None:
 
 def _times(times: Any, field: str) -> Times:
     """Return timestamps, texts or whole numbers as microseconds since 1970; what has no zone is UTC."""
+    import polars as pl
+
     try:
         if times.dtype == pl.String:
             _require_short(times, field)
@@ -264,7 +282,7 @@ def _times(times: Any, field: str) -> Times:
         raise InvalidInput.field(field, str(error)[:300]) from None
 
 
-def _csv(frame: pl.DataFrame, *, header: bool = True) -> bytes:
+def _csv(frame: "pl.DataFrame", *, header: bool = True) -> bytes:
     buffer = io.BytesIO()
     frame.write_csv(buffer, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ", include_header=header)
     return buffer.getvalue()

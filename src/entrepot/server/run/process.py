@@ -6,12 +6,13 @@ import mmap
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 
 from entrepot.server.child import Ready, end_with
+from entrepot.server.handlers import HANDLERS, SCHEDULES, STYLES
 from entrepot.server.logs import configure_logging
 from entrepot.server.reload import reload_on_sighup
 from entrepot.server.tally import Tally
@@ -20,13 +21,22 @@ from entrepot.settings import Settings
 if TYPE_CHECKING:
     from entrepot.server.beats import Beats
 
-#: Imported once, before parts are forked, because several need it. Nothing that starts threads, as NumPy and Polars do.
-_SHARED = ("argon2", "croniter", "cryptography.fernet", "fastapi", "httpx", "jinja2", "sqlalchemy.orm", "uvicorn")
+#: What the parts of each kind run.
+_MODULES = {
+    "web": ("entrepot.server.run.web", "argon2", "cryptography.fernet", "jinja2"),
+    "ftp": ("entrepot.server.ftp.server", "argon2", "cryptography.fernet"),
+    "scheduler": ("entrepot.server.run.scheduler", *SCHEDULES),
+    "worker": ("entrepot.server.run.worker", *HANDLERS, *STYLES),
+}
 
 
-def preload() -> None:
-    """Import what parts share, so that they start, and start again, in a fraction of the time."""
-    for module in _SHARED:
+def preload(kinds: Iterable[str]) -> None:
+    """Import what parts of these kinds run, so that they start, and start again, at once, and share what it takes.
+
+    Nothing among it starts threads, which would not be there after a fork: Polars and what draws are imported where
+    they are first used.
+    """
+    for module in sorted({each for kind in kinds for each in _MODULES[kind]}):
         importlib.import_module(module)
 
 
@@ -78,7 +88,6 @@ def run_part(
 def _run(
     kind: str, settings: Settings, ready: Ready, listening: socket.socket | None, beats: "Beats", tally: Tally
 ) -> None:
-    # What each kind needs is imported in its own process: pyftpdlib by the FTP server alone.
     match kind:
         case "web":
             from entrepot.server.run import web

@@ -132,7 +132,7 @@ class Supervisor:
         int
             0 after a clean end, 1 when a part cannot start or had to be killed.
         """
-        preload()
+        preload({child.part.kind for child in self._children})
         with self._signals():
             self._tell()
             while not self._stopping:
