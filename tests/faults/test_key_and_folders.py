@@ -13,7 +13,7 @@ from entrepot.errors import Conflict
 from entrepot.events.models import Webhook
 from entrepot.identity import BadKey, FtpAccount, Vault, ftp
 from entrepot.server import recognise, sealed
-from entrepot.server.run.serve import require_usable
+from entrepot.server.recognise import require_usable
 from entrepot.server.services import Services
 from entrepot.server.setup import initialise
 from entrepot.settings import Settings

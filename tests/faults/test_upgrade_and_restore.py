@@ -25,6 +25,7 @@ from entrepot.jobs.models import Job
 from entrepot.jobs.worker import Worker
 from entrepot.server import backup, sealed
 from entrepot.server.handlers import HANDLERS
+from entrepot.server.recognise import require_usable
 from entrepot.server.run import serve, upgrade
 from entrepot.server.services import Services
 from entrepot.server.setup import initialise
@@ -71,12 +72,12 @@ def test_an_upgrade_says_what_it_does_and_makes_a_copy_first(older: Services) ->
     assert said.exit_code == 0, said.output
     assert "MiB: about 1 min" in said.stdout
     with pytest.raises(migrate.StaleDatabase, match="entrepot db upgrade"):
-        serve.require_usable(older.settings)
+        require_usable(older.settings)
     done = run(older, "db", "upgrade")
     assert done.exit_code == 0, done.output
     (copy,) = (older.settings.data_dir / upgrade.FOLDER).iterdir()
     assert f"the database as it was: {copy}" in done.stdout
-    serve.require_usable(older.settings)
+    require_usable(older.settings)
     assert "already" in run(older, "db", "upgrade").stdout
 
 
@@ -247,7 +248,7 @@ def restored(services: Services, kind: str, request: pytest.FixtureRequest, tmp_
     assert done.exit_code == 0, done.output
     assert orjson.loads(done.stdout)["data_dir"] == str(folder)
     settings = Settings(data_dir=folder, database_url=url)
-    serve.require_usable(settings)
+    require_usable(settings)
     return Services.open(settings)
 
 

@@ -79,7 +79,7 @@ def load_settings(data_dir: Path, **flags: Any) -> "Settings":
 @contextmanager
 def open_services(data_dir: Path) -> Iterator["Services"]:
     """Open a data folder whose database is up to date."""
-    from entrepot.server.run.serve import require_usable
+    from entrepot.server.recognise import require_usable
     from entrepot.server.services import Services
 
     settings = load_settings(data_dir)

@@ -14,6 +14,17 @@ from entrepot.settings import Settings
 STORE = ".store"
 
 
+def require_usable(settings: Settings) -> None:
+    """Raise unless the data folder was initialised, is that of its database, and that one is up to date."""
+    services = Services.open(settings)
+    try:
+        open_vault(services)
+        migrate.require_current(services.database, settings.data_dir)
+        recognise(services)
+    finally:
+        services.close()
+
+
 def recognise(services: Services) -> None:
     """Raise unless this is the key, and these are the folders, of the database; one that knows none takes these.
 

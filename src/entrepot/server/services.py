@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from entrepot import scripts
 from entrepot.db import Database, installation
 from entrepot.identity import Vault
 from entrepot.settings import Settings
+
+if TYPE_CHECKING:
+    from entrepot.scripts import Level
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,10 @@ class Services:
             known = installation.find(session)
             return known is None or known.key_check is None or known.key_check in checks
 
-    def script_level(self) -> scripts.Level:
+    def script_level(self) -> "Level":
         """Return how far users' scripts are kept apart on this machine."""
+        from entrepot import scripts  # brings pandas, which commands have no use for
+
         return scripts.level(wanted=self.settings.sandbox != "off")
 
     def close(self) -> None:

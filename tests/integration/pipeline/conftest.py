@@ -23,7 +23,8 @@ from entrepot.scripts import ScriptRunner
 from entrepot.series import store
 from entrepot.settings import Settings
 
-HANDLERS = tuple(f"entrepot.pipeline.{each}" for each in ("importing.run", "cleaning.run", "analyses.run", "runs.clearing"))
+_RUNS = ("importing.run", "cleaning.run", "analyses.run", "runs.clearing")
+HANDLERS = tuple(f"entrepot.pipeline.{each}" for each in _RUNS)
 
 CSV_SCRIPT = """
 import pandas as pd

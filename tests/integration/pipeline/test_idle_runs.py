@@ -1,7 +1,5 @@
 """Runs that came by themselves and found nothing leave a count, and no row of any kind."""
 
-from typing import Any
-
 import pytest
 from sqlalchemy import func, select, update
 
@@ -11,8 +9,8 @@ from entrepot.events import Notification
 from entrepot.events.models import Event
 from entrepot.jobs import schedules
 from entrepot.lineage import Link, Run
-from entrepot.pipeline.generators import actions
 from entrepot.pipeline.generators.finding import enqueue_run, find_generator
+from entrepot.pipeline.importing import configuration as importers
 from entrepot.pipeline.models import Importer
 from entrepot.pipeline.runs import projects
 from tests.integration.pipeline.conftest import World, hours
@@ -144,7 +142,6 @@ def test_counts_go_with_what_they_are_of(every_minute: World) -> None:
     world = every_minute
     _tick(world)
     with world.database.write() as session:
-        importer: Any = find_generator(session, world.importer)
         importers.delete_importer(session, world.principal, world.importer)
     assert not any(key == f"generator:{world.importer}" for _, key in _counts(world))
     with world.database.write() as session:

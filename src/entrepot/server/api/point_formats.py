@@ -53,7 +53,7 @@ def parse(request: Request, body: bytes) -> Batch:
             return _from_table(read_stream(body, lambda schema: _check_columns(schema.names)))
         if kind == MEDIA["csv"]:
             check_csv(body, COLUMNS, MOST_ROWS)  # polars would unpack what is packed, and make any number of columns
-            frame = pl.read_csv(body, schema_overrides={"series": "pl.String", "value": pl.Float64})
+            frame = pl.read_csv(body, schema_overrides={"series": pl.String, "value": pl.Float64})
             _check_columns(frame.columns)  # before Arrow, in which a name with a null byte ends the program
             return _from_table(frame.to_arrow())
     except (orjson.JSONDecodeError, pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import structlog
 
-from entrepot.db import installation, migrate
+from entrepot.db import installation
 from entrepot.errors import Conflict, InvalidInput
 from entrepot.scripts import Level, cgroup, level
-from entrepot.server import recognise, state
+from entrepot.server import state
 from entrepot.server.connections import raise_descriptors
 from entrepot.server.logs import configure_logging
 from entrepot.server.names import warn_of_unresolved
 from entrepot.server.private import keep_private, tighten
+from entrepot.server.recognise import require_usable
 from entrepot.server.run.supervisor import Part, Supervisor
 from entrepot.server.services import Services
 from entrepot.settings import Settings, is_loopback
@@ -77,17 +78,6 @@ def work(settings: Settings) -> int:
     _begin_scripts(apart)
     parts = [Part(f"worker-{number}", "worker") for number in range(1, max(settings.workers, 1) + 1)]
     return Supervisor(parts, settings).run()
-
-
-def require_usable(settings: Settings) -> None:
-    """Raise unless the data folder was initialised, is that of its database, and that one is up to date."""
-    services = Services.open(settings)
-    try:
-        recognise.open_vault(services)
-        migrate.require_current(services.database, settings.data_dir)
-        recognise.recognise(services)
-    finally:
-        services.close()
 
 
 def _tell_quiet(settings: Settings) -> None:
