@@ -182,8 +182,8 @@ def test_a_key_cannot_widen_itself(house: House) -> None:
         {"expires": (end + timedelta(seconds=1)).isoformat()},
     ):
         status, answer = house.ask(token, "POST", "/api/v1/keys", wider)
-        assert (status, answer["error"]) == (403, "forbidden"), (wider, answer)
-        assert next(iter(wider)) in answer["message"]
+        assert (status, answer["type"]) == (403, "/docs#problem-forbidden"), (wider, answer)
+        assert next(iter(wider)) in answer["detail"]
     assert house.ask(token, "POST", "/ricloud/permissions", {"key": key_id, "scopes": ["*:admin"]})[0] == 403
     keeper_id, keeper = house.key("admin", scopes=["identity:admin", "series:read"])
     for scopes, expected in ((["*:admin"], 403), (["works:read"], 403), (["identity:admin"], 201)):
@@ -195,7 +195,7 @@ def test_a_key_cannot_widen_itself(house: House) -> None:
     assert sorted(made["scopes"]) == sorted(bound["scopes"])
     assert made["projects"] == bound["projects"]
     assert datetime.fromisoformat(made["expires"]) == end
-    assert house.ask(token, "POST", "/api/v1/keys", {"projects": ["0b9f3c4e"]})[0] == 400
+    assert house.ask(token, "POST", "/api/v1/keys", {"projects": ["0b9f3c4e"]})[0] == 422
 
 
 def test_a_narrow_key_neither_sees_nor_takes_over_a_wide_one_of_its_user(house: House) -> None:
@@ -269,11 +269,11 @@ def test_a_key_works_from_its_networks_only(house: House) -> None:
     for address in (ELSEWHERE, "10.2.0.1", "2001:db9::1", "testclient"):
         status, answer = house.ask(token, "GET", "/api/v1/me", address=address)
         assert status == 403, address
-        assert "networks" in answer["message"]
+        assert "networks" in answer["detail"]
     for wrong in (["10.0.0.0/33"], ["here"], []):
         _, wide = house.key("writer")
         status, answer = house.ask(wide, "POST", "/api/v1/keys", {"networks": wrong})
-        assert (status, list(answer["fields"])) == (400, ["networks"])
+        assert (status, list(answer["fields"])) == (422, ["networks"])
 
 
 def test_a_disabled_user_is_out_at_once(house: House) -> None:
@@ -297,4 +297,4 @@ def test_strangers_cannot_be_given_a_project(house: House) -> None:
         _, token = keys.create_key(session, house.users["stranger"], other.id)
         assert session.get_one(Organization, other.id).name == "others"
     status, answer = house.ask(token, "POST", "/api/v1/keys", {"projects": house.projects})
-    assert (status, list(answer["fields"])) == (400, ["projects"])
+    assert (status, list(answer["fields"])) == (422, ["projects"])

@@ -311,9 +311,9 @@ def test_a_key_of_another_project_cannot_name_it(walked: Walked) -> None:
         assert client.get(f"{api}/{path}").status_code == 404, path
     for kinds in ("series", "gates", "importers", "channels", "analyses", "runs"):
         answer = client.get(f"{api}/{kinds}?project={series.project_id}")
-        assert (answer.status_code, list(answer.json()["fields"])) == (400, ["project"]), kinds
+        assert (answer.status_code, list(answer.json()["fields"])) == (422, ["project"]), kinds
     form = {"project": id_of["project"]}
-    assert client.post(f"{api}/files", data=form, files={"file": b"x"}).status_code == 400
+    assert client.post(f"{api}/files", data=form, files={"file": b"x"}).status_code == 422
     assert client.post(f"{api}/files", files={"file": b"x"}).status_code == 403
     assert walked.rows() == before
     with walked.database.read() as session:

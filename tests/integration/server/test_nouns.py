@@ -220,5 +220,5 @@ def test_rows_are_kept_by_name_at_locations_by_name_or_id(api: Api) -> None:
         (name, {"id": place["id"], "name": "BB01"}) for name in "ab"
     ]
     assert shown[0]["columns"][0] == vectors[0]
-    wrong = api.ask("POST", path, 400, json={"rows": [*rows, {**rows[0], "name": "c", "location": "nowhere"}]})
+    wrong = api.ask("POST", path, 422, json={"rows": [*rows, {**rows[0], "name": "c", "location": "nowhere"}]})
     assert list(wrong["fields"]) == ["rows.2.location"]

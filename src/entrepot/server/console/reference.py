@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from entrepot.server.console.page import Page, page
 from entrepot.server.endpoint import Call, Endpoint
+from entrepot.server.problems import kinds, title_of
 
 _NATIVE = "/api/v1/"
 _METHODS = ("get", "head", "post", "put", "patch", "delete")
@@ -51,7 +52,8 @@ def _show(call: Call) -> Response:
         operations.sort(key=lambda operation: (operation.path, operation.method))
     schemas = document.get("components", {}).get("schemas", {})
     objects = {name: (schema.get("description", ""), _fields(schema)) for name, schema in sorted(schemas.items())}
-    return page("reference.html", groups=sorted(groups.items()), objects=objects)
+    problems = [(kind.code, kind.status, title_of(kind)) for kind in kinds()]
+    return page("reference.html", groups=sorted(groups.items()), objects=objects, problems=problems)
 
 
 def _documented(document: Schema) -> dict[str, list[Operation]]:

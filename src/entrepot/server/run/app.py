@@ -23,10 +23,11 @@ from entrepot.server.beats import Beats
 from entrepot.server.bodies import Room
 from entrepot.server.console import routes as console
 from entrepot.server.dialects import ricloud
-from entrepot.server.endpoint import Json, failure, native_error, refusal
+from entrepot.server.endpoint import Json, failure, refusal
 from entrepot.server.gauges import Standing
 from entrepot.server.health import Health, live
 from entrepot.server.observe import Limits, Observer
+from entrepot.server.problems import problem
 from entrepot.server.router import Table
 from entrepot.server.services import Services
 from entrepot.server.streaming import Waiting
@@ -137,29 +138,28 @@ async def _metrics(request: Request) -> Response:
 
 def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, EntrepotError)
-    return refusal(request, error, native_error)
+    return refusal(request, error, problem)
 
 
 def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     fields: dict[str, list[str]] = {}
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"][1:]) or str(problem["loc"][0])
-        fields.setdefault(name, []).append(problem["msg"])
-    return native_error(InvalidInput(fields=fields))
+    for wrong in error.errors():
+        name = ".".join(str(part) for part in wrong["loc"][1:]) or str(wrong["loc"][0])
+        fields.setdefault(name, []).append(wrong["msg"])
+    return problem(InvalidInput(fields=fields))
 
 
 def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        translated: EntrepotError = NotFound(ricloud.astray(request.url.path))
-    else:
-        translated = EntrepotError(str(error.detail))
+    if hint := ricloud.astray(request.url.path):
+        return ricloud.errors.render(NotFound(hint))
+    translated = NotFound() if error.status_code == 404 else EntrepotError(str(error.detail))
     translated.status = error.status_code
-    response = native_error(translated)
+    response = problem(translated)
     response.headers.update(error.headers or {})
     return response
 
 
 def _on_unexpected(request: Request, error: Exception) -> Response:
-    return failure(request, error, native_error)
+    return failure(request, error, problem)
