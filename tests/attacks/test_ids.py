@@ -164,14 +164,12 @@ def test_nothing_that_goes_out_with_events_tells_how_many_others_had(app: FastAP
     fill(eve, "eve", rows=20)
     fill(ada, "another", rows=1)
     after = ada.get("/api/v1/events", params={"after": before["cursor"]}).json()
-    assert {event["object_id"] for event in after["events"]} & {
-        event["object_id"] for event in before["events"]
-    } == set()
-    assert len(after["events"]) == len(before["events"]) > 0
-    for event in (*before["events"], *after["events"]):
+    assert {event["object_id"] for event in after["items"]} & {event["object_id"] for event in before["items"]} == set()
+    assert len(after["items"]) == len(before["items"]) > 0
+    for event in (*before["items"], *after["items"]):
         assert [name for name, value in event.items() if isinstance(value, int)] == [], "nothing counts"
     idle = [ada.get("/api/v1/events", params={"after": after["cursor"]}).json() for _ in range(3)]
-    assert [one["events"] for one in idle] == [[], [], []]
+    assert [one["items"] for one in idle] == [[], [], []]
     cursors = {before["cursor"], after["cursor"], *(one["cursor"] for one in idle)}
     assert len(cursors) == 5, "whether the log went on is not seen either"
     assert not any(cursor.isdigit() for cursor in cursors)

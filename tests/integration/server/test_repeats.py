@@ -88,7 +88,7 @@ def creations(house: House) -> list[tuple[str, Any]]:
         ("/api/v1/keys", {"name": "machine"}),
         ("/api/v1/webhooks", {"url": "https://example.org/hook"}),
         (
-            "/api/v1/storage-configs",
+            "/api/v1/storages",
             {"url": "s3://bucket/folder", "credentials": {"access_key_id": "a", "secret_access_key": "b"}},
         ),
         ("/api/v1/works", [work]),

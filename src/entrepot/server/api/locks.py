@@ -30,6 +30,7 @@ from entrepot.server.api.nouns import (
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["locks"])
+AREAS = "series|rows|works|files"
 Kind = Literal["series", "result_set", "row", "work", "file"]
 
 
@@ -57,7 +58,7 @@ class LockShown(Noun):
     created_at: Annotated[datetime, column("created")]
 
 
-@router.serve("GET", "/locks", area="", right="read")
+@router.serve("GET", "/locks", area=AREAS, right="read")
 def list_locks(
     unit: Unit,
     asked: Asked,
@@ -73,19 +74,19 @@ def list_locks(
     return listed(unit, query, (Lock.number,), asked, lambda rows: _shown(unit, rows), newest_first=True)
 
 
-@router.serve("POST", "/locks", area="", right="write", status=201)
+@router.serve("POST", "/locks", area=AREAS, right="write", status=201)
 def create_lock(unit: Unit, given: LockRequest) -> LockShown:
     """Lock a series, a result set with all its rows, a row, an archived work or a file; a second time says why anew."""
     return _shown(unit, [locks.lock(unit.session, unit.principal, given.kind, given.id, given.until, given.why)])[0]
 
 
-@router.serve("GET", "/locks/{lock_id}", area="", right="read")
+@router.serve("GET", "/locks/{lock_id}", area=AREAS, right="read")
 def get_lock(unit: Unit, lock_id: str) -> LockShown:
     """Return a lock."""
     return _shown(unit, [locks.get(unit.session, unit.principal, lock_id)])[0]
 
 
-@router.serve("DELETE", "/locks/{lock_id}", area="", right="write", status=204)
+@router.serve("DELETE", "/locks/{lock_id}", area=AREAS, right="write", status=204)
 def delete_lock(unit: Unit, lock_id: str) -> None:
     """Unlock what is locked; what was to be made of it meanwhile is made then."""
     locks.unlock(unit.session, unit.principal, lock_id)

@@ -97,7 +97,8 @@ class NativeRoute(APIRoute):
 
         def versioned(unit: Unit, shown: Any) -> Any:
             unit.version = getattr(shown, "version", None)
-            if self.status_code in _LOCATED and (shown_id := getattr(shown, "id", None)):
+            shown_id = shown.get("id") if isinstance(shown, dict) else getattr(shown, "id", None)
+            if self.status_code in _LOCATED and shown_id is not None:
                 unit.location = f"{_LOCATED[self.status_code] or unit.url.path.rstrip('/')}/{shown_id}"
             return shown
 

@@ -191,7 +191,7 @@ def get_run(unit: Unit, run_id: str) -> RunShown:
     return _found(unit, run_id)
 
 
-@router.serve("GET", "/runs/{run_id}/log", area="series", right="read")
+@router.serve("GET", "/runs/{run_id}/log", area="series", right="read", response_class=PlainTextResponse)
 def get_log(unit: Unit, run_id: str) -> PlainTextResponse:
     """Return what the script of a run printed, as text; empty once the job is forgotten."""
     return PlainTextResponse(_job(unit, run_id, "read").output)

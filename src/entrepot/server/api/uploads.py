@@ -73,6 +73,7 @@ def begin(call: Call) -> dict[str, Any]:
     call.session.add(upload)
     call.session.flush()
     spool.create()
+    call.headers["location"] = f"/api/v1/uploads/{upload.id}"
     return _state(call.services, upload)
 
 

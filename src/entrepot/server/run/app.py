@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from hmac import compare_digest
 
 import structlog
@@ -17,6 +18,7 @@ from starlette.routing import Mount
 
 import entrepot
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound, Unauthenticated
+from entrepot.server.api import document
 from entrepot.server.api import routes as api
 from entrepot.server.auth import Authenticator
 from entrepot.server.beats import Beats
@@ -88,6 +90,7 @@ def create_app(services: Services, beats: Beats | None = None, tally: Tally | No
     app.add_api_route("/health/ready", _ready, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     api.include(app)
+    app.openapi = partial(document.whole, app)  # type: ignore[method-assign] # FastAPI's own way to have another one
     app.router.routes.extend(console.routes())
     for prefix, module in DOORS.items():
         app.router.routes.append(Mount(prefix, routes=importlib.import_module(module).routes()))
