@@ -115,12 +115,12 @@ def test_nothing_that_is_done_to_an_id_reaches_the_same_id_of_others(app: FastAP
         for one in found:
             changes = {"title": "changed", "description": "changed", "short_description": f"changed {one['id']}"}
             assert eve.patch(f"{path}/{one['id']}", json=changes).status_code == 200
-    assert eve.post("/api/v1/row-analyses/1/lock", json={}).status_code == 200
-    assert eve.post("/api/v1/rows/lock", json={"ids": [1, 2]}).status_code == 200
+    named = (("result_set", "1"), ("row", "1"), ("row", "2"))
+    locks = [eve.post("/api/v1/locks", json={"kind": kind, "id": id_}).json()["id"] for kind, id_ in named]
     assert ada.patch(f"{ANALYSES}/1", json={"description": None}).status_code == 200, "it is not ada's that is locked"
     assert ada.patch(f"{ROWS}/1", json={"description": None}).status_code == 200
-    for path, body in (("row-analyses/1", {"locked": False}), ("rows", {"ids": [1, 2], "locked": False})):
-        assert eve.post(f"/api/v1/{path}/lock", json=body).status_code == 200
+    assert {ada.delete(f"/api/v1/locks/{lock}").status_code for lock in locks} == {404}
+    assert {eve.delete(f"/api/v1/locks/{lock}").status_code for lock in locks} == {204}
     again = ROW | {"analysis": 1, "short_description": "ada 0", "value_col2": [9.0, 9.0]}
     assert [one["action"] for one in eve.put(f"{ROWS}/bulk", json=[again]).json()["summary"]] == ["created"]
     for path in (f"{ROWS}/1", f"{ANALYSES}/1", f"{DEFINITIONS}/1", f"{LOCATIONS}/1", f"{SITES}/1"):

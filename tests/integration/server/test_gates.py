@@ -195,7 +195,7 @@ def test_series_are_watched_from_the_terminal(terminal: Terminal) -> None:
     terminal.run("notices", "watch", "importer", "scada", "--grace", "1D")
     terminal.run("notices", "watch", "cleaner", "scada", "--series", "x", "--grace", "none")
     rows = orjson.loads(terminal.run("notices", "watches", "--json").stdout)
-    assert [(row["series_name"], row["grace"]) for row in rows] == [("", "1D"), ("x", None)]
+    assert [(row["series"], row["silent_for"]) for row in rows] == [("", "1D"), ("x", None)]
     found = eventually(lambda: orjson.loads(terminal.run("notices", "ls", "--json").stdout), 90)
     assert [(one["name"], one["subject"]) for one in found] == [("Series silent", "power")]
     terminal.run("notices", "resolve", found[0]["id"])

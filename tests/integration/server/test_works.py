@@ -79,7 +79,7 @@ def test_the_archive(client: TestClient) -> None:
     given = [_work(id=one, status="success", results={"n": number}) for number, one in enumerate("abc")]
     assert _post(client, A, given) == {"ids": ["a", "b", "c"]}
     assert client.get(f"{A}/status").json() == {"p": 3}
-    assert _post(client, f"{A}/lock", {"pipeline": "p", "ids": ["a", "b"]}) == {"locked": 2}
+    locks = [_post(client, "/api/v1/locks", {"kind": "work", "id": one}, 201)["id"] for one in ("a", "p/b")]
     for path, body in (("delete", {"pipeline": "p", "ids": ["c", "a"]}), ("delete", {"query": {"results.n": 1}})):
         assert _post(client, f"{A}/{path}", body, 409)["type"] == "/docs#problem-locked"
     refused = client.put(A, json=[{**given[2], "tags": ["x"]}, {**given[0], "tags": ["x"]}])
@@ -89,7 +89,7 @@ def test_the_archive(client: TestClient) -> None:
     found = _post(client, f"{A}/view", {"query": {"results.n": {"$gte": 1}}, "projection": {"id": 1}})
     assert found == [{"id": "c"}, {"id": "b"}]
     assert _post(client, f"{A}/explain", {"query": {"results.n": 1}})["conditions"]
-    assert _post(client, f"{A}/unlock", {"pipeline": "p", "ids": ["a", "b"]}) == {"unlocked": 2}
+    assert [client.delete(f"/api/v1/locks/{lock}").status_code for lock in locks] == [204, 204]
     assert _post(client, f"{A}/delete", {"query": {"pipeline": "p"}}) == {"deleted": 3}
 
 
@@ -97,7 +97,7 @@ def test_bad_input_is_named_and_rights_are_asked_for(client: TestClient) -> None
     for path, body, name in (
         (f"{W}/withdraw", {"limit": -1}, "limit"), (f"{W}/withdraw", {"limit": 5000}, "limit"),
         (f"{W}/view", {"sort": ["id"]}, "sort"), (f"{W}/view", {"sort": [["nothing", 1]]}, "sort"),
-        (f"{W}/retry", {"ids": "a"}, "ids"), (f"{A}/lock", {"ids": []}, "pipeline"),
+        (f"{W}/retry", {"ids": "a"}, "ids"), (f"{A}/delete", {"ids": []}, "pipeline"),
         (f"{A}/view", {"query": {"$where": "1"}}, "$where"),
     ):  # fmt: skip
         assert name in _post(client, path, body, 422)["fields"]
@@ -106,7 +106,7 @@ def test_bad_input_is_named_and_rights_are_asked_for(client: TestClient) -> None
     client.headers["authorization"] = f"Bearer {client.headers['x-narrow']}"
     assert _post(client, f"{W}/view", {}) == []
     _post(client, f"{W}/withdraw", {}, 403)
-    _post(client, f"{A}/lock", {"pipeline": "p", "ids": []}, 403)
+    _post(client, "/api/v1/locks", {"kind": "work", "id": "a"}, 403)
 
 
 def test_works_are_walked_by_a_cursor(client: TestClient) -> None:

@@ -1,10 +1,11 @@
 """The web application, put together."""
 
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from hmac import compare_digest
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -148,9 +149,22 @@ def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     fields: dict[str, list[str]] = {}
     for wrong in error.errors():
-        name = ".".join(str(part) for part in wrong["loc"][1:]) or str(wrong["loc"][0])
+        where, *parts = wrong["loc"]
+        name = ".".join(_there(parts, error.body) if where == "body" else map(str, parts)) or str(where)
         fields.setdefault(name, []).append(wrong["msg"])
     return problem(InvalidInput(fields=fields))
+
+
+def _there(parts: Sequence[str | int], body: Any) -> Iterator[str]:
+    """Yield the parts of the name of a field as it was sent: of a union, pydantic names what was tried, too."""
+    for number, part in enumerate(parts):
+        if isinstance(body, dict) and part in body:
+            body = body[part]
+        elif isinstance(body, list) and isinstance(part, int):
+            body = body[part] if part < len(body) else None
+        elif not isinstance(body, dict) or number < len(parts) - 1:
+            continue
+        yield str(part)
 
 
 def _on_http(request: Request, error: Exception) -> Response:
