@@ -26,18 +26,18 @@ def ls(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJson 
     Example: `entrepot feeder ls --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        found = api.get("/feeders", project_id=api.project_id)
+        found = api.every("/feeders")
     if json:
         show_json(found)
         return
     rows = [
         {
-            "gate": one["gate_name"],
-            "from": one["url"] or "script",
-            "crontab": one["crontab"],
-            "timezone": one["timezone"],
+            "gate": one["gate"]["name"],
+            "from": one["from"] or "script",
+            "schedule": one["schedule"],
+            "zone": one["zone"],
             "active": one["active"],
-            "last run": one["last_run"],
+            "last run": one["last_run_at"],
         }
         for one in found
     ]
@@ -78,15 +78,15 @@ def create(
     """
     if (source is None) == (script is None):
         raise InvalidInput.field("address", "Give either an address or --script.")
-    body: dict[str, Any] = {"url": source} if script is None else {"script": script.read_text()}
-    body |= {"crontab": crontab, "timezone": timezone, "active": bool(crontab), "parameters": _options(option or [])}
+    body: dict[str, Any] = {"from": source} if script is None else {"script": script.read_text()}
+    body |= {"schedule": crontab, "zone": timezone, "active": bool(crontab), "options": _options(option or [])}
     if credentials_file is not None:
         try:
             body["credentials"] = jsons.loads(credentials_file.read_text())
         except ValueError:
             raise InvalidInput.field("credentials-file", "This is no JSON.") from None
     with api_of(url, token, project) as api:
-        made = api.call("POST", "/feeders", {"gate_id": api.id_of("gates", gate), **body})
+        made = api.call("POST", "/feeders", {"gate": api.id_of("gates", gate), **body})
     if json:
         show_json(made)
     else:
@@ -128,13 +128,13 @@ def try_(token: Token, project: ProjectName, gate: GateName, url: Url = DEFAULT_
 def _done(url: str, token: str, project: str, gate: str, what: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """Have the feeder do something, and return what came of it."""
     with api_of(url, token, project) as api:
-        feeders = api.get("/feeders", gate_id=api.id_of("gates", gate))
+        feeders = api.every("/feeders", gate=api.id_of("gates", gate))
         if not feeders:
             raise NotFound(f"The gate {gate!r} has no feeder.")
-        job = api.call("POST", f"/feeders/{feeders[0]['id']}/{what}")
+        job = api.call("POST", f"/feeders/{feeders[0]['id']}/{'runs' if what == 'run' else what}")
         told = ""
         while True:
-            if (output := job["output"]).startswith(told):
+            if (output := job.get("output", "")).startswith(told):
                 for line in output[len(told) :].splitlines():
                     tell(line)
                 told = output

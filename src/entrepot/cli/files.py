@@ -105,7 +105,7 @@ def publish_runs(
     with project_of(url, token, project) as found:
         analysis_id = found.get_analysis(analysis).id
     client = Client(connect(url, token))
-    options = {"format": format_.value, "identifier": identifier, "storage_config": storage_config}
+    options = {"format": format_.value, "identifier": identifier, "storage": storage_config}
     with answering():
         if off:
             client.publish_runs_no_more(analysis_id)

@@ -124,16 +124,9 @@ def files(
 
     Example: `entrepot importer files scada --changed --project "Wind farm"`
     """
-    found: list[dict[str, Any]] = []
     with api_of(url, token, project) as api:
-        importer, after = api.id_of("importers", name), None
-        while True:
-            more: dict[str, str] = {"after": after} if after is not None else {}
-            page = api.get(f"/importers/{importer}/files", limit=1000, changed=changed, **more)
-            found += page["items"]
-            if (after := page["next"]) is None:
-                break
-    names = ("path", "size", "modified", "rows", "first", "last", "changed")
+        found = api.every(f"/importers/{api.id_of('importers', name)}/files", project=None, changed=changed)
+    names = ("path", "size", "modified_at", "rows", "first", "last", "changed")
     show(found if json else [{field: one[field] for field in names} for one in found], json)
 
 

@@ -38,11 +38,11 @@ def ls(
     Example: `entrepot notices ls --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        found = api.get("/notifications", project_id=api.project_id, **({} if every else {"resolved": False}))
+        found = api.every("/notifications", **({} if every else {"resolved": False}))
     rows = [
         {
             "id": one["id"][:_SHORTEST],
-            "since": one["created"][:16],
+            "since": one["created_at"][:16],
             "state": "resolved" if one["resolved"] else "read" if one["read"] else "new",
             "from": one["origin"],
             "notice": one["name"],
@@ -91,8 +91,8 @@ def watch(
         found = api.generators(kind, name=name)
         if not found:
             raise InvalidInput.field("name", f"There is no {kind} {name!r} in this project.")
-        watched = {"generator_id": found[0]["id"], "series_name": series}
-        api.call("PUT", "/watches", {**watched, "grace": None if grace == "none" else grace})
+        silent_for = None if grace == "none" else grace
+        api.call("POST", "/watches", {"of": found[0]["id"], "series": series, "silent_for": silent_for})
     typer.echo("watched")
 
 
@@ -103,14 +103,13 @@ def watches(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: As
     Example: `entrepot notices watches --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        found = api.get("/watches", project_id=api.project_id)
-        names = {one["id"]: f"{kind}={one['name']}" for kind in Kind for one in api.generators(kind)}
+        found = api.every("/watches")
     rows = [
         {
             "id": one["id"][:_SHORTEST],
-            "of": names.get(one["generator_id"], one["generator_id"]),
-            "series": one["series_name"] or "all",
-            "grace": one["grace"] or "none",
+            "of": "{kind}={name}".format(**one["of"]),
+            "series": one["series"] or "all",
+            "grace": one["silent_for"] or "none",
         }
         for one in found
     ]
@@ -124,7 +123,7 @@ def unwatch(ids: Ids, token: Token, project: ProjectName, url: Url = DEFAULT_URL
     Example: `entrepot notices unwatch 0d9b1d54 --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        known = [one["id"] for one in api.get("/watches", project_id=api.project_id)]
+        known = [one["id"] for one in api.every("/watches")]
         for id_ in [_whole(id_, known) for id_ in ids]:
             api.call("DELETE", f"/watches/{id_}")
     typer.echo(f"{len(ids)} ended")
@@ -148,7 +147,7 @@ def mails(
 
 def _change(url: str, token: str, project: str, ids: list[str], **fields: bool) -> int:
     with api_of(url, token, project) as api:
-        known = [one["id"] for one in api.get("/notifications", project_id=api.project_id, limit=1000)]
+        known = [one["id"] for one in api.every("/notifications")]
         for id_ in [_whole(id_, known) for id_ in ids]:
             api.call("PATCH", f"/notifications/{id_}", fields)
     return len(ids)

@@ -184,13 +184,12 @@ def export(
     with project_of(url, token, project) as found:
         if publish is not None:
             ids = [one.id for one, _ in _picked(found, names, of)]
-            mode = "dataframe" if frame else "series"
             options: dict[str, Any] = {
-                "start": start,
-                "end": end,
-                "out_freq": resample,
+                "from": start,
+                "to": end,
+                "step": resample,
                 "clock": clock,
-                "out_mode": mode,
+                "layout": "frame" if frame else "series",
             }
             for_people = {"offsets": offsets, "bom": bom, "formula_guard": formula_guard}
             options |= {name: True for name, wanted in for_people.items() if wanted}

@@ -147,7 +147,8 @@ class Connection:
 
 def _message(response: httpx.Response) -> str:
     try:
-        said = response.json()["message"]
+        said = response.json()
+        said = said["detail"] if "detail" in said else said["message"]
     except (ValueError, KeyError, TypeError):
         said = response.reason_phrase
     return f"{response.status_code}: {said} ({response.request.method} {response.request.url.copy_with(query=None)})"

@@ -64,15 +64,7 @@ class Importers:
 
     def files(self, importer_id: str, *, changed: bool = False) -> list[Record]:
         """Return the files that an importer knows; with `changed`, those that changed and are not read again."""
-        found: list[Record] = []
-        after: str | None = None
-        while True:
-            params = {"limit": 1000, "changed": changed, **({"after": after} if after is not None else {})}
-            page = self.connection.json("GET", f"{self.path}/{importer_id}/files", params=params)
-            found += page["items"]
-            after = page["next"]
-            if after is None:
-                return found
+        return list(self.connection.pages(f"{self.path}/{importer_id}/files", changed=changed))
 
     def try_script(
         self,

@@ -209,10 +209,10 @@ class Client:
             What is said of the archive as a published file, such as ``{"identifier": "weekly"}``; None: it is none,
             and only in the caller's own folder.
         options
-            Any of ``start``, ``end``, ``out_freq``, ``clock``, ``timezone``, ``out_mode`` (``series`` or
-            ``dataframe``), ``sep``, ``decimal``, ``time_grouper``, ``in_start_mode``, ``in_end_mode``, ``offsets``
-            (stamps carry theirs), ``bom`` (a byte order mark, for spreadsheets) and ``formula_guard`` (texts that a
-            spreadsheet would execute stand behind an apostrophe).
+            Any of ``from``, ``to``, ``step``, ``clock``, ``layout`` (``series`` or ``frame``), ``separator``,
+            ``decimal``, ``file_step``, ``starts``, ``ends``, ``offsets`` (stamps carry theirs), ``bom`` (a byte order
+            mark, for spreadsheets) and ``formula_guard`` (texts that a spreadsheet would execute stand behind an
+            apostrophe).
 
         Returns
         -------
@@ -240,7 +240,7 @@ class Client:
         ----------
         options
             Any of ``format`` (``parquet``, the default, or ``csv``), ``identifier`` (by default the analysis' name),
-            ``storage_config`` and, of CSV, ``formula_guard``.
+            ``storage`` and, of CSV, ``formula_guard``.
         """
         self.connection.request("PUT", f"/api/v1/analyses/{analysis_id}/publishing", body=options)
 
@@ -368,9 +368,10 @@ class Series:
         -------
         Floats named like the series, with a DatetimeIndex in UTC.
         """
+        named = {"gmt": "UTC", "tzt": f"{timezone} standard", "dst": timezone}[clock]
         options = {
-            "start": _iso(start), "end": _iso(end), "freq": freq, "rule": rule, "clock": clock, "timezone": timezone,
-            "limit": limit, "format": "arrow",
+            "from": _iso(start), "to": _iso(end), "step": freq, "aggregate": rule, "clock": named, "limit": limit,
+            "format": "arrow",
         }  # fmt: skip
         params = {name: value for name, value in options.items() if value is not None}
         response = self.connection.request("GET", f"/api/v1/series/{self.id}/points", params=params)
@@ -383,7 +384,7 @@ class Series:
 
         Bounds without a zone are UTC, or stamps as delivered where the series' clock is not known.
         """
-        params = {name: _iso(at) for name, at in (("start", start), ("end", end)) if at is not None}
+        params = {name: _iso(at) for name, at in (("from", start), ("to", end)) if at is not None}
         answer: dict[str, int] = self.connection.json("DELETE", f"/api/v1/series/{self.id}/points", params=params)
         return answer["deleted"]
 

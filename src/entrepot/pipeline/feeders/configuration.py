@@ -182,6 +182,8 @@ def _assign(session: Session, vault: Vault, settings: Settings, feeder: Feeder, 
         feeder.known_host_key = None
     if old_url is not None and source.get("url") != old_url:
         _forget(session, feeder)
+    if source != feeder.source or "credentials" in values:
+        feeder.touch()
     feeder.source = source
     session.flush()
 

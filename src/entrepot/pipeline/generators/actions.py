@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
+from entrepot.errors import Locked
 from entrepot.jobs import schedules
 from entrepot.pipeline.generators import invalidations, notices
 from entrepot.pipeline.generators.finding import (
@@ -40,9 +41,17 @@ def start(
     """
     if action == "run":
         return enqueue_run(session, generator, user_id=user_id, requested=True)
+    require_unlocked(session, generator)
     return enqueue_clear(
         session, generator, instant_us=instant_us, utc=utc, then_run=action == "reset", user_id=user_id
     )
+
+
+def require_unlocked(session: Session, generator: AnyGenerator) -> None:
+    """Raise where a series of the generator is locked."""
+    for series in series_by_name(session, generator.id).values():
+        if series.locked:
+            raise Locked(f"Series {series.name} is locked.")
 
 
 def set_active(session: Session, generator: Importer | Analysis, value: bool) -> None:

@@ -1,9 +1,8 @@
 """Analyses: what they compute, of which inputs, by which script, into which series and rows."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
 from sqlalchemy import select
 
 from entrepot.errors import InvalidInput
@@ -21,7 +20,17 @@ from entrepot.server.api.analysis_models import (
     InputRequest,
     Output,
 )
-from entrepot.server.api.nouns import Asked, Page, makers, named_page, next_page, of_project, project_names, to_change
+from entrepot.server.api.nouns import (
+    InProject,
+    Named,
+    Page,
+    Sought,
+    makers,
+    named_page,
+    of_project,
+    project_names,
+    to_change,
+)
 from entrepot.server.api.places import references, resolve
 from entrepot.server.api.routing import NativeRouter, Unit
 
@@ -31,13 +40,13 @@ router = NativeRouter(tags=["analyses"])
 @router.serve("GET", "/analyses", area="series", right="read")
 def list_analyses(
     unit: Unit,
-    asked: Asked,
-    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    asked: Sought,
+    project: InProject = None,
+    name: Named = None,
 ) -> Page[AnalysisShown]:
     """List analyses by name."""
-    rows, cursor = named_page(unit, Analysis, of_project(unit, project) | {"name": name}, asked)
-    return Page(items=_shown(unit, rows), next=next_page(unit, cursor))
+    wanted = of_project(unit, project) | {"name": name}
+    return named_page(unit, Analysis, wanted, asked, lambda rows: _shown(unit, rows))
 
 
 @router.serve("POST", "/analyses", area="series", right="write", status=201, body="large")

@@ -27,7 +27,7 @@ class PlaceChanges(Noun):
     """What is to change of a model definition, and of what else has a name."""
 
     name: Annotated[Name, column("title")] = ""
-    description: Annotated[Text | None, column("description")] = None
+    description: Text | None = None
     extra: Extra
 
 
@@ -53,7 +53,7 @@ class SiteShown(SiteRequest):
     """A site, such as a wind farm."""
 
     id: Number
-    description: Annotated[str | None, column("description")]
+    description: str | None
 
 
 class LocationChanges(PlaceChanges):
