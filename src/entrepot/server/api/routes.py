@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from entrepot.server.api import (
     account,
     analyses,
+    attachments,
     channels,
     events,
     exports,
@@ -32,7 +33,7 @@ from entrepot.server.endpoint import native_error
 def include(app: FastAPI) -> None:
     """Add the native API to the application."""
     # These first: `/rows/plot` is no row.
-    for module in (points, works, uploads, files, storage_configs, events, rows, gates):
+    for module in (points, works, uploads, files, storage_configs, events, rows, gates, attachments):
         for endpoint in module.ENDPOINTS:
             app.router.routes.extend(endpoint.routes(native_error))
     for module in (
