@@ -13,7 +13,7 @@ from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import InvalidInput
 from entrepot.events import emit, notifications
-from entrepot.pipeline import dirty, notices, raw_reading
+from entrepot.pipeline import dirty, hours_once, notices, raw_reading
 from entrepot.pipeline.cleaning import EVER, Cleaned, CleaningSpec, Influence, clean, influence
 from entrepot.pipeline.functions import ScriptFunctions
 from entrepot.pipeline.generators import alike, enqueue_run, series_by_name, series_changed
@@ -61,6 +61,7 @@ class Result:
     raw_id: str | None
     ends: tuple[int, int] | None
     pieces: list[Piece] = field(default_factory=list)
+    hours: hours_once.Hours = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -190,6 +191,9 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, unitcleaner_id: str) -> R
         stretches = [Influence(*EVER, *EVER)]
         if raw is not None and ends is not None:
             stretches = _stretches(session, raw.pk, ends[1], spec, pending)
+            spans = [span for found in pending.spans.values() for span in found]
+            near = [(max(start, ends[0]), min(stop, ends[1] + 1)) for start, stop in spans]
+            result.hours = hours_once.in_raw(session, raw.pk, near, spec)
         raw_points = [
             raw_reading.points(session, raw.pk, stretch, spec) if raw else raw_reading.NONE for stretch in stretches
         ]
@@ -204,7 +208,7 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, unitcleaner_id: str) -> R
             result.report[name] = result.report.get(name, 0) + count
     if functions.output:
         result.report["output"] = functions.output
-    result.report |= functions.old
+    result.report |= functions.old | hours_once.report(result.hours)
     return result
 
 
@@ -252,6 +256,7 @@ def _write(
     known = series_by_name(session, cleaner.id)
     store.lock(session, [known[result.name].pk for result in batch if result.name in known])
     changed: dict[str, NDArray[np.int64]] = {}
+    hours: dict[str, hours_once.Hours] = {}
     for result in batch:
         unitcleaner = session.scalar(select(Unitcleaner).where(Unitcleaner.id == result.unitcleaner_id))
         if unitcleaner is None or _configuration(unitcleaner) != result.configuration:
@@ -262,12 +267,14 @@ def _write(
             report["series"][result.name] = {"error": error.message, "unwritten": True}
             continue
         dirty.settle(session, result.pending)
+        hours[result.name] = result.hours
         changed[result.name] = np.concatenate(stamps) if stamps else np.empty(0, np.int64)
         _record(context, session, result, known, changed[result.name])
         _wait_for_delayed(session, cleaner, result)
         report["series"][result.name] = {**result.report, **sums, "intervals_changed": spans_of(changed[result.name])}
         for name in ("added", "replaced", "deleted"):
             report[name] += sums[name]
+    hours_once.tell(session, cleaner, hours)
     series_changed(session, cleaner, changed)
     return cleaner
 
