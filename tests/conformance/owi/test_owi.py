@@ -104,3 +104,34 @@ def test_services_and_plots(owi: RunScript) -> None:
         "made": [None, 2.5, None], "read": [None, 2.5, None], "described": 200, "updated": "updated",
     }  # fmt: skip
     assert seen["structure"] == {"blocks": ["can 0", "can 2500"], "material": "S355", "bottom": 1.0, "listed": 2}
+
+
+def test_sensors_signals_and_their_files(owi: RunScript) -> None:
+    """Last in this module: it makes a site of its own."""
+    seen = owi("owi_sensors", name=f"S{uuid.uuid4().hex[:8]}")
+    assert seen["sensors"] == {
+        "made": [2, 2, 1],
+        "typed": [2, True, "PCB"],
+        "cabinets": [1, None],
+        "sensor": True,
+        "calibration": True,
+        "dated": "2024-03-01 00:00:00+00:00",
+        "files": ["\x89PNG picture", "%PDF sheet"],
+        "refused": [401, 401],
+        "none": None,
+    }
+    signals = seen["signals"]
+    assert signals["signal"] == [True] * 4
+    assert signals["more"] == [2, {"max": 1}, {"custom_factor": 1.5}]
+    assert signals["history"] == [
+        ["2024-03-24 08:00:00+00:00", "ok", False, "old"],
+        ["2024-03-25 00:00:00+00:00", "notok", True, None],
+    ]
+    assert signals["sensor"] is True
+    assert len(signals["calibrations"]) == 2
+    assert signals["derived"] == [{"window": "10m"}, [True]]
+    assert signals["derived calibrations"] == [{"yaw_parameter": "offset", "yaw_offset": 4.5}]
+    assert signals["of asset"] == 2
+    assert (seen["lists"], seen["gets"]) == ([True] * 9, [True] * 8)
+    assert seen["typed by serializers"] == [True] * 9
+    assert (seen["patched"], seen["other names"]) == (True, 200)

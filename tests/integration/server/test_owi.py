@@ -387,6 +387,9 @@ def test_parts_of_structures_and_sensors_are_stored_and_served(door: Door) -> No
         (PARTS[7][0], {"legacy_signal_id": "S1", "signal_id": "1", "activity_start_timestamp__gte": "2024"}, 1),
     ):
         assert len(door.get(path, **filters)) == count, (path, filters)
+    (block,) = door.get(PARTS[2][0])
+    about = [block[name] for name in ("projectsite_name", "asset_name", "subassembly_name", "material_name", "density")]
+    assert about == ["Belwind", "BBA01", "BBA01_TW", "S355", 7850.0]
     assert door.get(PARTS[7][0])[0]["activity_start_timestamp"] == "2024-01-01T00:00:00Z"
 
 

@@ -1,6 +1,6 @@
 """Geometry and SHM: parts of structures, what measures them, and the files that are attached to these."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,9 +9,8 @@ from starlette.responses import Response
 
 from entrepot.bounds.text import read_json
 from entrepot.errors import InvalidInput
-from entrepot.rows import attachments, checks, parts
-from entrepot.rows.models import Attachment
-from entrepot.rows.parts import PARTS, Part, Stored
+from entrepot.rows import attachments, checks, parts, structures
+from entrepot.rows.parts import BUILDING_BLOCK, PARTS, Part, Stored
 from entrepot.server import forms
 from entrepot.server.api.attachments import content
 from entrepot.server.api.files import base_url
@@ -21,12 +20,11 @@ from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.forms import Form
 
 Record = dict[str, Any]
-Attached = Mapping[int, Sequence[Attachment]]
 _GEOMETRY = ("subassemblies", "buildingblocks", "materials")
 
 
 def _list(call: Call, part: Part) -> Any:
-    return listed(call, part.entity, _shown(call, part, attachments.of(call.session, call.principal, part)), ["id"])
+    return listed(call, part.entity, _shown(call, part), ["id"])
 
 
 def _create(call: Call, part: Part) -> Any:
@@ -34,7 +32,7 @@ def _create(call: Call, part: Part) -> Any:
     payload = _sent(call, part)
     if isinstance(payload, list):
         made = [parts.create(call.session, call.principal, part, one) for one in payload]
-        return list(map(_shown(call, part, {}), made))
+        return list(map(_shown(call, part, [one["id"] for one in made]), made))
     return _with_files(call, part, parts.create(call.session, call.principal, part, payload))
 
 
@@ -63,17 +61,20 @@ def _with_files(call: Call, part: Part, stored: Stored) -> Record:
     most = call.services.settings.attachment_max_bytes
     for field, (name, brought) in (form.files if form else {}).items():
         attachments.put(call.session, call.principal, part, stored["id"], field, name, brought, most)
-    return _shown(call, part, attachments.of(call.session, call.principal, part, [stored["id"]]))(stored)
+    return _shown(call, part, [stored["id"]])(stored)
 
 
-def _shown(call: Call, part: Part, attached: Attached) -> Callable[[Mapping[str, Any]], Record]:
-    """Return what shows a record, with the addresses of its files under the names of their fields."""
+def _shown(call: Call, part: Part, ids: Collection[int] | None = None) -> Callable[[Mapping[str, Any]], Record]:
+    """Return what shows records, of these ids or any: with what is around them and the addresses of their files."""
+    attached = attachments.of(call.session, call.principal, part, ids)
+    around = structures.around(call.session, call.principal, ids) if part is BUILDING_BLOCK else {}
     path = _path(part)
     root = f"{base_url(call)}{call.request.url.path.partition(path)[0].rstrip('/')}{path}"
 
     def show(stored: Mapping[str, Any]) -> Record:
         id_ = stored["id"]
-        return render.part(part, stored, {one.field: f"{root}/{id_}/{one.field}" for one in attached.get(id_, ())})
+        files = {one.field: f"{root}/{id_}/{one.field}" for one in attached.get(id_, ())}
+        return render.part(part, stored, around.get(id_, {}) | files)
 
     return show
 
