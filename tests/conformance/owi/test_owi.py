@@ -135,3 +135,21 @@ def test_sensors_signals_and_their_files(owi: RunScript) -> None:
     assert (seen["lists"], seen["gets"]) == ([True] * 9, [True] * 8)
     assert seen["typed by serializers"] == [True] * 9
     assert (seen["patched"], seen["other names"]) == (True, 200)
+
+
+def test_geometry(owi: RunScript) -> None:
+    """Each call that the published example makes of turbines; it makes a site of its own, too."""
+    seen = owi("owi_geometry", name=f"G{uuid.uuid4().hex[:6]}")
+    assert [title[-1] for title in seen["turbines"]] == ["1", "2"]
+    assert seen["heights"] == [[-62.5, 7.5, 16.0, -30.0]] * 2
+    # A tube's volume is its length by its wall by its mean circumference.
+    assert seen["masses"] == [180.4] * 2
+    assert seen["objects"] == {"TW": 310403.2, "TP": 123359.3, "MP": 1211496.3}
+    assert (seen["rna"], seen["tower"], seen["tubes"], seen["lumped"]) == ([130.0] * 2, 2, 12, 2)
+    assert seen["pile"] == [True, [210.0], 1]
+    assert (seen["definitions"], seen["blocks"]) == (
+        ["as-built"],
+        ["distributed_mass", "lumped_mass", "tubular_section"],
+    )
+    assert (seen["frames"], seen["outlines"]) == ([3, 4, 2], [True] * 3)
+    assert all(seen[name] for name in ("drawn", "definition", "materials", "described", "near"))

@@ -41,6 +41,7 @@ attached = ftp.data["login"]
 ftp.attach_new_oftp_account()
 seen["gate"] = [ftp.data["login"] == attached, bool(ftp.get_password()), ftp.list_dir(path="/", root_dir_path="/")]
 feeder = gate.create_base_feeder(timezone="Europe/Paris", crontab="0 0 0 1 1 *")
+gate.reload()
 seen["feeder"] = [feeder.get_child(), gate.get_base_feeder().id == feeder.id]
 child = client.generic_basic_feeders.create(base_feeder=feeder.id, script="pass")
 feeder.reload()
@@ -79,6 +80,7 @@ seen["destroyed"] = client.rest_client.destroy("odata/unitcleaners", made.id)
 analysis = project.create_analysis("analysis")
 seen["analysis"] = [analysis.get_analysis_config(), analysis.list_all_output_series()]
 analysis.create_analysis_config("1H", "1H", "def analyze(df, **tools):\n    return df")
+analysis.reload()
 seen["config"] = analysis.get_analysis_config().input_freq
 analysis.activate()
 seen["activated"] = client.analyses.retrieve(analysis.id).active

