@@ -119,12 +119,12 @@ def _path(part: Part) -> str:
 
 def _endpoints(part: Part) -> list[Endpoint]:
     path = _path(part)
-    detail, sent = f"{path}/{{id:int}}", {"body": "large", "parse": _form}
+    detail = f"{path}/{{id:int}}"
     return [
         Endpoint("GET", path, partial(_list, part=part), "rows", "read"),
-        Endpoint("POST", path, partial(_create, part=part), "rows", "write", status=201, **sent),
+        Endpoint("POST", path, partial(_create, part=part), "rows", "write", status=201, parse=_form, body="large"),
         Endpoint("GET", detail, partial(_get, part=part), "rows", "read"),
-        Endpoint("PATCH", detail, partial(_patch, part=part), "rows", "write", **sent),
+        Endpoint("PATCH", detail, partial(_patch, part=part), "rows", "write", parse=_form, body="large"),
         Endpoint("DELETE", detail, partial(_remove, part=part), "rows", "admin"),
         Endpoint("GET", f"{detail}/{{field}}", partial(_download, part=part), "rows", "read"),
     ]

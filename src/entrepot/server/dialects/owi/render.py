@@ -81,7 +81,7 @@ def analysis(stored: Stored) -> dict[str, Any]:
 
 def part(kind: Part, stored: Stored, more: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record of a part of a structure, or of what measures it, and what belongs to it."""
-    return kind.shown(stored) | more | _VISIBILITY
+    return {**kind.shown(stored), **more, **_VISIBILITY}
 
 
 def site(stored: Stored) -> dict[str, Any]:
