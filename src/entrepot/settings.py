@@ -35,7 +35,8 @@ _RELOADED = (
     *("log_level", "log_format", "public_url", "metrics_token", "webhook_allowed_networks", "key_grace_seconds"),
     *("smtp_host", "smtp_port", "smtp_tls", "smtp_ca", "smtp_user", "smtp_password", "smtp_from"),
     *("mail_delay_seconds", "mail_pause_seconds", "slack_url", "slack_token"),
-    *("script_seconds", "script_memory_bytes", "file_max_bytes", "read_max_rows", "read_max_bytes", "read_max_seconds"),
+    *("script_seconds", "script_memory_bytes", "file_max_bytes", "attachment_max_bytes"),
+    *("read_max_rows", "read_max_bytes", "read_max_seconds"),
     *("export_max_rows", "export_max_bytes", "export_max_seconds"),
     *Retention.model_fields,
 )
@@ -190,6 +191,7 @@ class Settings(Retention):
     file_accelerated: bool = Field(
         False, description="Answer downloads with `X-Accel-Redirect: /entrepot-files/...`, for nginx to send the bytes."
     )
+    attachment_max_bytes: int = Field(32 * 2**20, gt=0, description="Largest file attached to a part or a sensor.")
     file_max_bytes: int = Field(2**40, gt=0, description="Largest published file.")
     webhook_allowed_networks: list[Network] = Field(
         default_factory=list, description="Private networks that webhooks and feeders may reach all the same."

@@ -57,6 +57,7 @@ def limit(
     files: _Most = None,
     file_bytes: _Most = None,
     storage: _Most = None,
+    attachments: _Most = None,
     works: _Most = None,
     jobs: _Most = None,
     json: AsJson = False,
@@ -64,12 +65,13 @@ def limit(
     """Limit how much an organization may have, and show what it has; without options, show it.
 
     Over a limit, whatever would add to it is refused; what is there stays. `files` and `file_bytes` count published
-    files, `storage` their bytes in the server's own storage, `works` queue and archive, `jobs` those that wait. The
-    server takes note within seconds.
+    files, `storage` their bytes in the server's own storage, `attachments` bytes of files of parts and sensors, `works`
+    queue and archive, `jobs` those that wait. The server takes note within seconds.
 
     Example: `entrepot org limit --data-dir /srv/entrepot "Wind farms" --points 1000000000 --works none`
     """
     import entrepot.files.publish
+    import entrepot.rows.attachments
     import entrepot.series.store
     import entrepot.works.archive  # noqa: F401 - each measures what is its own
     from entrepot.identity import limits, users
@@ -79,6 +81,7 @@ def limit(
         "files": files,
         "file_bytes": file_bytes,
         "storage": storage,
+        "attachments": attachments,
         "works": works,
         "jobs": jobs,
     }

@@ -29,13 +29,19 @@ _PLACES = {
     "materials": "/geometry/userroutes/materials/",
     "subassemblies": "/geometry/userroutes/subassemblies/",
     "building-blocks": "/geometry/userroutes/buildingblocks/",
+    "sensor-types": "/shm/routes/sensortype/",
     "sensors": "/shm/routes/sensor/",
+    "sensor-calibrations": "/shm/routes/sensorcalibration/",
     "signals": "/shm/routes/signal/",
     "signal-history": "/shm/routes/signalhistory/",
+    "signal-calibrations": "/shm/routes/signalcalibration/",
+    "derived-signals": "/shm/routes/derivedsignal/",
+    "derived-signal-history": "/shm/routes/derivedsignalhistory/",
+    "derived-signal-calibrations": "/shm/routes/derivedsignalcalibration/",
 }
 
 
-_NAMES = ("title", "serial_number", "signal_id")
+_NAMES = ("title", "name", "serial_number", "signal_id", "derived_signal_id")
 
 
 @app.command("ls")

@@ -24,6 +24,7 @@ NAMES = {
     "files": "published files",
     "file_bytes": "bytes of published files",
     "storage": "bytes of files in the server's own storage",
+    "attachments": "bytes of files attached to parts and sensors",
     "works": "works in queue and archive",
     "jobs": "jobs that wait",
 }

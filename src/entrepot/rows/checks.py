@@ -95,6 +95,11 @@ def text(value: Any) -> str:
     return converted
 
 
+def anything(value: Any) -> Any:
+    """Return the value as it was sent."""
+    return value
+
+
 def title(most: int = NAME_MOST) -> Convert:
     """Return the check of a text that is not blank and not longer than this."""
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     String,
     Text,
     UniqueConstraint,
@@ -257,3 +258,21 @@ class DerivedSignalCalibration(_Part, Base):
     """A calibration of a derived signal."""
 
     __tablename__ = "derived_signal_calibration"
+
+
+class Attachment(Base):
+    """A file that is attached to a part, under the name of one of its fields: a datasheet, a picture."""
+
+    __tablename__ = "attachment"
+
+    organization_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    #: The table of the part.
+    kind: Mapped[str] = mapped_column(String(30), primary_key=True)
+    part_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    field: Mapped[str] = mapped_column(String(50), primary_key=True)
+    #: The name under which it is downloaded.
+    name: Mapped[str] = mapped_column(String(255))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)

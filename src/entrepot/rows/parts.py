@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import delete, insert, select, update
@@ -72,10 +72,20 @@ class Part:
         aliases |= {other: (name,) for name, link in self.links.items() for other in link.spellings}
         return Entity(self.model, fields, relations, aliases)
 
+    @property
+    def taken(self) -> set[str]:
+        """The names of its fields, in all their spellings."""
+        bases = [one for name, link in self.links.items() for one in (name, *link.spellings)]
+        return {"id", "pk", *_OF_ALL, *self.spec, *bases, *(f"{one}_id" for one in bases)}
+
     def shown(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Return a record as a JSON object that has every field, null where it was not sent."""
         links = {name: stored[link.column] for name, link in self.links.items()}
         return {"id": stored["id"], **dict.fromkeys(self.spec), **orjson.loads(stored["fields"]), **links}
+
+
+#: What the door of the published clients shows of every record.
+_OF_ALL: Final = ("visibility", "visibility_groups", "attachments")
 
 
 def _picker(name: str) -> Any:
@@ -98,7 +108,12 @@ def _part(
     links: Mapping[str, Link] | None = None,
 ) -> Part:
     spec = {one: Column(checks.title(), required=True, null=False) for one in required.split()}
-    for names, convert in ((texts, checks.text), (numbers, checks.number), (instants, _instant), (values, lambda v: v)):
+    for names, convert in (
+        (texts, checks.text),
+        (numbers, checks.number),
+        (instants, _instant),
+        (values, checks.anything),
+    ):
         spec |= {one: Column(convert) for one in names.split()}
     return Part(name, model, spec, links or {})
 
@@ -157,7 +172,11 @@ PARTS: dict[str, Part] = {
     "subassemblies": SUBASSEMBLY,
     "buildingblocks": BUILDING_BLOCK,
     "sensortype": _part(
-        "sensor type", models.SensorType, required="name", texts="hardware_supplier type type_extended unit"
+        "sensor type",
+        models.SensorType,
+        required="name",
+        texts="hardware_supplier type type_extended unit",
+        values="file",
     ),
     "sensor": _part(
         "sensor", models.Sensor, texts="serial_number name slug description", values="sensor_type_id cabinet"
@@ -270,6 +289,9 @@ def remove(session: Session, principal: Principal, part: Part, id_: int) -> None
         users = select(model.id).where(model.organization_id == principal.organization_id, column == id_)
         if session.scalar(users.limit(1)) is not None:
             raise Conflict(f"This {part.name} is still referred to.")
+    attached = (models.Attachment.kind == part.model.__tablename__, models.Attachment.part_id == id_)
+    own = models.Attachment.organization_id == principal.organization_id
+    session.execute(delete(models.Attachment).where(own, *attached))
     session.execute(delete(part.model).where(*_one(principal, part, id_)))
     storage.announce(session, principal, part.name, "deleted", {id_: {}})
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import make_url
+from starlette.datastructures import URL
 
 from entrepot.settings import Settings
 
@@ -53,3 +54,8 @@ def _warn(names: dict[str, str]) -> None:
         thread.join(_SECONDS / len(threads))
     for name, host in list(unknown.items()):
         log.warning("a host in the settings does not resolve", setting=name, host=host)
+
+
+def reached_at(settings: Settings, url: URL) -> str:
+    """Return the address under which whoever asked for a URL reaches this server."""
+    return settings.public_url or f"{url.scheme}://{url.netloc}"

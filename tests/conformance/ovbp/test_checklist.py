@@ -64,3 +64,20 @@ def test_pushed_series_are_reached_by_generator_and_name(ovbp: RunScript, shared
     assert taken["raw_values"] == [float(hour) for hour in range(13)]
     assert taken["clean"] == taken["total"] == [2.5, 4.5, 6.5, 8.5, 10.5]
     assert all(any(generator in text for text in taken["generators"]) for generator in taken["ids"])
+
+
+def test_every_other_call(ovbp: RunScript) -> None:
+    """Those that its documentation has no example of."""
+    seen = ovbp("ovbp_calls", project="Calls")
+    assert (len(seen["listed"]), all(seen["listed"].values())) == (26, True)
+    assert all(found == [[], []] for found in seen["empty"].values())
+    assert (seen["project"], seen["mail alerts"]) == (["after", "after"], [True, False])
+    assert (seen["user"], seen["gate"]) == ([True] * 3, [True, True, []])
+    assert (seen["feeder"], seen["child"]) == ([None, True], [True, "pass"])
+    assert (seen["active"], seen["fed"]) == ([True, False, True, False], True)
+    # Its own mistake, which no server can mend.
+    assert seen["gate's run"] == "'Client' object has no attribute 'detail_action'"
+    assert (seen["cleaner"], seen["odata project"]) == (["ours", True, True], True)
+    assert "Cleaners come and go with their importers" in seen["cleaner of its own"]
+    assert (seen["put"], seen["renamed"], seen["destroyed"]) == ("renamed", "renamed", None)
+    assert (seen["analysis"], seen["config"], seen["activated"]) == ([None, []], "1H", True)

@@ -104,3 +104,52 @@ def test_services_and_plots(owi: RunScript) -> None:
         "made": [None, 2.5, None], "read": [None, 2.5, None], "described": 200, "updated": "updated",
     }  # fmt: skip
     assert seen["structure"] == {"blocks": ["can 0", "can 2500"], "material": "S355", "bottom": 1.0, "listed": 2}
+
+
+def test_sensors_signals_and_their_files(owi: RunScript) -> None:
+    """Last in this module: it makes a site of its own."""
+    seen = owi("owi_sensors", name=f"S{uuid.uuid4().hex[:8]}")
+    assert seen["sensors"] == {
+        "made": [2, 2, 1],
+        "typed": [2, True, "PCB"],
+        "cabinets": [1, None],
+        "sensor": True,
+        "calibration": True,
+        "dated": "2024-03-01 00:00:00+00:00",
+        "files": ["\x89PNG picture", "%PDF sheet"],
+        "refused": [401, 401],
+        "none": None,
+    }
+    signals = seen["signals"]
+    assert signals["signal"] == [True] * 4
+    assert signals["more"] == [2, {"max": 1}, {"custom_factor": 1.5}]
+    assert signals["history"] == [
+        ["2024-03-24 08:00:00+00:00", "ok", False, "old"],
+        ["2024-03-25 00:00:00+00:00", "notok", True, None],
+    ]
+    assert signals["sensor"] is True
+    assert len(signals["calibrations"]) == 2
+    assert signals["derived"] == [{"window": "10m"}, [True]]
+    assert signals["derived calibrations"] == [{"yaw_parameter": "offset", "yaw_offset": 4.5}]
+    assert signals["of asset"] == 2
+    assert (seen["lists"], seen["gets"]) == ([True] * 9, [True] * 8)
+    assert seen["typed by serializers"] == [True] * 9
+    assert (seen["patched"], seen["other names"]) == (True, 200)
+
+
+def test_geometry(owi: RunScript) -> None:
+    """Each call that the published example makes of turbines; it makes a site of its own, too."""
+    seen = owi("owi_geometry", name=f"G{uuid.uuid4().hex[:6]}")
+    assert [title[-1] for title in seen["turbines"]] == ["1", "2"]
+    assert seen["heights"] == [[-62.5, 7.5, 16.0, -30.0]] * 2
+    # A tube's volume is its length by its wall by its mean circumference.
+    assert seen["masses"] == [180.4] * 2
+    assert seen["objects"] == {"TW": 310403.2, "TP": 123359.3, "MP": 1211496.3}
+    assert (seen["rna"], seen["tower"], seen["tubes"], seen["lumped"]) == ([130.0] * 2, 2, 12, 2)
+    assert seen["pile"] == [True, [210.0], 1]
+    assert (seen["definitions"], seen["blocks"]) == (
+        ["as-built"],
+        ["distributed_mass", "lumped_mass", "tubular_section"],
+    )
+    assert (seen["frames"], seen["outlines"]) == ([3, 4, 2], [True] * 3)
+    assert all(seen[name] for name in ("drawn", "definition", "materials", "described", "near"))

@@ -9,6 +9,8 @@ import pytest
 
 from entrepot import jobs
 from entrepot.events import notifications
+from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import find_generator
 
 from .conftest import World
 
@@ -168,6 +170,46 @@ def test_an_hour_of_which_a_file_is_missing_is_told(world: World) -> None:
     right = pd.concat([points[: 2 * 6], points[3 * 6 :]])
     assert found.index.equals(right.index.tz_localize(None).as_unit("us"))
     assert (found.to_numpy() == right.to_numpy()).all()
+
+
+@pytest.mark.parametrize("missing", [2, 3])
+def test_an_hour_of_which_a_file_is_missing_is_told_by_the_channel_that_knows_the_clock(
+    world: World, missing: int
+) -> None:
+    """The importer does not know it: nothing can be told of its files."""
+    cleaner(world)
+    sent = files(night(10), 60)
+    for number, file in enumerate(sent):
+        if number != missing:
+            job = send(world, *file)
+            assert "hours_seen_once" not in job.result["files"][0]
+            assert told(world) == [] or number >= 4
+    (message,) = told(world)
+    assert all(word in message for word in ("kW by hour", "2024-10-27 02:00", "one time only", "taken for the first"))
+    once = [{"stamp": "2024-10-27 02:00:00", "pass": 1}]
+    with world.database.write() as session:
+        generator = find_generator(session, world.cleaner)
+        assert generator is not None
+        actions.start(session, generator, "reset")
+    job = next(job for job in world.work() if job.kind == "cleaner.run")
+    assert job.result["series"]["kW by hour"]["hours_seen_once"] == once
+    assert len(told(world)) == 1
+    world.configure(repeated_hour="second")
+    send(world, *sent[missing])
+    assert told(world) == []
+
+
+def test_a_file_with_one_time_only_is_told_by_the_channel(world: World) -> None:
+    cleaner(world)
+    local = night(10).tz_convert(ZONE).tz_localize(None)
+    once = local[~local.index.duplicated(keep="first")]
+    rows = "".join(f"{at:%Y-%m-%d %H:%M},{value}\n" for at, value in once.items())
+    send(world, "all.csv", f"time,kW\n{rows}")
+    assert len(told(world)) == 1
+    both = "".join(f"{at:%Y-%m-%d %H:%M},{value}\n" for at, value in local.items())
+    send(world, "both.csv", f"time,kW\n{both}")
+    assert told(world) == []
+    assert_right(world, night(10))
 
 
 def test_a_file_that_comes_late_is_not_guessed_silently(world: World) -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 import warnings
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,11 @@ def test_corrosion(options: dict[str, Any], tmp_path: Path) -> None:
     assert owi.load_token_from_env_file(env) == "abc"
     assert owi.load_token_from_env_file(tmp_path / "none") is None
     shm = owi.ShmAPI(**options)
+    kind = shm.create_sensor_type({"name": "CB", "unit": None, "file": None}, files={"file": ("cb.png", b"PNG")})
+    assert kind["data"].iloc[0]["file"].endswith(f"/shm/routes/sensortype/{kind['id']}/file")
+    sheet = {"file": ("sheet.pdf", BytesIO(b"PDF"))}
+    calibrated = shm.create_sensor_calibration({"sensor_id": 3, "calibration_date": "2024-03-01"}, files=sheet)
+    assert [calibrated["data"].iloc[0][name] for name in ("sensor_id", "value")] == [3, None]
     sensor = int(shm.create_sensor({"serial_number": "S1-07"})["id"])
     shm.create_signal_history({"signal_id": 1, "legacy_signal_id": "S1", "status": "ok"})
     assert list(shm.list_signal_history()["data"]["legacy_signal_id"]) == ["S1"]

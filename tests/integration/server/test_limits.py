@@ -129,3 +129,17 @@ def test_use_and_limits_are_told(client: TestClient, database: Database) -> None
     assert f'entrepot_organization_use{{limit="points",organization="{own}"}} 7.0' in metrics
     assert f'entrepot_organization_limit{{limit="points",organization="{own}"}} 100.0' in metrics
     assert metrics.count("entrepot_organization_use{") == 1
+
+
+def test_attachments_are_limited(client: TestClient, database: Database) -> None:
+    made = client.post("/api/v1/parts/sensortype", json={"name": "393B04"}).json()
+    at = f"/api/v1/parts/sensortype/{made['id']}/attachments/file?name=x.png"
+    _limit(database, attachments=10)
+    assert client.put(at, content=bytes(10)).status_code == 200
+    before = _rows(database)
+    refused = client.put(at.replace("/file?", "/photo?"), content=b"x")
+    assert (refused.status_code, refused.json()["error"]) == (403, "limit-reached"), refused.text
+    assert _rows(database) == before
+    # In place of what is there, nothing is added.
+    assert client.put(at, content=bytes(9)).status_code == 200
+    _limit(database, attachments=None)

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from entrepot.pipeline.models import Channel
 from tests.support.interface import DAY, MEAN, Api
 
 

@@ -63,7 +63,7 @@ class Door:
 
 @pytest.fixture
 def door(database: Database, tmp_path: Path) -> Door:
-    settings = Settings(data_dir=tmp_path)
+    settings = Settings(data_dir=tmp_path, attachment_max_bytes=2**20)
     headers: dict[str, dict[str, str]] = {"nobody": {}, "wrong": {"authorization": "Token wrong"}}
     with database.write() as session:
         own, other = (users.create_organization(session, name) for name in ("Openergy", "Others"))
@@ -387,6 +387,9 @@ def test_parts_of_structures_and_sensors_are_stored_and_served(door: Door) -> No
         (PARTS[7][0], {"legacy_signal_id": "S1", "signal_id": "1", "activity_start_timestamp__gte": "2024"}, 1),
     ):
         assert len(door.get(path, **filters)) == count, (path, filters)
+    (block,) = door.get(PARTS[2][0])
+    about = [block[name] for name in ("projectsite_name", "asset_name", "subassembly_name", "material_name", "density")]
+    assert about == ["Belwind", "BBA01", "BBA01_TW", "S355", 7850.0]
     assert door.get(PARTS[7][0])[0]["activity_start_timestamp"] == "2024-01-01T00:00:00Z"
 
 
@@ -424,6 +427,91 @@ def test_parts_that_cannot_be_are_refused_by_name(door: Door) -> None:
     assert door.clients["writer"].patch(f"{native}/4", json={"density": 700}).json()["density"] == 700.0
     assert door.clients["admin"].delete(f"{native}/4").status_code == 204
     assert door.clients["writer"].get(f"{native}/{2**40}").status_code == 404
+
+
+PICTURE = bytes(range(256)) * 8 + b"\r\n--boundary\r\n"
+
+
+def test_files_that_are_attached(door: Door) -> None:
+    """As the published client of sensors sends them: a form whose fields are texts, beside the file."""
+    writer, reader, stranger = (door.clients[name] for name in ("writer", "reader", "stranger"))
+    fields = {"name": "393B04", "type": "accelerometer", "visibility": "usergroup", "visibility_groups": [1, 2]}
+    answer = writer.post(f"{ROOT}/shm/routes/sensortype/", data=fields, files={"file": ("pic ü.png", PICTURE)})
+    made = answer.json()
+    assert (answer.status_code, made["name"]) == (201, "393B04")
+    assert made["file"] == f"{ROOT}/shm/routes/sensortype/{made['id']}/file"
+    assert door.get("/shm/routes/sensortype", name="393B04") == [made]
+    got = reader.get(made["file"])
+    assert (got.content, got.headers["content-type"]) == (PICTURE, "image/png")
+    assert got.headers["content-disposition"].startswith("attachment;")
+    assert got.headers["x-content-type-options"] == "nosniff"
+    assert reader.get(made["file"], headers={"range": "bytes=10-19"}).content == PICTURE[10:20]
+    assert reader.get(made["file"], headers={"if-none-match": got.headers["etag"]}).status_code == 304
+    assert stranger.get(made["file"]).status_code == 404
+    assert door.clients["nobody"].get(made["file"]).status_code == 401
+    assert reader.post(f"{ROOT}/shm/routes/sensortype/", data=fields, files={"file": PICTURE}).status_code == 403
+    dated = {"sensor_serial_number": 92, "calibration_date": "2024-03-01T00:00:00", "value": "1.5"}
+    sheets = {"file": ("sheet.pdf", b"%PDF-1.4"), "datasheet": ("more.pdf", b"%PDF-1.5")}
+    made = writer.post(f"{ROOT}/shm/routes/sensorcalibration/", data=dated, files=sheets).json()
+    assert (made["sensor_serial_number"], made["value"]) == (92, 1.5)
+    assert made["calibration_date"] == "2024-03-01T00:00:00Z"
+    assert [reader.get(made[name]).content for name in ("file", "datasheet")] == [b"%PDF-1.4", b"%PDF-1.5"]
+    assert door.get("/shm/routes/sensorcalibration", sensor_serial_number=92) == [made]
+    changed = writer.patch(f"{ROOT}/shm/routes/sensorcalibration/{made['id']}/", files={"file": ("new.pdf", b"new")})
+    assert (changed.json(), reader.get(made["file"]).content) == (made, b"new")
+    # What is deleted takes its files along, and its id does not come back with them.
+    assert door.call("DELETE", f"/shm/routes/sensorcalibration/{made['id']}", by="admin")[0] == 200
+    assert reader.get(made["file"]).status_code == 404
+    again = {"id": made["id"], "sensor_id": 1}
+    assert door.post("/shm/routes/sensorcalibration/", again)["file"] is None
+    assert reader.get(made["file"]).status_code == 404
+
+
+def test_files_are_attached_natively_too(door: Door) -> None:
+    native = "http://testserver/api/v1/parts/signalhistory"
+    writer, reader, stranger = (door.clients[name] for name in ("writer", "reader", "stranger"))
+    made = writer.post(native, json={"signal_id": 1, "status": "ok"}).json()
+    assert made["attachments"] == []
+    at = f"{native}/{made['id']}/attachments/photo"
+    put = writer.put(at, content=PICTURE, params={"name": "../../up.jpg"})
+    assert (put.status_code, put.json()["name"], put.json()["size"]) == (200, "up.jpg", len(PICTURE))
+    assert reader.get(f"{native}/{made['id']}").json()["attachments"] == [put.json()]
+    assert reader.get(native).json()["items"][0]["attachments"] == [put.json()]
+    shown = door.get("/shm/routes/signalhistory")[0]
+    assert reader.get(shown["photo"]).content == reader.get(at).content == PICTURE
+    assert reader.head(at).headers["content-length"] == str(len(PICTURE))
+    assert stranger.get(at).status_code == stranger.put(at, content=b"x", params={"name": "x"}).status_code == 404
+    assert reader.put(at, content=b"x", params={"name": "x"}).status_code == reader.delete(at).status_code == 403
+    for field in ("status", "id", "visibility", "Photo", "signal_id"):
+        refused = writer.put(f"{native}/{made['id']}/attachments/{field}", content=b"x", params={"name": "x"})
+        assert (refused.status_code, list(refused.json()["fields"])) == (400, [field])
+    assert writer.put(at, content=b"x").json()["fields"] == {"name": ["Say how the file is called."]}
+    assert writer.put(f"{native}/77/attachments/photo", content=b"x", params={"name": "x"}).status_code == 404
+    assert writer.delete(at).status_code == 204
+    assert (writer.delete(at).status_code, reader.get(at).status_code) == (404, 404)
+
+
+def test_forms_that_cannot_be_leave_nothing(door: Door) -> None:
+    writer = door.clients["writer"]
+    path, file = f"{ROOT}/shm/routes/sensortype/", {"file": ("x.png", b"x")}
+    good = {"name": "393B04"}
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    open_ended = b'--b\r\ncontent-disposition: form-data; name="name"\r\n\r\nx'
+    for options, field in (
+        ({"data": {"name": ""}, "files": file}, "name"),
+        ({"data": {**good, "type": ["a", "b"]}, "files": file}, "type"),
+        ({"data": good, "files": {"name": ("x.png", b"x")}}, "name"),
+        ({"data": good, "files": [("file", ("x.png", b"x")), ("file", ("y.png", b"y"))]}, "file"),
+        ({"data": good, "files": {"file": ("x.png", bytes(2**20 + 1))}}, "file"),
+        ({"data": {f"f{at}": "1" for at in range(101)}, "files": file}, "f100"),
+        ({"content": open_ended, "headers": form}, "non_field_errors"),
+        ({"content": b"no form", "headers": form}, "non_field_errors"),
+        ({"content": b"--b--", "headers": {"content-type": "multipart/form-data"}}, "non_field_errors"),
+    ):
+        answer = writer.post(path, **options)
+        assert answer.status_code in (400, 413), (options, answer.text)
+        assert field in answer.json() or "detail" in answer.json(), answer.text
+    assert door.get("/shm/routes/sensortype") == []
 
 
 def test_names_of_older_clients(door: Door, analysis: int) -> None:

@@ -1,11 +1,15 @@
 """Sites, locations, geometry and sensors over HTTP: what analyses and rows refer to."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
+
+import httpx
 
 from entrepot.client.owi.base import API, Answer
 from entrepot.client.owi.exceptions import InvalidParameterError
 
+#: Open files, or names and open files, by the names of fields.
+Files = Mapping[str, IO[bytes] | bytes | tuple[str, IO[bytes] | bytes]]
 _MODEL_DEFINITIONS = "/geometry/routes/modeldefinitions"
 
 
@@ -152,9 +156,13 @@ class ShmAPI(API):
         """Return since when signals have which state."""
         return self._list("signalhistory", filters)
 
-    def create_sensor_type(self, payload: Mapping[str, Any]) -> Answer:
-        """Create a type of sensors."""
-        return self._made("sensortype", payload)
+    def create_sensor_type(self, payload: Mapping[str, Any], files: Files | None = None) -> Answer:
+        """Create a type of sensors, with files if any: ``{"file": ("picture.png", open_file)}``."""
+        return self._made("sensortype", payload, files)
+
+    def create_sensor_calibration(self, payload: Mapping[str, Any], files: Files | None = None) -> Answer:
+        """Create a calibration of a sensor, with its datasheet if any."""
+        return self._made("sensorcalibration", payload, files)
 
     def create_sensor(self, payload: Mapping[str, Any]) -> Answer:
         """Create a sensor."""
@@ -168,5 +176,10 @@ class ShmAPI(API):
         """Create a record of a signal's state."""
         return self._made("signalhistory", payload)
 
-    def _made(self, path: str, payload: Mapping[str, Any]) -> Answer:
-        return self._one(self.send("POST", f"{self._subdir}{path}/", dict(payload)))
+    def _made(self, path: str, payload: Mapping[str, Any], files: Files | None = None) -> Answer:
+        place = f"{self._subdir}{path}/"
+        if not files:
+            return self._one(self.send("POST", place, dict(payload)))
+        form = httpx.Request("POST", self.base_api_root, data=_given(**payload), files=files)
+        content, kind = form.read(), form.headers["content-type"]
+        return self._one(self._call("POST", place, content=content, content_type=kind, once=True))

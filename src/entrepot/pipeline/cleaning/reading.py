@@ -29,6 +29,14 @@ def points(session: Session, pk: int, stretch: Influence, spec: CleaningSpec) ->
     return _delivered(_wider(session, pk, start, stop, further(spec)), spec)
 
 
+def instants(session: Session, pk: int, start: int, stop: int, spec: CleaningSpec) -> Points:
+    """Return the points between two times of a raw series, at the instants that its channel's clock says."""
+    stamps, values, passes = _delivered(store.read(session, pk, start, stop), spec)
+    times = to_utc(stamps, spec.input_clock, ambiguous=passes)
+    order = np.argsort(times, kind="stable")
+    return Points(times[order], values[order], None)
+
+
 def neighbours(session: Session, pk: int, start: int, stop: int, spec: CleaningSpec) -> tuple[Stamps, Stamps]:
     """Return the stamps before and after a range of times that `influence` asks for."""
     count = NEIGHBOURS + 1 if spec.looks_around else 1

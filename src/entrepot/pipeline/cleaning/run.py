@@ -13,6 +13,7 @@ from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import InvalidInput, Locked
 from entrepot.events import emit, notifications
+from entrepot.pipeline.cleaning import hours_once
 from entrepot.pipeline.cleaning import reading as raw_reading
 from entrepot.pipeline.cleaning.clean import Cleaned, clean
 from entrepot.pipeline.cleaning.functions import ScriptFunctions
@@ -64,6 +65,7 @@ class Result:
     raw_id: str | None
     ends: tuple[int, int] | None
     pieces: list[Piece] = field(default_factory=list)
+    hours: hours_once.Hours = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -193,6 +195,9 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, channel_id: str) -> Resul
         stretches = [Influence(*EVER, *EVER)]
         if raw is not None and ends is not None:
             stretches = _stretches(session, raw.pk, ends[1], spec, pending)
+            spans = [span for found in pending.spans.values() for span in found]
+            near = [(max(start, ends[0]), min(stop, ends[1] + 1)) for start, stop in spans]
+            result.hours = hours_once.in_raw(session, raw.pk, near, spec)
         raw_points = [
             raw_reading.points(session, raw.pk, stretch, spec) if raw else raw_reading.NONE for stretch in stretches
         ]
@@ -207,7 +212,7 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, channel_id: str) -> Resul
             result.report[name] = result.report.get(name, 0) + count
     if functions.output:
         result.report["output"] = functions.output
-    result.report |= functions.old
+    result.report |= functions.old | hours_once.report(result.hours)
     return result
 
 
@@ -257,6 +262,7 @@ def _write(
     known = series_by_name(session, cleaner.id)
     store.lock(session, [known[result.name].pk for result in batch if result.name in known])
     changed: dict[str, NDArray[np.int64]] = {}
+    hours: dict[str, hours_once.Hours] = {}
     for result in batch:
         channel = session.scalar(select(Channel).where(Channel.id == result.channel_id))
         if channel is None or _configuration(channel) != result.configuration:
@@ -267,12 +273,14 @@ def _write(
             report["series"][result.name] = {"error": error.message, "unwritten": True}
             continue
         invalidations.settle(session, result.pending)
+        hours[result.name] = result.hours
         changed[result.name] = np.concatenate(stamps) if stamps else np.empty(0, np.int64)
         _record(context, session, result, known, changed[result.name])
         _wait_for_delayed(session, cleaner, result)
         report["series"][result.name] = {**result.report, **sums, "intervals_changed": spans_of(changed[result.name])}
         for name in ("added", "replaced", "deleted"):
             report[name] += sums[name]
+    hours_once.tell(session, cleaner, hours)
     series_changed(session, cleaner, changed)
     return cleaner
 

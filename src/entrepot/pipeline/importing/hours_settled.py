@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from entrepot.pipeline.generators import notices
-from entrepot.pipeline.importing import open_hours
+from entrepot.pipeline.importing import hours_once, open_hours
 from entrepot.pipeline.importing.choice import natural
 from entrepot.pipeline.importing.open_hours import Around, OpenHour, Pass
 from entrepot.pipeline.importing.parsing import ParsedFile
@@ -84,24 +84,21 @@ def seen_once(session: Session, importer: Importer, parsed: ParsedFile, known: M
     zone = None if parsed.zoned else Clock(importer.clock, importer.timezone).zone  # type: ignore[arg-type]
     if zone is None or parsed.first is None or parsed.last is None:
         return
-    ends = zone.changes + zone.later - zone.earlier
-    over = np.flatnonzero(zone.repeats & (ends >= parsed.first - open_hours.NEAR) & (ends <= parsed.last))
-    for change in over.tolist():
-        start = int(zone.changes[change] + zone.offsets[change + 1])
-        hour = OpenHour(0, start, int(zone.changes[change]), int(zone.later[change] - zone.earlier[change]))
+    for hour in hours_once.over(zone, parsed.first, parsed.last):
+        assert hour.turn is not None
         low, high = hour.window
         for label, points in parsed.columns.items():
-            if not (points.times[points.within(low, high)] >= ends[change]).any():
+            if not (points.times[points.within(low, high)] >= hour.turn + hour.shift).any():
                 continue
-            which = _only(store.read(session, known[label].pk, low, high), hour)
+            which = hours_once.seen(store.read(session, known[label].pk, low, high), hour)
             if which is None:
                 continue
-            parsed.report.setdefault("hours_seen_once", []).append({"stamp": shown(start), "pass": which})
-            name = ("first", "second")[which - 1]
+            start = shown(hour.shown)
+            parsed.report.setdefault("hours_seen_once", []).append({"stamp": start, "pass": which})
             message = (
-                f"Importer {importer.name}: {parsed.path}: the clock showed the hour from {shown(start)} twice, and "
-                f"there are rows of one time only ({label}), taken for the {name}. If a file is missing, put it on the "
-                "gate; if this is wrong, set repeated_hour, or have the script make instants."
+                f"Importer {importer.name}: {parsed.path}: the clock showed the hour from {start} twice, and there are "
+                f"rows of one time only ({label}), taken for the {hours_once.WORDS[which - 1]}. If a file is missing, "
+                "put it on the gate; if this is wrong, set repeated_hour, or have the script make instants."
             )
             notices.tell(session, importer, notices.HOURS_OPEN, message)
             break
@@ -245,23 +242,10 @@ def _leave(
             settled.left[label] = np.union1d(settled.left.get(label, gone), gone)
 
 
-def _only(stored: Points, hour: OpenHour) -> Pass | None:
-    """Return of which time around alone a series has points, if it has some before the hour and after it."""
-    assert hour.turn is not None
-    around = Around.of(stored, hour)
-    first = around.first.times >= hour.turn - hour.shift
-    steps = np.diff(stored.times)
-    if first.all() or not around.later or not steps.size or np.median(steps) >= hour.shift:
-        return None
-    if bool(first.any()) == bool(len(around.second)):
-        return None
-    return 1 if first.any() else 2
-
-
 def _tell(session: Session, importer: Importer, path: str, at: str, which: Pass) -> None:
     message = (
         f"Importer {importer.name}: {path} begins at {at}, in an hour that the clock showed twice, and nothing tells "
-        f"which time that was: it was taken for the {('first', 'second')[which - 1]}. Set the importer's repeated_hour "
+        f"which time that was: it was taken for the {hours_once.WORDS[which - 1]}. Set the importer's repeated_hour "
         "to first, second or modified (by the times of its files) to have such files read again."
     )
     notices.tell(session, importer, notices.HOURS_OPEN, message)

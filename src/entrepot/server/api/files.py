@@ -31,6 +31,7 @@ from entrepot.server.api.nouns import (
 )
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.endpoint import Call, Endpoint
+from entrepot.server.names import reached_at
 from entrepot.server.services import Services
 
 _MEDIA = {
@@ -233,7 +234,7 @@ def content(call: Call, file: PublishedFile) -> Response:
 
 def shown_files(unit: Unit, files: Sequence[PublishedFile]) -> list[FileShown]:
     """Return files as the native API tells of them."""
-    url = unit.services.settings.public_url or f"{unit.url.scheme}://{unit.url.netloc}"
+    url = reached_at(unit.services.settings, unit.url)
     return shown(unit.session, unit.services, files, url)
 
 

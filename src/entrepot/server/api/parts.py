@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import select
 
 from entrepot.errors import NotFound
-from entrepot.rows import parts
-from entrepot.rows.parts import PARTS, Part
+from entrepot.rows import attachments, parts
+from entrepot.rows.models import Attachment
+from entrepot.rows.parts import PARTS, Part, Stored
 from entrepot.server.api.nouns import Asked, Page, listed
 from entrepot.server.api.routing import NativeRouter, Unit
 
@@ -17,13 +18,14 @@ router = NativeRouter(tags=["rows"])
 @router.serve("GET", "/parts/{kind}", area="rows", right="read")
 def list_parts(unit: Unit, kind: str, asked: Asked) -> Page[dict[str, Any]]:
     """List the records of a kind, such as `materials`, `sensor` or `signalhistory`, by id."""
-    part, own = _kind(kind), unit.principal.organization_id
+    part, own = kind_of(kind), unit.principal.organization_id
     unit.principal.require("read")
     model = part.model
     query = select(model).where(model.organization_id == own)
 
     def show(rows: Sequence[Any]) -> list[dict[str, Any]]:
-        return [part.shown({one.key: getattr(row, one.key) for one in model.__table__.columns}) for row in rows]
+        stored = [{one.key: getattr(row, one.key) for one in model.__table__.columns} for row in rows]
+        return _shown(unit, part, stored)
 
     return listed(unit, query, (model.id,), asked, show)
 
@@ -31,31 +33,43 @@ def list_parts(unit: Unit, kind: str, asked: Asked) -> Page[dict[str, Any]]:
 @router.serve("POST", "/parts/{kind}", area="rows", right="write", status=201, body="large")
 def create_part(unit: Unit, kind: str, request_: dict[str, Any]) -> dict[str, Any]:
     """Make a record; an ``id`` that is given is kept."""
-    part = _kind(kind)
-    return part.shown(parts.create(unit.session, unit.principal, part, request_))
+    part = kind_of(kind)
+    return _shown(unit, part, [parts.create(unit.session, unit.principal, part, request_)])[0]
 
 
 @router.serve("GET", "/parts/{kind}/{part_id}", area="rows", right="read")
 def get_part(unit: Unit, kind: str, part_id: int) -> dict[str, Any]:
-    """Return a record."""
-    part = _kind(kind)
-    return part.shown(parts.get(unit.session, unit.principal, part, _id(part_id)))
+    """Return a record, with what is attached to it."""
+    part = kind_of(kind)
+    return _shown(unit, part, [parts.get(unit.session, unit.principal, part, _id(part_id))])[0]
 
 
 @router.serve("PATCH", "/parts/{kind}/{part_id}", area="rows", right="write", body="large")
 def update_part(unit: Unit, kind: str, part_id: int, request_: dict[str, Any]) -> dict[str, Any]:
     """Change fields of a record; null clears one."""
-    part = _kind(kind)
-    return part.shown(parts.patch(unit.session, unit.principal, part, _id(part_id), request_))
+    part = kind_of(kind)
+    return _shown(unit, part, [parts.patch(unit.session, unit.principal, part, _id(part_id), request_)])[0]
 
 
 @router.serve("DELETE", "/parts/{kind}/{part_id}", area="rows", right="admin", status=204)
 def delete_part(unit: Unit, kind: str, part_id: int) -> None:
     """Delete a record that nothing refers to; for administrators."""
-    parts.remove(unit.session, unit.principal, _kind(kind), _id(part_id))
+    parts.remove(unit.session, unit.principal, kind_of(kind), _id(part_id))
 
 
-def _kind(name: str) -> Part:
+def attached(file: Attachment) -> dict[str, Any]:
+    """Return a file of a record as the native API tells of it."""
+    told = {name: getattr(file, name) for name in ("field", "name", "size", "sha256")}
+    return told | {"created_at": file.created_at.isoformat().replace("+00:00", "Z")}
+
+
+def _shown(unit: Unit, part: Part, stored: list[Stored]) -> list[dict[str, Any]]:
+    files = attachments.of(unit.session, unit.principal, part, [one["id"] for one in stored])
+    return [part.shown(one) | {"attachments": [attached(file) for file in files.get(one["id"], ())]} for one in stored]
+
+
+def kind_of(name: str) -> Part:
+    """Return the kind of parts of this name; raises NotFound where there is none."""
     if name not in PARTS:
         raise NotFound(f"There are no such parts; there are {', '.join(PARTS)}.")
     return PARTS[name]

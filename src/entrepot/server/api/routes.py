@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from entrepot.server.api import (
     account,
     analyses,
+    attachments,
     channels,
     events,
     exports,
@@ -36,7 +37,7 @@ from entrepot.server.problems import problem
 def include(app: FastAPI) -> None:
     """Add the native API to the application."""
     # These first: `/rows/plot` is no row.
-    for module in (points, works, uploads, files, storages, events, rows, gates):
+    for module in (points, works, uploads, files, storages, events, rows, gates, attachments):
         for endpoint in module.ENDPOINTS:
             app.router.routes.extend(endpoint.routes(problem))
     for module in (

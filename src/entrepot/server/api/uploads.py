@@ -18,6 +18,7 @@ from entrepot.identity import Principal
 from entrepot.server import repeats
 from entrepot.server.api.files import shown
 from entrepot.server.endpoint import Call, Endpoint, Json
+from entrepot.server.names import reached_at
 from entrepot.server.services import Services
 from entrepot.server.streaming import Form, StreamEndpoint, pour
 
@@ -150,7 +151,7 @@ def publisher(services: Services) -> Publisher:
 
 
 def _created(request: Request, services: Services, session: Session, file: PublishedFile) -> Response:
-    url = services.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+    url = reached_at(services.settings, request.url)
     (told,) = shown(session, services, [file], url)
     return Json(told.model_dump(mode="json"), 201, headers={"location": f"/api/v1/files/{file.id}"})
 

@@ -1,38 +1,48 @@
-"""Geometry and SHM: parts of structures, and what measures them."""
+"""Geometry and SHM: parts of structures, what measures them, and the files that are attached to these."""
 
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from entrepot.rows import parts
-from entrepot.rows.parts import PARTS, Part, Stored
+from starlette.requests import Request
+from starlette.responses import Response
+
+from entrepot.bounds.text import read_json
+from entrepot.errors import InvalidInput
+from entrepot.rows import attachments, checks, parts, structures
+from entrepot.rows.parts import BUILDING_BLOCK, PARTS, Part, Stored
+from entrepot.server import forms
+from entrepot.server.api.attachments import content
 from entrepot.server.dialects.owi import render
 from entrepot.server.dialects.owi.listing import listed
 from entrepot.server.endpoint import Call, Endpoint, Json
+from entrepot.server.forms import Form
+from entrepot.server.names import reached_at
 
 Record = dict[str, Any]
 _GEOMETRY = ("subassemblies", "buildingblocks", "materials")
 
 
 def _list(call: Call, part: Part) -> Any:
-    return listed(call, part.entity, partial(render.part, part), ["id"])
+    return listed(call, part.entity, _shown(call, part), ["id"])
 
 
 def _create(call: Call, part: Part) -> Any:
-    """Create one of an object, or all of an array."""
-
-    def make(payload: Any) -> Record:
-        return render.part(part, parts.create(call.session, call.principal, part, payload))
-
-    return [make(payload) for payload in call.json] if isinstance(call.json, list) else make(call.json)
+    """Create one of an object or of a form, or all of an array."""
+    payload = _sent(call, part)
+    if isinstance(payload, list):
+        made = [parts.create(call.session, call.principal, part, one) for one in payload]
+        return list(map(_shown(call, part, [one["id"] for one in made]), made))
+    return _with_files(call, part, parts.create(call.session, call.principal, part, payload))
 
 
 def _get(call: Call, part: Part) -> Record:
-    return render.part(part, parts.get(call.session, call.principal, part, int(call.path["id"])))
+    return _with_files(call, part, parts.get(call.session, call.principal, part, int(call.path["id"])))
 
 
 def _patch(call: Call, part: Part) -> Record:
-    stored: Stored = parts.patch(call.session, call.principal, part, int(call.path["id"]), call.json)
-    return render.part(part, stored)
+    payload = _sent(call, part)
+    return _with_files(call, part, parts.patch(call.session, call.principal, part, int(call.path["id"]), payload))
 
 
 def _remove(call: Call, part: Part) -> Json:
@@ -40,19 +50,85 @@ def _remove(call: Call, part: Part) -> Json:
     return Json({})
 
 
-def _endpoints(path: str, part: Part) -> list[Endpoint]:
+def _download(call: Call, part: Part) -> Response:
+    id_, field = int(call.path["id"]), call.path["field"]
+    return content(call, attachments.get(call.session, call.principal, part, id_, field))
+
+
+def _with_files(call: Call, part: Part, stored: Stored) -> Record:
+    """Attach the files that came with a record, and return it."""
+    form: Form | None = call.content
+    most = call.services.settings.attachment_max_bytes
+    for field, (name, brought) in (form.files if form else {}).items():
+        attachments.put(call.session, call.principal, part, stored["id"], field, name, brought, most)
+    return _shown(call, part, [stored["id"]])(stored)
+
+
+def _shown(call: Call, part: Part, ids: Collection[int] | None = None) -> Callable[[Mapping[str, Any]], Record]:
+    """Return what shows records, of these ids or any: with what is around them and the addresses of their files."""
+    attached = attachments.of(call.session, call.principal, part, ids)
+    around = structures.around(call.session, call.principal, ids) if part is BUILDING_BLOCK else {}
+    path = _path(part)
+    url = call.request.url
+    root = f"{reached_at(call.services.settings, url)}{url.path.partition(path)[0].rstrip('/')}{path}"
+
+    def show(stored: Mapping[str, Any]) -> Record:
+        id_ = stored["id"]
+        files = {one.field: f"{root}/{id_}/{one.field}" for one in attached.get(id_, ())}
+        return render.part(part, stored, around.get(id_, {}) | files)
+
+    return show
+
+
+def _form(request: Request, body: bytes) -> Form | None:
+    return forms.read(request, body) if forms.is_form(request) else None
+
+
+def _sent(call: Call, part: Part) -> Any:
+    """Return the fields of a record, sent as JSON or as a form."""
+    if call.content is None:
+        return call.json
+    return {name: _value(part, name, texts) for name, texts in call.content.fields.items()}
+
+
+def _value(part: Part, name: str, texts: Sequence[str]) -> Any:
+    """Return what texts of a form mean: those of a field that takes any value are JSON where they can be read so."""
+    column = part.spec.get(name)
+    if column is not None and column.convert is checks.anything:
+        values = [_read(text) for text in texts]
+        return values if len(values) > 1 else values[0]
+    if len(texts) > 1 and name in part.taken - {"visibility_groups"}:
+        raise InvalidInput.field(name, "It is given more than once.")
+    is_text = column is not None and (column.convert is checks.text or column.required)
+    return texts[0] if texts[0] or is_text else None
+
+
+def _read(text: str) -> Any:
+    python = {"True": True, "False": False, "None": None, "": None}
+    if text in python:
+        return python[text]
+    try:
+        return read_json(text.encode())
+    except ValueError:
+        return text
+
+
+def _path(part: Part) -> str:
+    (name,) = (name for name, one in PARTS.items() if one is part)
+    return f"/geometry/userroutes/{name}" if name in _GEOMETRY else f"/shm/routes/{name}"
+
+
+def _endpoints(part: Part) -> list[Endpoint]:
+    path = _path(part)
     detail = f"{path}/{{id:int}}"
     return [
         Endpoint("GET", path, partial(_list, part=part), "rows", "read"),
-        Endpoint("POST", path, partial(_create, part=part), "rows", "write", status=201, body="large"),
+        Endpoint("POST", path, partial(_create, part=part), "rows", "write", status=201, parse=_form, body="large"),
         Endpoint("GET", detail, partial(_get, part=part), "rows", "read"),
-        Endpoint("PATCH", detail, partial(_patch, part=part), "rows", "write", body="large"),
+        Endpoint("PATCH", detail, partial(_patch, part=part), "rows", "write", parse=_form, body="large"),
         Endpoint("DELETE", detail, partial(_remove, part=part), "rows", "admin"),
+        Endpoint("GET", f"{detail}/{{field}}", partial(_download, part=part), "rows", "read"),
     ]
 
 
-ENDPOINTS = tuple(
-    endpoint
-    for name, part in PARTS.items()
-    for endpoint in _endpoints(f"/geometry/userroutes/{name}" if name in _GEOMETRY else f"/shm/routes/{name}", part)
-)
+ENDPOINTS = tuple(endpoint for part in PARTS.values() for endpoint in _endpoints(part))

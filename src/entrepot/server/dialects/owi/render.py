@@ -79,9 +79,9 @@ def analysis(stored: Stored) -> dict[str, Any]:
     }
 
 
-def part(kind: Part, stored: Stored) -> dict[str, Any]:
-    """Return the record of a part of a structure, or of what measures it."""
-    return kind.shown(stored) | _VISIBILITY
+def part(kind: Part, stored: Stored, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a part of a structure, or of what measures it, and what belongs to it."""
+    return {**kind.shown(stored), **more, **_VISIBILITY}
 
 
 def site(stored: Stored) -> dict[str, Any]:

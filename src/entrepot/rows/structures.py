@@ -1,0 +1,53 @@
+"""What building blocks are part of, and what they are made of: read along with them, never stored twice."""
+
+from collections.abc import Collection
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from entrepot.identity import Principal
+from entrepot.rows.models import BuildingBlock, Location, Material, Site, Subassembly
+
+#: What is told of a material, by the names that it has there.
+_OF_MATERIAL = {
+    "material_name": "title",
+    "youngs_modulus": "young_modulus",
+    "density": "density",
+    "poissons_ratio": "poisson_ratio",
+}
+
+
+def around(session: Session, principal: Principal, ids: Collection[int] | None = None) -> dict[int, dict[str, Any]]:
+    """Return the names of site, location and subassembly of building blocks by id, and their materials' properties.
+
+    Parameters
+    ----------
+    ids
+        Of which; by default of all.
+    """
+    principal.require("read")
+    own = principal.organization_id
+    names = Site.title.label("site"), Location.title.label("location"), Subassembly.fields.label("subassembly")
+    query = select(BuildingBlock.id, *names, Material.fields.label("material"))
+    for model, key in (
+        (Subassembly, BuildingBlock.subassembly_id == Subassembly.id),
+        (Location, Subassembly.location_id == Location.id),
+        (Site, Location.site_id == Site.id),
+    ):
+        query = query.join(model, (model.organization_id == own) & key)
+    query = query.outerjoin(Material, (Material.organization_id == own) & (BuildingBlock.material_id == Material.id))
+    query = query.where(BuildingBlock.organization_id == own)
+    if ids is not None:
+        query = query.where(BuildingBlock.id.in_(ids))
+    found = {}
+    for row in session.execute(query):
+        material = orjson.loads(row.material) if row.material is not None else {}
+        found[row.id] = {
+            "projectsite_name": row.site,
+            "asset_name": row.location,
+            "subassembly_name": orjson.loads(row.subassembly)["title"],
+            **{name: material.get(of) for name, of in _OF_MATERIAL.items()},
+        }
+    return found
