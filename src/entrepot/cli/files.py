@@ -1,9 +1,9 @@
 """`entrepot publish` and `entrepot publish-runs`: files to a server, and what its analyses publish themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -70,11 +70,17 @@ def publish(
         for path in found:
             bar.set_description(path.name[:40])
             try:
-                records.append(files.publish(path, moved=bar.update, **fields))
+                before = bar.n
+                records.append(files.publish(path, progress=_following(bar, before), **fields))
             except httpx.HTTPError as error:
                 raise EntrepotError(f"{path}: {error or type(error).__name__}") from None
     names = ("id", "name", "type", "size", "sha256")
     show(records if json else [{name: record[name] for name in names} for record in records], json)
+
+
+def _following(bar: Any, before: int) -> Callable[[int, int | None], object]:
+    """Return what brings a bar of several files to where one of them is."""
+    return lambda done, _total: bar.update(before + done - bar.n)
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -100,14 +106,14 @@ def publish_runs(
     Example: `entrepot publish-runs availability --project "Wind farm" --format csv`
     """
     from entrepot.cli.connection import answering, connect
-    from entrepot.client.native import Client
+    from entrepot.client.analyses import Analysis
 
     with project_of(url, token, project) as found:
         analysis_id = found.get_analysis(analysis).id
-    client = Client(connect(url, token))
+    made = Analysis(connect(url, token), {"id": analysis_id, "name": analysis})
     options = {"format": format_.value, "identifier": identifier, "storage_config": storage_config}
     with answering():
         if off:
-            client.publish_runs_no_more(analysis_id)
+            made.publish_runs_no_more()
         else:
-            client.publish_runs(analysis_id, **{name: value for name, value in options.items() if value is not None})
+            made.publish_runs(**{name: value for name, value in options.items() if value is not None})

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entrepot.bounds.cells import guarded
 from entrepot.cli.common import AsJson, FormulaGuard, show
 from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.platform import ProjectName, project_of
@@ -87,6 +86,8 @@ def read(
         raise InvalidInput.field("format", f"{format_} is not for a terminal: redirect it, or give --output FILE.")
     with project_of(url, token, project) as found:
         frame = _frame(found, names, of, start, end, resample, rule, clock)
+    from entrepot.bounds.cells import guarded
+
     content = _written(frame.rename(columns=guarded) if formula_guard else frame, format_)
     if output is None:
         sys.stdout.buffer.write(content)
@@ -143,14 +144,14 @@ def delete_points(
     Example: `entrepot series delete-points speed --of importer=scada --end 1990-01-01 --project "Wind farm"`
     """
     from entrepot.cli.connection import connect
-    from entrepot.client.native import Series
+    from entrepot.client.series import Series
 
     with project_of(url, token, project) as found:
         picked = _picked(found, names, of)
     if not yes:
         typer.confirm(f"Delete points of {', '.join(f'{one.name} ({maker})' for one, maker in picked)}?", abort=True)
     connection = connect(url, token)
-    gone = [Series(connection, one.id, one.name, {}).delete_points(start, end) for one, _ in picked]
+    gone = [Series(connection, {"id": one.id}).delete_points(start, end) for one, _ in picked]
     rows = [{"series": one.name, "of": maker, "deleted": n} for (one, maker), n in zip(picked, gone, strict=True)]
     show(rows, json)
 

@@ -21,14 +21,14 @@ _MONTHS: Final = {"M": 1, "Q": 3, "Y": 12}
 _SPELLINGS: Final = {
     "us": "us U",
     "ms": "ms L",
-    "s": "s S",
-    "min": "min T",
-    "h": "h H",
-    "D": "D d",
-    "W": "W w",
-    "M": "M ME MS",
-    "Q": "Q QE QS",
-    "Y": "Y YE YS A AS",
+    "s": "s S second seconds",
+    "min": "min T minute minutes",
+    "h": "h H hour hours",
+    "D": "D d day days",
+    "W": "W w week weeks",
+    "M": "M ME MS month months",
+    "Q": "Q QE QS quarter quarters",
+    "Y": "Y YE YS A AS year years",
 }
 _ALIASES: Final = {alias: unit for unit, aliases in _SPELLINGS.items() for alias in aliases.split()}
 _LONGEST: Final = 100 * 366 * DAY
