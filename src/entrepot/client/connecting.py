@@ -60,11 +60,7 @@ class Connecting:
 
     async def __aenter__(self) -> "aio_native.Client":
         """Return the client, once the server has let it in."""
-        try:
-            return await self._client.admitted()
-        except BaseException:
-            await self._client.close()
-            raise
+        return await self._client.admitted()
 
     async def __aexit__(self, *_error: object) -> None:
         """Close the connection."""

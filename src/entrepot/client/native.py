@@ -57,9 +57,13 @@ class Client:
         Unauthenticated
             The server refuses the credentials.
         """
-        # A key that is narrowed to its work need not say who it is.
-        with contextlib.suppress(Forbidden):
-            self.me()
+        try:
+            # A key that is narrowed to its work need not say who it is.
+            with contextlib.suppress(Forbidden):
+                self.me()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def me(self) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, unitcleaner_id: str) -> R
         pending = dirty.pending(session, unitcleaner_id)
         if unitcleaner is None or not pending:
             return None
-        configuration = _configuration(unitcleaner)
+        configuration = configuration_of(unitcleaner)
         raw = session.scalar(
             select(Series).where(Series.generator_id == cleaner.importer_id, Series.name == unitcleaner.external_name)
         )
@@ -254,7 +254,7 @@ def _write(
     changed: dict[str, NDArray[np.int64]] = {}
     for result in batch:
         unitcleaner = session.scalar(select(Unitcleaner).where(Unitcleaner.id == result.unitcleaner_id))
-        if unitcleaner is None or _configuration(unitcleaner) != result.configuration:
+        if unitcleaner is None or configuration_of(unitcleaner) != result.configuration:
             continue
         try:
             sums, stamps = _replace(session, cleaner, unitcleaner, result, known)
@@ -294,7 +294,7 @@ def _replace(
 
 
 def _create_series(session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner) -> Series:
-    clock = CleaningSpec.of(_configuration(unitcleaner)).output_clock
+    clock = CleaningSpec.of(configuration_of(unitcleaner)).output_clock
     rules = {"delta": "sum", "instantaneous": unitcleaner.resample_rule}
     return store.create_series(
         session,
@@ -343,7 +343,8 @@ def _wait_for_delayed(session: Session, cleaner: Cleaner, result: Result) -> Non
     enqueue_run(session, cleaner, due=min(dues))
 
 
-def _configuration(unitcleaner: Unitcleaner) -> dict[str, Any]:
+def configuration_of(unitcleaner: Unitcleaner) -> dict[str, Any]:
+    """Return what decides what a unit cleaner makes."""
     return {name: getattr(unitcleaner, name) for name in _CONFIGURATION}
 
 

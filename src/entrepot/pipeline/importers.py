@@ -39,9 +39,13 @@ def create_importer(session: Session, principal: Principal, fields: Mapping[str,
     owner = {"project_id": project.id, "organization_id": project.organization_id}
     importer = Importer(name=name, cleaner=Cleaner(name=name, **owner), **owner)
     path = values.pop("last_imported_path", None)
-    changed = assign(importer, _checked(session, principal, project.id, values))
-    _check_clock(session, importer, changed)
+    checked = _checked(session, principal, project.id, values)
+    _check_clock(session, importer, assign(importer, checked))
     session.add(importer)
+    session.flush()
+    # What is null on purpose got its default as if it had been left out.
+    for column in (name for name, value in checked.items() if value is None):
+        setattr(importer, column, None)
     session.flush()
     if path is not None:
         file_choice.move_to(session, importer, path)

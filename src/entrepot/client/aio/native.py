@@ -56,9 +56,13 @@ class Client:
         Unauthenticated
             The server refuses the credentials.
         """
-        # A key that is narrowed to its work need not say who it is.
-        with contextlib.suppress(Forbidden):
-            await self.me()
+        try:
+            # A key that is narrowed to its work need not say who it is.
+            with contextlib.suppress(Forbidden):
+                await self.me()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def me(self) -> dict[str, Any]:

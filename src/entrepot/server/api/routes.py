@@ -26,6 +26,7 @@ from entrepot.server.api import (
     uploads,
     works,
 )
+from entrepot.server.api.project_file import routes as project_file
 from entrepot.server.endpoint import native_error
 
 
@@ -37,6 +38,7 @@ def include(app: FastAPI) -> None:
             app.router.routes.extend(endpoint.routes(native_error))
     for module in (
         account,
+        project_file,
         projects,
         series,
         exports,
