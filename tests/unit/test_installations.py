@@ -82,10 +82,10 @@ finally:
     names = {{".".join(name.split(".")[:2]) for name in sys.modules if name.startswith("entrepot.")}}
     assert names <= {{"entrepot.client", "entrepot.cli", "entrepot.errors", "entrepot.__main__"}}, names
 """
-    for arguments in (["--help"], ["series", "--help"]):
+    for arguments in (["--help"], ["series", "list", "--help"], ["apply", "--help"]):
         ran = _run(code.format(arguments=arguments), "cli")
         assert (ran.returncode, "Usage" in ran.stdout) == (0, True), ran.stderr
-    ran = _run(code.format(arguments=["works", "ls", "--url", "http://127.0.0.1:1", "--token", "x"]), "cli")
+    ran = _run(code.format(arguments=["projects", "list", "--url", "http://127.0.0.1:1", "--token", "x"]), "cli")
     assert ran.returncode == 1
     assert ran.stderr.startswith("error: ")
     assert "Traceback" not in ran.stderr

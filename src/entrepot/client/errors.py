@@ -140,8 +140,10 @@ def refused(response: httpx.Response) -> Refused:
 def no_answer(error: httpx.TransportError) -> NoAnswer:
     """Return what is raised in place of an error of the network: one of the same kind."""
     kind: Any = type(error)
-    made = _unanswered(kind)(str(error) or type(error).__name__)
-    made._request = error._request  # noqa: SLF001 - httpx has no other way to say of which request
+    request = error._request  # noqa: SLF001 - httpx has no other way to say of which request
+    asked = "" if request is None else f" ({request.method} {request.url.copy_with(query=None)})"
+    made = _unanswered(kind)(f"{str(error) or type(error).__name__}{asked}")
+    made._request = request  # noqa: SLF001 - nor to keep it
     return made
 
 

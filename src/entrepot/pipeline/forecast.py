@@ -32,7 +32,7 @@ class Recomputed:
     Attributes
     ----------
     because
-        Which thing, changed, is why: its kind and its name.
+        Which thing, changed, is why: its kind and its name, a channel's being its importer's and its raw series'.
     first, last
         The starts of its first and its last interval: microseconds, UTC; None where nobody knows yet.
     count
@@ -136,7 +136,8 @@ class Before:
         if made.tried + raw.count <= _MOST_POINTS and not any(getattr(channel, name) for name in _FUNCTIONS):
             made.tried += raw.count
             tried = _tried(session, channel, raw)
-        self._add(session, made, channel.cleaner, channel.name, f"channel {channel.name}", exact=tried)
+        because = f"channel {channel.cleaner.name}/{channel.external_name}"
+        self._add(session, made, channel.cleaner, channel.name, because, exact=tried)
 
     def _compute_again(self, session: Session, made: Forecast, analysis: Analysis, because: str) -> None:
         for output in analysis.outputs:

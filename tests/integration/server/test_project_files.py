@@ -164,7 +164,7 @@ def test_a_plan_of_a_changed_channel_names_what_is_then_computed(api: Api) -> No
     assert set(again) == {"T1 wind", "mean", "later"}
     assert set(report) == {"T1 wind"}
     wind = again["T1 wind"]
-    assert (wind["exact"], wind["of"], wind["because"]) == (True, "cleaner scada", "channel T1 wind")
+    assert (wind["exact"], wind["of"], wind["because"]) == (True, "cleaner scada", "channel scada/wind")
     assert wind["intervals"] == report["T1 wind"]["added"] == 39
     (series,) = api.ask("GET", "/series?project=Farm&name=T1%20wind")["items"]
     assert series["count"] == wind["intervals"]

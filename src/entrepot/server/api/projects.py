@@ -21,6 +21,9 @@ class ProjectChanges(Noun):
 
     name: Name = ""
     description: Annotated[Text, column("comment")] = ""
+    mails: Annotated[
+        bool, column("mail_alerts_activated"), Field(description="Whether members are told of notifications by mail.")
+    ] = False
 
 
 class ProjectRequest(ProjectChanges):
@@ -36,6 +39,7 @@ class ProjectShown(Noun):
     id: str
     name: str
     description: Annotated[str, column("comment")]
+    mails: Annotated[bool, column("mail_alerts_activated")]
     organization: Annotated[str, column("organization_id")]
     created_at: Annotated[datetime, Kept(("creation_date",), lambda day: datetime.combine(day, time(), tzinfo=UTC))]
 
@@ -61,6 +65,7 @@ def create_project(unit: Unit, given: ProjectRequest) -> ProjectShown:
     """Create a project in an organization, by default the caller's own."""
     organization_id = given.organization or unit.principal.organization_id
     project = projects.create_project(unit.session, unit.principal, organization_id, given.name, given.description)
+    projects.change_project(unit.session, project, given.kept("name"))
     return ProjectShown.showing(project)
 
 
@@ -76,9 +81,7 @@ def change_project(unit: Unit, project_id: str, given: ProjectChanges) -> Projec
     project = projects.get_project(unit.session, unit.principal, project_id, "write")
     if "name" in given.model_fields_set:
         projects.rename_project(unit.session, project, given.name)
-    if "description" in given.model_fields_set:
-        project.comment = given.description
-        unit.session.flush()
+    projects.change_project(unit.session, project, given.kept("name"))
     return ProjectShown.showing(project)
 
 
