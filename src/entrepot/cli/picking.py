@@ -36,7 +36,7 @@ def found_series(client: "Client", words: Sequence[str], project: str | None, of
         return known[above]
 
     if not words:
-        return within(project)
+        return sorted(within(project), key=_order)
     found: dict[str, Record] = {}
     for word in words:
         matching = {one["id"]: one for one in within(project) if one["id"] == word or fnmatchcase(one["name"], word)}
@@ -46,14 +46,17 @@ def found_series(client: "Client", words: Sequence[str], project: str | None, of
         if not matching:
             raise NotFound(f"There is no series {word!r}{f' of {of}' if of else ''}.")
         found |= matching
-    # What an importer made comes before what was made of it.
-    order = {"importer": 0, "cleaner": 1, "analysis": 2}
-    return sorted(found.values(), key=lambda one: order.get((one["of"] or {}).get("kind", ""), 3))
+    return sorted(found.values(), key=_order)
 
 
 def labels(series: Sequence[Record]) -> list[str]:
     """Return what each series is of, such as `cleaner=scada`."""
     return [_maker(one) for one in series]
+
+
+def _order(one: Record) -> int:
+    """Return the place of a series: what an importer made comes before what was made of it."""
+    return {"importer": 0, "cleaner": 1, "analysis": 2}.get((one["of"] or {}).get("kind", ""), 3)
 
 
 def _maker(one: Record) -> str:
