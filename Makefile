@@ -14,7 +14,7 @@ CLIENTS := tests/conformance/requirements
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-on test-needs lint format lock
+.PHONY: help install demo test test-on test-needs lint format sync-face lock
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ lint: install ## Check style, types and the directions of imports
 format: install ## Repair what style can be repaired by machine
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+sync-face: install ## Write the SDK's sync face out of its async one
+	$(BIN)/python -m tools.sync_face
 
 lock: install ## Renew the pinned versions of all dependencies and of the published clients
 	$(BIN)/uv pip compile --upgrade --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -31,29 +31,29 @@ def rows(frame, **tools):
             yield {"name": turbine, "location": turbine, "wind speed": (curve.index, "m/s"), "power": (curve, "kW")}
 
 
-port = entrepot.connect()  # ENTREPOT_URL and ENTREPOT_TOKEN
-farm = port.project("La Haute Borne", create=True)
-site = port.sites.ensure("La Haute Borne")
-for turbine, (northing, easting) in PLACES.items():
-    site.locations.ensure(turbine, northing=northing, easting=easting)
+with entrepot.connect() as port:  # ENTREPOT_URL and ENTREPOT_TOKEN, or what `entrepot login` keeps
+    farm = port.projects.ensure("La Haute Borne")
+    site = farm.sites.ensure("La Haute Borne")
+    for turbine, (northing, easting) in PLACES.items():
+        site.locations.ensure(turbine, northing=northing, easting=easting)
 
-scada = farm.gates.ensure("scada")
-importer = scada.importers.ensure("scada", parse=parse)
-for turbine in PLACES:
-    for raw, name, unit in (("Ws_avg", "wind", "m/s"), ("P_avg", "power", "kW")):
-        importer.channels.ensure(
-            f"{turbine} {raw}", name=f"{turbine} {name}", unit=unit, kind="mean", step="1h", clock="UTC"
-        )
-curves = port.result_sets.ensure("Power curves", site=site, model="as-built")
-analysis = farm.analyses.ensure("Power curves", inputs=importer.channels, rows=rows, into=curves)
+    scada = farm.gates.ensure("scada")
+    importer = scada.importers.ensure("scada", parse=parse)
+    for turbine in PLACES:
+        for raw, name, unit in (("Ws_avg", "wind", "m/s"), ("P_avg", "power", "kW")):
+            importer.channels.ensure(
+                f"{turbine} {raw}", name=f"{turbine} {name}", unit=unit, kind="mean", step="1h", clock="UTC"
+            )
+    curves = farm.result_sets.ensure("Power curves", site=site, model="as-built")
+    analysis = farm.analyses.ensure("Power curves", inputs=importer.channels, rows=rows, into=curves)
 
-for turbine in PLACES:
-    scada.upload(FARM / turbine / "2014-03.csv", to=turbine)
-analysis.run(upstream=True, progress=True)  # what is new is imported and cleaned first
+    for turbine in PLACES:
+        scada.upload(FARM / turbine / "2014-03.csv", to=turbine)
+    analysis.run(upstream=True, progress=True)  # what is new is imported and cleaned first
 
-(wind,) = farm.series("R80711 wind")
-print(wind.read("2014-03-01", "2014-04-01", freq="1D").describe().round(2))
-print(curves.plot("power.html", unit="MW"), curves.plot("power.png", unit="MW"))
-for row in curves.rows:
-    for path, sha256 in row.files().items():
-        print(f"{row.name}: {path}  SHA-256 {sha256[:16]}…")
+    wind = farm.series["R80711 wind"]
+    print(wind.read("2014-03", step="1 day", clock="Europe/Paris").describe().round(2))
+    print(wind.plot("2014-03").save("wind.html"), curves.plot(unit="MW").save("power.png"))
+    for row in curves.rows:
+        for file in row.explain().files:
+            print(f"{row.name}: {file.path}  SHA-256 {file.sha256[:16]}…")

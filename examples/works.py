@@ -13,7 +13,7 @@ for event in range(1, 6):
     work = Work(pipeline=PIPELINE, site="local", user="ada", event=[event], parameters={"seconds": event / 1000})
     work.deposit(http=http)
 
-# A worker takes the most urgent one until there is none. `entrepot work works-example` is one that needs no code.
+# A worker takes the most urgent one until there is none. `entrepot works run works-example` is one that needs no code.
 done = []
 while work := Work.withdraw(PIPELINE, http=http):
     time.sleep(work.parameters["seconds"])

@@ -1,5 +1,6 @@
 """A worker process for tests that kill it: jobs of the pipeline, scripts run in place so that it starts at once."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ class InPlaceScripts:
         names: dict[str, Any] = {}
         exec(source, names)
         return Outcome(np.array([names["fct"](value) for value in values]), "", 0.0, 0)
+
+    def call(self, source: str, function: str, arguments: list[Any], **_: Any) -> Outcome[Any]:
+        names: dict[str, Any] = {}
+        exec(source, names)
+        made = json.dumps(list(names[function](*arguments)), default=lambda value: value.tolist())
+        return Outcome(json.loads(made), "", 0.0, 0)
 
     def _call(self, source: str, function: str, *arguments: Any) -> Outcome[pd.DataFrame]:
         names: dict[str, Any] = {}

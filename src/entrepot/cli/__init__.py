@@ -6,33 +6,39 @@ import typer
 
 import entrepot
 from entrepot.cli import (
-    analysis,
+    analyses,
     bans,
     database,
     demo,
     events,
-    feeder,
+    feeders,
     files,
-    gate,
-    importer,
+    gates,
+    importers,
     key,
+    login,
     maintenance,
-    notices,
+    notifications,
     organizations,
     polls,
+    project_files,
     rows,
-    run,
+    runs,
     series,
     servers,
     setup,
-    storage,
+    storages,
     tokens,
     users,
+    watches,
     webhooks,
-    work,
+    working,
     works,
 )
 from entrepot.cli.common import Commands
+from entrepot.cli.nouns import noun_group
+from entrepot.cli.paths import NOUNS
+from entrepot.cli.running import add_run
 
 app = typer.Typer(
     cls=Commands,
@@ -59,31 +65,38 @@ def main(
 
 
 # Each module brings its commands; what they need is imported when one runs, so that `--help` is light.
-setup.register(app)
-servers.register(app)
-database.register(app)
-maintenance.register(app)
-key.register(app)
-demo.register(app)
-work.register(app)
-files.register(app)
-events.register(app)
-app.add_typer(users.app, name="user")
-app.add_typer(tokens.app, name="token")
-app.add_typer(bans.app, name="bans")
-app.add_typer(organizations.app, name="org")
-app.add_typer(run.app, name="run")
-app.add_typer(series.app, name="series")
-app.add_typer(storage.app, name="storage")
-app.add_typer(gate.app, name="gate")
-app.add_typer(feeder.app, name="feeder")
-app.add_typer(importer.app, name="importer")
-app.add_typer(importer.app, name="importers", hidden=True)
-app.add_typer(analysis.app, name="analysis")
-app.add_typer(notices.app, name="notices")
-app.add_typer(webhooks.app, name="webhook")
-app.add_typer(works.app, name="works")
-app.add_typer(rows.app, name="rows")
-app.add_typer(polls.app, name="polls")
+for _module in (setup, servers, database, maintenance, key, demo, login, events, project_files):
+    _module.register(app)
+working.register(works.app)
+_cleaners = noun_group("cleaners", "Cleaners: all channels of an importer, which run together.", ("list", "show"))
+add_run(_cleaners, NOUNS["cleaners"])
+for _name, _app in {
+    "users": users.app,
+    "keys": tokens.app,
+    "organizations": organizations.app,
+    "bans": bans.app,
+    "projects": noun_group("projects", "Projects: what belongs together."),
+    "gates": gates.app,
+    "feeders": feeders.app,
+    "importers": importers.app,
+    "channels": noun_group("channels", "Channels: how a raw series becomes a regular one."),
+    "cleaners": _cleaners,
+    "analyses": analyses.app,
+    "series": series.app,
+    "runs": runs.app,
+    "watches": watches.app,
+    "notifications": notifications.app,
+    "sites": noun_group("sites", "Sites: where something stands."),
+    "locations": noun_group("locations", "Locations of sites."),
+    "model-definitions": noun_group("model-definitions", "Model definitions: which model rows were made with."),
+    "result-sets": noun_group("result-sets", "Result sets: rows that belong together."),
+    "rows": rows.app,
+    "works": works.app,
+    "files": files.app,
+    "storages": storages.app,
+    "requests": polls.app,
+    "webhooks": webhooks.app,
+}.items():
+    app.add_typer(_app, name=_name)
 
 __all__ = ["app"]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from entrepot.cli.renamed import Renaming
 from entrepot.errors import EntrepotError, InvalidInput, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ PasswordFile = Annotated[
 ]
 
 
-class Commands(TyperGroup):
+class Commands(Renaming):
     """A group of commands whose failures are one line on standard error, and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -51,8 +51,8 @@ class Commands(TyperGroup):
 
 
 def group(summary: str) -> typer.Typer:
-    """Return a group of commands, such as `entrepot user`, that takes ``--data-dir`` before or after their names."""
-    app = typer.Typer(no_args_is_help=True, help=summary)
+    """Return a group of commands, such as `entrepot users`, that takes ``--data-dir`` before or after their names."""
+    app = typer.Typer(cls=Renaming, no_args_is_help=True, help=summary)
 
     @app.callback()
     def remember(

@@ -11,17 +11,45 @@ from entrepot.errors import EntrepotError, InvalidInput
 
 if TYPE_CHECKING:
     from entrepot.client._http import Connection
+    from entrepot.client.native import Client
 
-Url = Annotated[str, typer.Option("--url", envvar="ENTREPOT_URL", help="Address of the server.")]
-Token = Annotated[str, typer.Option("--token", envvar="ENTREPOT_TOKEN", help="An API key's token.")]
 DEFAULT_URL = "http://127.0.0.1:8000"
+Url = Annotated[str, typer.Option("--url", envvar="ENTREPOT_URL", help="Address of the server.")]
+Token = Annotated[
+    str,
+    typer.Option(
+        "--token",
+        envvar="ENTREPOT_TOKEN",
+        help="An API key's token; by default what `entrepot login` keeps.",
+        default_factory=str,
+        show_default=False,
+    ),
+]
+_TIMEOUT_SECONDS, _PATIENCE_SECONDS = 300.0, 60.0
+
+
+def door(url: str, token: str) -> tuple[str, str]:
+    """Return the address of a server and the token for it: those given, or what `entrepot login` keeps."""
+    from entrepot.client.connecting import logins
+
+    if token:
+        return url, token
+    kept = logins()
+    if url == DEFAULT_URL and url not in kept:
+        url = next(iter(kept), url)
+    # What is kept for one server is shown to no other.
+    token = kept.get(url.rstrip("/"), "")
+    if not token:
+        raise typer.BadParameter("say who asks: `entrepot login URL`, --token or ENTREPOT_TOKEN")
+    return url, token
 
 
 def connect(url: str, token: str) -> "Connection":
     """Return a connection to a server."""
     from entrepot.client._http import Connection
 
-    return Connection(url, headers=authorization(token), timeout=300.0)
+    url, token = door(url, token)
+    return Connection(url, headers=authorization(token), timeout=_TIMEOUT_SECONDS, patience=_PATIENCE_SECONDS)
 
 
 def authorization(token: str) -> dict[str, str]:
@@ -30,14 +58,23 @@ def authorization(token: str) -> dict[str, str]:
 
 
 @contextmanager
+def port(url: str, token: str) -> "Iterator[Client]":
+    """Give the SDK's client of a server; turn what the server refuses, or its silence, into one line."""
+    from entrepot.client.native import Client
+
+    with answering(), Client(connect(url, token)) as client:
+        yield client
+
+
+@contextmanager
 def answering() -> Iterator[None]:
     """Turn what a server refuses, or its silence, into one line."""
-    import httpx
+    from entrepot.client.errors import Error
 
     try:
         yield
-    except httpx.HTTPError as error:
-        raise EntrepotError(str(error) or type(error).__name__) from error
+    except Error as error:
+        raise EntrepotError(str(error)) from error
 
 
 def parse_query(text: str) -> dict[str, Any]:

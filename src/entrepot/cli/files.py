@@ -1,37 +1,29 @@
-"""`entrepot publish` and `entrepot publish-runs`: files to a server, and what its analyses publish themselves."""
+"""`entrepot publish` and `entrepot analyses publish`: files to a server, and what its analyses publish themselves."""
 
-from collections.abc import Iterator
-from enum import StrEnum
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from entrepot.cli.common import AsJson, show
-from entrepot.cli.connection import DEFAULT_URL, Token, Url
-from entrepot.cli.platform import ProjectName, project_of
+from entrepot.cli.common import AsJson, show, show_one
+from entrepot.cli.connection import DEFAULT_URL, Token, Url, port
+from entrepot.cli.renamed import Renaming
 from entrepot.errors import EntrepotError, InvalidInput
 
+FileId = Annotated[str, typer.Argument(metavar="FILE", help="Its id.")]
 
-class Format(StrEnum):
-    """What runs publish."""
-
-    parquet = "parquet"
-    csv = "csv"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command(help=_HELP)(publish)
-    app.command("publish-runs")(publish_runs)
+app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Published files.")
 
 
 _HELP = """Publish files, and those in folders, with a progress bar; what breaks goes on where it was.
 
-Example: `entrepot publish report.pdf results/ --identifier weekly --url https://entrepot.example`
+Example: `entrepot files publish report.pdf results/ --identifier weekly --url https://entrepot.example`
 """
 
 
+@app.command(help=_HELP)
 def publish(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", exists=True, help="Files and folders.")],
     token: Token,
@@ -45,10 +37,10 @@ def publish(
     json: AsJson = False,
 ) -> None:
     """Publish files."""
-    import httpx
     from tqdm import tqdm
 
     from entrepot.cli.connection import answering, connect
+    from entrepot.client.errors import Error
     from entrepot.client.files import Files
 
     described = {
@@ -70,11 +62,17 @@ def publish(
         for path in found:
             bar.set_description(path.name[:40])
             try:
-                records.append(files.publish(path, moved=bar.update, **fields))
-            except httpx.HTTPError as error:
-                raise EntrepotError(f"{path}: {error or type(error).__name__}") from None
+                before = bar.n
+                records.append(files.publish(path, progress=_following(bar, before), **fields))
+            except Error as error:
+                raise EntrepotError(f"{path}: {error}") from None
     names = ("id", "name", "type", "size", "sha256")
     show(records if json else [{name: record[name] for name in names} for record in records], json)
+
+
+def _following(bar: Any, before: int) -> Callable[[int, int | None], object]:
+    """Return what brings a bar of several files to where one of them is."""
+    return lambda done, _total: bar.update(before + done - bar.n)
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -85,29 +83,49 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             yield path
 
 
-def publish_runs(
-    analysis: Annotated[str, typer.Argument(help="Its name.")],
+@app.command("list")
+def list_(
     token: Token,
-    project: ProjectName,
     url: Url = DEFAULT_URL,
-    format_: Annotated[Format, typer.Option("--format", help="What is written.")] = Format.parquet,
-    identifier: Annotated[str | None, typer.Option(help="What is in them; by default the analysis' name.")] = None,
-    storage_config: Annotated[str | None, typer.Option(help="Where they are stored.")] = None,
-    off: Annotated[bool, typer.Option("--off", help="No more.")] = False,
+    identifier: Annotated[str | None, typer.Option(help="Only those of this identifier.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only those of this project.")] = None,
+    state: Annotated[str | None, typer.Option(help="available (the default), consumed or expired.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, the newest first.")] = 20,
+    json: AsJson = False,
 ) -> None:
-    """Have each run of an analysis publish what it computed, as a file.
+    """List published files, the newest first.
 
-    Example: `entrepot publish-runs availability --project "Wind farm" --format csv`
+    Example: `entrepot files list --identifier weekly`
     """
-    from entrepot.cli.connection import answering, connect
-    from entrepot.client.native import Client
+    wanted = {"identifier": identifier, "project": project, "state": state}
+    with port(url, token) as client:
+        filters = {name: value for name, value in wanted.items() if value is not None}
+        found = list(islice(client.files.find(**filters, limit=min(limit, 1000)), limit))
+    names = ("id", "name", "identifier", "type", "size", "state")
+    show(found if json else [{name: one[name] for name in names} for one in found], json)
 
-    with project_of(url, token, project) as found:
-        analysis_id = found.get_analysis(analysis).id
-    client = Client(connect(url, token))
-    options = {"format": format_.value, "identifier": identifier, "storage": storage_config}
-    with answering():
-        if off:
-            client.publish_runs_no_more(analysis_id)
-        else:
-            client.publish_runs(analysis_id, **{name: value for name, value in options.items() if value is not None})
+
+@app.command("show")
+def show_file(file_id: FileId, token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
+    """Show one published file.
+
+    Example: `entrepot files show 0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e`
+    """
+    with port(url, token) as client:
+        show_one(client.files.get(file_id), json)
+
+
+@app.command("download")
+def download(
+    file_id: FileId,
+    token: Token,
+    url: Url = DEFAULT_URL,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; by default its name, here.")] = None,
+) -> None:
+    """Fetch a published file and check its SHA-256; what broke goes on where it was.
+
+    Example: `entrepot files download 0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e -o weekly.zip`
+    """
+    with port(url, token) as client:
+        target = output or Path(Path(client.files.get(file_id)["name"]).name)
+        typer.echo(client.files.download(file_id, target))

@@ -18,7 +18,7 @@ from entrepot.cli.common import (
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.add_typer(_key, name="key")
+    app.add_typer(_key, name="secret-key")
 
 
 _key = group("The secret key, which encrypts stored passwords and signs links.")
@@ -36,7 +36,7 @@ def rotate(
 
     What was cut short goes on when it is called again; until then both keys are in the file.
 
-    Example: `entrepot key rotate --data-dir /srv/entrepot`
+    Example: `entrepot secret-key rotate --data-dir /srv/entrepot`
     """
     from entrepot.server import sealed
 

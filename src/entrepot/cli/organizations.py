@@ -1,4 +1,4 @@
-"""`entrepot org`: organizations."""
+"""`entrepot organizations`: organizations."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ def create(
 ) -> None:
     """Create an organization.
 
-    Example: `entrepot org create --data-dir /srv/entrepot "Wind farms" --admin ada@example.org`
+    Example: `entrepot organizations create --data-dir /srv/entrepot "Wind farms" --admin ada@example.org`
     """
     from entrepot.identity import Role, users
     from entrepot.server.setup import add_member
@@ -36,7 +36,7 @@ def create(
 def list_(data_dir: DataDir, json: AsJson = False) -> None:
     """List the organizations.
 
-    Example: `entrepot org list --data-dir /srv/entrepot --json`
+    Example: `entrepot organizations list --data-dir /srv/entrepot --json`
     """
     from entrepot.identity import projects
 
@@ -68,7 +68,7 @@ def limit(
     files, `storage` their bytes in the server's own storage, `attachments` bytes of files of parts and sensors, `works`
     queue and archive, `jobs` those that wait. The server takes note within seconds.
 
-    Example: `entrepot org limit --data-dir /srv/entrepot "Wind farms" --points 1000000000 --works none`
+    Example: `entrepot organizations limit --data-dir /srv/entrepot "Wind farms" --points 1000000000 --works none`
     """
     import entrepot.files.publish
     import entrepot.rows.attachments

@@ -6,43 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entrepot.errors import EntrepotError, NotFound, Unavailable
+from entrepot.errors import NotFound
 
 if TYPE_CHECKING:
     from entrepot.client._http import Connection
-    from entrepot.client.ovbp.models.oteams import Project
 
 ProjectName = Annotated[str, typer.Option("--project", "-p", envvar="ENTREPOT_PROJECT", help="Name of the project.")]
-
-
-@contextmanager
-def project_of(url: str, token: str, name: str) -> Iterator["Project"]:
-    """Give the project of this name; turn what the server refuses, or its silence, into one line."""
-    import httpx
-
-    from entrepot.client.ovbp import (
-        Client,
-        HttpError,
-        MultipleRecordsReturnedError,
-        RecordDoesNotExistError,
-        TaskDidNotFinishSuccessfully,
-    )
-    from entrepot.client.ovbp.util import get_one_and_only_one
-
-    try:
-        with Client(token=token, url=f"{url.rstrip('/')}/ovbp/api/v2") as client:
-            projects = client.projects.list(limit=2, filter_by={"name": name})
-            if not projects:
-                raise NotFound(f"There is no project {name!r}.")
-            yield get_one_and_only_one(projects)
-    except (RecordDoesNotExistError, MultipleRecordsReturnedError) as error:
-        raise NotFound(str(error)) from error
-    except TaskDidNotFinishSuccessfully as error:
-        raise EntrepotError(f"The task {error.status}: {error.message or 'the server does not say why'}") from error
-    except HttpError as error:
-        raise EntrepotError(f"{error.code}: {' '.join(error.message.split())[:300]}") from error
-    except httpx.HTTPError as error:
-        raise Unavailable(f"{url}: {error or type(error).__name__}") from error
 
 
 class ProjectApi:
@@ -78,31 +47,8 @@ class ProjectApi:
         answer = self._connection.request(method, f"/api/v1{path}", body=body, once=method == "POST")
         return answer.json() if answer.content else None
 
-    def upload(self, path: str, blocks: Iterator[bytes], size: int) -> None:
-        """Send the bytes of a file."""
-        from urllib.parse import quote
 
-        headers = {"content-length": str(size)}
-        kind = "application/octet-stream"
-        self._connection.send("PUT", f"/api/v1{quote(path)}", content=blocks, content_type=kind, headers=headers)
-
-    def send_mails(self, *, value: bool) -> None:
-        """Have the project send its notices by mail, or not."""
-        path = f"{_DIALECT}/odata/projects/{self.project_id}/"
-        self._connection.request("PATCH", path, body={"mail_alerts_activated": value})
-
-    def generators(self, kind: str, **params: Any) -> list[dict[str, Any]]:
-        """Return the project's importers, cleaners or analyses."""
-        path = f"{_DIALECT}/odata/{_COLLECTIONS[kind]}/"
-        found: list[dict[str, Any]] = self._connection.json("GET", path, params={"project": self.project_id, **params})[
-            "data"
-        ]
-        return found
-
-
-_ONE = {"gates": "gate", "importers": "importer", "analyses": "analysis"}
-_DIALECT = "/ovbp/api/v2"
-_COLLECTIONS = {"importer": "importers", "cleaner": "cleaners", "analysis": "analyses"}
+_ONE = {"gates": "gate", "importers": "importer", "cleaners": "cleaner", "analyses": "analysis"}
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from entrepot.cli.connection import DEFAULT_URL, Token, Url
+from entrepot.cli.renamed import Renaming
 
-app = typer.Typer(no_args_is_help=True, help="Polls: what others ask to be fetched and published.")
+app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Polls: what others ask to be fetched and published.")
 
 
 @app.command("serve")
@@ -33,7 +34,7 @@ def serve(
     A function gets `source`, `payload`, `poll` and `task`, and returns `results, files, None`: the files are published
     as the poll's results, each under its name without the last suffix.
 
-    Example: `entrepot polls serve --folder /exports`
+    Example: `entrepot requests serve --folder /exports`
     """
     from entrepot.cli.connection import answering, connect
     from entrepot.client import polls

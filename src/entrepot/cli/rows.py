@@ -10,6 +10,7 @@ import typer
 
 from entrepot.cli.common import AsJson, FormulaGuard, show
 from entrepot.cli.connection import DEFAULT_URL, Token, Url
+from entrepot.cli.renamed import Renaming
 from entrepot.errors import EntrepotError, InvalidInput
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from entrepot.client.owi import ResultsAPI
 
-app = typer.Typer(no_args_is_help=True, help="Rows of analyses: named vectors with units.")
+app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Rows of analyses: named vectors with units.")
 
 Filters = Annotated[
     list[str] | None, typer.Argument(metavar="[FILTER]...", help="As `analysis__name=Frequencies`; all must hold.")
@@ -44,11 +45,11 @@ _PLACES = {
 _NAMES = ("title", "name", "serial_number", "signal_id", "derived_signal_id")
 
 
-@app.command("ls")
-def ls(token: Token, filters: Filters = None, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
+@app.command("list")
+def list_(token: Token, filters: Filters = None, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
     """List rows, without their vectors.
 
-    Example: `entrepot rows ls analysis__name=LifetimeDesignFrequencies location__title=BBA01`
+    Example: `entrepot rows list analysis__name=LifetimeDesignFrequencies location__title=BBA01`
     """
     with connected(url, token) as api:
         rows = _found(api, filters)

@@ -1,7 +1,6 @@
-"""`entrepot series`: list, read, plot and export series."""
+"""`entrepot series`: list, read, write, plot and export series."""
 
 import sys
-import warnings
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -9,29 +8,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entrepot.bounds.cells import guarded
 from entrepot.cli.common import AsJson, FormulaGuard, show
-from entrepot.cli.connection import DEFAULT_URL, Token, Url
-from entrepot.cli.platform import ProjectName, project_of
+from entrepot.cli.connection import DEFAULT_URL, Token, Url, port
+from entrepot.cli.nouns import ProjectOption, noun_group, shown
+from entrepot.cli.picking import Of, found_series, labels
 from entrepot.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from entrepot.client.ovbp.models.odata import Series
-    from entrepot.client.ovbp.models.oteams import Project
+    from entrepot.client.native import Client
 
-app = typer.Typer(no_args_is_help=True, help="Series of values over time.")
+app = noun_group("series", "Series of values over time.", ("show", "create", "delete"))
 
-Names = Annotated[list[str], typer.Argument(metavar="SERIES...", help="Names or ids; names may have * and ?.")]
-Of = Annotated[
-    str | None, typer.Option("--of", help="Only those of this importer, cleaner or analysis: `cleaner=scada`.")
-]
-Start = Annotated[str | None, typer.Option(help="The first time: `2014-03-01` or `2014-03-01T06:00`.")]
-End = Annotated[str | None, typer.Option(help="The last time.")]
-Step = Annotated[str | None, typer.Option("--resample", help="Step to bring the values to: `1h`, `30min`, `1D`.")]
+Names = Annotated[list[str], typer.Argument(metavar="SERIES...", help="Paths, names or ids; names may have * and ?.")]
+From = Annotated[str | None, typer.Option("--from", "--start", help="`2014-03-01T06:00`; `2014-03` is all of it.")]
+To = Annotated[str | None, typer.Option("--to", help="The first instant that is not wanted.")]
+End = Annotated[str | None, typer.Option("--end", hidden=True)]
+Step = Annotated[str | None, typer.Option("--step", "--resample", help="Bring the values to: `1h`, `30min`, `1d`.")]
 Rule = Annotated[str | None, typer.Option(help="How values become one: mean, sum, first, last, min or max.")]
-ClockName = Annotated[str | None, typer.Option("--clock", help="Clock of the stamps: gmt, tzt or dst.")]
+ClockName = Annotated[str | None, typer.Option("--clock", help="`UTC`, `Europe/Paris`, `Europe/Paris standard`.")]
+Unit = Annotated[str | None, typer.Option("--unit", help="Unit that the values are converted to.")]
 
 
 class Format(StrEnum):
@@ -42,52 +39,61 @@ class Format(StrEnum):
     arrow = "arrow"
 
 
-@app.command("ls")
-def ls(
+@app.command("list")
+def list_(
     token: Token,
-    project: ProjectName,
-    names: Annotated[list[str] | None, typer.Argument(metavar="SERIES...", help="Names; may have * and ?.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[SERIES...]", help="Paths or names, which may have * and ?.")
+    ] = None,
+    project: ProjectOption = None,
     url: Url = DEFAULT_URL,
     of: Of = None,
     json: AsJson = False,
 ) -> None:
-    """List the series of a project.
+    """List series: what they are of, their unit and how far they go.
 
-    Example: `entrepot series ls 'wind*' --project "Wind farm" --of cleaner=scada`
+    Example: `entrepot series list 'farm/wind*' --of cleaner=scada`
     """
-    with project_of(url, token, project) as found:
-        rows = [
-            {"series": one.name, "of": maker, "unit": one.unit, "label": one.label, "id": one.id}
-            for one, maker in _picked(found, names or [], of)
-        ]
-    show(rows, json)
+    with port(url, token) as client:
+        found = found_series(client, names or [], project, of)
+    names_ = ("name", "project", "of", "unit", "first_at", "last_at", "count", "id")
+    show(found if json else [shown(one, names_) | {"of": labels([one])[0]} for one in found], json)
 
 
 @app.command("read")
 def read(
     names: Names,
     token: Token,
-    project: ProjectName,
+    project: ProjectOption = None,
     url: Url = DEFAULT_URL,
     of: Of = None,
-    start: Start = None,
+    from_: From = None,
+    to: To = None,
     end: End = None,
-    resample: Step = None,
+    step: Step = None,
     rule: Rule = None,
     clock: ClockName = None,
-    format_: Annotated[Format, typer.Option("--format", "-f", help="What is written.")] = Format.csv,
+    unit: Unit = None,
+    format_: Annotated[
+        Format | None, typer.Option("--format", "-f", help="What is written; by default as the file is named, or CSV.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; otherwise standard output.")] = None,
     formula_guard: FormulaGuard = False,
 ) -> None:
     """Write values as CSV, Parquet or an Arrow stream: a column `time`, and one for each series.
 
-    Example: `entrepot series read wind_speed --project "Wind farm" --resample 1D -f parquet > wind.parquet`
+    Example: `entrepot series read "farm/R80711 wind" --from 2014-03 --step 1d --unit km/h --output wind.parquet`
     """
-    if output is None and format_ is not Format.csv and sys.stdout.isatty():
-        raise InvalidInput.field("format", f"{format_} is not for a terminal: redirect it, or give --output FILE.")
-    with project_of(url, token, project) as found:
-        frame = _frame(found, names, of, start, end, resample, rule, clock)
-    content = _written(frame.rename(columns=guarded) if formula_guard else frame, format_)
+    from entrepot.bounds.cells import guarded
+
+    named = next((one for one in Format if output is not None and output.suffix == f".{one}"), Format.csv)
+    chosen = format_ or named
+    if output is None and chosen is not Format.csv and sys.stdout.isatty():
+        raise InvalidInput.field("format", f"{chosen} is not for a terminal: redirect it, or give --output FILE.")
+    with port(url, token) as client:
+        options = {"step": step, "rule": rule, "clock": _clock(clock), "unit": unit}
+        frame = _frame(client, found_series(client, names, project, of), from_, _ending(to, end), options)
+    content = _written(frame.rename(columns=guarded) if formula_guard else frame, chosen)
     if output is None:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
@@ -95,30 +101,59 @@ def read(
         output.write_bytes(content)
 
 
+@app.command("write")
+def write(
+    path: Annotated[str, typer.Argument(metavar="SERIES", help="Its path or id.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet: columns time and value.")],
+    token: Token,
+    project: ProjectOption = None,
+    url: Url = DEFAULT_URL,
+    json: AsJson = False,
+) -> None:
+    """Write points to a series that clients push to; the last write of an instant wins.
+
+    Example: `entrepot series write farm/power points.csv`
+    """
+    import pandas as pd
+
+    from entrepot.client.series import Series
+
+    points = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+    with port(url, token) as client:
+        (found,) = found_series(client, [path], project, None)[:1]
+        try:
+            written = Series(client.connection, found).write(points)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput.field("file", str(error)) from None
+    show([dict(written)], json)
+
+
 @app.command("plot")
 def plot(
     names: Names,
     token: Token,
-    project: ProjectName,
+    project: ProjectOption = None,
     url: Url = DEFAULT_URL,
     of: Of = None,
-    start: Start = None,
+    from_: From = None,
+    to: To = None,
     end: End = None,
-    resample: Step = None,
+    step: Step = None,
     rule: Rule = None,
     clock: ClockName = None,
 ) -> None:
     """Plot values in the terminal.
 
-    Example: `entrepot series plot wind_speed --project "Wind farm" --start 2014-03-01 --end 2014-03-08 --resample 1h`
+    Example: `entrepot series plot farm/wind_speed --from 2014-03-01 --to 2014-03-08 --step 1h`
     """
     from rich.console import Console
 
     from entrepot.plots.figures import NotDrawable
     from entrepot.plots.series import in_terminal
 
-    with project_of(url, token, project) as found:
-        frame = _frame(found, names, of, start, end, resample, rule, clock)
+    with port(url, token) as client:
+        options = {"step": step, "rule": rule, "clock": _clock(clock)}
+        frame = _frame(client, found_series(client, names, project, of), from_, _ending(to, end), options)
     console = Console()
     try:
         typer.echo(in_terminal(frame, min(console.width, 120), colors=console.is_terminal))
@@ -130,28 +165,30 @@ def plot(
 def delete_points(
     names: Names,
     token: Token,
-    project: ProjectName,
+    project: ProjectOption = None,
     url: Url = DEFAULT_URL,
     of: Of = None,
-    start: Start = None,
-    end: Annotated[str | None, typer.Option(help="Points from here on stay.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    from_: From = None,
+    to: Annotated[str | None, typer.Option("--to", "--end", help="Points from here on stay.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: AsJson = False,
 ) -> None:
     """Delete the points from one time to another, such as a stamp of 1970; what lies downstream follows.
 
-    Example: `entrepot series delete-points speed --of importer=scada --end 1990-01-01 --project "Wind farm"`
+    Example: `entrepot series delete-points farm/speed --of importer=scada --to 1990-01-01`
     """
-    from entrepot.cli.connection import connect
-    from entrepot.client.native import Series
+    from entrepot.client.series import Series
 
-    with project_of(url, token, project) as found:
-        picked = _picked(found, names, of)
-    if not yes:
-        typer.confirm(f"Delete points of {', '.join(f'{one.name} ({maker})' for one, maker in picked)}?", abort=True)
-    connection = connect(url, token)
-    gone = [Series(connection, one.id, one.name, {}).delete_points(start, end) for one, _ in picked]
-    rows = [{"series": one.name, "of": maker, "deleted": n} for (one, maker), n in zip(picked, gone, strict=True)]
+    with port(url, token) as client:
+        picked = found_series(client, names, project, of)
+        named = list(zip(picked, labels(picked), strict=True))
+        if not yes:
+            said = ", ".join(f"{one['name']} ({maker})" for one, maker in named)
+            typer.confirm(f"Delete points of {said}?", abort=True)
+        rows = [
+            {"series": one["name"], "of": maker, "deleted": Series(client.connection, one).delete_points(from_, to)}
+            for one, maker in named
+        ]
     show(rows, json)
 
 
@@ -159,12 +196,12 @@ def delete_points(
 def export(
     names: Names,
     token: Token,
-    project: ProjectName,
+    project: ProjectOption = None,
     url: Url = DEFAULT_URL,
     of: Of = None,
-    start: Start = None,
-    end: End = None,
-    resample: Step = None,
+    from_: From = None,
+    to: Annotated[str | None, typer.Option("--to", "--end", help="The last time.")] = None,
+    step: Step = None,
     clock: ClockName = None,
     frame: Annotated[bool, typer.Option("--frame", help="All in one file, a column for each series.")] = False,
     output: Annotated[
@@ -173,111 +210,64 @@ def export(
     publish: Annotated[
         str | None, typer.Option(help="Publish the archive under this identifier instead of fetching it.")
     ] = None,
-    offsets: Annotated[bool, typer.Option("--offsets", help="Stamps carry their offset; with --publish.")] = False,
-    bom: Annotated[bool, typer.Option("--bom", help="Begin as spreadsheets like it; with --publish.")] = False,
+    offsets: Annotated[bool, typer.Option("--offsets", help="Stamps carry their offset.")] = False,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin as spreadsheets like it.")] = False,
     formula_guard: FormulaGuard = False,
 ) -> None:
     """Export any amount of values as CSV files, made by the server.
 
-    Example: `entrepot series export 'wind*' --project "Wind farm" --resample 1h --frame -o exports`
+    What is not published is fetched, and acknowledged: the server keeps it no longer than other files that were.
+
+    Example: `entrepot series export 'farm/wind*' --step 1h --frame -o exports`
     """
-    with project_of(url, token, project) as found:
+    calendar = {} if clock is None else dict(zip(("clock", "timezone"), _calendar(clock), strict=True))
+    options: dict[str, Any] = {"start": _aware(from_), "end": _aware(to), "out_freq": step, **calendar}
+    options |= {"out_mode": "dataframe" if frame else "series"}
+    options |= {"offsets": offsets or None, "bom": bom or None, "formula_guard": formula_guard or None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    with port(url, token) as client:
+        ids = [str(one["id"]) for one in found_series(client, names, project, of)]
+        made = client.export(ids, publish={"identifier": publish or "export"}, **given)
         if publish is not None:
-            ids = [one.id for one, _ in _picked(found, names, of)]
-            options: dict[str, Any] = {
-                "from": start,
-                "to": end,
-                "step": resample,
-                "clock": clock,
-                "layout": "frame" if frame else "series",
-            }
-            for_people = {"offsets": offsets, "bom": bom, "formula_guard": formula_guard}
-            options |= {name: True for name, wanted in for_people.items() if wanted}
-            typer.echo(_published(url, token, ids, publish, options))
+            typer.echo(made["file"])
             return
-        if offsets or bom or formula_guard:
-            raise InvalidInput("--offsets, --bom and --formula-guard need --publish.")
-        before = set(output.iterdir())
-        found.client.series.export_download_and_parse_data(
-            [one for one, _ in _picked(found, names, of)],
-            download_dir_path=output,
-            return_frame=False,
-            start=start,
-            end=end,
-            out_freq=resample,
-            clock=clock,
-            out_mode="dataframe" if frame else "series",
-        )
-    for folder in sorted(set(output.iterdir()) - before):
-        for file in sorted(folder.iterdir()):
+        for file in _fetched(client, made["file"], output):
             typer.echo(file)
 
 
-def _published(url: str, token: str, ids: list[str], identifier: str, options: dict[str, Any]) -> str:
-    """Have the server publish an export, and return the file's id."""
-    from entrepot.cli.connection import connect
-    from entrepot.client.native import Client
+def _fetched(client: "Client", file_id: str, folder: Path) -> list[Path]:
+    """Return the files of an archive, fetched into a folder."""
+    import tempfile
+    import zipfile
 
-    given = {name: value for name, value in options.items() if value is not None}
-    made = Client(connect(url, token)).export(ids, publish={"identifier": identifier}, **given)
-    return str(made["file"])
-
-
-def _picked(project: "Project", names: Sequence[str], of: str | None) -> "list[tuple[Series, str]]":
-    """Return the series with these names or ids (all, if none are given), and of what each is, the oldest first."""
-    from fnmatch import fnmatchcase
-
-    makers = {
-        one.id: f"{one.model}={one.name}"
-        for records in (project.list_all_importers(), project.list_all_cleaners(), project.list_all_analyses())
-        for one in records
-    }
-    known = [(one, makers.get(one.generator, "")) for one in reversed(project.list_all_series())]
-    among = [(one, maker) for one, maker in known if of is None or of in (maker, maker.partition("=")[2])]
-    if not names:
-        return among
-    found: dict[str, tuple[Series, str]] = {}
-    for name in names:
-        matching = {one.id: (one, maker) for one, maker in among if one.id == name or fnmatchcase(one.name, name)}
-        if not matching:
-            raise NotFound(f"There is no series {name!r}{f' of {of}' if of else ''}.")
-        found |= matching
-    return [(one, maker) for one, maker in among if one.id in found]
+    with tempfile.TemporaryDirectory() as beside:
+        archive = client.files.download(file_id, Path(beside) / "export.zip")
+        client.files.acknowledge(file_id)
+        with zipfile.ZipFile(archive) as opened:
+            return [Path(opened.extract(one, folder)) for one in sorted(opened.namelist()) if not one.endswith("/")]
 
 
 def _frame(
-    project: "Project",
-    names: Sequence[str],
-    of: str | None,
-    start: str | None,
-    end: str | None,
-    resample: str | None,
-    rule: str | None,
-    clock: str | None,
+    client: "Client", picked: Sequence[dict[str, Any]], from_: str | None, to: str | None, options: dict[str, Any]
 ) -> "pd.DataFrame":
-    from entrepot.client.ovbp.series import to_frame
+    """Return series as the columns of a table; stamps are UTC, or with their offset where a clock is asked for."""
+    import pandas as pd
 
-    picked = _picked(project, names, of)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        try:
-            answers: dict[str, Any] = project.client.series.select_data(
-                [one for one, _ in picked],
-                start=start,
-                end=end,
-                resample=resample,
-                resample_rule=rule,
-                clock=clock,
-                return_df=False,
-            )
-        except UserWarning:
-            raise InvalidInput(
-                "This is more than is read at once: narrow it, or use `entrepot series export`."
-            ) from None
-    labels = {str(one.otsdb_pk): one.name for one, _ in picked}
-    if len({*labels.values()}) < len(labels):
-        labels = {str(one.otsdb_pk): f"{one.name} [{maker}]" for one, maker in picked}
-    return to_frame({key: answers[key] | {"name": label} for key, label in labels.items()})
+    from entrepot.client.series import Series
+
+    names = [str(one["name"]) for one in picked]
+    if len({*names}) < len(names):
+        names = [f"{name} [{maker}]" for name, maker in zip(names, labels(picked), strict=True)]
+    given: Any = {name: value for name, value in options.items() if value is not None}
+    columns = [
+        Series(client.connection, one).read(from_, to, **given).rename(name)
+        for one, name in zip(picked, names, strict=True)
+    ]
+    frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=pd.DatetimeIndex([], tz="UTC"))
+    index = pd.DatetimeIndex(frame.index).as_unit("ns")
+    clock = options.get("clock")
+    frame.index = index.tz_localize(None) if clock is None else index.tz_convert(_calendar(clock)[1])
+    return frame
 
 
 def _written(frame: "pd.DataFrame", format_: Format) -> bytes:
@@ -296,3 +286,35 @@ def _written(frame: "pd.DataFrame", format_: Format) -> bytes:
         with pa.ipc.new_stream(sink, rows.schema) as stream:
             stream.write_table(rows)
     return bytes(sink.getvalue().to_pybytes())
+
+
+def _clock(text: str | None) -> str | None:
+    if text in ("tzt", "dst"):
+        raise InvalidInput.field(
+            "clock", f"Name the zone, such as {'Europe/Paris' if text == 'dst' else 'Europe/Paris standard'}."
+        )
+    return "UTC" if text == "gmt" else text
+
+
+def _calendar(clock: str) -> tuple[str, str]:
+    """Return a clock's kind and zone."""
+    if clock in ("UTC", "gmt"):
+        return "gmt", "UTC"
+    zone = clock.removesuffix(" standard")
+    return ("dst" if zone == clock else "tzt"), zone
+
+
+def _ending(to: str | None, end: str | None) -> str | None:
+    """Return the first instant that is not wanted; the last one that is may be given instead."""
+    if end is None:
+        return to
+    import pandas as pd
+
+    return str((pd.Timestamp(end) + pd.Timedelta(1, "us")).isoformat())
+
+
+def _aware(text: str | None) -> str | None:
+    import pandas as pd
+
+    stamp = None if text is None else pd.Timestamp(text)
+    return None if stamp is None else str((stamp if stamp.tzinfo else stamp.tz_localize("UTC")).isoformat())

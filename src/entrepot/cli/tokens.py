@@ -1,4 +1,4 @@
-"""`entrepot token`: API keys."""
+"""`entrepot keys`: API keys."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from entrepot.identity import ApiKey
 
 app = group("API keys, which act for a user in one organization.")
-_KeyId = Annotated[str, typer.Argument(help="The key's id, from `entrepot token list`.")]
+_KeyId = Annotated[str, typer.Argument(help="The key's id, from `entrepot keys list`.")]
 
 
 @app.command()
@@ -49,7 +49,7 @@ def create(
 ) -> None:
     """Create a key and print its token, once.
 
-    Example: `entrepot token create --data-dir /srv/entrepot ada@example.org --scope points:write --project Farm`
+    Example: `entrepot keys create --data-dir /srv/entrepot ada@example.org --scope points:write --project Farm`
     """
     from datetime import timedelta
 
@@ -84,7 +84,7 @@ def create(
 def list_(data_dir: DataDir, organization: OrganizationName = None, json: AsJson = False) -> None:
     """List the keys of an organization; tokens are not stored and cannot be shown.
 
-    Example: `entrepot token list --data-dir /srv/entrepot --json`
+    Example: `entrepot keys list --data-dir /srv/entrepot --json`
     """
     from dataclasses import replace
 
@@ -102,7 +102,7 @@ def list_(data_dir: DataDir, organization: OrganizationName = None, json: AsJson
 def rotate(key_id: _KeyId, data_dir: DataDir, json: AsJson = False) -> None:
     """Give a key another token and print it, once; the old one works for a while (setting `key_grace_seconds`).
 
-    Example: `entrepot token rotate --data-dir /srv/entrepot 0b9f3c4e-...`
+    Example: `entrepot keys rotate --data-dir /srv/entrepot 0b9f3c4e-...`
     """
     from datetime import timedelta
 
@@ -114,11 +114,11 @@ def rotate(key_id: _KeyId, data_dir: DataDir, json: AsJson = False) -> None:
     show_one({"id": key_id, "token": token}, json)
 
 
-@app.command()
-def revoke(key_id: _KeyId, data_dir: DataDir) -> None:
+@app.command("delete")
+def delete(key_id: _KeyId, data_dir: DataDir) -> None:
     """End a key at once.
 
-    Example: `entrepot token revoke --data-dir /srv/entrepot 0b9f3c4e-...`
+    Example: `entrepot keys delete --data-dir /srv/entrepot 0b9f3c4e-...`
     """
     from entrepot.identity import keys
 

@@ -1,30 +1,11 @@
-"""What the commands that try a script share: waiting for the trial, and printing what it tells."""
+"""What the commands that try a script share: printing what it tells."""
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
-from entrepot.errors import EntrepotError
-
-if TYPE_CHECKING:
-    from entrepot.cli.platform import ProjectApi
-
-_POLL_SECONDS = 0.2
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _FIRST_ROWS = 5
-
-
-def tried(api: "ProjectApi", path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Have something tried, wait, and return what came of it."""
-    job = api.call("POST", path, body)
-    while job["status"] in ("pending", "running"):
-        time.sleep(_POLL_SECONDS)
-        job = api.get(f"/jobs/{job['id']}")
-    if job["status"] != "finished":
-        raise EntrepotError(f"The trial {job['status']}: {job['error'] or 'the server does not say why'}")
-    result: dict[str, Any] = job["result"]
-    return result
 
 
 def print_trial(told: dict[str, Any], *, heading: str | None, quiet: bool) -> bool:

@@ -1,4 +1,4 @@
-"""`entrepot user`: who may sign in, and with which role."""
+"""`entrepot users`: who may sign in, and with which role."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -33,8 +33,8 @@ class RoleName(StrEnum):
 _Role = Annotated[RoleName, typer.Option(help="What the user may do.")]
 
 
-@app.command()
-def add(
+@app.command("create")
+def create(
     login: str,
     data_dir: DataDir,
     organization: OrganizationName = None,
@@ -45,7 +45,7 @@ def add(
 ) -> None:
     """Add a user. Without a password file, a password is made and printed, once.
 
-    Example: `entrepot user add --data-dir /srv/entrepot grace@example.org --role writer`
+    Example: `entrepot users create --data-dir /srv/entrepot grace@example.org --role writer`
     """
     from entrepot.identity import Role, users
     from entrepot.server.setup import add_member
@@ -65,7 +65,7 @@ def add(
 def list_(data_dir: DataDir, organization: OrganizationName = None, json: AsJson = False) -> None:
     """List the members of an organization, or of all.
 
-    Example: `entrepot user list --data-dir /srv/entrepot --json`
+    Example: `entrepot users list --data-dir /srv/entrepot --json`
     """
     from entrepot.identity import projects, users
 
@@ -88,7 +88,7 @@ def list_(data_dir: DataDir, organization: OrganizationName = None, json: AsJson
 def password(login: str, data_dir: DataDir, password_file: PasswordFile = None, json: AsJson = False) -> None:
     """Give a user another password. Without a password file, one is made and printed, once.
 
-    Example: `entrepot user password --data-dir /srv/entrepot grace@example.org --password-file -`
+    Example: `entrepot users password --data-dir /srv/entrepot grace@example.org --password-file -`
     """
     from entrepot.identity import users
 
@@ -108,7 +108,7 @@ def mail(
 ) -> None:
     """Change where a user's notices are mailed to, and whether they are.
 
-    Example: `entrepot user mail --data-dir /srv/entrepot grace --address grace@example.org --on`
+    Example: `entrepot users mail --data-dir /srv/entrepot grace --address grace@example.org --on`
     """
     from entrepot.identity import users
 
@@ -129,7 +129,7 @@ def role(
 ) -> None:
     """Change a user's role, or make a user a member of another organization.
 
-    Example: `entrepot user role --data-dir /srv/entrepot grace@example.org admin --organization Openergy`
+    Example: `entrepot users role --data-dir /srv/entrepot grace@example.org admin --organization Openergy`
     """
     from entrepot.identity import Role, users
     from entrepot.server.setup import add_member
@@ -141,11 +141,11 @@ def role(
     show_one(made, json)
 
 
-@app.command()
-def remove(login: str, data_dir: DataDir, organization: OrganizationName = None) -> None:
+@app.command("delete")
+def delete(login: str, data_dir: DataDir, organization: OrganizationName = None) -> None:
     """Remove a user from an organization. A user without any cannot sign in; what the user made stays.
 
-    Example: `entrepot user remove --data-dir /srv/entrepot grace@example.org`
+    Example: `entrepot users delete --data-dir /srv/entrepot grace@example.org`
     """
     from entrepot.identity import users
 
@@ -164,7 +164,7 @@ def disable(login: str, data_dir: DataDir) -> None:
     user from it, with the same end there. What the user made stays. Passwords of gates' FTP accounts are the gates':
     change those that the user knew.
 
-    Example: `entrepot user disable --data-dir /srv/entrepot grace@example.org`
+    Example: `entrepot users disable --data-dir /srv/entrepot grace@example.org`
     """
     from entrepot.identity import users
 
@@ -177,7 +177,7 @@ def disable(login: str, data_dir: DataDir) -> None:
 def enable(login: str, data_dir: DataDir) -> None:
     """Let a disabled user in again, with its password and roles; its keys have to be made anew.
 
-    Example: `entrepot user enable --data-dir /srv/entrepot grace@example.org`
+    Example: `entrepot users enable --data-dir /srv/entrepot grace@example.org`
     """
     from entrepot.identity import users
 

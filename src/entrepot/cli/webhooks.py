@@ -1,4 +1,4 @@
-"""`entrepot webhook`: who is told of events."""
+"""`entrepot webhooks`: who is told of events."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,20 +8,21 @@ import typer
 
 from entrepot.cli.common import AsJson, show, show_one
 from entrepot.cli.connection import DEFAULT_URL, Token, Url
+from entrepot.cli.renamed import Renaming
 
 if TYPE_CHECKING:
     from entrepot.client.webhooks import Webhooks
 
-app = typer.Typer(no_args_is_help=True, help="Addresses that events are sent to.")
+app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Addresses that events are sent to.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the webhook.")]
 
 
-@app.command("ls")
-def ls(token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
+@app.command("list")
+def list_(token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
     """List webhooks, newest first.
 
-    Example: `entrepot webhook ls`
+    Example: `entrepot webhooks list`
     """
     with _webhooks(url, token) as webhooks:
         found = webhooks.all()
@@ -39,7 +40,7 @@ def create(
 ) -> None:
     """Have events sent to an address from now on, and print the secret that signs them, once.
 
-    Example: `entrepot webhook create https://example.org/hooks --type file.published`
+    Example: `entrepot webhooks create https://example.org/hooks --type file.published`
     """
     with _webhooks(url, token) as webhooks:
         show_one(webhooks.create(receiver, type_), json)
@@ -55,7 +56,7 @@ def rotate(
 ) -> None:
     """Give a webhook a new secret, and print it, once.
 
-    Example: `entrepot webhook rotate 0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e --overlap-hours 48`
+    Example: `entrepot webhooks rotate 0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e --overlap-hours 48`
     """
     with _webhooks(url, token) as webhooks:
         show_one(webhooks.rotate(webhook_id, overlap_hours), json)
@@ -73,7 +74,7 @@ def set_(
 ) -> None:
     """Switch a webhook on or off, or give it another address.
 
-    Example: `entrepot webhook set 0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e --on`
+    Example: `entrepot webhooks set 0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e --on`
     """
     changes = {"url": receiver, "status": None if active is None else "new" if active else "deactivated"}
     with _webhooks(url, token) as webhooks:
@@ -81,11 +82,11 @@ def set_(
     typer.echo(f"{changed['url']}: {changed['status']}")
 
 
-@app.command("rm")
-def rm(webhook_id: Id, token: Token, url: Url = DEFAULT_URL) -> None:
+@app.command("delete")
+def delete(webhook_id: Id, token: Token, url: Url = DEFAULT_URL) -> None:
     """Delete a webhook, and what waits for it.
 
-    Example: `entrepot webhook rm 0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e`
+    Example: `entrepot webhooks delete 0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e`
     """
     with _webhooks(url, token) as webhooks:
         webhooks.delete(webhook_id)

@@ -8,12 +8,13 @@ import typer
 
 from entrepot.cli.common import AsJson, show
 from entrepot.cli.connection import DEFAULT_URL, Token, Url, answering, connect, parse_query
+from entrepot.cli.renamed import Renaming
 from entrepot.errors import InvalidInput
 
 if TYPE_CHECKING:
     from entrepot.client._http import Connection
 
-app = typer.Typer(no_args_is_help=True, help="Works that wait, run and are done.")
+app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Works that wait, run and are done.")
 
 Archive = Annotated[bool, typer.Option("--archive", help="Look in the archive, not in the queue.")]
 Query = Annotated[str | None, typer.Option("--query", "-q", help="A MongoDB query, as JSON.")]
@@ -21,11 +22,11 @@ Ids = Annotated[list[str] | None, typer.Argument(help="Their ids.")]
 _AT_ONCE = 500
 
 
-@app.command("ls")
-def ls(token: Token, url: Url = DEFAULT_URL, archive: Archive = False, json: AsJson = False) -> None:
+@app.command("list")
+def list_(token: Token, url: Url = DEFAULT_URL, archive: Archive = False, json: AsJson = False) -> None:
     """List pipelines and how many works they have.
 
-    Example: `entrepot works ls --archive`
+    Example: `entrepot works list --archive`
     """
     connection = connect(url, token)
     with answering():
@@ -108,8 +109,8 @@ def retry(token: Token, ids: Ids = None, url: Url = DEFAULT_URL, query: Query = 
     _tell("requeued", done, json)
 
 
-@app.command("rm")
-def rm(
+@app.command("delete")
+def delete(
     token: Token,
     ids: Ids = None,
     url: Url = DEFAULT_URL,
@@ -119,7 +120,7 @@ def rm(
 ) -> None:
     """Delete works of the queue, by id or by query.
 
-    Example: `entrepot works rm --query '{"pipeline": "test"}' --yes`
+    Example: `entrepot works delete --query '{"pipeline": "test"}' --yes`
     """
     connection = connect(url, token)
     with answering():

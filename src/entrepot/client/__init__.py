@@ -1,5 +1,19 @@
-"""The Python SDK: :func:`connect` for Entrepot's own interface, a module for each of the four documented clients."""
+"""The Python SDK: ``connect`` for Entrepot's own interface, a module for each of the four documented clients."""
 
-from entrepot.client.native import Client, Project, Series, connect
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Client", "Project", "Series", "connect"]
+if TYPE_CHECKING:
+    from entrepot.client.connecting import connect, connect_async
+    from entrepot.client.native import Client
+
+__all__ = ["Client", "connect", "connect_async"]
+_FROM = {"Client": "native", "connect": "connecting", "connect_async": "connecting"}
+
+
+def __getattr__(name: str) -> Any:
+    # The clients of others, and the worker, have no use for the rest.
+    if name in _FROM:
+        from importlib import import_module
+
+        return getattr(import_module(f"entrepot.client.{_FROM[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,3 +1,4 @@
+# Made of aio/_http.py by `make sync-face`: change that one.
 """What the client surfaces share over HTTP: one connection with its address, credentials and patience."""
 
 import json
@@ -9,12 +10,17 @@ from typing import Any
 
 import httpx
 
+from entrepot.client import errors
 from entrepot.client._quiet import Client
 
-#: Seconds between the attempts at a request that the server does once.
+#: Seconds between the attempts at a request that the server may be asked again.
 _PAUSES = (0.2, 1.0)
 #: What a server, or a proxy before it, answers that cannot do it now.
 _NOT_NOW = (502, 503, 504)
+#: Asking again does no more than asking once.
+_SAFE = ("GET", "HEAD", "OPTIONS")
+ENDED = ("finished", "failed", "cancelled")
+_POLL_SECONDS = (0.1, 0.2, 0.3, 0.5, 1.0)
 
 
 class Connection:
@@ -30,6 +36,8 @@ class Connection:
         Login and password for Basic authentication.
     timeout
         Seconds until a request without an answer is given up; None: never.
+    patience
+        Seconds that a request may be put off altogether by a server that says when to try again (``Retry-After``).
     transport
         In place of the network, for tests.
     """
@@ -41,9 +49,11 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         timeout: float | None = 60.0,
+        patience: float = 0.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self._patience = patience
         self._client = Client(headers=headers, auth=auth, timeout=timeout, transport=transport)
 
     def request(
@@ -67,9 +77,9 @@ class Connection:
 
         Raises
         ------
-        httpx.HTTPStatusError
+        Refused
             The answer is an error; its message says what the server said.
-        httpx.TransportError
+        NoAnswer
             There is no answer.
         """
         # Not httpx's own encoder, which refuses some of what servers return.
@@ -94,47 +104,96 @@ class Connection:
         request = self._client.build_request(
             method, f"{self.base_url}{path}", params=params, content=content, headers=headers, timeout=patience
         )
-        response = self._once(request) if once else self._client.send(request)
+        if once:
+            request.headers["idempotency-key"] = str(uuid.uuid4())
+        again = content is None or isinstance(content, bytes)
+        response = self._answer(request, again=again, safe=again and (once or method in _SAFE))
         if response.is_error:
-            raise httpx.HTTPStatusError(_message(response), request=response.request, response=response)
+            raise errors.refused(response)
         return response
 
-    def _once(self, request: httpx.Request) -> httpx.Response:
-        request.headers["idempotency-key"] = str(uuid.uuid4())
-        for pause in _PAUSES:
+    def _answer(self, request: httpx.Request, *, again: bool, safe: bool) -> httpx.Response:
+        """Return the answer to a request.
+
+        Parameters
+        ----------
+        again
+            Whether it can be sent again at all, as it is where the server says when.
+        safe
+            Whether it may be, where nobody knows what became of it.
+        """
+        pauses, waited = iter(_PAUSES if safe else ()), 0.0
+        while True:
+            pause: float | None
             try:
                 response = self._client.send(request)
-            except httpx.TransportError:
-                pass
+            except httpx.TransportError as error:
+                if (pause := next(pauses, None)) is None:
+                    raise errors.no_answer(error) from error
             else:
-                if response.status_code not in _NOT_NOW:
+                said = errors.retry_after(response) if response.status_code in (429, 503) else None
+                if said is not None and again and waited + said <= self._patience:
+                    pause, waited = said, waited + said
+                elif response.status_code not in _NOT_NOW or (pause := next(pauses, None)) is None:
                     return response
             time.sleep(pause)
-        return self._client.send(request)
 
     @contextmanager
     def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
         """Give the answer to a GET before its body has come; raises as :meth:`request` does."""
         url = f"{self.base_url}{path}"
         with ExitStack() as stack:
-            response = stack.enter_context(self._client.stream("GET", url, headers=headers, follow_redirects=True))
+            answer = self._client.stream("GET", url, headers=headers, follow_redirects=True)
+            response = stack.enter_context(answer)
             if response.is_error:
                 response.read()
-                raise httpx.HTTPStatusError(_message(response), request=response.request, response=response)
+                raise errors.refused(response)
             yield response
 
     def json(self, method: str, path: str, **options: Any) -> Any:
         """Return the JSON value with which a request is answered."""
-        return self.request(method, path, **options).json()
+        return (self.request(method, path, **options)).json()
 
     def pages(self, path: str, **params: Any) -> Iterator[Any]:
         """Yield the items of a list, page by page."""
         given = {name: value for name, value in params.items() if value is not None}
         page = self.json("GET", path, params={"limit": 1000, **given})
-        yield from page["items"]
-        while page["next"] is not None:
-            page = self.json("GET", page["next"])
+        while True:
             yield from page["items"]
+            if page["next"] is None:
+                return
+            page = self.json("GET", page["next"])
+
+    def ended(self, path: str, job: dict[str, Any], what: str, follow: Any = None) -> dict[str, Any]:
+        """Wait until a job has ended, and return it.
+
+        Parameters
+        ----------
+        path
+            Where it is asked for, less its id.
+        job
+            As it was when it was begun.
+        what
+            What it is, for who reads that it failed.
+        follow
+            Called with each state of it.
+
+        Raises
+        ------
+        Failed
+            It did not end well.
+        """
+        pauses = iter(_POLL_SECONDS)
+        pause = _POLL_SECONDS[-1]
+        while job["status"] not in ENDED:
+            pause = next(pauses, pause)
+            time.sleep(pause)
+            job = self.json("GET", f"{path}/{job['id']}")
+            if follow is not None:
+                follow(job)
+        if job["status"] != "finished":
+            raise errors.Failed(what, job)
+        return job
 
     def set_headers(self, headers: Mapping[str, str]) -> None:
         """Send these headers with each request from now on, beside the others."""
@@ -143,12 +202,3 @@ class Connection:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
-
-
-def _message(response: httpx.Response) -> str:
-    try:
-        said = response.json()
-        said = said["detail"] if "detail" in said else said["message"]
-    except (ValueError, KeyError, TypeError):
-        said = response.reason_phrase
-    return f"{response.status_code}: {said} ({response.request.method} {response.request.url.copy_with(query=None)})"

@@ -31,6 +31,15 @@ class Client(httpx.Client):
             return super().send(request, **options)
 
 
+class AsyncClient(httpx.AsyncClient):
+    """An async HTTP client whose requests are quiet."""
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send a request."""
+        with quiet():
+            return await super().send(request, **options)
+
+
 def _is_wanted(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or not _ours.get() or _log.isEnabledFor(logging.DEBUG)
 

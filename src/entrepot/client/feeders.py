@@ -1,6 +1,6 @@
+# Made of aio/feeders.py by `make sync-face`: change that one.
 """Feeders of Entrepot's own interface: what fetches files into gates."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,22 +8,6 @@ from typing import Any
 from entrepot.client._http import Connection
 
 Record = dict[str, Any]
-
-_POLL_SECONDS = 0.3
-
-
-class FeedError(Exception):
-    """A feeder's run, or its test, ended other than well.
-
-    Attributes
-    ----------
-    job
-        The job, with ``status``, ``error`` and ``output``.
-    """
-
-    def __init__(self, job: Record) -> None:
-        super().__init__(f"The feeder's job {job['status']}: {job['error'] or 'the server does not say why'}")
-        self.job = job
 
 
 @dataclass(frozen=True)
@@ -81,7 +65,7 @@ class Feeders:
 
         Raises
         ------
-        FeedError
+        Failed
             It did not end well; what it could fetch is on the gate.
         """
         return self._done(feeder_id, "runs")
@@ -92,12 +76,7 @@ class Feeders:
 
     def _done(self, feeder_id: str, what: str) -> Record:
         job = self._one("POST", f"/{feeder_id}/{what}")
-        while job["status"] in ("pending", "running"):
-            time.sleep(_POLL_SECONDS)
-            job = self.connection.json("GET", f"/api/v1/jobs/{job['id']}")
-        if job["status"] != "finished":
-            raise FeedError(job)
-        result: Record = job["result"]
+        result: Record = (self.connection.ended("/api/v1/jobs", job, "The feeder's job"))["result"]
         return result
 
     def _one(self, method: str, path: str, body: Any = None) -> Record:

@@ -1,7 +1,8 @@
+# Made of aio/files.py by `make sync-face`: change that one.
 """Files of Entrepot's own interface: published, found, fetched, acknowledged; and where they are stored."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -9,6 +10,8 @@ from typing import Any, BinaryIO
 import httpx
 
 from entrepot.client._http import Connection
+from entrepot.client.errors import Damaged, NoAnswer, Refused
+from entrepot.client.progress import Progress, telling
 
 Record = dict[str, Any]
 
@@ -18,25 +21,19 @@ _TRIES = 8
 _AGAIN = (409, 502, 503, 504)
 
 
-class ChecksumError(Exception):
-    """What was downloaded is not what was published."""
-
-
 @dataclass(frozen=True)
 class Files:
     """Published files."""
 
     connection: Connection = field(repr=False)
 
-    def publish(
-        self, path: str | Path, *, moved: Callable[[int], object] = lambda _count: None, **described: str
-    ) -> Record:
+    def publish(self, path: str | Path, *, progress: Progress = False, **described: str) -> Record:
         """Publish a file of any size; what breaks goes on where it was.
 
         Parameters
         ----------
-        moved
-            Called with how many more bytes the server has, for progress bars.
+        progress
+            Show how far it is, or call this with how many bytes the server has, and of how many.
         described
             Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage_config`` and ``project``.
 
@@ -50,20 +47,19 @@ class Files:
             "POST", "/api/v1/uploads", body={"name": path.name, **described, "size": size}, once=True
         )
         address, offset, failures = f"/api/v1/uploads/{upload['id']}", 0, 0
-        with path.open("rb") as file:
+        with path.open("rb") as file, telling(progress, path.name, "B", scale=True) as tell:
             while offset < size:
                 try:
                     headers = {"upload-offset": str(offset)}
                     answer = self.connection.send("PATCH", address, content=_part(file, offset), headers=headers)
-                    came, failures = int(answer.json()["offset"]), 0
-                except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                    offset, failures = int(answer.json()["offset"]), 0
+                except (NoAnswer, Refused) as error:
                     failures += 1
-                    final = isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _AGAIN
+                    final = isinstance(error, Refused) and error.status not in _AGAIN
                     if final or failures >= _TRIES:
                         raise
-                    came = int(self.connection.json("GET", address)["offset"])
-                moved(came - offset)
-                offset = came
+                    offset = int((self.connection.json("GET", address))["offset"])
+                tell(offset, size)
         record: Record = self.connection.json("POST", f"{address}/publish", timeout=3600.0)
         return record
 
@@ -91,7 +87,7 @@ class Files:
 
         Raises
         ------
-        ChecksumError
+        Damaged
             What came is not what was published; it is not kept.
         """
         record, target = self.get(file_id), Path(target)
@@ -111,7 +107,7 @@ class Files:
         if came != size or digest.hexdigest() != record["sha256"]:
             for path in (part, beside):
                 path.unlink(missing_ok=True)
-            raise ChecksumError(f"{file_id}: {came} of {size} bytes, SHA-256 {digest.hexdigest()}")
+            raise Damaged(f"{file_id}: {came} of {size} bytes, SHA-256 {digest.hexdigest()}")
         part.replace(target)
         beside.unlink(missing_ok=True)
         return target
@@ -124,7 +120,7 @@ class Files:
             try:
                 with self.connection.stream(f"/api/v1/files/{file_id}/download", headers=headers) as answer:
                     if came and answer.status_code != httpx.codes.PARTIAL_CONTENT:
-                        raise ChecksumError(f"{file_id}: the file is another one now")
+                        raise Damaged(f"{file_id}: the file is another one now")
                     for block in answer.iter_raw(_BLOCK):
                         yield block
                         came += len(block)

@@ -1,3 +1,4 @@
+# Made of aio/keys.py by `make sync-face`: change that one.
 """The caller's API keys."""
 
 from collections.abc import Sequence

@@ -9,11 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from entrepot.client.errors import NotTaken
+
 Script = Callable[..., Any] | Path | str
-
-
-class NotTaken(TypeError):
-    """Something that a function uses cannot be taken along to the server."""
 
 
 def text_of(**functions: Script | None) -> str:

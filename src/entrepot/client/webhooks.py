@@ -1,3 +1,4 @@
+# Made of aio/webhooks.py by `make sync-face`: change that one.
 """Webhooks of Entrepot's own interface: who is told of events."""
 
 from collections.abc import Sequence

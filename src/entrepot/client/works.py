@@ -1,3 +1,4 @@
+# Made of aio/works.py by `make sync-face`: change that one.
 """Works in the SDK: walking the queue and the archive."""
 
 from collections.abc import Iterator
@@ -48,4 +49,5 @@ class Works:
 
     def count(self, query: dict[str, Any] | None = None) -> int:
         """Return how many works match a MongoDB query; by default, how many there are."""
-        return int(self._connection.json("POST", f"{self._path}/count", body={"query": query or {}})["count"])
+        found = self._connection.json("POST", f"{self._path}/count", body={"query": query or {}})
+        return int(found["count"])

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 import entrepot
 from entrepot.cli import app
-from entrepot.client.importers import TrialError
+from entrepot.client.errors import Failed
 from entrepot.client.ovbp import Client
 from entrepot.client.ovbp.models.oteams import Project
 from tests.support.cases import Case
@@ -75,10 +75,11 @@ def test_a_script_is_tried_on_a_file_of_the_gate_and_on_one_that_is_sent(termina
 
 def test_the_sdk_tries_scripts(shared_server: ServerProcess, terminal: Terminal, project: Project) -> None:
     client = entrepot.connect(shared_server.url, shared_server.token)
-    (importer,) = client.importers.all(name="scada", project=client.project("Files in").id)
-    (told,) = client.importers.try_script(importer_id=importer["id"], files={"x.csv": SECOND.encode()})
+    files_in = client.projects["Files in"]
+    importer = files_in.importers["scada"]
+    (told,) = client.importers.try_script(importer_id=importer.id, files={"x.csv": SECOND.encode()})
     assert [column["refused"] is None for column in told["columns"]] == [True, False]
-    (told,) = client.importers.try_script(importer_id=importer["id"], files=[terminal.folder / "2.csv"])
+    (told,) = importer.try_script(files=[terminal.folder / "2.csv"])
     assert told["rows"] == 2
     analysis = project.create_analysis("mean")
     analysis.create_analysis_input(project.get_importer("scada"), "wind", "wind")
@@ -86,12 +87,13 @@ def test_the_sdk_tries_scripts(shared_server: ServerProcess, terminal: Terminal,
     analysis.create_analysis_config(
         "1H", "1H", "def analyze(df, **tools):\n    return df.rename(columns={'wind': 'mean'})\n", "gmt", "UTC"
     )
-    said = client.try_analysis(analysis.id)
+    mean = files_in.analyses["mean"]
+    said = mean.try_script()
     assert said["columns"][0]["name"] == "mean"
     assert terminal.run("analysis", "try", "mean").stdout.splitlines()[0].endswith("T01:00:00Z")
-    with pytest.raises(TrialError, match="holds no step"):
-        client.try_analysis(analysis.id, start="2030-01-01T00:00:00Z")
-    client.connection.close()
+    with pytest.raises(Failed, match="holds no step"):
+        mean.try_script(start="2030-01-01T00:00:00Z")
+    client.close()
 
 
 def test_changed_files_are_told_of_until_they_are_read(terminal: Terminal) -> None:

@@ -64,10 +64,10 @@ def terminal(shared_server: ServerProcess, project: Project, tmp_path_factory: p
 
 def test_series_are_listed_with_what_they_are_of(terminal: Terminal) -> None:
     rows = orjson.loads(terminal.run("series", "ls", "--json").stdout)
-    assert [(row["series"], row["of"]) for row in rows] == [
-        ("wind", "importer=scada"),
-        ("power", "importer=scada"),
-        ("wind", "cleaner=scada"),
+    assert [(row["name"], row["of"]["kind"], row["of"]["name"]) for row in rows] == [
+        ("power", "importer", "scada"),
+        ("wind", "importer", "scada"),
+        ("wind", "cleaner", "scada"),
     ]
     one = terminal.run("series", "ls", "w*", "--of", "cleaner=scada", "--json").stdout
     assert [row["id"] for row in orjson.loads(one)] == [rows[2]["id"]]
@@ -117,14 +117,14 @@ def test_a_task_that_is_not_followed_is_named(terminal: Terminal, project: Proje
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
-        ("series ls --project nothing", "no project 'nothing'"),
+        ("series list --project nothing", "no project 'nothing'"),
         ("series read none", "no series 'none'"),
         ("series read wind --of cleaner=x", "no series 'wind' of cleaner=x"),
-        ("series read wind --resample 1X", "422"),
-        ("run analysis none", "no such record"),
-        ("gate put {file} --gate none", "There is no gate"),
-        ("series ls --token wrong", "401"),
-        ("series ls --url http://127.0.0.1:1", "http://127.0.0.1:1"),
+        ("series read wind --resample 1X", "400"),
+        ("analyses run none", "There is no analysis 'none'"),
+        ("gates upload none {file}", "There is no gate"),
+        ("series list --token wrong", "401"),
+        ("series list --url http://127.0.0.1:1", "http://127.0.0.1:1"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(command: str, reason: str, terminal: Terminal, tmp_path: Path) -> None:
@@ -145,7 +145,9 @@ def test_a_failed_run_fails_the_command_and_says_why(terminal: Terminal, project
     assert "failed" in terminal.run("run", "analysis", "broken", "-f", code=1).stderr
 
 
-@pytest.mark.parametrize("command", ["series ls", "series read", "series plot", "series export", "run", "gate put"])
+@pytest.mark.parametrize(
+    "command", ["series list", "series read", "series plot", "series export", "runs show", "gates upload", "plan"]
+)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = CliRunner().invoke(app, [*command.split(), "--help"])
     assert done.exit_code == 0

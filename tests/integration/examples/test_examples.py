@@ -20,7 +20,7 @@ PRINTED = {
     "polls": ['messages.sms {"data": [{"text": "hello"}]}', "a part that can be polled alone: tablet"],
     "wind_farm": ["R80790: R80790/2014-03.csv  SHA-256"],
 }
-MADE = {"rows": {"frequencies.html", "frequencies.png"}, "wind_farm": {"power.html", "power.png"}}
+MADE = {"rows": {"frequencies.html", "frequencies.png"}, "wind_farm": {"wind.html", "power.png"}}
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from entrepot import connect
 from entrepot.cli import app
-from entrepot.client.feeders import FeedError
+from entrepot.client.errors import Failed
 from entrepot.client.ovbp import Client
 from tests.integration.feeders.conftest import Servers
 from tests.support.deadline import eventually
@@ -111,7 +111,7 @@ def test_the_sdk_makes_tests_and_runs_a_feeder(server: ServerProcess, servers: S
     assert client.feeders.get(made["id"])["last_run"] is not None
     assert [one["id"] for one in client.feeders.all(gate_id=gate.id)] == [made["id"]]
     client.feeders.update(made["id"], url="http://127.0.0.1:1/", parameters={"retries": 0})
-    with pytest.raises(FeedError, match="failed: The server does not answer"):
+    with pytest.raises(Failed, match="failed: The server does not answer"):
         client.feeders.run(made["id"])
     client.feeders.delete(made["id"])
     assert client.feeders.all(gate_id=gate.id) == []

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from entrepot.client._http import Connection
-from entrepot.client.files import ChecksumError, Files
+from entrepot.client.errors import Damaged
+from entrepot.client.files import Files
 from entrepot.server import conditions
 from tests.support.cases import Case
 from tests.support.server import ServerProcess
@@ -513,7 +514,7 @@ def test_a_download_of_an_earlier_process_goes_on(
     assert files.download(other["id"], target).read_bytes() == content[::-1]
     part.write_bytes(b"x" * 1000)
     beside.write_text(f'"{record["sha256"]}"')
-    with pytest.raises(ChecksumError):
+    with pytest.raises(Damaged):
         files.download(record["id"], target)
     assert target.read_bytes() == content[::-1]
     assert files.download(record["id"], target).read_bytes() == content

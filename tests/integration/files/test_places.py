@@ -159,7 +159,7 @@ def test_exports_and_runs(server: ServerProcess, client: Client, tmp_path: Path)
     with server.http(headers={"authorization": f"Token {server.token}"}, auth=None) as http:
         body = {"project": project.id, "name": "availability"}
         analysis = http.post("/ovbp/api/v2/odata/analyses/", json=body).raise_for_status().json()["id"]
-        client.publish_runs(analysis, format="csv")
+        client.analyses.by_id(analysis).publish_runs(format="csv")
         assert http.get(f"/api/v1/analyses/{analysis}/publishing").json()["format"] == "csv"
         command = [ENTREPOT, "publish-runs", "availability", "--project", "farm", "--identifier", "daily"]
         subprocess.run(command, env=environment, check=True)

@@ -226,13 +226,13 @@ def test_the_sdk_sends_again_what_it_has_no_answer_to(house: House) -> None:
     lossy = Lossy(house.app, 2)
     headers = {"authorization": f"Token {house.tokens['admin']}"}
     client = native.Client(Connection("http://testserver", headers=headers, transport=lossy))
-    project = client.project("lost", create=True)
-    assert [one.name for one in client.projects() if one.name == "lost"] == ["lost"]
+    project = client.projects.create("lost")
+    assert [one.name for one in client.projects if one.name == "lost"] == ["lost"]
     sent = {key for key in lossy.keys if key}
     assert len(sent) == 1
     lossy.lost = 1
-    project.create_series("power")
-    assert [one.name for one in project.series()] == ["power"]
+    project.series.create("power")
+    assert [one.name for one in project.series] == ["power"]
     lossy.lost = 3
     with pytest.raises(httpx.ReadError):
         client.keys.create("machine")

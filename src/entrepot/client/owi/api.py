@@ -6,7 +6,6 @@ from urllib.parse import urlparse
 
 import httpx
 import pandas as pd
-from tqdm.auto import tqdm
 
 from entrepot.client.owi.base import API, Answer
 from entrepot.client.owi.exceptions import APIConnectionError, InvalidParameterError
@@ -119,6 +118,10 @@ class ResultsAPI(API):
 
 
 def _with_bar(send: Callable[[], httpx.Response]) -> httpx.Response:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return send()
     with tqdm(total=1, desc="Uploading result batch", unit="request") as progress:
         response = send()
         progress.update(1)

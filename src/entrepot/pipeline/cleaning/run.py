@@ -184,7 +184,7 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, channel_id: str) -> Resul
         pending = invalidations.pending(session, channel_id)
         if channel is None or not pending:
             return None
-        configuration = _configuration(channel)
+        configuration = configuration_of(channel)
         raw = session.scalar(
             select(Series).where(Series.generator_id == cleaner.importer_id, Series.name == channel.raw)
         )
@@ -265,7 +265,7 @@ def _write(
     hours: dict[str, hours_once.Hours] = {}
     for result in batch:
         channel = session.scalar(select(Channel).where(Channel.id == result.channel_id))
-        if channel is None or _configuration(channel) != result.configuration:
+        if channel is None or configuration_of(channel) != result.configuration:
             continue
         try:
             sums, stamps = _replace(session, cleaner, channel, result, known)
@@ -307,7 +307,7 @@ def _replace(
 
 
 def _create_series(session: Session, cleaner: Cleaner, channel: Channel) -> Series:
-    clock = CleaningSpec.of(_configuration(channel)).output_clock
+    clock = CleaningSpec.of(configuration_of(channel)).output_clock
     rules = {"amount": "sum", "instant": channel.rule}
     return store.create_series(
         session,
@@ -356,7 +356,8 @@ def _wait_for_delayed(session: Session, cleaner: Cleaner, result: Result) -> Non
     enqueue_run(session, cleaner, due=min(dues))
 
 
-def _configuration(channel: Channel) -> dict[str, Any]:
+def configuration_of(channel: Channel) -> dict[str, Any]:
+    """Return what decides what a channel makes."""
     return {name: getattr(channel, name) for name in _CONFIGURATION}
 
 

@@ -46,9 +46,13 @@ def create_importer(session: Session, principal: Principal, fields: Mapping[str,
     owner = {"project_id": project.id, "organization_id": project.organization_id}
     importer = Importer(name=name, cleaner=Cleaner(name=name, **owner), **owner)
     path = values.pop("last_path", None)
-    changed = assign(importer, _checked(session, principal, project.id, values))
-    _check_clock(session, importer, changed)
+    checked = _checked(session, principal, project.id, values)
+    _check_clock(session, importer, assign(importer, checked))
     session.add(importer)
+    session.flush()
+    # What is null on purpose got its default as if it had been left out.
+    for column in (name for name, value in checked.items() if value is None):
+        setattr(importer, column, None)
     session.flush()
     if path is not None:
         file_choice.move_to(session, importer, path)
@@ -94,7 +98,7 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
 
 def known_files(
     session: Session, principal: Principal, importer_id: str, *, changed: bool = False
-) -> Select[tuple[ImportedFile]]:
+) -> Select[ImportedFile]:
     """Return the query of the files that an importer knows, or of those that changed since and are not read again."""
     importer = get(session, principal, Importer, importer_id)
     query = select(ImportedFile).where(ImportedFile.importer_id == importer.id)

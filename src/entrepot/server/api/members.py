@@ -60,7 +60,7 @@ def create_member(unit: Unit, given: MemberRequest) -> MemberMade:
     organization = _organization(unit)
     user, password = users.create_user(unit.session, given.login, email=given.email)
     users.set_member(unit.session, user, organization, given.role)
-    return _shown(unit, user, MemberMade, password=password)
+    return MemberMade.showing(user, password=password, **_membership_shown(unit, user))
 
 
 @router.serve("GET", "/members/{user_id}", area="identity", right="read")
@@ -101,7 +101,11 @@ def _user(unit: Unit, user_id: str) -> User:
     return unit.session.get_one(User, user_id)
 
 
-def _shown(unit: Unit, user: User, model: type[Any] = MemberShown, **others: Any) -> Any:
+def _shown(unit: Unit, user: User) -> MemberShown:
+    return MemberShown.showing(user, **_membership_shown(unit, user))
+
+
+def _membership_shown(unit: Unit, user: User) -> dict[str, Any]:
     membership = _membership(unit, user.id)
     assert membership is not None, "it was looked for among the members"
-    return model.showing(user, role=Role(membership.role), created_at=membership.created_at, **others)
+    return {"role": Role(membership.role), "created_at": membership.created_at}

@@ -32,6 +32,7 @@ class ProjectChanges(Noun):
 
     name: Name = ""
     description: Text = ""
+    mails: Annotated[bool, Field(description="Whether members are told of notifications by mail.")] = False
 
 
 class ProjectRequest(ProjectChanges):
@@ -47,6 +48,7 @@ class ProjectShown(Noun):
     id: str
     name: str
     description: str
+    mails: bool
     organization: Annotated[str, column("organization_id")]
     created_at: datetime
 
@@ -72,6 +74,7 @@ def create_project(unit: Unit, given: ProjectRequest) -> ProjectShown:
     """Create a project in an organization, by default the caller's own."""
     organization_id = given.organization or unit.principal.organization_id
     project = projects.create_project(unit.session, unit.principal, organization_id, given.name, given.description)
+    projects.change_project(unit.session, project, given.kept("name"))
     return ProjectShown.showing(project)
 
 
@@ -87,9 +90,7 @@ def change_project(unit: Unit, project_id: str, given: ProjectChanges) -> Projec
     project = projects.get_project(unit.session, unit.principal, project_id, "write")
     if "name" in given.model_fields_set:
         projects.rename_project(unit.session, project, given.name)
-    if "description" in given.model_fields_set:
-        project.description = given.description
-        unit.session.flush()
+    projects.change_project(unit.session, project, given.kept("name"))
     return ProjectShown.showing(project)
 
 

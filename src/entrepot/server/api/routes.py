@@ -31,6 +31,7 @@ from entrepot.server.api import (
     webhooks,
     works,
 )
+from entrepot.server.api.project_file import routes as project_file
 from entrepot.server.problems import problem
 
 
@@ -42,6 +43,7 @@ def include(app: FastAPI) -> None:
             app.router.routes.extend(endpoint.routes(problem))
     for module in (
         account,
+        project_file,
         projects,
         series,
         exports,

@@ -5,7 +5,7 @@ from alembic import op
 
 import entrepot.db.types
 
-revision = "69dc1c251785"
+revision = "ac8b9a045951"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -1688,6 +1688,7 @@ def upgrade() -> None:
     # ### end Alembic commands ###
     if op.get_bind().dialect.name == "postgresql":
         _store()
+
 
 
 def downgrade() -> None:

@@ -1,4 +1,4 @@
-"""`entrepot work`: a worker."""
+"""`entrepot works run`: a worker."""
 
 import json
 import shlex
@@ -13,8 +13,8 @@ from entrepot.cli.connection import DEFAULT_URL, Url, answering, authorization, 
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(help=_HELP)(work)
+    """Add `run` to the commands of works."""
+    app.command("run", help=_HELP)(run_works)
 
 
 _HELP = """Withdraw works of pipelines, run them, and report.
@@ -22,11 +22,11 @@ _HELP = """Withdraw works of pipelines, run them, and report.
 A work's `function` is a dotted Python name that this environment can import; its `command` is run as it is. Each runs
 in a process of its own, for as long as its `timeout` allows.
 
-Example: `entrepot work dispersion --site local --keep /data/products`
+Example: `entrepot works run dispersion --site local --keep /data/products`
 """
 
 
-def work(
+def run_works(
     pipelines: Annotated[list[str] | None, typer.Argument(metavar="[PIPELINE...]", help="Whose works to do.")] = None,
     token: Annotated[str | None, typer.Option("--token", envvar="ENTREPOT_TOKEN", help="An API key's token.")] = None,
     token_file: Annotated[

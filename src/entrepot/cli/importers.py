@@ -1,6 +1,5 @@
-"""`entrepot importer`: which files importers read, and scripts that are tried before they count."""
+"""`entrepot importers`: which files importers read, and scripts that are tried before they count."""
 
-import base64
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -9,14 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from entrepot.cli.common import AsJson, show, show_json, show_one
-from entrepot.cli.connection import DEFAULT_URL, Token, Url
-from entrepot.cli.platform import ProjectName, api_of
-from entrepot.cli.trials import print_trial, tried
+from entrepot.cli.connection import DEFAULT_URL, Token, Url, port
+from entrepot.cli.nouns import ProjectOption, Settings, noun_group, settings_of, shown
+from entrepot.cli.paths import NOUNS, find, scope
+from entrepot.cli.running import add_run
+from entrepot.cli.trials import print_trial
 from entrepot.errors import InvalidInput
 
-app = typer.Typer(no_args_is_help=True, help="Importers, which read files of gates into raw series.")
+app = noun_group("importers", "Importers, which read files of gates into raw series.", ("show", "create", "delete"))
 
-Name = Annotated[str, typer.Argument(help="Name of the importer.")]
+ImporterPath = Annotated[str, typer.Argument(metavar="PATH", help="Its path, such as `farm/scada`, or its id.")]
 
 
 class Order(StrEnum):
@@ -26,23 +27,31 @@ class Order(StrEnum):
     arrival = "arrival"
 
 
-@app.command("ls")
-def ls(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
-    """List a project's importers, and how they read their files.
+@app.command("list")
+def list_(
+    token: Token,
+    path: Annotated[str | None, typer.Argument(metavar="[PROJECT]", help="Of this project alone.")] = None,
+    project: ProjectOption = None,
+    url: Url = DEFAULT_URL,
+    json: AsJson = False,
+) -> None:
+    """List importers, and how they read their files.
 
-    Example: `entrepot importer ls --project "Wind farm"`
+    Example: `entrepot importers list farm`
     """
-    with api_of(url, token, project) as api:
-        found = api.every("/importers")
-    names = ("name", "active", "folder", "order", "reads_changed", "replaces", "last_run_at")
-    show(found if json else [{name.replace("_", " "): one[name] for name in names} for one in found], json)
+    with port(url, token) as client:
+        within = scope(client, NOUNS["importers"], path or project)
+        found = list(client.connection.pages("/api/v1/importers", **within))
+    names = ("name", "project", "active", "folder", "order", "reads_changed", "replaces", "last_run_at")
+    show(found if json else [shown(one, names) for one in found], json)
 
 
 @app.command("set")
 def set_(
-    name: Name,
+    path: ImporterPath,
     token: Token,
-    project: ProjectName,
+    settings: Settings = None,
+    project: ProjectOption = None,
     url: Url = DEFAULT_URL,
     script: Annotated[
         Path | None,
@@ -81,7 +90,7 @@ def set_(
 ) -> None:
     """Say how an importer reads its files.
 
-    Example: `entrepot importer set scada --replaces --project "Wind farm"`
+    Example: `entrepot importers set farm/scada --replaces told_after=3`
     """
     fields: dict[str, Any] = {
         "parse": script and script.read_text(),
@@ -93,11 +102,12 @@ def set_(
         "plausible_from": plausible_from and _aware(plausible_from),
         "plausible_ahead": plausible_ahead,
     }
-    with api_of(url, token, project) as api:
-        fields = {field: value for field, value in fields.items() if value is not None}
-        if clock == "unknown":
-            fields["clock"] = None
-        changed = api.call("PATCH", f"/importers/{api.id_of('importers', name)}", fields)
+    fields = {field: value for field, value in fields.items() if value is not None} | settings_of(settings)
+    if clock == "unknown":
+        fields["clock"] = None
+    with port(url, token) as client:
+        importer = find(client, NOUNS["importers"], path, project)
+        changed = client.connection.json("PATCH", f"/api/v1/importers/{importer['id']}", body=fields)
     hidden = ("id", "parse", "project", "gate")
     show_one({field: value for field, value in changed.items() if json or field not in hidden}, json)
 
@@ -113,21 +123,27 @@ def _aware(text: str) -> str:
 
 @app.command("files")
 def files(
-    name: Name,
+    path: ImporterPath,
     token: Token,
-    project: ProjectName,
+    project: ProjectOption = None,
     url: Url = DEFAULT_URL,
     changed: Annotated[bool, typer.Option("--changed", help="Only those that changed and are not read again.")] = False,
     json: AsJson = False,
 ) -> None:
     """List the files that an importer has read, with their first and last stamps.
 
-    Example: `entrepot importer files scada --changed --project "Wind farm"`
+    Example: `entrepot importers files farm/scada --changed`
     """
-    with api_of(url, token, project) as api:
-        found = api.every(f"/importers/{api.id_of('importers', name)}/files", project=None, changed=changed)
-    names = ("path", "size", "modified_at", "rows", "first", "last", "changed")
+    from entrepot.client.importing import Importer
+
+    with port(url, token) as client:
+        importer = Importer(client.connection, find(client, NOUNS["importers"], path, project))
+        found = list(importer.files(changed=changed))
+    names = ("path", "size", "modified", "rows", "first", "last", "changed")
     show(found if json else [{field: one[field] for field in names} for one in found], json)
+
+
+add_run(app, NOUNS["importers"])
 
 
 @app.command("try")
@@ -154,7 +170,7 @@ def try_(
 
     Ends with 1 where a run would refuse any of it.
 
-    Example: `entrepot importer try parse.py R80711/2014-03.csv --importer scada --project "Wind farm"`
+    Example: `entrepot importers try farm/scada parse.py wind_farm/R80711/2014-03.csv`
     """
     if not Path(words[0]).is_file():
         path = words.pop(0)
@@ -165,22 +181,17 @@ def try_(
         raise InvalidInput.field("script", "Give a script, a file here, and one or more files to try it on.")
     script, files = Path(words[0]), words[1:]
     here = [file for file in files if Path(file).is_file()]
-    with api_of(url, token, project) as api:
-        body = {
-            "project_id": api.project_id,
-            "importer_id": api.id_of("importers", importer) if importer is not None else None,
-            "gate_id": api.id_of("gates", gate) if gate is not None else None,
-            "script": script.read_text(),
-            "paths": [file for file in files if file not in here],
-            "files": [{"path": Path(file).as_posix(), "content": _base64(file)} for file in here],
+    with port(url, token) as client:
+        owner = find(client, NOUNS["projects"], project)["id"]
+        meant = {
+            "project_id": owner,
+            "importer_id": find(client, NOUNS["importers"], importer, project)["id"] if importer is not None else None,
+            "gate_id": find(client, NOUNS["gates"], gate, project)["id"] if gate is not None else None,
         }
-        found = tried(api, "/importers/try", body)["files"]
+        sent = [file for file in files if file not in here]
+        found = client.importers.try_script(script, **meant, paths=sent, files=here)
     if json:
         show_json(found)
     fine = [print_trial(one, heading=one["path"] if len(found) > 1 else None, quiet=json) for one in found]
     if not all(fine):
         raise typer.Exit(1)
-
-
-def _base64(file: str) -> str:
-    return base64.b64encode(Path(file).read_bytes()).decode()

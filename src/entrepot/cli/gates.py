@@ -1,23 +1,26 @@
-"""`entrepot gate`: files into gates, what gates take, and what was refused."""
+"""`entrepot gates`: files into gates, what gates take, and what was refused."""
 
-from collections.abc import Iterator
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from entrepot.cli import bans
 from entrepot.cli.common import AsJson, show, show_one
-from entrepot.cli.connection import DEFAULT_URL, Token, Url
+from entrepot.cli.connection import DEFAULT_URL, Token, Url, port
+from entrepot.cli.nouns import ProjectOption, Settings, noun_group, settings_of
+from entrepot.cli.paths import NOUNS, find, scope
 from entrepot.cli.platform import ProjectName, api_of
+from entrepot.cli.renamed import Renaming
 from entrepot.errors import InvalidInput
 
-app = typer.Typer(no_args_is_help=True, help="Gates, where files come in.")
-quarantine = typer.Typer(no_args_is_help=True, help="Files that a script refused.")
+app = noun_group("gates", "Gates, where files come in.", ("show", "create", "delete"))
+quarantine = typer.Typer(cls=Renaming, no_args_is_help=True, help="Files that a script refused.")
 app.add_typer(quarantine, name="quarantine")
 
 GateName = Annotated[str, typer.Option("--gate", "-g", help="Name of the gate.")]
+GateOption = Annotated[str | None, typer.Option("--gate", "-g", hidden=True)]
 Paths = Annotated[list[str] | None, typer.Argument(help="Paths that `ls` shows; by default, with --all, every file.")]
 All = Annotated[bool, typer.Option("--all", help="Every file.")]
 _BLOCK = 1 << 20
@@ -32,24 +35,26 @@ class AfterImport(StrEnum):
     delete = "delete"
 
 
-@app.command("ls")
-def ls(
+@app.command("list")
+def list_(
     token: Token,
-    project: ProjectName,
+    path: Annotated[str | None, typer.Argument(metavar="[PROJECT]", help="Of this project alone.")] = None,
+    project: ProjectOption = None,
     url: Url = DEFAULT_URL,
     usage: Annotated[
         bool, typer.Option("--usage/--no-usage", help="Have what lies on each counted, gate by gate.")
     ] = True,
     json: AsJson = False,
 ) -> None:
-    """List a project's gates: their settings, and what lies on them.
+    """List gates: their settings, and what lies on them.
 
-    Example: `entrepot gate ls --project "Wind farm" --no-usage`
+    Example: `entrepot gates list farm --no-usage`
     """
-    with api_of(url, token, project) as api:
-        gates = api.every("/gates")
+    with port(url, token) as client:
+        gates = list(client.connection.pages("/api/v1/gates", **scope(client, NOUNS["gates"], path or project)))
         if usage:
-            gates = [gate | {"use": api.get(f"/gates/{gate['id']}/use")} for gate in gates]
+            use = "/api/v1/gates/{}/use"
+            gates = [gate | {"use": client.connection.json("GET", use.format(gate["id"]))} for gate in gates]
     rows = [
         {
             "name": gate["name"],
@@ -70,8 +75,10 @@ def ls(
 @app.command("set")
 def set_(
     token: Token,
-    project: ProjectName,
-    gate: GateName,
+    path: Annotated[str | None, typer.Argument(help="Its path or id.")] = None,
+    settings: Settings = None,
+    project: ProjectOption = None,
+    gate: GateOption = None,
     url: Url = DEFAULT_URL,
     quota_bytes: Annotated[str | None, typer.Option(help="Most bytes on it, as `500M` or `2G`; `none`.")] = None,
     quota_files: Annotated[str | None, typer.Option(help="Most files on it; `none`.")] = None,
@@ -86,50 +93,56 @@ def set_(
 ) -> None:
     """Say what a gate takes, and what becomes of its files.
 
-    Example: `entrepot gate set --project "Wind farm" --gate scada --quota-bytes 2G --quarantine --after-import move`
+    Example: `entrepot gates set farm/scada --quota-bytes 2G --quarantine --after-import move`
     """
+    where = _either(path, gate)
     fields: dict[str, Any] = {"quarantine": quarantine, "after_import": after_import and str(after_import)}
     fields = {name: value for name, value in fields.items() if value is not None}
     for name, text in (("quota_bytes", quota_bytes), ("quota_files", quota_files)):
         if text is not None:
             fields[name] = None if text == "none" else _number(name, text)
-    with api_of(url, token, project) as api:
-        changed = api.call("PATCH", f"/gates/{api.id_of('gates', gate)}", fields)
+    with port(url, token) as client:
+        found = find(client, NOUNS["gates"], where, project)
+        body = fields | settings_of(settings)
+        changed = client.connection.json("PATCH", f"/api/v1/gates/{found['id']}", body=body)
     show_one({name: value for name, value in changed.items() if json or name != "id"}, json)
 
 
-@app.command("put")
-def put(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="What to send.")],
+@app.command("upload")
+def upload(
+    words: Annotated[list[str], typer.Argument(metavar="PATH FILE...", help="The gate, and files and folders.")],
     token: Token,
-    project: ProjectName,
-    gate: GateName,
+    project: ProjectOption = None,
+    gate: GateOption = None,
     url: Url = DEFAULT_URL,
     to: Annotated[str, typer.Option("--to", help="Folder on the gate; made where it is missing.")] = "/",
+    progress: Annotated[bool | None, typer.Option("--progress/--no-progress", help="Show how far it is.")] = None,
 ) -> None:
-    """Send files to a gate. One that is there already is replaced.
+    """Send files to a gate, and folders with all that is in them. One that is there already is replaced.
 
-    Example: `entrepot gate put march/*.csv --project "Wind farm" --gate scada`
+    Example: `entrepot gates upload farm/scada wind_farm/ --progress`
     """
-    from tqdm import tqdm
+    from entrepot.client.importing import Gate
 
-    with api_of(url, token, project) as api:
-        gate_id = api.id_of("gates", gate)
-        for file in files:
-            size = file.stat().st_size
-            path = "/".join([*(part for part in to.split("/") if part), file.name])
-            with tqdm(desc=file.name, total=size, unit="B", unit_scale=True, disable=None) as bar:
-                api.upload(f"/gates/{gate_id}/files/{path}", _blocks(file, bar), size)
-    typer.echo(f"{len(files)} sent")
+    where, files = (gate, words) if gate is not None else (words[0], words[1:])
+    if missing := [file for file in files if not Path(file).exists()]:
+        raise typer.BadParameter(f"there is no {missing[0]} here")
+    if not files:
+        raise typer.BadParameter("say what to send: PATH FILE...")
+    shown = progress if progress is not None else sys.stderr.isatty()
+    with port(url, token) as client:
+        found = Gate(client.connection, find(client, NOUNS["gates"], where, project))
+        sent = found.upload(*files, to=to, progress=shown)
+    typer.echo(f"{sent} sent")
 
 
-@quarantine.command("ls")
-def quarantine_ls(
+@quarantine.command("list")
+def quarantine_list(
     token: Token, project: ProjectName, gate: GateName, url: Url = DEFAULT_URL, json: AsJson = False
 ) -> None:
     """List the files that a gate's importers refused, and why.
 
-    Example: `entrepot gate quarantine ls --project "Wind farm" --gate scada`
+    Example: `entrepot gates quarantine list --project "Wind farm" --gate scada`
     """
     with api_of(url, token, project) as api:
         found = api.every(f"/gates/{api.id_of('gates', gate)}/quarantine", project=None)
@@ -143,24 +156,20 @@ def retry(
 ) -> None:
     """Have refused files read again, once the script or the file is mended.
 
-    Example: `entrepot gate quarantine retry 2014/03.csv --project "Wind farm" --gate scada`
+    Example: `entrepot gates quarantine retry 2014/03.csv --project "Wind farm" --gate scada`
     """
     typer.echo(f"{_do('retry', url, token, project, gate, paths, every=every)} to be read again")
 
 
-@quarantine.command("rm")
-def rm(
+@quarantine.command("delete")
+def delete(
     token: Token, project: ProjectName, gate: GateName, paths: Paths = None, url: Url = DEFAULT_URL, every: All = False
 ) -> None:
     """Delete refused files for good.
 
-    Example: `entrepot gate quarantine rm --all --project "Wind farm" --gate scada`
+    Example: `entrepot gates quarantine delete --all --project "Wind farm" --gate scada`
     """
     typer.echo(f"{_do('remove', url, token, project, gate, paths, every=every)} removed")
-
-
-app.command("bans", hidden=True)(bans.list_)
-app.command("unban", hidden=True)(bans.lift)
 
 
 def _do(what: str, url: str, token: str, project: str, gate: str, paths: list[str] | None, *, every: bool) -> int:
@@ -179,11 +188,10 @@ def _do(what: str, url: str, token: str, project: str, gate: str, paths: list[st
         return len(api.call("POST", f"{address}/{what}", {"ids": ids}))
 
 
-def _blocks(file: Path, bar: Any) -> Iterator[bytes]:
-    with file.open("rb") as opened:
-        while block := opened.read(_BLOCK):
-            yield block
-            bar.update(len(block))
+def _either(path: str | None, gate: str | None) -> str:
+    if (path is None) == (gate is None):
+        raise typer.BadParameter("say which gate: its path, such as farm/scada")
+    return path or gate or ""
 
 
 def _number(name: str, text: str) -> int:

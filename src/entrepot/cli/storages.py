@@ -1,4 +1,4 @@
-"""`entrepot storage`: where files are stored."""
+"""`entrepot storages`: where files are stored."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,13 +7,14 @@ import typer
 
 from entrepot.cli.common import AsJson, show, show_one
 from entrepot.cli.connection import DEFAULT_URL, Token, Url
+from entrepot.cli.renamed import Renaming
 from entrepot.errors import InvalidInput
 
 if TYPE_CHECKING:
     from entrepot.client.files import StorageConfigs
 
 app = typer.Typer(
-    no_args_is_help=True, help="Storage configs: where files are stored besides the server's own storage."
+    cls=Renaming, no_args_is_help=True, help="Storage configs: where files are stored besides the server's own storage."
 )
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Its id.")]
@@ -26,11 +27,11 @@ Expiry = Annotated[
 Default = Annotated[bool, typer.Option("--default", help="Store files there that say nothing else.")]
 
 
-@app.command("ls")
-def ls(token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
+@app.command("list")
+def list_(token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
     """List storage configs.
 
-    Example: `entrepot storage ls`
+    Example: `entrepot storages list`
     """
     from entrepot.cli.connection import answering
 
@@ -40,8 +41,8 @@ def ls(token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
     show(records if json else [{name: record[name] for name in names} for record in records], json)
 
 
-@app.command("add")
-def add(
+@app.command("create")
+def create(
     place: Annotated[str, typer.Argument(metavar="URL", help="`s3://bucket/path`, `gs:`, `az:` or `local:///folder`.")],
     token: Token,
     url: Url = DEFAULT_URL,
@@ -52,7 +53,7 @@ def add(
 ) -> None:
     """Add a storage config, and try it out.
 
-    Example: `entrepot storage add s3://results/lab --credentials key.csv --signed-urls 3600`
+    Example: `entrepot storages create s3://results/lab --credentials key.csv --signed-urls 3600`
     """
     from entrepot.cli.connection import answering
 
@@ -67,7 +68,7 @@ def add(
 def show_config(config_id: Id, token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
     """Print a storage config; its credentials are never told.
 
-    Example: `entrepot storage show 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
+    Example: `entrepot storages show 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
     """
     from entrepot.cli.connection import answering
 
@@ -88,7 +89,7 @@ def set_config(
 ) -> None:
     """Change a storage config.
 
-    Example: `entrepot storage set 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f --signed-urls 600`
+    Example: `entrepot storages set 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f --signed-urls 600`
     """
     from entrepot.cli.connection import answering
 
@@ -98,11 +99,11 @@ def set_config(
         show_one(_configs(url, token).update(config_id, **changes), json)
 
 
-@app.command("rm")
-def rm(config_id: Id, token: Token, url: Url = DEFAULT_URL) -> None:
+@app.command("delete")
+def delete(config_id: Id, token: Token, url: Url = DEFAULT_URL) -> None:
     """Take a storage config out of use; what is stored there stays.
 
-    Example: `entrepot storage rm 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
+    Example: `entrepot storages delete 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
     """
     from entrepot.cli.connection import answering
 
@@ -114,7 +115,7 @@ def rm(config_id: Id, token: Token, url: Url = DEFAULT_URL) -> None:
 def try_config(config_id: Id, token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
     """Write, read back, read a range, sign and delete, and say which of them failed.
 
-    Example: `entrepot storage test 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
+    Example: `entrepot storages test 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
     """
     from entrepot.cli.connection import answering
 

@@ -1,0 +1,81 @@
+"""`entrepot watches`: which series must not fall silent unnoticed."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from entrepot.cli.common import AsJson, show
+from entrepot.cli.connection import DEFAULT_URL, Token, Url
+from entrepot.cli.notifications import SHORTEST, Ids, whole
+from entrepot.cli.platform import ProjectName, api_of
+from entrepot.cli.renamed import Renaming
+
+app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Series that must not fall silent unnoticed.")
+
+SeriesName = Annotated[str, typer.Option("--series", "-s", help="Of this series alone; by default, of all.")]
+KINDS = {"importer": "importers", "cleaner": "cleaners", "analysis": "analyses"}
+
+
+class Kind(StrEnum):
+    """What makes series."""
+
+    importer = "importer"
+    cleaner = "cleaner"
+    analysis = "analysis"
+
+
+@app.command("set")
+def set_(
+    kind: Annotated[Kind, typer.Argument(help="What makes the series.")],
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    token: Token,
+    project: ProjectName,
+    grace: Annotated[
+        str, typer.Option(help="How old a last point may be, as `6H` or `2D`; `none`: these may be silent.")
+    ],
+    series: SeriesName = "",
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Tell when series fall silent: when their last point is older than it may be.
+
+    Example: `entrepot watches set importer scada --grace 6H --project "Wind farm"`
+    """
+    with api_of(url, token, project) as api:
+        watched = {"generator_id": api.id_of(KINDS[kind], name), "series_name": series}
+        api.call("PUT", "/watches", {**watched, "grace": None if grace == "none" else grace})
+    typer.echo("watched")
+
+
+@app.command("list")
+def list_(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
+    """List what is watched for silence.
+
+    Example: `entrepot watches list --project "Wind farm"`
+    """
+    with api_of(url, token, project) as api:
+        found = api.get("/watches", project_id=api.project_id)
+        names = {one["id"]: f"{kind}={one['name']}" for kind in Kind for one in api.every(f"/{KINDS[kind]}")}
+    rows = [
+        {
+            "id": one["id"][:SHORTEST],
+            "of": names.get(one["generator_id"], one["generator_id"]),
+            "series": one["series_name"] or "all",
+            "grace": one["grace"] or "none",
+        }
+        for one in found
+    ]
+    show(found if json else rows, json)
+
+
+@app.command("delete")
+def delete(ids: Ids, token: Token, project: ProjectName, url: Url = DEFAULT_URL) -> None:
+    """Watch series no longer.
+
+    Example: `entrepot watches delete 0d9b1d54 --project "Wind farm"`
+    """
+    with api_of(url, token, project) as api:
+        known = [one["id"] for one in api.get("/watches", project_id=api.project_id)]
+        for id_ in [whole(id_, known) for id_ in ids]:
+            api.call("DELETE", f"/watches/{id_}")
+    typer.echo(f"{len(ids)} ended")

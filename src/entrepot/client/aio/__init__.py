@@ -1,0 +1,1 @@
+"""The SDK's async face, and what its sync face is made of: ``make sync-face``."""

@@ -1,0 +1,84 @@
+"""Feeders of Entrepot's own interface: what fetches files into gates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from entrepot.client.aio._http import Connection
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Feeders:
+    """What fetches files into gates."""
+
+    connection: Connection = field(repr=False)
+    path = "/api/v1/feeders"
+
+    async def all(self, **equal: str) -> list[Record]:
+        """Return feeders, newest first; those of a ``project_id`` or ``gate_id`` where it is given."""
+        records: list[Record] = await self.connection.json("GET", self.path, params=equal)
+        return records
+
+    async def get(self, feeder_id: str) -> Record:
+        """Return a feeder; of its credentials, only their names."""
+        return await self._one("GET", f"/{feeder_id}")
+
+    async def create(
+        self,
+        gate_id: str,
+        url: str | None = None,
+        *,
+        script: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        credentials: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Record:
+        """Give a gate a feeder.
+
+        Parameters
+        ----------
+        url, script
+            One of the two: an address to fetch from, or a script that defines ``feed(state, credentials, **tools)``.
+        parameters
+            What to take and how much, for instance ``{"include": ["*.csv"]}``.
+        credentials
+            What the source wants, for instance ``{"login": ..., "password": ...}``.
+        options
+            Any of ``crontab`` (six fields, seconds first), ``timezone`` and ``active``.
+        """
+        way = {name: value for name, value in (("url", url), ("script", script)) if value is not None}
+        body = {"gate_id": gate_id, "parameters": parameters or {}, "credentials": credentials, **way, **options}
+        return await self._one("POST", "", body)
+
+    async def update(self, feeder_id: str, **changes: Any) -> Record:
+        """Change a feeder: what :meth:`create` takes, but for the gate."""
+        return await self._one("PATCH", f"/{feeder_id}", changes)
+
+    async def delete(self, feeder_id: str) -> None:
+        """Delete a feeder; its gate and files stay."""
+        await self.connection.request("DELETE", f"{self.path}/{feeder_id}")
+
+    async def run(self, feeder_id: str) -> Record:
+        """Have a feeder fetch, wait until it has, and return the report.
+
+        Raises
+        ------
+        Failed
+            It did not end well; what it could fetch is on the gate.
+        """
+        return await self._done(feeder_id, "run")
+
+    async def test(self, feeder_id: str) -> Record:
+        """Have a feeder connect and list its source, without fetching anything; raises as :meth:`run` does."""
+        return await self._done(feeder_id, "test")
+
+    async def _done(self, feeder_id: str, what: str) -> Record:
+        job = await self._one("POST", f"/{feeder_id}/{what}")
+        result: Record = (await self.connection.ended("/api/v1/jobs", job, "The feeder's job"))["result"]
+        return result
+
+    async def _one(self, method: str, path: str, body: Any = None) -> Record:
+        record: Record = await self.connection.json(method, self.path + path, body=body, once=method == "POST")
+        return record

@@ -1,0 +1,206 @@
+"""Files of Entrepot's own interface: published, found, fetched, acknowledged; and where they are stored."""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx
+
+from entrepot.client.aio._http import Connection
+from entrepot.client.errors import Damaged, NoAnswer, Refused
+from entrepot.client.progress import Progress, telling
+
+Record = dict[str, Any]
+
+_PART_BYTES = 64 * 2**20
+_BLOCK = 1 << 20
+_TRIES = 8
+_AGAIN = (409, 502, 503, 504)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Published files."""
+
+    connection: Connection = field(repr=False)
+
+    async def publish(self, path: str | Path, *, progress: Progress = False, **described: str) -> Record:
+        """Publish a file of any size; what breaks goes on where it was.
+
+        Parameters
+        ----------
+        progress
+            Show how far it is, or call this with how many bytes the server has, and of how many.
+        described
+            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage_config`` and ``project``.
+
+        Returns
+        -------
+        The file's record.
+        """
+        path = Path(path)
+        size = path.stat().st_size
+        upload = await self.connection.json(
+            "POST", "/api/v1/uploads", body={"name": path.name, **described, "size": size}, once=True
+        )
+        address, offset, failures = f"/api/v1/uploads/{upload['id']}", 0, 0
+        with path.open("rb") as file, telling(progress, path.name, "B", scale=True) as tell:
+            while offset < size:
+                try:
+                    headers = {"upload-offset": str(offset)}
+                    answer = await self.connection.send("PATCH", address, content=_part(file, offset), headers=headers)
+                    offset, failures = int(answer.json()["offset"]), 0
+                except (NoAnswer, Refused) as error:
+                    failures += 1
+                    final = isinstance(error, Refused) and error.status not in _AGAIN
+                    if final or failures >= _TRIES:
+                        raise
+                    offset = int((await self.connection.json("GET", address))["offset"])
+                tell(offset, size)
+        record: Record = await self.connection.json("POST", f"{address}/publish", timeout=3600.0)
+        return record
+
+    async def find(self, **filters: Any) -> AsyncIterator[Record]:
+        """Yield the records of files, newest first; available ones unless `state` says otherwise.
+
+        Parameters
+        ----------
+        filters
+            Any of ``identifier``, ``project``, ``poll``, ``task``, ``checksum``, ``sha256``, ``type``, ``state``; a
+            list means any of its values.
+        """
+        params = {"limit": 1000, **filters}
+        while page := await self.connection.json("GET", "/api/v1/files", params=params):
+            for one in page:
+                yield one
+            params["after"] = page[-1]["id"]
+
+    async def get(self, file_id: str) -> Record:
+        """Return a file's record."""
+        record: Record = await self.connection.json("GET", f"/api/v1/files/{file_id}")
+        return record
+
+    async def download(self, file_id: str, target: str | Path) -> Path:
+        """Fetch a file and check its SHA-256; it appears once it is whole.
+
+        What broke goes on where it was, also when another process began it: until the file is whole, what came of it
+        is in ``<target>.part``, and which file that is in ``<target>.part.etag``.
+
+        Raises
+        ------
+        Damaged
+            What came is not what was published; it is not kept.
+        """
+        record, target = await self.get(file_id), Path(target)
+        part, beside = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.etag")
+        etag, size = f'"{record["sha256"]}"', record["size"]
+        if not (part.exists() and beside.exists() and beside.read_text() == etag and part.stat().st_size <= size):
+            part.write_bytes(b"")
+            beside.write_text(etag)
+        digest = hashlib.sha256()
+        with part.open("r+b") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+            async for block in self._rest(file_id, etag, file.tell(), size):
+                file.write(block)
+                digest.update(block)
+            came = file.tell()
+        if came != size or digest.hexdigest() != record["sha256"]:
+            for path in (part, beside):
+                path.unlink(missing_ok=True)
+            raise Damaged(f"{file_id}: {came} of {size} bytes, SHA-256 {digest.hexdigest()}")
+        part.replace(target)
+        beside.unlink(missing_ok=True)
+        return target
+
+    async def _rest(self, file_id: str, etag: str, came: int, size: int) -> AsyncIterator[bytes]:
+        """Yield a file's bytes from a position on, asking again where the connection breaks."""
+        failures = 0
+        while came < size:
+            headers = {"range": f"bytes={came}-", "if-range": etag}
+            try:
+                async with self.connection.stream(f"/api/v1/files/{file_id}/download", headers=headers) as answer:
+                    if came and answer.status_code != httpx.codes.PARTIAL_CONTENT:
+                        raise Damaged(f"{file_id}: the file is another one now")
+                    async for block in answer.aiter_raw(_BLOCK):
+                        yield block
+                        came += len(block)
+                        failures = 0
+            except httpx.TransportError:
+                failures += 1
+                if failures >= _TRIES:
+                    raise
+
+    async def acknowledge(self, file_id: str, sha256: str | None = None) -> Record:
+        """Tell that a file was consumed.
+
+        Parameters
+        ----------
+        sha256
+            What was received; when that is not what was published, it is noted, and the file stays available.
+        """
+        body = {} if sha256 is None else {"sha256": sha256}
+        record: Record = await self.connection.json("POST", f"/api/v1/files/{file_id}/ack", body=body)
+        return record
+
+    async def acknowledge_many(self, ids: Iterable[str]) -> list[Record]:
+        """Tell that files were consumed, and return their records; unknown and repeated ids do no harm."""
+        records: list[Record] = await self.connection.json("POST", "/api/v1/files/ack", body={"ids": [*ids]})
+        return records
+
+
+@dataclass(frozen=True)
+class StorageConfigs:
+    """Where files are stored, besides the server's own storage."""
+
+    connection: Connection = field(repr=False)
+    path = "/api/v1/storage-configs"
+
+    async def all(self) -> list[Record]:
+        """Return the storage configs in use, newest first; none has its credentials."""
+        records: list[Record] = await self.connection.json("GET", self.path)
+        return records
+
+    async def get(self, config_id: str) -> Record:
+        """Return a storage config."""
+        return await self._one("GET", f"/{config_id}")
+
+    async def create(self, url: str, credentials: Mapping[str, Any] | None = None, **options: Any) -> Record:
+        """Create a storage config.
+
+        Parameters
+        ----------
+        url
+            ``s3://bucket/path``, ``gs://bucket/path``, ``az://container/path`` or ``local:///folder``.
+        options
+            Any of ``signed_urls_enabled``, ``signed_urls_expiry`` (seconds) and ``is_default``.
+        """
+        return await self._one("POST", "", {"url": url, "credentials": credentials, **options})
+
+    async def update(self, config_id: str, **changes: Any) -> Record:
+        """Change a storage config: what :meth:`create` takes, and ``state``."""
+        return await self._one("PATCH", f"/{config_id}", changes)
+
+    async def delete(self, config_id: str) -> Record:
+        """Take a storage config out of use."""
+        return await self._one("DELETE", f"/{config_id}")
+
+    async def test(self, config_id: str) -> Record:
+        """Try a storage config out; ``tested`` has, for each step, what went wrong, or None."""
+        return await self._one("POST", f"/{config_id}/test?wait=50", timeout=90.0)
+
+    async def _one(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> Record:
+        record: Record = await self.connection.json(
+            method, self.path + path, body=body, timeout=timeout, once=method == "POST"
+        )
+        return record
+
+
+async def _part(file: BinaryIO, offset: int) -> AsyncIterator[bytes]:
+    file.seek(offset)
+    left = _PART_BYTES
+    while left and (block := file.read(min(_BLOCK, left))):
+        left -= len(block)
+        yield block

@@ -1,0 +1,62 @@
+"""The caller's API keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from entrepot.client.aio._http import Connection
+
+
+@dataclass(frozen=True)
+class Keys:
+    """API keys that act for the caller: none is wider than the one that the caller comes with."""
+
+    connection: Connection = field(repr=False)
+
+    async def list(self) -> list[dict[str, Any]]:
+        """Return the keys that the caller may see, the newest first; their tokens are not kept by the server."""
+        found: list[dict[str, Any]] = await self.connection.json("GET", "/api/v1/keys")
+        return found
+
+    async def create(
+        self,
+        name: str = "",
+        *,
+        scopes: Sequence[str] | None = None,
+        projects: Sequence[str] | None = None,
+        series: Sequence[str] | None = None,
+        networks: Sequence[str] | None = None,
+        expires: datetime | None = None,
+    ) -> dict[str, Any]:
+        """Make a key and return it with its ``token``, which is told this once.
+
+        Parameters
+        ----------
+        scopes
+            ``area:right``, such as ``series:read``, or one piece of work: ``points:write``, ``gate:write``,
+            ``works:deposit``, ``works:work``, ``files:publish``.
+        projects, series
+            Ids of the only ones that it reaches.
+        networks
+            Where it may be used from, such as ``192.0.2.0/24``.
+        expires
+            When it ends; with a zone.
+        """
+        asked = {"scopes": scopes, "projects": projects, "series": series, "networks": networks}
+        body: dict[str, Any] = {key: list(value) for key, value in asked.items() if value is not None}
+        if expires is not None:
+            body["expires"] = expires.isoformat()
+        made: dict[str, Any] = await self.connection.json(
+            "POST", "/api/v1/keys", body={"name": name, **body}, once=True
+        )
+        return made
+
+    async def rotate(self, key_id: str) -> dict[str, Any]:
+        """Give a key another ``token`` and return it; the old one works for a while, but not on keys."""
+        made: dict[str, Any] = await self.connection.json("POST", f"/api/v1/keys/{key_id}/rotate", once=True)
+        return made
+
+    async def revoke(self, key_id: str) -> None:
+        """End a key at once."""
+        await self.connection.request("DELETE", f"/api/v1/keys/{key_id}")

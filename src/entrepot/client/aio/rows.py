@@ -1,0 +1,123 @@
+"""Sites and their locations, result sets and their rows."""
+
+from pathlib import Path
+from typing import Any
+
+from entrepot.client.aio._http import Connection
+from entrepot.client.aio.things import Collection, Record, Thing
+from entrepot.client.comparing import differing
+from entrepot.client.lineage import Explanation
+
+
+class Location(Thing):
+    """A place of a site, such as a turbine."""
+
+    kinds = "locations"
+
+
+class ModelDefinition(Thing):
+    """A model of a site."""
+
+    kinds = "model-definitions"
+
+
+class Site(Thing):
+    """A site, such as a wind farm."""
+
+    kinds = "sites"
+
+    @property
+    def locations(self) -> Collection[Location]:
+        """Its places."""
+        return Collection(self.connection, Location, {"site": self.id})
+
+    @property
+    def models(self) -> Collection[ModelDefinition]:
+        """Its model definitions."""
+        return Collection(self.connection, ModelDefinition, {"site": self.id})
+
+
+class Row(Thing):
+    """Two or three named vectors of one length, with their units."""
+
+    kinds = "rows"
+
+    async def explain(self) -> Explanation:
+        """Return the runs that made it, with what each of them read, down to files."""
+        return Explanation(await self.connection.json("GET", f"/api/v1/lineage/row/{self.id}"))
+
+
+class RowsPlot:
+    """A plot of the rows of a result set, which the server draws."""
+
+    def __init__(self, connection: Connection, asked: Record) -> None:
+        self._connection, self._asked = connection, asked
+
+    async def save(self, file: Path | str) -> Path:
+        """Save it as a page (``.html``) or a picture (``.png``)."""
+        target = Path(file)
+        asked = {**self._asked, "format": target.suffix.lstrip(".")}
+        target.write_bytes((await self._connection.request("GET", "/api/v1/rows/plot", params=asked)).content)
+        return target
+
+
+class ResultSet(Thing):
+    """Rows that belong together."""
+
+    kinds = "result-sets"
+
+    @property
+    def rows(self) -> Collection[Row]:
+        """Its rows, by name."""
+        return Collection(self.connection, Row, {"result_set": self.id})
+
+    async def keep(self, rows: list[Record]) -> list[Record]:
+        """Keep rows: those whose name is there already are updated, the others made; all of them, or none.
+
+        Parameters
+        ----------
+        rows
+            Each with its ``name``, its ``columns`` (two or three, with ``name``, ``unit`` and ``values``) and, where it
+            is about one, its ``location``.
+
+        Returns
+        -------
+        What became of each: ``id``, ``name`` and ``action``.
+        """
+        body = {"rows": rows}
+        kept: list[Record] = await self.connection.json("POST", f"{self.path}/rows", body=body, once=True)
+        return kept
+
+    def plot(self, *, unit: str | None = None, title: str | None = None, kind: str | None = None) -> RowsPlot:
+        """Return a plot of its rows, to be saved.
+
+        Parameters
+        ----------
+        unit
+            Of the values, which are converted.
+        kind
+            ``comparison``, ``histogram``, ``time_series`` or ``map``; by default what the rows say.
+        """
+        options = {"analysis": self.id, "unit": unit, "title": title, "kind": kind}
+        return RowsPlot(self.connection, {name: value for name, value in options.items() if value is not None})
+
+
+class ResultSets(Collection[ResultSet]):
+    """Result sets of an organization."""
+
+    async def ensure(
+        self, name: str, /, *, site: Site | str | None = None, model: str = "", **settings: Any
+    ) -> ResultSet:
+        """Make one where there is none, and change what differs where there is.
+
+        Its model definition is made, too, where its site has none of that name.
+        """
+        if isinstance(site, Site) and model:
+            await site.models.ensure(model)
+        where = {"name": name, "site": site, "model": model or None}
+        found = [each async for each in self.list(**where)]
+        if not found:
+            return await self.create(name, site=site, model=model, **settings)
+        if changes := differing(found[0].record, settings):
+            await found[0].change(**changes)
+        return found[0]

@@ -1,0 +1,156 @@
+"""Things of Entrepot's own interface: made, found, changed and deleted by the same verbs."""
+
+import difflib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from entrepot.client import printing
+from entrepot.client.aio._http import Connection
+from entrepot.client.comparing import differing, sent
+
+Record = dict[str, Any]
+
+
+class Thing:
+    """Something that the server has, as it was when it was last asked; the fields it shows are attributes.
+
+    Parameters
+    ----------
+    record
+        What the server shows of it.
+    """
+
+    kinds = ""  #: Where things of its kind are, such as ``gates``.
+
+    def __init__(self, connection: Connection, record: Record) -> None:
+        self.connection = connection
+        self.record = record
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.record["id"])
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.record["name"])
+
+    @property
+    def path(self) -> str:
+        """Its address below the server's."""
+        return f"/api/v1/{self.kinds}/{self.id}"
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a field that the server shows."""
+        try:
+            return self.__dict__["record"][name]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__} has no {name}") from None
+
+    def __dir__(self) -> list[str]:
+        """Return the names of its verbs and of its fields."""
+        return [*super().__dir__(), *self.record]
+
+    def __repr__(self) -> str:
+        """Say what it is."""
+        return f"{type(self).__name__}({self.record.get('name', self.id)!r})"
+
+    def _repr_html_(self) -> str:
+        return printing.table(repr(self), self.record)
+
+    async def change(self, **settings: Any) -> None:
+        """Change settings; nothing is overwritten that somebody else changed since it was asked.
+
+        Raises
+        ------
+        Changed
+            Somebody else changed it: find it again.
+        """
+        headers = {} if "version" not in self.record else {"if-match": f'"{self.record["version"]}"'}
+        self.record = await self.connection.json("PATCH", self.path, body=sent(settings), headers=headers)
+
+    async def refresh(self) -> None:
+        """Ask the server for it again."""
+        self.record = await self.connection.json("GET", self.path)
+
+    async def delete(self) -> None:
+        """Delete it, with what hangs on it."""
+        await self.connection.request("DELETE", self.path)
+
+
+ThingT = TypeVar("ThingT", bound=Thing)
+
+
+class Collection(Generic[ThingT]):
+    """Things of one kind, perhaps of one project, gate or importer.
+
+    Parameters
+    ----------
+    scope
+        What those that are listed here belong to, and what is made here will.
+    key
+        The field that names one among them.
+    """
+
+    def __init__(
+        self, connection: Connection, kind: type[ThingT], scope: Mapping[str, str] | None = None, key: str = "name"
+    ) -> None:
+        self._connection, self._kind, self._scope, self._key = connection, kind, dict(scope or {}), key
+
+    def __repr__(self) -> str:
+        """Say what is in it."""
+        of = ", ".join(f"{name}={value!r}" for name, value in self._scope.items())
+        return f"{self._kind.kinds} of {of}" if of else self._kind.kinds
+
+    async def __aiter__(self) -> AsyncIterator[ThingT]:
+        """Yield all of them by name, page by page."""
+        async for each in self.list():
+            yield each
+
+    async def __getitem__(self, name: str) -> ThingT:
+        """Return the one of this name.
+
+        Raises
+        ------
+        KeyError
+            There is none; names that are alike are told.
+        """
+        found = await self.get(name)
+        if found is None:
+            names = [each.record[self._key] async for each in self]
+            alike = difflib.get_close_matches(name, names, 3, 0.6)
+            raise KeyError(name + (f" (there is {', '.join(alike)})" if alike else ""))
+        return found
+
+    async def list(self, **equal: Any) -> AsyncIterator[ThingT]:
+        """Yield those whose fields are these."""
+        path = f"/api/v1/{self._kind.kinds}"
+        async for record in self._connection.pages(path, **self._scope, **sent(equal)):
+            yield self._kind(self._connection, record)
+
+    async def get(self, name: str, /) -> ThingT | None:
+        """Return the one of this name; None where there is none."""
+        async for each in self.list(**{self._key: name}):
+            return each
+        return None
+
+    async def by_id(self, id: str, /) -> ThingT:  # noqa: A002 - it is one
+        """Return the one of this id."""
+        record = await self._connection.json("GET", f"/api/v1/{self._kind.kinds}/{id}")
+        return self._kind(self._connection, record)
+
+    async def create(self, name: str, /, **settings: Any) -> ThingT:
+        """Make one."""
+        body = {**self._scope, self._key: name, **sent(settings)}
+        path = f"/api/v1/{self._kind.kinds}"
+        return self._kind(self._connection, await self._connection.json("POST", path, body=body, once=True))
+
+    async def ensure(self, name: str, /, **settings: Any) -> ThingT:
+        """Make one where there is none, and change what differs where there is: a second time does nothing."""
+        found = await self.get(name)
+        if found is None:
+            return await self.create(name, **settings)
+        if changes := differing(found.record, settings):
+            await found.change(**changes)
+        return found

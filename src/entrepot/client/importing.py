@@ -1,0 +1,173 @@
+# Made of aio/importing.py by `make sync-face`: change that one.
+"""Gates, importers and channels: how files become series."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from entrepot.client._http import Connection
+from entrepot.client.progress import Progress, telling
+from entrepot.client.runs import Maker, tried
+from entrepot.client.sources import Script, text_of
+from entrepot.client.things import Collection, Record, Thing
+
+_BLOCK = 1 << 20
+
+
+class Channel(Thing):
+    """How a raw series becomes a regular one."""
+
+    kinds = "channels"
+
+
+class Channels(Collection[Channel]):
+    """Channels, by the name of the raw series."""
+
+    def __init__(self, connection: Connection, scope: Mapping[str, str] | None = None) -> None:
+        super().__init__(connection, Channel, scope, "raw")
+
+
+class Importer(Maker):
+    """What reads the files of a gate into raw series."""
+
+    kinds = "importers"
+
+    @property
+    def channels(self) -> Channels:
+        """How each of its raw series becomes a regular one, by the name of the raw series."""
+        return Channels(self.connection, {"importer": self.id})
+
+    def files(self, *, changed: bool = False) -> Iterator[Record]:
+        """Yield the files that it knows; with `changed`, those that changed and are not read again."""
+        after: str | None = None
+        while True:
+            params = {"limit": 1000, "changed": changed, **({"after": after} if after is not None else {})}
+            page = self.connection.json("GET", f"{self.path}/files", params=params)
+            yield from page["items"]
+            after = page["next"]
+            if after is None:
+                return
+
+    def try_script(
+        self,
+        script: Script | None = None,
+        *,
+        paths: Sequence[str] = (),
+        files: Sequence[str | Path] | Mapping[str, bytes] = (),
+    ) -> list[Record]:
+        """Try a parse script on files, by default its own; nothing is written. See :meth:`Importers.try_script`."""
+        mine = {"importer_id": self.id}
+        return _tried(self.connection, script, paths, files, mine)
+
+
+class Importers(Collection[Importer]):
+    """Importers, perhaps of one project or gate."""
+
+    def try_script(
+        self,
+        script: Script | None = None,
+        *,
+        importer_id: str | None = None,
+        project_id: str | None = None,
+        gate_id: str | None = None,
+        paths: Sequence[str] = (),
+        files: Sequence[str | Path] | Mapping[str, bytes] = (),
+    ) -> list[Record]:
+        """Try a parse script on files; nothing is written.
+
+        Parameters
+        ----------
+        script
+            A function ``parse``, a file or a text; by default, that of the importer.
+        importer_id, project_id
+            For which importer it is meant, or in which project.
+        paths
+            Files of the gate: the importer's, or the one of `gate_id`.
+        files
+            Files of this machine, or their contents by path, which are sent along.
+
+        Returns
+        -------
+        A dictionary a file: ``rows``, ``first_rows``, ``columns`` (``name``, ``type``, ``count``, ``first``, ``last``,
+        ``min``, ``max``, ``new_series``, ``refused``), ``duplicates``, ``refused`` (why all of it would be) and
+        ``error`` (what the script raised).
+
+        Raises
+        ------
+        Failed
+            It could not be tried.
+        """
+        meant = {"importer_id": importer_id, "project_id": project_id, "gate_id": gate_id}
+        return _tried(self._connection, script, paths, files, meant)
+
+
+class Gate(Thing):
+    """A folder of a project into which files come."""
+
+    kinds = "gates"
+
+    @property
+    def importers(self) -> Importers:
+        """What reads its files."""
+        scope = {"project": self.record["project"]["id"], "gate": self.id}
+        return Importers(self.connection, Importer, scope)
+
+    def upload(self, *files: Path | str, to: str = "/", progress: Progress = False) -> int:
+        """Send files, and folders with all that is in them; one that is there already is replaced.
+
+        Parameters
+        ----------
+        to
+            A folder of the gate; made where it is missing.
+        progress
+            Show how far it is, or call this with how many bytes were sent, and of how many.
+
+        Returns
+        -------
+        How many files were sent.
+        """
+        found = [each for file in files for each in _below(Path(file))]
+        done, total = 0, sum(file.stat().st_size for file, _ in found)
+        with telling(progress, self.name, "B", scale=True) as tell:
+            for file, relative in found:
+                path = "/".join([*(part for part in to.split("/") if part), relative])
+                self._put(file, path)
+                done += file.stat().st_size
+                tell(done, total)
+        return len(found)
+
+    def _put(self, file: Path, path: str) -> None:
+        size, address = file.stat().st_size, f"{self.path}/files/{quote(path)}"
+        # What is short is sent again where the server says when; what is long is read as it goes.
+        content = file.read_bytes() if size <= _BLOCK else _blocks(file)
+        headers = {"content-length": str(size)}
+        kind = "application/octet-stream"
+        self.connection.send("PUT", address, content=content, content_type=kind, headers=headers)
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while block := opened.read(_BLOCK):
+            yield block
+
+
+def _tried(
+    connection: Connection,
+    script: Script | None,
+    paths: Sequence[str],
+    files: Sequence[str | Path] | Mapping[str, bytes],
+    meant: Mapping[str, str | None],
+) -> list[Record]:
+    named = files if isinstance(files, Mapping) else {Path(file).as_posix(): Path(file).read_bytes() for file in files}
+    sent = [{"path": path, "content": base64.b64encode(content).decode()} for path, content in named.items()]
+    text = None if script is None else text_of(parse=script)
+    body = {"script": text, **meant, "paths": list(paths), "files": sent}
+    found: list[Record] = (tried(connection, "/api/v1/importers/try", body))["files"]
+    return found
+
+
+def _below(file: Path) -> list[tuple[Path, str]]:
+    if not file.is_dir():
+        return [(file, file.name)]
+    return [(each, each.relative_to(file).as_posix()) for each in sorted(file.rglob("*")) if each.is_file()]

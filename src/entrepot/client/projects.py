@@ -1,0 +1,66 @@
+# Made of aio/projects.py by `make sync-face`: change that one.
+"""Projects, and what belongs to one."""
+
+from typing import Any
+
+from entrepot.client.analyses import Analyses, Analysis
+from entrepot.client.importing import Channels, Gate, Importer, Importers
+from entrepot.client.rows import ResultSet, ResultSets, Site
+from entrepot.client.series import Series, SeriesCollection
+from entrepot.client.things import Collection, Thing
+
+
+class Project(Thing):
+    """A project of an organization."""
+
+    kinds = "projects"
+
+    @property
+    def gates(self) -> Collection[Gate]:
+        """Where its files come in."""
+        return Collection(self.connection, Gate, {"project": self.id})
+
+    @property
+    def importers(self) -> Importers:
+        """What reads files of its gates into raw series."""
+        return Importers(self.connection, Importer, {"project": self.id})
+
+    @property
+    def channels(self) -> Channels:
+        """How each raw series becomes a regular one."""
+        return Channels(self.connection, {"project": self.id})
+
+    @property
+    def analyses(self) -> Analyses:
+        """What computes series and rows out of its series."""
+        return Analyses(self.connection, Analysis, {"project": self.id})
+
+    @property
+    def series(self) -> SeriesCollection:
+        """Its series; one that is made here is there to push points to."""
+        return SeriesCollection(self.connection, Series, {"project": self.id})
+
+    @property
+    def sites(self) -> Collection[Site]:
+        """Sites: they belong to the organization, and all of its projects see them."""
+        return Collection(self.connection, Site)
+
+    @property
+    def result_sets(self) -> ResultSets:
+        """Rows that belong together; of the organization, as sites are."""
+        return ResultSets(self.connection, ResultSet)
+
+    def export(self) -> dict[str, Any]:
+        """Return the project as a file says it: see ``docs/project-files.md``."""
+        found: dict[str, Any] = self.connection.json("GET", f"{self.path}/file")
+        return found
+
+    def plan(self, file: dict[str, Any]) -> dict[str, Any]:
+        """Return what :meth:`apply` would make, change, remove and have computed again; nothing is done."""
+        found: dict[str, Any] = self.connection.json("POST", f"{self.path}/plan", body=file, timeout=300.0)
+        return found
+
+    def apply(self, file: dict[str, Any]) -> dict[str, Any]:
+        """Make the project what a file says, all of it or nothing; return what that made, changed and removed."""
+        found: dict[str, Any] = self.connection.json("POST", f"{self.path}/apply", body=file, once=True, timeout=300.0)
+        return found
