@@ -31,19 +31,22 @@ def set_(
     name: Annotated[str, typer.Argument(help="Its name.")],
     token: Token,
     project: ProjectName,
-    grace: Annotated[
-        str, typer.Option(help="How old a last point may be, as `6H` or `2D`; `none`: these may be silent.")
+    silent_for: Annotated[
+        str,
+        typer.Option(
+            "--silent-for", "--grace", help="How old a last point may be, as `6H` or `2D`; `none`: these may be silent."
+        ),
     ],
     series: SeriesName = "",
     url: Url = DEFAULT_URL,
 ) -> None:
     """Tell when series fall silent: when their last point is older than it may be.
 
-    Example: `entrepot watches set importer scada --grace 6H --project "Wind farm"`
+    Example: `entrepot watches set importer scada --silent-for 6h --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        watched = {"generator_id": api.id_of(KINDS[kind], name), "series_name": series}
-        api.call("PUT", "/watches", {**watched, "grace": None if grace == "none" else grace})
+        watched = {"of": api.id_of(KINDS[kind], name), "series": series}
+        api.call("POST", "/watches", {**watched, "silent_for": None if silent_for == "none" else silent_for})
     typer.echo("watched")
 
 
@@ -54,14 +57,13 @@ def list_(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJs
     Example: `entrepot watches list --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        found = api.get("/watches", project_id=api.project_id)
-        names = {one["id"]: f"{kind}={one['name']}" for kind in Kind for one in api.every(f"/{KINDS[kind]}")}
+        found = api.every("/watches")
     rows = [
         {
             "id": one["id"][:SHORTEST],
-            "of": names.get(one["generator_id"], one["generator_id"]),
-            "series": one["series_name"] or "all",
-            "grace": one["grace"] or "none",
+            "of": f"{one['of']['kind']}={one['of']['name']}" if one["of"] else "",
+            "series": one["series"] or "all",
+            "silent for": one["silent_for"] or "may be",
         }
         for one in found
     ]
@@ -75,7 +77,7 @@ def delete(ids: Ids, token: Token, project: ProjectName, url: Url = DEFAULT_URL)
     Example: `entrepot watches delete 0d9b1d54 --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        known = [one["id"] for one in api.get("/watches", project_id=api.project_id)]
+        known = [one["id"] for one in api.every("/watches")]
         for id_ in [whole(id_, known) for id_ in ids]:
             api.call("DELETE", f"/watches/{id_}")
     typer.echo(f"{len(ids)} ended")

@@ -76,7 +76,7 @@ class Feeders:
 
     def _done(self, feeder_id: str, what: str) -> Record:
         job = self._one("POST", f"/{feeder_id}/{what}")
-        result: Record = (self.connection.ended("/api/v1/jobs", job, "The feeder's job"))["result"]
+        result: Record = (self.connection.ended("/api/v1/runs", job, "The feeder's job"))["result"]
         return result
 
     def _one(self, method: str, path: str, body: Any = None) -> Record:

@@ -17,7 +17,7 @@ class Keys:
 
     def list(self) -> list[dict[str, Any]]:
         """Return the keys that the caller may see, the newest first; their tokens are not kept by the server."""
-        return [*self.connection.pages("/api/v1/keys")]
+        return list(self.connection.pages("/api/v1/keys"))
 
     def create(
         self,

@@ -79,4 +79,4 @@ class Maker(Thing):
 def tried(connection: Connection, path: str, body: Record, what: str = "The trial") -> Any:
     """Have something tried, wait, and return what came of it."""
     job = connection.json("POST", path, body=body, once=True)
-    return (connection.ended("/api/v1/jobs", job, what))["result"]
+    return (connection.ended("/api/v1/runs", job, what))["result"]

@@ -123,7 +123,7 @@ class Series(Thing):
             Such as ``1h`` or ``1 day``.
         rule
             How the points of a step become one: ``mean`` (the default), ``sum``, ``first``, ``last``, ``min``,
-            ``max``, ``count``.
+            ``max``, ``count``, ``weighted_mean`` (by time).
         clock
             Whose days, weeks and months the steps are: ``UTC`` (the default), ``Europe/Paris``, or ``Europe/Paris
             standard`` (without summer time).
@@ -133,9 +133,8 @@ class Series(Thing):
             Most points, the oldest.
         """
         asked: dict[str, Any] = {"format": "arrow", **options}
-        clock, step = asked.pop("clock", None), asked.pop("step", None)
-        start, end = frames.interval(from_, to, clock)
-        asked |= {"start": start, "end": end, "freq": step, **_calendar(clock)}
+        start, end = frames.interval(from_, to, options.get("clock"))
+        asked |= {"from": start, "to": end, "aggregate": asked.pop("rule", None)}
         params = {name: value for name, value in asked.items() if value is not None}
         response = self.connection.request("GET", f"{self.path}/points", params=params)
         return frames.framed(response.content, self.name, frame)
@@ -145,7 +144,7 @@ class Series(Thing):
 
         Ends without a zone are UTC, or stamps as delivered where the series' clock is not known.
         """
-        ends = (("start", from_), ("end", to))
+        ends = (("from", from_), ("to", to))
         params = {name: frames.instant(at) for name, at in ends if at is not None}
         answer: dict[str, int] = self.connection.json("DELETE", f"{self.path}/points", params=params)
         return answer["deleted"]
@@ -166,11 +165,3 @@ class SeriesCollection(Collection[Series]):
     def bare(self, id: str, /, name: str = "") -> Series:  # noqa: A002 - it is one
         """Return the series of this id without asking, for keys that may write to it and nothing else."""
         return Series(self._connection, {"id": id, "name": name or id})
-
-
-def _calendar(clock: str | None) -> dict[str, str]:
-    """Return a clock as the server takes it when points are read: its kind, and its zone."""
-    if clock is None or clock == "UTC":
-        return {}
-    zone = clock.removesuffix(" standard")
-    return {"clock": "dst" if zone == clock else "tzt", "timezone": zone}

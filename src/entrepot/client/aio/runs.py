@@ -78,4 +78,4 @@ class Maker(Thing):
 async def tried(connection: Connection, path: str, body: Record, what: str = "The trial") -> Any:
     """Have something tried, wait, and return what came of it."""
     job = await connection.json("POST", path, body=body, once=True)
-    return (await connection.ended("/api/v1/jobs", job, what))["result"]
+    return (await connection.ended("/api/v1/runs", job, what))["result"]
