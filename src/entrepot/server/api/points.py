@@ -50,7 +50,7 @@ _WHOSE = (
     _series.count.label("held"),
     _series.clock,
     _series.timezone,
-    _series.freq,
+    _series.step,
     _series.unit,
 )
 _ONE = select(*_WHOSE).where(_series.id == bindparam("id"))
@@ -259,7 +259,7 @@ class _View:
                 yield Block(points.times, self._converted(points.values), others)
             return
         clock = asked.clock or Clock(row.clock or "utc", row.timezone if row.clock else None)
-        native = None if row.freq is None else Frequency.parse(row.freq)
+        native = None if row.step is None else Frequency.parse(row.step)
         for points, complete in paging.stepped(pages, Steps(asked.step, clock, asked.how, native)):  # type: ignore[arg-type]
             others = {"completeness": complete} if "completeness" in asked.columns else {}
             yield Block(points.times, self._converted(points.values), others)
