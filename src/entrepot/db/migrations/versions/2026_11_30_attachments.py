@@ -25,6 +25,9 @@ def upgrade() -> None:
         sa.Column("created", entrepot.db.types.Instant(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "kind", "part_id", "field", name=op.f("pk_attachment")),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        # Pictures and PDFs are compressed already.
+        op.execute("ALTER TABLE attachment ALTER COLUMN content SET STORAGE EXTERNAL")
 
 
 def downgrade() -> None:
