@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -95,6 +96,67 @@ def add(
     with connected(url, token) as api:
         made = api.send("POST", _PLACES[what], records).json()
     show([{name: one[name] for name in ("id", *_NAMES) if name in one} for one in made], json)
+
+
+@app.command("attach")
+def attach(
+    what: Annotated[str, typer.Argument(help="What to attach it to, as `add` calls it: sensor-types, sensors ...")],
+    id_: Annotated[int, typer.Argument(metavar="ID")],
+    file: Annotated[Path, typer.Argument(help="A picture, a datasheet.", exists=True, dir_okay=False)],
+    token: Token,
+    field: Annotated[str, typer.Option(help="The name that it has there.")] = "file",
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Attach a file to a part or a sensor, in place of the one of this name.
+
+    Example: `entrepot rows attach sensor-calibrations 3 datasheet.pdf`
+    """
+    from entrepot.cli.connection import answering, connect
+
+    address = _attachment(what, id_, field)
+    with answering():
+        connection = connect(url, token)
+        content, kind = file.read_bytes(), "application/octet-stream"
+        connection.send("PUT", address, params={"name": file.name}, content=content, content_type=kind)
+
+
+@app.command("fetch")
+def fetch(
+    what: Annotated[str, typer.Argument(help="What it is attached to, as `add` calls it.")],
+    id_: Annotated[int, typer.Argument(metavar="ID")],
+    target: Annotated[Path, typer.Argument(help="Where to write it.", dir_okay=False)],
+    token: Token,
+    field: Annotated[str, typer.Option(help="The name that it has there.")] = "file",
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Fetch a file that is attached to a part or a sensor.
+
+    Example: `entrepot rows fetch sensor-types 1 picture.png`
+    """
+    from entrepot.cli.connection import answering, connect
+
+    address = _attachment(what, id_, field)
+    with answering():
+        target.write_bytes(connect(url, token).send("GET", address).content)
+
+
+@app.command("detach")
+def detach(
+    what: Annotated[str, typer.Argument(help="What it is attached to, as `add` calls it.")],
+    id_: Annotated[int, typer.Argument(metavar="ID")],
+    token: Token,
+    field: Annotated[str, typer.Option(help="The name that it has there.")] = "file",
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Delete a file that is attached to a part or a sensor.
+
+    Example: `entrepot rows detach sensor-types 1 --field photo`
+    """
+    from entrepot.cli.connection import answering, connect
+
+    address = _attachment(what, id_, field)
+    with answering():
+        connect(url, token).send("DELETE", address)
 
 
 @app.command("import")
@@ -203,6 +265,14 @@ def connected(url: str, token: str) -> "Iterator[ResultsAPI]":
         raise EntrepotError(" ".join(error.message.split("\n"))) from error
     finally:
         api.close()
+
+
+def _attachment(what: str, id_: int, field: str) -> str:
+    kinds = {name: path.strip("/").rpartition("/")[2] for name, path in _PLACES.items() if "routes/" in path}
+    kinds.pop("model-definitions")
+    if what not in kinds:
+        raise InvalidInput.field("what", f"{what!r} is none of {', '.join(kinds)}.")
+    return f"/api/v1/parts/{kinds[what]}/{id_}/attachments/{quote(field, safe='')}"
 
 
 def _parsed(filters: list[str] | None) -> dict[str, Any]:

@@ -106,6 +106,7 @@ def test_services_and_plots(owi: RunScript) -> None:
     assert seen["structure"] == {"blocks": ["can 0", "can 2500"], "material": "S355", "bottom": 1.0, "listed": 2}
 
 
+@pytest.mark.parametrize("credentials", ["token"], indirect=True)
 def test_sensors_signals_and_their_files(owi: RunScript) -> None:
     """Last in this module: it makes a site of its own."""
     seen = owi("owi_sensors", name=f"S{uuid.uuid4().hex[:8]}")
@@ -137,6 +138,7 @@ def test_sensors_signals_and_their_files(owi: RunScript) -> None:
     assert (seen["patched"], seen["other names"]) == (True, 200)
 
 
+@pytest.mark.parametrize("credentials", ["basic"], indirect=True)
 def test_geometry(owi: RunScript) -> None:
     """Each call that the published example makes of turbines; it makes a site of its own, too."""
     seen = owi("owi_geometry", name=f"G{uuid.uuid4().hex[:6]}")

@@ -48,6 +48,16 @@ def test_a_farm_from_the_terminal(shared_server: ServerProcess, api: ResultsAPI,
     )
     analysis = int(api.create_analysis({"name": "A", "model_definition": definition["id"]})["id"])
 
+    (kind,) = rows(shared_server, "add", "sensor-types", "--set", "name=393B04", "--json")
+    (picture := tmp_path / "picture.png").write_bytes(bytes(range(256)))
+    rows(shared_server, "attach", "sensor-types", kind["id"], picture)
+    rows(shared_server, "fetch", "sensor-types", kind["id"], tmp_path / "fetched.png")
+    assert (tmp_path / "fetched.png").read_bytes() == picture.read_bytes()
+    assert "404" in rows(shared_server, "fetch", "sensor-types", 77, tmp_path / "none", ok=False)
+    assert "none of" in rows(shared_server, "attach", "sites", 35, picture, ok=False)
+    rows(shared_server, "detach", "sensor-types", kind["id"])
+    assert "404" in rows(shared_server, "fetch", "sensor-types", kind["id"], tmp_path / "none", ok=False)
+
     table = pd.DataFrame(
         {
             "location": [435, 435, 436, 436],

@@ -190,8 +190,8 @@ def filled(path: str, ids: list[Named]) -> Iterator[str]:
         yield path
         return
     if ":int}" in path:
-        ids = [Named.of(number) for number in (1, 2)]
-    fitting = [each for each in ids if any(word in path for word in each.words)] + ids[:2]
+        ids = [Named.of(number) for number in range(1, 4)]
+    fitting = [each for each in ids if any(word in path for word in each.words)] + ids[: max(2, len(holes))]
     for chosen in fitting if len(holes) == 1 else itertools.islice(itertools.permutations(fitting, len(holes)), 6):
         for hole, value in zip(holes, [chosen] if len(holes) == 1 else chosen, strict=True):
             parts[hole] = value
