@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, Integer, String, Text, UniqueConstraint, delete, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, String, Text, UniqueConstraint, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from entrepot import jobs
@@ -144,7 +144,7 @@ def _end(session: Session, principal: Principal, found: Lock) -> None:
     session.flush()
 
 
-def _of(target: Target, kind: str) -> tuple[object, ...]:
+def _of(target: Target, kind: str) -> tuple[ColumnElement[bool], ...]:
     return Lock.organization_id == target.organization_id, Lock.kind == kind, Lock.target == target.id
 
 

@@ -56,7 +56,7 @@ class Steps:
             values = weighted_mean(points.times, points.values, starts, ends, positions, before)
         else:
             assert self.how in RULES
-            values = aggregate(points.values, positions, self.how)  # type: ignore[arg-type]
+            values = aggregate(points.values, positions, self.how)
         if self.native is None:
             complete = np.full(len(starts), np.nan)
         else:

@@ -221,7 +221,12 @@ def test_strangers_find_nothing_and_change_nothing(walked: Walked) -> None:
             assert SECRET not in response.text, (method, url, response.text)
             assert response.status_code < 500, (method, url, response.text)
             if "{" in path and access_to_object(path):
-                assert response.status_code in (400, 404, 405, 409, 422), (method, url, response.status_code, response.text)
+                assert response.status_code in (400, 404, 405, 409, 422), (
+                    method,
+                    url,
+                    response.status_code,
+                    response.text,
+                )
     after = walked.rows()
     assert {name: after[name] for name in before if name not in NOT_THEIRS} == {
         name: before[name] for name in before if name not in NOT_THEIRS

@@ -1,7 +1,7 @@
 """Members: the users of the caller's organization, with their roles."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from entrepot.server.api.nouns import NOT_KEPT, Name, Noun, Page, Sought, listed
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["members"])
+MemberT = TypeVar("MemberT", bound="MemberShown")
 
 
 class MemberRequest(Noun):
@@ -60,7 +61,7 @@ def create_member(unit: Unit, given: MemberRequest) -> MemberMade:
     organization = _organization(unit)
     user, password = users.create_user(unit.session, given.login, email=given.email)
     users.set_member(unit.session, user, organization, given.role)
-    return _shown(unit, user, MemberMade, password=password)
+    return _told(unit, user, MemberMade, password=password)
 
 
 @router.serve("GET", "/members/{user_id}", area="identity", right="read")
@@ -101,7 +102,11 @@ def _user(unit: Unit, user_id: str) -> User:
     return unit.session.get_one(User, user_id)
 
 
-def _shown(unit: Unit, user: User, model: type[Any] = MemberShown, **others: Any) -> Any:
+def _shown(unit: Unit, user: User) -> MemberShown:
+    return _told(unit, user, MemberShown)
+
+
+def _told(unit: Unit, user: User, model: type[MemberT], **others: Any) -> MemberT:
     membership = _membership(unit, user.id)
     assert membership is not None, "it was looked for among the members"
     return model.showing(user, role=Role(membership.role), created_at=membership.created, **others)

@@ -185,7 +185,7 @@ def _delivery(row: Delivery, event: Event) -> DeliveryShown:
         event=event.id,
         type=f"{event.type}.{event.action}",
         object_id=event.object_id,
-        status=row.state,  # type: ignore[arg-type] # one of these, as the table has it
+        status=row.state,
         attempts=row.attempts,
         next_at=row.next_at if row.state == "pending" else None,
         created_at=row.created,
