@@ -151,11 +151,11 @@ class Entrepot:
         return self._points(data, format=form or "arrow")
 
     def window(self, data: Data, start: int, stop: int) -> bytes:
-        return self._points(data, format="json", start=start, end=stop)
+        return self._points(data, format="json", **{"from": start, "to": stop})
 
     def means(self, data: Data, step: str) -> bytes:
         freq = {"hour": "1h", "day": "1D"}[step]
-        return self._points(data, format="arrow", freq=freq, clock="dst", timezone=ZONE)
+        return self._points(data, format="arrow", step=freq, clock=ZONE)
 
     def export(self, group: str) -> bytes:
         return self._http.send("GET", f"/api/v1/points?project={self._projects[group]}&format=arrow")

@@ -197,7 +197,7 @@ class User:
         match self._turn % 3:
             case 0:
                 self._http.send(
-                    "GET", f"/api/v1/series/{self._series}/points?start=2026-01-01T10:00:00Z&end=2026-01-01T11:40:00Z"
+                    "GET", f"/api/v1/series/{self._series}/points?from=2026-01-01T10:00:00Z&to=2026-01-01T11:40:00Z"
                 )
             case 1:
                 stamp = f"2026-02-01T{self._turn // 3600 % 24:02}:{self._turn // 60 % 60:02}:{self._turn % 60:02}Z"

@@ -55,7 +55,7 @@ def test_a_number_of_a_million_digits_is_refused(client: TestClient, text: str) 
         ("/workflow/results/view", f'{{"query": {{"$expr": {{"$gt": [{text}, 1]}}}}}}'),
     ):
         answer = client.post(path, content=body)
-        assert answer.status_code == 400, (path, answer.text)
+        assert answer.status_code in (400, 422), (path, answer.text)
 
 
 def test_a_product_of_long_numbers_does_not_grow_for_ever() -> None:
@@ -146,7 +146,7 @@ def test_a_deposit_cannot_configure_the_worker_that_reads_it(client: TestClient,
             continue
         for path in ("/api/v1/works", "/workflow/buckets/work"):
             answer = client.post(path, json=[WORK | place({field: "x"})])
-            assert (answer.status_code, field in answer.text) == (400, True), answer.text
+            assert (answer.status_code, field in answer.text) == (400 if "workflow" in path else 422, True), answer.text
 
 
 def test_a_queued_work_cannot_become_one_that_no_worker_can_take(client: TestClient) -> None:
@@ -154,14 +154,15 @@ def test_a_queued_work_cannot_become_one_that_no_worker_can_take(client: TestCli
     spoilt = WORK | {"id": work_id, "status": "queued", "parameters": "exposure=30"}
     for path in ("/api/v1/works", "/workflow/buckets/work"):
         answer = client.put(path, json=[spoilt])
-        assert (answer.status_code, "parameters" in answer.text) == (400, True), answer.text
+        status = 400 if "workflow" in path else 422
+        assert (answer.status_code, "parameters" in answer.text) == (status, True), answer.text
 
 
 @pytest.mark.parametrize("cursor", [5, "x", "", "WzFd", "bnVsbA==", "W10=", "é" * 9, "W" * 100_000])
 def test_a_cursor_that_was_not_handed_out_is_refused(client: TestClient, cursor: Any) -> None:
     for place in ("works", "archive"):
         answer = client.post(f"/api/v1/{place}/view", json={"cursor": cursor})
-        assert (answer.status_code, "cursor" in answer.text) == (400, True)
+        assert (answer.status_code, "cursor" in answer.text) == (422, True)
 
 
 def test_the_steps_of_one_document_are_those_of_one_alone() -> None:

@@ -191,7 +191,7 @@ def test_native_routes_take_no_json_that_does_not_say_so(app: FastAPI) -> None:
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None, ""):
             sent = {} if kind is None else {"content-type": kind}
             answer = client.post(path, content=body, headers=sent, auth=("ada", PASSWORD))
-            assert (answer.status_code, answer.json()["error"]) == (415, "not-json"), (path, kind)
+            assert (answer.status_code, answer.json()["type"]) == (415, "/docs#problem-not-json"), (path, kind)
         sent = {"content-type": "application/json; charset=utf-8"}
         assert client.post(path, content=body, headers=sent, auth=("ada", PASSWORD)).status_code in (200, 201)
 

@@ -160,7 +160,7 @@ def test_a_damaged_series_is_told_and_the_others_go_on(server: ServerProcess) ->
         body = {one: {"time": [DAY + 1], "value": [5.0]} for one in series}
         client.post("/api/v1/points", json=body).raise_for_status()
         damaged, well_ = (client.get(f"/api/v1/series/{one}/points") for one in series)
-        assert (damaged.status_code, damaged.json()["error"]) == (500, "damaged")
+        assert (damaged.status_code, damaged.json()["type"]) == (500, "/docs#problem-damaged")
         assert "The points of series bad from 1970-01-01" in damaged.text
         assert len(well_.json()["time"]) == 3001
         asked = {"project_id": project, "resolved": False}
@@ -209,9 +209,9 @@ def test_a_damaged_file_is_never_served_and_set_aside_on_demand(server: ServerPr
         assert download(client, good).status_code == 200
         for file in (flipped, short):
             answer = download(client, file)
-            assert (answer.status_code, answer.json()["error"]) == (500, "damaged"), answer.text
+            assert (answer.status_code, answer.json()["type"]) == (500, "/docs#problem-damaged"), answer.text
             part = client.get(f"/api/v1/files/{file}/download", headers={"range": "bytes=0-9"})
-            assert (part.status_code, part.json()["error"]) == (500, "damaged"), "nor is a part of it"
+            assert (part.status_code, part.json()["type"]) == (500, "/docs#problem-damaged"), "nor is a part of it"
         assert client.get(f"/api/v1/files/{good}/download", headers={"range": "bytes=2-4"}).status_code == 206
         with pytest.raises(httpx.RemoteProtocolError):
             download(client, large)

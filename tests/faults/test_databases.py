@@ -111,7 +111,7 @@ def test_a_frozen_database_is_told_and_nobody_waits_longer_than_fifteen_seconds(
         status, seconds, again = ask(server)
         assert (status, again) == (503, "5")
         assert seconds < 4
-        assert projects(server).json()["message"] == "The database does not answer; try again."
+        assert projects(server).json()["detail"] == "The database does not answer; try again."
         scraped = metrics(server)
         assert "entrepot_database_up 0.0" in scraped
         assert "entrepot_http_requests_total" in scraped
@@ -142,7 +142,7 @@ def test_a_database_without_a_free_connection_is_told_at_once(server: ServerProc
             status, seconds, again = ask(server)
             assert (status, again is not None) == (503, True)
             assert seconds < 5
-            assert projects(server).json()["message"] == "The database has no connection left; try again."
+            assert projects(server).json()["detail"] == "The database has no connection left; try again."
         finally:
             for one in taken:
                 one.close()

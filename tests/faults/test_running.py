@@ -206,7 +206,7 @@ def test_a_lock_that_others_hold_is_told_and_is_503_only_after_ten_seconds(
         eventually(lambda: locked(200), 10, every=0.2, message="not told")
         answer = http.post("/api/v1/projects", json={"name": "locked"})
         assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
-        assert answer.json()["message"].startswith("The database is busy with what others write")
+        assert answer.json()["detail"].startswith("The database is busy with what others write")
         eventually(lambda: locked(503), 15, every=0.2, message="still not told")
         assert "locked for" in health(server)[1]["why"]["database"]
         assert http.get("/api/v1/projects").status_code == 200, "what is read waits for nobody"

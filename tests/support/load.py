@@ -264,10 +264,11 @@ class Load:
 
     def _files(self) -> tuple[int, int, int]:
         records: list[dict[str, Any]] = []
-        params: dict[str, Any] = {"limit": 1000}
-        while page := self.get("/api/v1/files", **params):
-            records += page
-            params["after"] = page[-1]["id"]
+        address: str | None = "/api/v1/files?limit=1000"
+        while address:
+            page = self.get(address)
+            records += page["items"]
+            address = page["next"]
         known = {record["id"]: record for record in records}
         lost = len(self.published.keys() - known.keys())
         for id_, sha256 in self.published.items():

@@ -17,8 +17,8 @@ from entrepot.server.dialects.ovbp import errors as ovbp
 from entrepot.server.dialects.owi import errors as owi
 from entrepot.server.dialects.ricloud import errors as ricloud
 from entrepot.server.dialects.workflow import errors as workflow
-from entrepot.server.endpoint import native_error
 from entrepot.server.logs import Causes
+from entrepot.server.problems import problem
 
 
 def of_postgresql(state: str | None, message: str = "x") -> OperationalError:
@@ -84,7 +84,7 @@ def test_a_disk_that_is_full_is_known_under_other_names() -> None:
     assert named(Unavailable("as it is")).message == "as it is"  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("render", [native_error, ovbp.render, owi.render, ricloud.render, workflow.render])
+@pytest.mark.parametrize("render", [problem, ovbp.render, owi.render, ricloud.render, workflow.render])
 @pytest.mark.parametrize("error", [OutOfSpace(), Away()])
 def test_each_dialect_says_it(render: object, error: EntrepotError) -> None:
     answer = render(error)  # type: ignore[operator]

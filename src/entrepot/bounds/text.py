@@ -45,8 +45,8 @@ def require_modest(text: bytes) -> None:
         raise TooLarge(f"JSON may hold at most {MOST_VALUES} values: send it in parts.")
 
 
-def check_csv(text: bytes, columns: Collection[str], most_rows: int) -> None:
-    """Make sure that a CSV text has these columns, in any order, and not more rows than that.
+def check_csv(text: bytes, columns: Collection[str], most_rows: int, optional: Collection[str] = ()) -> None:
+    """Make sure that a CSV text has these columns, in any order, perhaps optional ones, and not more rows than that.
 
     Raises
     ------
@@ -60,8 +60,8 @@ def check_csv(text: bytes, columns: Collection[str], most_rows: int) -> None:
         names = next(csv.reader(io.StringIO((found[1] if found else b"").decode())), [])
     except (UnicodeDecodeError, csv.Error):
         names = []
-    if sorted(names) != sorted(columns):
-        wrong = sorted({*names}.symmetric_difference(columns)) or ["columns"]
+    if sorted(name for name in names if name not in optional) != sorted(columns) or len({*names}) < len(names):
+        wrong = sorted({*names}.symmetric_difference(columns).difference(optional)) or ["columns"]
         raise InvalidInput.field(", ".join(wrong)[:100], f"The first line names the columns {', '.join(columns)}.")
     if text.count(b"\n") > most_rows or text.count(b"\r") > most_rows:
         raise TooLarge(f"A table may have at most {most_rows} rows: send it in parts.")

@@ -40,7 +40,7 @@ def events(
             typer.echo(orjson.dumps(event).decode())
         else:
             name = f"{event['type']}.{event['action']}"
-            typer.echo(f"{event['created']}  {event['id']}  {name:<24}  {event['object_id']}")
+            typer.echo(f"{event['created_at']}  {event['id']}  {name:<24}  {event['object_id']}")
 
 
 def _read(url: str, token: str, cursor: str | None, types: list[str], *, follow: bool) -> Iterator[dict[str, Any]]:
@@ -63,9 +63,9 @@ def _read(url: str, token: str, cursor: str | None, types: list[str], *, follow:
                 time.sleep(_PAUSE_SECONDS)
                 continue
             if answer.is_error:
-                raise InvalidInput(str(answer.json().get("message", answer.text)))
+                raise InvalidInput(str(answer.json().get("detail", answer.text)))
             page = answer.json()
-            yield from page["events"]
+            yield from page["items"]
             cursor = str(page["cursor"])
-            if not follow and not page["events"]:
+            if not follow and not page["items"]:
                 return

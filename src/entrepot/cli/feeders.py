@@ -38,19 +38,19 @@ def list_(
     """
     with port(url, token) as client:
         above = path or project
-        owner = {} if above is None else {"project_id": find(client, NOUNS["projects"], above)["id"]}
+        owner = {} if above is None else {"project": find(client, NOUNS["projects"], above)["id"]}
         found = client.feeders.all(**owner)
     if json:
         show_json(found)
         return
     rows = [
         {
-            "gate": one["gate_name"],
-            "from": one["url"] or "script",
-            "crontab": one["crontab"],
-            "timezone": one["timezone"],
+            "gate": one["gate"]["name"],
+            "from": one["from"] or "script",
+            "schedule": one["schedule"],
+            "zone": one["zone"],
             "active": one["active"],
-            "last run": one["last_run"],
+            "last run": one["last_run_at"],
         }
         for one in found
     ]
@@ -92,7 +92,7 @@ def create(
     if (source is None) == (script is None):
         raise InvalidInput.field("address", "Give either an address or --script.")
     body: dict[str, Any] = {"url": source} if script is None else {"script": script.read_text()}
-    body |= {"crontab": crontab, "timezone": timezone, "active": bool(crontab), "parameters": _options(option or [])}
+    body |= {"schedule": crontab, "zone": timezone, "active": bool(crontab), "options": _options(option or [])}
     if credentials_file is not None:
         try:
             body["credentials"] = jsons.loads(credentials_file.read_text())
@@ -119,7 +119,7 @@ def run(
 
     Example: `entrepot feeders run farm/scada`
     """
-    report = _done(url, token, project, path or gate, "run", lambda line: typer.echo(line, err=True))
+    report = _done(url, token, project, path or gate, "runs", lambda line: typer.echo(line, err=True))
     if json:
         show_json(report)
         return
@@ -193,7 +193,7 @@ def delete(
     with port(url, token) as client:
         found = _feeder(client, path, project)
         if not yes:
-            typer.confirm(f"Delete the feeder of {found['gate_name']}?", abort=True)
+            typer.confirm(f"Delete the feeder of {found['gate']['name']}?", abort=True)
         client.feeders.delete(found["id"])
     typer.echo("1 deleted")
 
@@ -201,7 +201,7 @@ def delete(
 def _feeder(client: "Client", path: str | None, project: str | None) -> dict[str, Any]:
     if path is None:
         raise typer.BadParameter("say whose feeder: the path of its gate, such as farm/scada")
-    found = client.feeders.all(gate_id=find(client, NOUNS["gates"], path, project)["id"])
+    found = client.feeders.all(gate=find(client, NOUNS["gates"], path, project)["id"])
     if not found:
         raise NotFound(f"The gate {path!r} has no feeder.")
     return found[0]
@@ -215,7 +215,7 @@ def _done(
 
     def follow(job: dict[str, Any]) -> None:
         nonlocal told
-        if (output := job["output"]).startswith(told):
+        if (output := job.get("output", "")).startswith(told):
             for line in output[len(told) :].splitlines():
                 tell(line)
             told = output
@@ -224,7 +224,7 @@ def _done(
         address = f"/api/v1/feeders/{_feeder(client, gate, project)['id']}/{what}"
         job = client.connection.json("POST", address, once=True)
         follow(job)
-        ended = client.connection.ended("/api/v1/jobs", job, f"The {what}", follow)
+        ended = client.connection.ended("/api/v1/jobs", job, f"The {what.rstrip('s')}", follow)
     result: dict[str, Any] = ended["result"]
     return result
 

@@ -145,8 +145,8 @@ def quarantine_list(
     Example: `entrepot gates quarantine list --project "Wind farm" --gate scada`
     """
     with api_of(url, token, project) as api:
-        found = api.get(f"/gates/{api.id_of('gates', gate)}/quarantine")
-    names = ("path", "size", "created", "stored", "reason")
+        found = api.every(f"/gates/{api.id_of('gates', gate)}/quarantine", project=None)
+    names = ("path", "size", "created_at", "stored", "reason")
     show(found if json else [{name: one[name] for name in names} for one in found], json)
 
 
@@ -179,7 +179,9 @@ def _do(what: str, url: str, token: str, project: str, gate: str, paths: list[st
         address = f"/gates/{api.id_of('gates', gate)}/quarantine"
         ids: list[str] | None = None
         if not every:
-            found = {name: one["id"] for one in api.get(address) for name in (one["path"], one["stored"])}
+            found = {
+                name: one["id"] for one in api.every(address, project=None) for name in (one["path"], one["stored"])
+            }
             if missing := [path for path in paths or () if path not in found]:
                 raise InvalidInput.field("paths", f"There is no {missing[0]} in quarantine.")
             ids = list(dict.fromkeys(found[path] for path in paths or ()))

@@ -37,11 +37,11 @@ def list_(
     Example: `entrepot notifications list --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        found = api.get("/notifications", project_id=api.project_id, **({} if every else {"resolved": False}))
+        found = api.every("/notifications", **({} if every else {"resolved": False}))
     rows = [
         {
             "id": one["id"][:SHORTEST],
-            "since": one["created"][:16],
+            "since": one["created_at"][:16],
             "state": "resolved" if one["resolved"] else "read" if one["read"] else "new",
             "from": one["origin"],
             "notice": one["name"],
@@ -88,7 +88,7 @@ def mails(
 
 def _change(url: str, token: str, project: str, ids: list[str], **fields: bool) -> int:
     with api_of(url, token, project) as api:
-        known = [one["id"] for one in api.get("/notifications", project_id=api.project_id, limit=1000)]
+        known = [one["id"] for one in api.every("/notifications")]
         for id_ in [whole(id_, known) for id_ in ids]:
             api.call("PATCH", f"/notifications/{id_}", fields)
     return len(ids)

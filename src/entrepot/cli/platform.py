@@ -26,8 +26,8 @@ class ProjectApi:
         return self._connection.json("GET", f"/api/v1{path}", params=params)
 
     def every(self, path: str, **params: Any) -> list[Any]:
-        """Return all items of a list of the project."""
-        return list(self._connection.pages(f"/api/v1{path}", project=self.project_id, **params))
+        """Return all items of a list, by default those of the project."""
+        return list(self._connection.pages(f"/api/v1{path}", **{"project": self.project_id, **params}))
 
     def id_of(self, kinds: str, name: str) -> str:
         """Return the id of the project's gate, importer ... of this name.

@@ -176,12 +176,13 @@ def lock(
     from entrepot.cli.connection import answering, connect
 
     with answering():
-        connection = connect(url, token)
-        if not analysis:
-            connection.json("POST", "/api/v1/rows/lock", body={"ids": ids, "locked": not undo})
-            return
+        connection, kind = connect(url, token), "result_set" if analysis else "row"
         for id_ in ids:
-            connection.json("POST", f"/api/v1/row-analyses/{id_}/lock", body={"locked": not undo})
+            if not undo:
+                connection.json("POST", "/api/v1/locks", body={"kind": kind, "id": str(id_)})
+                continue
+            for lock in connection.pages("/api/v1/locks", kind=kind, id=str(id_)):
+                connection.request("DELETE", f"/api/v1/locks/{lock['id']}")
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def list_(token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
 
     with answering():
         records = _configs(url, token).all()
-    names = ("id", "url", "state", "is_default", "signed_urls_expiry")
+    names = ("id", "url", "status", "default", "signed_for")
     show(records if json else [{name: record[name] for name in names} for record in records], json)
 
 
@@ -58,7 +58,7 @@ def create(
     from entrepot.cli.connection import answering
 
     configs = _configs(url, token)
-    options = {**_signing(signed_urls), "is_default": default}
+    options = {**_signing(signed_urls), "default": default}
     with answering():
         made = configs.create(place, _credentials(credentials), **options)
         _tell(configs.test(made["id"]), json)
@@ -93,7 +93,7 @@ def set_config(
     """
     from entrepot.cli.connection import answering
 
-    changes: dict[str, Any] = {"url": place, "credentials": _credentials(credentials), "is_default": default}
+    changes: dict[str, Any] = {"url": place, "credentials": _credentials(credentials), "default": default}
     changes = {name: value for name, value in changes.items() if value is not None} | _signing(signed_urls)
     with answering():
         show_one(_configs(url, token).update(config_id, **changes), json)
@@ -134,10 +134,10 @@ def _tell(record: dict[str, Any], json: bool) -> None:
     if json:
         show_one(record, json)
     else:
-        typer.echo(f"{record['id']}  {record['url']}  {record['state']}")
+        typer.echo(f"{record['id']}  {record['url']}  {record['status']}")
         for name, problem in (record["tested"] or {}).items():
             typer.echo(f"  {name:<8}{problem or 'ok'}")
-    if record["state"] not in ("valid", "new") or any((record["tested"] or {}).values()):
+    if record["status"] not in ("valid", "new") or any((record["tested"] or {}).values()):
         raise typer.Exit(1)
 
 
@@ -165,4 +165,4 @@ def _credentials(file: Path | None) -> dict[str, Any] | None:
 def _signing(seconds: float | None) -> dict[str, Any]:
     if seconds is None:
         return {}
-    return {"signed_urls_enabled": seconds > 0, "signed_urls_expiry": seconds or None}
+    return {"signed": seconds > 0, "signed_for": seconds or None}

@@ -42,8 +42,8 @@ def set_(
     Example: `entrepot watches set importer scada --grace 6H --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        watched = {"generator_id": api.id_of(KINDS[kind], name), "series_name": series}
-        api.call("PUT", "/watches", {**watched, "grace": None if grace == "none" else grace})
+        watched = {"of": api.id_of(KINDS[kind], name), "series": series}
+        api.call("POST", "/watches", {**watched, "silent_for": None if grace == "none" else grace})
     typer.echo("watched")
 
 
@@ -54,14 +54,13 @@ def list_(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJs
     Example: `entrepot watches list --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        found = api.get("/watches", project_id=api.project_id)
-        names = {one["id"]: f"{kind}={one['name']}" for kind in Kind for one in api.every(f"/{KINDS[kind]}")}
+        found = api.every("/watches")
     rows = [
         {
             "id": one["id"][:SHORTEST],
-            "of": names.get(one["generator_id"], one["generator_id"]),
-            "series": one["series_name"] or "all",
-            "grace": one["grace"] or "none",
+            "of": "{kind}={name}".format(**one["of"]),
+            "series": one["series"] or "all",
+            "grace": one["silent_for"] or "none",
         }
         for one in found
     ]
@@ -75,7 +74,7 @@ def delete(ids: Ids, token: Token, project: ProjectName, url: Url = DEFAULT_URL)
     Example: `entrepot watches delete 0d9b1d54 --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
-        known = [one["id"] for one in api.get("/watches", project_id=api.project_id)]
+        known = [one["id"] for one in api.every("/watches")]
         for id_ in [whole(id_, known) for id_ in ids]:
             api.call("DELETE", f"/watches/{id_}")
     typer.echo(f"{len(ids)} ended")

@@ -26,7 +26,7 @@ def list_(token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
     """
     with _webhooks(url, token) as webhooks:
         found = webhooks.all()
-    names = ("id", "url", "types", "state", "slow", "failing_since", "paused_until")
+    names = ("id", "url", "types", "status", "slow", "failing_since", "paused_until")
     show(found if json else [{name.replace("_", " "): one[name] for name in names} for one in found], json)
 
 
@@ -76,10 +76,10 @@ def set_(
 
     Example: `entrepot webhooks set 0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e --on`
     """
-    changes = {"url": receiver, "state": None if active is None else "new" if active else "deactivated"}
+    changes = {"url": receiver, "status": None if active is None else "new" if active else "deactivated"}
     with _webhooks(url, token) as webhooks:
         changed = webhooks.update(webhook_id, **{name: value for name, value in changes.items() if value is not None})
-    typer.echo(f"{changed['url']}: {changed['state']}")
+    typer.echo(f"{changed['url']}: {changed['status']}")
 
 
 @app.command("delete")

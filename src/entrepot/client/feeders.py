@@ -18,9 +18,8 @@ class Feeders:
     path = "/api/v1/feeders"
 
     def all(self, **equal: str) -> list[Record]:
-        """Return feeders, newest first; those of a ``project_id`` or ``gate_id`` where it is given."""
-        records: list[Record] = self.connection.json("GET", self.path, params=equal)
-        return records
+        """Return feeders, newest first; those of a ``project`` or ``gate`` where it is given."""
+        return list(self.connection.pages(self.path, **equal))
 
     def get(self, feeder_id: str) -> Record:
         """Return a feeder; of its credentials, only their names."""
@@ -28,13 +27,13 @@ class Feeders:
 
     def create(
         self,
-        gate_id: str,
+        gate: str,
         url: str | None = None,
         *,
         script: str | None = None,
-        parameters: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
         credentials: Mapping[str, str] | None = None,
-        **options: Any,
+        **settings: Any,
     ) -> Record:
         """Give a gate a feeder.
 
@@ -42,15 +41,15 @@ class Feeders:
         ----------
         url, script
             One of the two: an address to fetch from, or a script that defines ``feed(state, credentials, **tools)``.
-        parameters
+        options
             What to take and how much, for instance ``{"include": ["*.csv"]}``.
         credentials
             What the source wants, for instance ``{"login": ..., "password": ...}``.
-        options
-            Any of ``crontab`` (six fields, seconds first), ``timezone`` and ``active``.
+        settings
+            Any of ``schedule`` (six fields, seconds first), ``zone`` and ``active``.
         """
-        way = {name: value for name, value in (("url", url), ("script", script)) if value is not None}
-        body = {"gate_id": gate_id, "parameters": parameters or {}, "credentials": credentials, **way, **options}
+        way = {name: value for name, value in (("from", url), ("script", script)) if value is not None}
+        body = {"gate": gate, "options": options or {}, "credentials": credentials, **way, **settings}
         return self._one("POST", "", body)
 
     def update(self, feeder_id: str, **changes: Any) -> Record:
@@ -69,7 +68,7 @@ class Feeders:
         Failed
             It did not end well; what it could fetch is on the gate.
         """
-        return self._done(feeder_id, "run")
+        return self._done(feeder_id, "runs")
 
     def test(self, feeder_id: str) -> Record:
         """Have a feeder connect and list its source, without fetching anything; raises as :meth:`run` does."""

@@ -35,7 +35,7 @@ class Files:
         progress
             Show how far it is, or call this with how many bytes the server has, and of how many.
         described
-            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage_config`` and ``project``.
+            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage`` and ``project``.
 
         Returns
         -------
@@ -64,18 +64,15 @@ class Files:
         return record
 
     def find(self, **filters: Any) -> Iterator[Record]:
-        """Yield the records of files, newest first; available ones unless `state` says otherwise.
+        """Yield the records of files, newest first; available ones unless `status` says otherwise.
 
         Parameters
         ----------
         filters
-            Any of ``identifier``, ``project``, ``poll``, ``task``, ``checksum``, ``sha256``, ``type``, ``state``; a
+            Any of ``identifier``, ``project``, ``poll``, ``task``, ``md5``, ``sha256``, ``type``, ``status``; a
             list means any of its values.
         """
-        params = {"limit": 1000, **filters}
-        while page := self.connection.json("GET", "/api/v1/files", params=params):
-            yield from page
-            params["after"] = page[-1]["id"]
+        yield from self.connection.pages("/api/v1/files", **filters)
 
     def get(self, file_id: str) -> Record:
         """Return a file's record."""
@@ -156,12 +153,11 @@ class StorageConfigs:
     """Where files are stored, besides the server's own storage."""
 
     connection: Connection = field(repr=False)
-    path = "/api/v1/storage-configs"
+    path = "/api/v1/storages"
 
     def all(self) -> list[Record]:
         """Return the storage configs in use, newest first; none has its credentials."""
-        records: list[Record] = self.connection.json("GET", self.path)
-        return records
+        return list(self.connection.pages(self.path))
 
     def get(self, config_id: str) -> Record:
         """Return a storage config."""
@@ -175,12 +171,12 @@ class StorageConfigs:
         url
             ``s3://bucket/path``, ``gs://bucket/path``, ``az://container/path`` or ``local:///folder``.
         options
-            Any of ``signed_urls_enabled``, ``signed_urls_expiry`` (seconds) and ``is_default``.
+            Any of ``signed``, ``signed_for`` (seconds) and ``default``.
         """
         return self._one("POST", "", {"url": url, "credentials": credentials, **options})
 
     def update(self, config_id: str, **changes: Any) -> Record:
-        """Change a storage config: what :meth:`create` takes, and ``state``."""
+        """Change a storage config: what :meth:`create` takes, and ``status``."""
         return self._one("PATCH", f"/{config_id}", changes)
 
     def delete(self, config_id: str) -> Record:

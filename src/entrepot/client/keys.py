@@ -17,8 +17,7 @@ class Keys:
 
     def list(self) -> list[dict[str, Any]]:
         """Return the keys that the caller may see, the newest first; their tokens are not kept by the server."""
-        found: list[dict[str, Any]] = self.connection.json("GET", "/api/v1/keys")
-        return found
+        return list(self.connection.pages("/api/v1/keys"))
 
     def create(
         self,
@@ -47,7 +46,7 @@ class Keys:
         asked = {"scopes": scopes, "projects": projects, "series": series, "networks": networks}
         body: dict[str, Any] = {key: list(value) for key, value in asked.items() if value is not None}
         if expires is not None:
-            body["expires"] = expires.isoformat()
+            body["expires_at"] = expires.isoformat()
         made: dict[str, Any] = self.connection.json("POST", "/api/v1/keys", body={"name": name, **body}, once=True)
         return made
 

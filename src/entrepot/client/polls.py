@@ -68,7 +68,7 @@ class PollWorker(Worker):
             yield found or str(self._files.publish(file, identifier=identifier, task=task)["id"])
 
     def _of(self, task: str) -> Iterator[_Document]:
-        return self._files.find(task=task, state=_STATES)
+        return self._files.find(task=task, status=_STATES)
 
 
 def from_folder(source: Mapping[str, Any] | None, payload: Mapping[str, Any], **_asked: Any) -> Outcome:

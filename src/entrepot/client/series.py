@@ -121,7 +121,7 @@ class Series(Thing):
             (frames with the columns ``time`` and ``value``).
         step
             Such as ``1h`` or ``1 day``.
-        rule
+        aggregate
             How the points of a step become one: ``mean`` (the default), ``sum``, ``first``, ``last``, ``min``,
             ``max``, ``count``.
         clock
@@ -132,10 +132,8 @@ class Series(Thing):
         limit
             Most points, the oldest.
         """
-        asked: dict[str, Any] = {"format": "arrow", **options}
-        clock, step = asked.pop("clock", None), asked.pop("step", None)
-        start, end = frames.interval(from_, to, clock)
-        asked |= {"start": start, "end": end, "freq": step, **_calendar(clock)}
+        start, end = frames.interval(from_, to, options.get("clock"))
+        asked = {"format": "arrow", "from": start, "to": end, **options}
         params = {name: value for name, value in asked.items() if value is not None}
         response = self.connection.request("GET", f"{self.path}/points", params=params)
         return frames.framed(response.content, self.name, frame)
@@ -145,7 +143,7 @@ class Series(Thing):
 
         Ends without a zone are UTC, or stamps as delivered where the series' clock is not known.
         """
-        ends = (("start", from_), ("end", to))
+        ends = (("from", from_), ("to", to))
         params = {name: frames.instant(at) for name, at in ends if at is not None}
         answer: dict[str, int] = self.connection.json("DELETE", f"{self.path}/points", params=params)
         return answer["deleted"]
@@ -166,11 +164,3 @@ class SeriesCollection(Collection[Series]):
     def bare(self, id: str, /, name: str = "") -> Series:  # noqa: A002 - it is one
         """Return the series of this id without asking, for keys that may write to it and nothing else."""
         return Series(self._connection, {"id": id, "name": name or id})
-
-
-def _calendar(clock: str | None) -> dict[str, str]:
-    """Return a clock as the server takes it when points are read: its kind, and its zone."""
-    if clock is None or clock == "UTC":
-        return {}
-    zone = clock.removesuffix(" standard")
-    return {"clock": "dst" if zone == clock else "tzt", "timezone": zone}

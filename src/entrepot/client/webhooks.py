@@ -19,8 +19,7 @@ class Webhooks:
 
     def all(self) -> list[Record]:
         """Return webhooks, newest first."""
-        records: list[Record] = self.connection.json("GET", self.path)
-        return records
+        return list(self.connection.pages(self.path))
 
     def get(self, webhook_id: str) -> Record:
         """Return a webhook."""
@@ -37,7 +36,7 @@ class Webhooks:
         return self._one("POST", "", {"url": url, "types": None if types is None else list(types)})
 
     def update(self, webhook_id: str, **changes: Any) -> Record:
-        """Change ``url``, ``types`` or ``state`` (``deactivated``, or ``new`` to begin again)."""
+        """Change ``url``, ``types`` or ``status`` (``deactivated``, or ``new`` to begin again)."""
         return self._one("PATCH", f"/{webhook_id}", changes)
 
     def rotate(self, webhook_id: str, overlap_hours: float = 24) -> Record:

@@ -271,7 +271,7 @@ def compose(settings: Settings, project: Project, notices: Sequence[Notification
     if shown < len(notices):
         lines += ["", f"... and {len(notices) - shown} more."]
     if settings.public_url:
-        open_ones = f"/api/v1/notifications?project_id={project.id}&resolved=false"
+        open_ones = f"/api/v1/notifications?project={project.id}&resolved=false"
         lines += ["", f"All that is open: {settings.public_url.rstrip('/')}{open_ones}"]
     lines += [
         "",

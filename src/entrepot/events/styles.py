@@ -64,7 +64,7 @@ def describe(event: Event) -> dict[str, Any]:
         "organization_id": event.organization_id,
         "project_id": event.project_id,
         "user_id": event.user_id,
-        "created": event.created,
+        "created_at": event.created,
         "data": event.data,
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, net
@@ -115,6 +115,13 @@ def get_webhook(session: Session, principal: Principal, webhook_id: str, right: 
         raise NotFound("Webhook not found.")
     principal.require(right, webhook.organization_id, "Webhook")
     return webhook
+
+
+def delete_webhook(session: Session, principal: Principal, webhook_id: str) -> None:
+    """Delete a webhook, and what waits for it."""
+    webhook = get_webhook(session, principal, webhook_id, "admin")
+    session.execute(delete(Delivery).where(Delivery.webhook_id == webhook.id))
+    session.delete(webhook)
 
 
 def default_of(session: Session, organization_id: str) -> str | None:

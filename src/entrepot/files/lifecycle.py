@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.db import now, unindexed
-from entrepot.errors import Gone, InvalidInput, NotFound
+from entrepot.errors import Gone, InvalidInput, Locked, NotFound
 from entrepot.events.log import emit, emit_many
 from entrepot.files.configs import open_config
 from entrepot.files.models import PublishedFile, StorageConfig, Upload
@@ -56,6 +56,31 @@ def found(session: Session, _settings: Settings, organization_id: str, ids: Sequ
     return session.scalars(select(PublishedFile.id).where(*of)).all()
 
 
+def set_locked(session: Session, principal: Principal, file_id: str, *, locked: bool) -> PublishedFile:
+    """Lock a file, so that it can neither be consumed nor expire, or unlock it."""
+    file = get_file(session, principal, file_id, "write")
+    if file.locked is not locked:
+        file.locked = locked
+        session.flush()
+        emit(
+            session,
+            "file",
+            "locked" if locked else "unlocked",
+            file.id,
+            organization_id=file.organization_id,
+            project_id=file.project_id,
+            data=summary(file),
+            user_id=principal.user_id or None,
+        )
+    return file
+
+
+def _require_unlocked(files: Iterable[PublishedFile]) -> None:
+    for file in files:
+        if file.locked:
+            raise Locked(f"File {file.name} is locked.")
+
+
 def acknowledge(session: Session, principal: Principal, file: PublishedFile, sha256: str | None = None) -> None:
     """Take note that a file was consumed; a second time changes nothing.
 
@@ -70,6 +95,7 @@ def acknowledge(session: Session, principal: Principal, file: PublishedFile, sha
         if len(wanted) != 64 or any(character not in "0123456789abcdef" for character in wanted):
             raise InvalidInput.field("sha256", "64 hexadecimal digits.")
         if wanted != file.sha256:
+            _require_unlocked([file])
             _reopen(session, principal, file, wanted)
             return
     if file.state == "available":
@@ -78,7 +104,13 @@ def acknowledge(session: Session, principal: Principal, file: PublishedFile, sha
 
 
 def acknowledge_many(session: Session, principal: Principal, ids: Sequence[str]) -> list[PublishedFile]:
-    """Take note that files were consumed, and return those that there are; ids that are not known are passed over."""
+    """Take note that files were consumed, and return those that there are; ids that are not known are passed over.
+
+    Raises
+    ------
+    Locked
+        One that was available is locked; nothing may be committed then.
+    """
     principal.require_acting("write")
     confined = principal.confined(PublishedFile)
     instant = now()
@@ -97,6 +129,7 @@ def acknowledge_many(session: Session, principal: Principal, ids: Sequence[str])
             .returning(PublishedFile)
         )
         changed = session.scalars(statement, execution_options={"synchronize_session": False}).all()
+        _require_unlocked(changed)
         for project_id in {file.project_id for file in changed}:
             emit_many(
                 session,
@@ -132,7 +165,7 @@ def expire(context: jobs.JobContext) -> dict[str, int]:
     query = (
         select(PublishedFile, StorageConfig)
         .join(StorageConfig, StorageConfig.id == PublishedFile.storage_config_id)
-        .where(StorageConfig.own, _is_over(instant, settings))
+        .where(StorageConfig.own, PublishedFile.locked.is_(False), _is_over(instant, settings))
         .order_by(PublishedFile.number)
         .limit(_AT_ONCE)
     )

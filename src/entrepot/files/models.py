@@ -60,6 +60,8 @@ class PublishedFile(Owned, Base):
     signed_until: Mapped[datetime | None] = mapped_column(Instant)
     #: What consumers that got something else said its SHA-256 was, and when: a list of objects.
     mismatches: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
+    #: Whether it may neither be consumed nor expire (:mod:`entrepot.locks`).
+    locked: Mapped[bool] = mapped_column(default=False)
 
 
 class Upload(Owned, Base):

@@ -142,7 +142,7 @@ def get_key(session: Session, principal: Principal, key_id: str) -> ApiKey:
         There is none, it belongs to others, or it is wider than the key that the caller comes with.
     """
     key = session.get(ApiKey, key_id)
-    if key is None or not _is_visible(principal, key):
+    if key is None or not is_visible(principal, key):
         raise NotFound("Key not found.")
     return key
 
@@ -171,13 +171,20 @@ def get_own_key(session: Session, principal: Principal, key_id: str) -> ApiKey:
     return key
 
 
+def kept_for(principal: Principal) -> Select[Any]:
+    """Return the query of the keys that the caller may perhaps see: which it may, :func:`is_visible` says."""
+    query = select(ApiKey).where(ApiKey.organization_id == principal.organization_id)
+    return (
+        query
+        if _administers(principal, principal.organization_id)
+        else query.where(ApiKey.user_id == principal.user_id)
+    )
+
+
 def list_keys(session: Session, principal: Principal) -> list[ApiKey]:
     """Return the keys of the caller's organization that it may see, newest first."""
-    query = select(ApiKey).where(ApiKey.organization_id == principal.organization_id)
-    if not _administers(principal, principal.organization_id):
-        query = query.where(ApiKey.user_id == principal.user_id)
-    found = session.scalars(query.order_by(ApiKey.created.desc(), ApiKey.id))
-    return [key for key in found if _is_visible(principal, key)]
+    found = session.scalars(kept_for(principal).order_by(ApiKey.created.desc(), ApiKey.id))
+    return [key for key in found if is_visible(principal, key)]
 
 
 def change_scopes(session: Session, principal: Principal, key: ApiKey, scopes: Sequence[str]) -> None:
@@ -227,7 +234,8 @@ def _require_no_wider(principal: Principal, key: ApiKey) -> None:
         raise Forbidden(f"This is wider than the key that you come with, in its {field}.")
 
 
-def _is_visible(principal: Principal, key: ApiKey) -> bool:
+def is_visible(principal: Principal, key: ApiKey) -> bool:
+    """Tell whether the caller may see a key: its own ones that are no wider than the one that it comes with."""
     own = key.user_id == principal.user_id and (key.organization_id in principal.roles or bool(principal.bound))
     return (own and reach_of(key).wider(principal.reach) is None) or _administers(principal, key.organization_id)
 

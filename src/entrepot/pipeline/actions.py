@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
+from entrepot.errors import Locked
 from entrepot.jobs import schedules
 from entrepot.pipeline import dirty, disposal, file_choice, notices
 from entrepot.pipeline.generators import (
@@ -43,9 +44,16 @@ def start(
     """
     if action == "run":
         return enqueue_run(session, generator, user_id=user_id, requested=True)
+    _require_unlocked(session, generator)
     return enqueue_clear(
         session, generator, instant_us=instant_us, utc=utc, then_run=action == "reset", user_id=user_id
     )
+
+
+def _require_unlocked(session: Session, generator: AnyGenerator) -> None:
+    for series in series_by_name(session, generator.id).values():
+        if series.locked:
+            raise Locked(f"Series {series.name} is locked.")
 
 
 def set_active(session: Session, generator: Importer | Analysis, value: bool) -> None:
@@ -109,6 +117,7 @@ def importer_changed(session: Session, importer: Importer, changed: Collection[s
     if not _PARSING_FIELDS & set(changed) or unique:
         return
     if series_by_name(session, importer.id):
+        _require_unlocked(session, importer)
         enqueue_clear(session, importer, then_run=importer.active)
     else:
         # Of what was read nothing came, or nothing was: it is read by what the importer is now.

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
 from entrepot.db import now
-from entrepot.errors import InvalidInput
+from entrepot.errors import InvalidInput, Locked
 from entrepot.events import emit, notifications
 from entrepot.pipeline import dirty, notices, raw_reading
 from entrepot.pipeline.cleaning import EVER, Cleaned, CleaningSpec, Influence, clean, influence
@@ -258,7 +258,7 @@ def _write(
             continue
         try:
             sums, stamps = _replace(session, cleaner, unitcleaner, result, known)
-        except DamagedChunk as error:  # its marks stay, and it is cleaned again once what it made can be read
+        except (DamagedChunk, Locked) as error:  # its marks stay: it is cleaned again once that can be
             report["series"][result.name] = {"error": error.message, "unwritten": True}
             continue
         dirty.settle(session, result.pending)

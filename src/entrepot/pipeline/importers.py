@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from entrepot.errors import InvalidInput
@@ -89,31 +89,11 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
     return importer
 
 
-def list_files(
-    session: Session,
-    principal: Principal,
-    importer_id: str,
-    *,
-    after: str | None = None,
-    changed: bool = False,
-    limit: int = 100,
-) -> list[ImportedFile]:
-    """Return the files that an importer knows, by path.
-
-    Parameters
-    ----------
-    after
-        Only paths after this one.
-    changed
-        Only those that changed since and are not read again.
-    """
+def known_files(session: Session, principal: Principal, importer_id: str, *, changed: bool = False) -> Select[Any]:
+    """Return the query of the files that an importer knows, or of those that changed since and are not read again."""
     importer = get(session, principal, Importer, importer_id)
     query = select(ImportedFile).where(ImportedFile.importer_id == importer.id)
-    if after is not None:
-        query = query.where(ImportedFile.path > after)
-    if changed:
-        query = query.where(ImportedFile.changed_size.is_not(None))
-    return list(session.scalars(query.order_by(ImportedFile.path).limit(limit)))
+    return query.where(ImportedFile.changed_size.is_not(None)) if changed else query
 
 
 def delete_importer(session: Session, principal: Principal, importer_id: str) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
+from entrepot.errors import Locked
 from entrepot.events import notifications
 from entrepot.identity import Principal, Project
 from entrepot.identity import projects as all_projects
@@ -34,6 +35,9 @@ log = structlog.get_logger(__name__)
 def delete_project(session: Session, principal: Principal, project_id: str) -> None:
     """Delete a project: it is gone, with its schedules and jobs; what is in it follows, unit by unit."""
     project = get_project(session, principal, project_id, "write")
+    held = select(Series.name).where(Series.project_id == project.id, Series.locked).limit(1)
+    if (name := session.scalar(held)) is not None:
+        raise Locked(f"Series {name} is locked.")
     all_projects.vanish(session, project)
     jobs.schedules.remove_of_project(session, project.id)
     jobs.cancel_all(session, project.organization_id, project.id)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
-from entrepot.errors import InvalidInput
+from entrepot.errors import InvalidInput, Locked
 from entrepot.identity import Principal, Project
 from entrepot.pipeline import dirty
 from entrepot.pipeline.generators import consumers_of_raw, drop_series, enqueue_run, raw_changed, series_changed
@@ -50,6 +50,21 @@ def create_series(session: Session, principal: Principal, project: Project, impo
         session.add(ImporterSeries(importer_id=found.id, external_name=series.name))
         session.flush()
     return series
+
+
+def describe(session: Session, series: Series, fields: Mapping[str, Any]) -> None:
+    """Give a series another unit or title.
+
+    Raises
+    ------
+    Locked
+        It is locked.
+    """
+    if series.locked:
+        raise Locked(f"Series {series.name} is locked.")
+    for name, value in fields.items():
+        setattr(series, name, value)
+    session.flush()
 
 
 def delete_series(session: Session, series: Series) -> None:

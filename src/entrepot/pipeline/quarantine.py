@@ -6,8 +6,9 @@ run that is killed between the two is made good by the next one.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from entrepot.db import advisory_lock
@@ -117,12 +118,16 @@ def imported(session: Session, importer: Importer, paths: Collection[str]) -> No
 
 def list_files(session: Session, principal: Principal, home: Path, gate_id: str) -> list[QuarantinedFile]:
     """Return what is in a gate's quarantine, in the order in which it came there."""
+    query = kept(session, principal, gate_id).order_by(QuarantinedFile.pk)
+    return [record for record in session.scalars(query) if is_there(home, record)]
+
+
+def kept(session: Session, principal: Principal, gate_id: str) -> Select[Any]:
+    """Return the query of what was put into a gate's quarantine; what still lies there, :func:`is_there` says."""
     get(session, principal, Gate, gate_id)
-    query = select(QuarantinedFile).where(
+    return select(QuarantinedFile).where(
         QuarantinedFile.gate_id == gate_id, QuarantinedFile.stored.is_not(None), QuarantinedFile.retried.is_(False)
     )
-    # Those who have the gate's account may have deleted files.
-    return [record for record in session.scalars(query.order_by(QuarantinedFile.pk)) if _is_there(home, record)]
 
 
 def count(session: Session, gate_ids: Collection[str]) -> dict[str, int]:
@@ -192,7 +197,8 @@ def _chosen(
     return [record for id_, record in found.items() if ids is None or id_ in ids]
 
 
-def _is_there(home: Path, record: QuarantinedFile) -> bool:
+def is_there(home: Path, record: QuarantinedFile) -> bool:
+    """Tell whether a file still lies in quarantine: those who have the gate's account may have deleted it."""
     return (home / str(record.stored)).exists() or gate_files.is_same(home / record.path, record.size, record.modified)
 
 

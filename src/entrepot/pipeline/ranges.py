@@ -2,7 +2,6 @@
 
 from sqlalchemy.orm import Session
 
-from entrepot.errors import Locked
 from entrepot.identity import Principal
 from entrepot.pipeline import catalog
 from entrepot.pipeline.generators import enqueue_run, find_generator, raw_changed, series_changed
@@ -20,8 +19,6 @@ def delete_points(session: Session, principal: Principal, series_id: str, start:
         bound.
     """
     series = catalog.get_series(session, principal, series_id, "write")
-    if series.locked:
-        raise Locked(f"Series {series.name} is locked.")
     written = store.replace_range(session, series.pk, start, stop, [], [])
     generator = find_generator(session, series.generator_id) if series.generator_id is not None else None
     if generator is not None and written.changed.size:

@@ -17,8 +17,7 @@ from entrepot import jobs
 from entrepot.db import advisory_lock, now
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.events import notifications
-from entrepot.identity import Principal
-from entrepot.identity.projects import get_project
+from entrepot.identity import Principal, Right
 from entrepot.pipeline import notices
 from entrepot.pipeline.configuration import naming
 from entrepot.pipeline.generators import find_generator, get_generator, raw_clocks
@@ -91,22 +90,20 @@ def watch(
     return found
 
 
-def unwatch(session: Session, principal: Principal, watch_id: str) -> None:
-    """Watch series no longer; what was told of them is resolved."""
+def get_watch(session: Session, principal: Principal, watch_id: str, right: Right = "read") -> SilenceWatch:
+    """Return a watch of the caller's organizations."""
     found = session.scalar(select(SilenceWatch).where(SilenceWatch.id == watch_id))
     if found is None:
         raise NotFound("Watch not found.")
-    principal.require("write", found.organization_id, "Watch", found.project_id)
-    session.delete(found)
+    principal.require(right, found.organization_id, "Watch", found.project_id)
+    return found
+
+
+def unwatch(session: Session, principal: Principal, watch_id: str) -> None:
+    """Watch series no longer; what was told of them is resolved."""
+    session.delete(get_watch(session, principal, watch_id, "write"))
     session.flush()
     jobs.enqueue(session, WATCH, coalesce=f"schedule:{WATCH}")
-
-
-def list_watches(session: Session, principal: Principal, project_id: str) -> list[SilenceWatch]:
-    """Return the watches of a project, in the order of their creation."""
-    project = get_project(session, principal, project_id)
-    query = select(SilenceWatch).where(SilenceWatch.project_id == project.id)
-    return list(session.scalars(query.order_by(SilenceWatch.pk)))
 
 
 @jobs.task(WATCH)

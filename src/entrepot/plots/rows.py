@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from entrepot import units
 from entrepot.plots.figures import KINDS, Kind, NotDrawable, Plot, Trace
 
 Numbers = npt.NDArray[np.float64]
@@ -87,20 +88,10 @@ def convert(values: Numbers, unit: str, wanted: str) -> Numbers:
     NotDrawable
         One does not convert into the other.
     """
-    if unit == wanted:
-        return values
-    import pint
-
     try:
-        return np.asarray(_registry().Quantity(values, unit).to(wanted).magnitude, float)
-    except (pint.errors.PintError, ValueError, AssertionError) as error:
-        raise NotDrawable(f"{unit!r} does not convert into {wanted!r}: {error}") from None
-
-
-def _registry() -> Any:
-    import pint
-
-    return pint.get_application_registry()  # type: ignore[no-untyped-call]
+        return units.convert(values, unit, wanted)
+    except units.Incompatible as error:
+        raise NotDrawable(str(error)) from None
 
 
 def _bars(

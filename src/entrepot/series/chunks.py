@@ -61,6 +61,7 @@ class Head:
     tail: int
     organization_id: str
     damage: str | None
+    locked: bool
 
     def window(self, times: Times) -> Times:
         """Return the start of the window of each time."""

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
+from entrepot.errors import Locked
 from entrepot.lineage import results
 from entrepot.series.chunks import BATCH, chunk_table, series_table, tail_table
 from entrepot.series.models import DISCARDED, Series
@@ -23,13 +24,21 @@ _MOST_CHUNKS, _MOST_ROWS = 500, 20_000
 
 
 def discard(session: Session, pks: Iterable[int]) -> None:
-    """Delete series with all their points; those that somebody else deleted at this moment are passed over."""
+    """Delete series with all their points; those that somebody else deleted at this moment are passed over.
+
+    Raises
+    ------
+    Locked
+        One of them is locked; nothing may be committed then.
+    """
     wanted = sorted(set(pks))
     nobodys = {"organization_id": DISCARDED, "project_id": DISCARDED, "generator_id": series_table.c.id}
     for at in range(0, len(wanted), BATCH):
         part = series_table.c.pk.in_(wanted[at : at + BATCH])
         # Taken in the order in which writers take them.
-        session.execute(select(series_table.c.pk).where(part).order_by(series_table.c.pk).with_for_update()).all()
+        taken = select(series_table.c.name, series_table.c.locked).where(part).order_by(series_table.c.pk)
+        if held := next((row.name for row in session.execute(taken.with_for_update()) if row.locked), None):
+            raise Locked(f"Series {held} is locked.")
         session.execute(update(series_table).where(part).values(nobodys))
     if wanted:
         known = (one for one in session.identity_map.values() if isinstance(one, Series) and one.pk in wanted)

@@ -84,6 +84,17 @@ class Series(Base):
     written: Mapped[int | None] = mapped_column(BigInteger)  # when points last changed, microseconds since 1970
 
 
+class SeriesLabel(Base):
+    """A key and a value by which series are found."""
+
+    __tablename__ = "series_label"
+    __table_args__ = (Index("ix_series_label_found", "key", "value", "series"),)
+
+    series: Mapped[int] = mapped_column(Key, ForeignKey("series.pk", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(100), primary_key=True)
+    value: Mapped[str] = mapped_column(String(300))
+
+
 class SeriesChunk(Base):
     """The points of one window of time, sorted, unique by time, compressed (see :mod:`entrepot.series.codec`)."""
 

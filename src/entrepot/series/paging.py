@@ -8,10 +8,8 @@ from entrepot.bounds.budget import Budget
 from entrepot.db import Database
 from entrepot.errors import TooLarge
 from entrepot.series import store
-from entrepot.series.clocks import Clock, floor_to_grid
-from entrepot.series.frequency import Frequency
-from entrepot.series.points import EMPTY, Points, concatenate
-from entrepot.series.resample import Rule, resample
+from entrepot.series.points import EMPTY, Points, Values, concatenate
+from entrepot.series.stepping import Steps
 
 PAGE = 250_000
 MOST_IN_INTERVAL = 20_000_000  # points of one interval that is resampled
@@ -44,29 +42,35 @@ def pages(
         left = None if left is None else left - len(points)
 
 
-def resampled(parts: Iterable[Points], freq: Frequency, clock: Clock, rule: Rule) -> Iterator[Points]:
-    """Yield points brought to a step, from pages of them; each interval whole, whatever pages it lies in.
+def stepped(parts: Iterable[Points], steps: Steps) -> Iterator[tuple[Points, Values]]:
+    """Yield points brought to steps, each whole whatever pages it lies in, and how complete these are in per cent.
 
     Raises
     ------
     TooLarge
-        An interval has too many points to be held.
+        A step has too many points to be held.
     """
     held: list[Points] = []
     begin = 0
+    before: tuple[int, float] | None = None
+
+    def whole() -> tuple[Points, Values]:
+        nonlocal before
+        points = concatenate(held or [EMPTY])
+        found = steps.of(points, before)
+        if len(points):
+            before = int(points.times[-1]), float(points.values[-1])
+        return found
+
     for page in parts:
-        edge = int(floor_to_grid(page.times[-1:], freq, clock)[0])
+        edge = steps.begins(int(page.times[-1]))
         if held and edge == begin:
             held.append(page)
         else:
             cut = int(page.times.searchsorted(edge))
-            yield _resampled([*held, page[:cut]], freq, clock, rule)
+            held.append(page[:cut])
+            yield whole()
             held, begin = [page[cut:]], edge
         if sum(map(len, held)) > MOST_IN_INTERVAL:
-            raise TooLarge.field("freq", f"An interval of it has more than {MOST_IN_INTERVAL} points.")
-    yield _resampled(held or [EMPTY], freq, clock, rule)
-
-
-def _resampled(parts: list[Points], freq: Frequency, clock: Clock, rule: Rule) -> Points:
-    points = concatenate(parts)
-    return Points(*resample(points.times, points.values, freq, clock, rule))
+            raise TooLarge.field("step", f"An interval of it has more than {MOST_IN_INTERVAL} points.")
+    yield whole()

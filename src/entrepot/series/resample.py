@@ -50,7 +50,7 @@ def resample(
         times, values = times[~missing], values[~missing]
     if not len(times):
         return np.empty(0, np.int64), np.empty(0)
-    starts, positions = _intervals(times, freq, clock)
+    starts, positions = intervals(times, freq, clock)
     stamps = starts if label == "left" else next_start(starts, freq, clock)
     return stamps, aggregate(values, positions, rule)
 
@@ -153,7 +153,7 @@ def weighted_mean(values: Values, weights: Stamps, bins: NDArray[np.intp], count
         return base + np.bincount(bins, (values - base[bins]) * weights, count) / total
 
 
-def _intervals(times: Stamps, freq: Frequency, clock: Clock) -> tuple[Stamps, NDArray[np.intp]]:
+def intervals(times: Stamps, freq: Frequency, clock: Clock) -> tuple[Stamps, NDArray[np.intp]]:
     """Return the starts of the intervals that hold times, and the positions of the first time of each."""
     first, last = int(floor_to_grid(times[:1], freq, clock)[0]), int(times[-1])
     if (last - first) // freq.longest < len(times):

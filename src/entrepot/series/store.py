@@ -18,7 +18,7 @@ from sqlalchemy.orm.util import identity_key
 
 from entrepot import jobs
 from entrepot.db import now
-from entrepot.errors import InvalidInput, NotFound
+from entrepot.errors import InvalidInput, Locked, NotFound
 from entrepot.identity import limits
 from entrepot.series import chunks, damage
 from entrepot.series.catalog import create_series, get_series, list_series
@@ -94,6 +94,8 @@ def append(
         When values are infinite, lengths differ or times are outside the years 1 to 9999.
     NotFound
         When there is no such series.
+    Locked
+        When it is locked, and would change; nothing may be committed then.
     """
     return append_many(session, {pk: (times, values, tags)}, report=report)[pk]
 
@@ -127,6 +129,8 @@ def append_many(session: Session, batch: Mapping[int, Input], *, report: bool = 
         chunks.save_tail(session, tail, fresh=True)
     if began:
         _request_fold(session)
+    for pk, result in written.items():
+        _require_open(session, heads[pk], result)
     _save_heads(session, [heads[pk] for pk, result in written.items() if result.added or result.replaced])
     _grown(session, heads, written)
     if not report:
@@ -160,6 +164,7 @@ def replace_range(
         raise InvalidInput.field("times", "a time is outside the range that is to be replaced")
     head = _heads(session, [pk])[pk]
     written = _change(session, head, new, (low, high))
+    _require_open(session, head, written)
     if written.changed.size:
         _save_heads(session, [head])
     _grown(session, {pk: head}, {pk: written})
@@ -278,6 +283,12 @@ def _save_heads(session: Session, heads: Iterable[Head], *, written: bool = True
             for name, value in row.items():
                 if name != "row":
                     set_committed_value(loaded, name, value)
+
+
+def _require_open(session: Session, head: Head, written: Written) -> None:
+    if head.locked and (written.added or written.replaced or written.deleted):
+        name = session.scalar(select(series_table.c.name).where(series_table.c.pk == head.pk))
+        raise Locked(f"Series {name} is locked.")
 
 
 def _grown(session: Session, heads: Mapping[int, Head], written: Mapping[int, Written]) -> None:
@@ -403,6 +414,6 @@ _WITH_TAIL = select(series_table.c.pk).where(series_table.c.tail > 0, series_tab
 _SAVE_HEAD = (
     update(series_table)
     .where(series_table.c.pk == bindparam("row"))
-    .values({name: bindparam(name) for name in Head.__slots__ if name not in ("pk", "organization_id")})
+    .values({name: bindparam(name) for name in Head.__slots__ if name not in ("pk", "organization_id", "locked")})
 )
 _SAVE_HEAD_WRITTEN = _SAVE_HEAD.values(written=bindparam("written"))

@@ -26,18 +26,18 @@ def require_sound(scope: Scope) -> None:
     Raises
     ------
     InvalidInput
-        Names the header.
+        It is not sound; the header is named.
     """
     seen = set()
     for name, value in scope["headers"]:
         if name in _SINGLE:
             if name in seen:
-                raise InvalidInput.field(name.decode().title(), "This header may be there once.")
+                raise InvalidInput(f"The header {name.decode().title()} may be there once.")
             seen.add(name)
             if name == b"host" and not _HOST.fullmatch(value):
-                raise InvalidInput.field("Host", "This is no name of a host.")
+                raise InvalidInput("The header Host is no name of a host.")
     if b"host" not in seen and scope["http_version"] == "1.1":
-        raise InvalidInput.field("Host", "HTTP/1.1 asks for this header.")
+        raise InvalidInput("HTTP/1.1 asks for the header Host.")
 
 
 def protect(scope: Scope, headers: Iterable[Header]) -> list[Header]:

@@ -7,6 +7,7 @@ from sqlalchemy import delete, func, literal, not_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from entrepot import locks
 from entrepot.errors import Conflict, InvalidInput, Locked, NotFound
 from entrepot.identity import Principal, limits
 from entrepot.lineage import forget
@@ -22,6 +23,25 @@ _table = ARCHIVE.table
 #: What can be asked of archived works, the newest id first.
 view, view_texts, walk, count, explain = ARCHIVE.view, ARCHIVE.texts, ARCHIVE.walk, ARCHIVE.count, ARCHIVE.explain
 _journal = ARCHIVE.storage.journal
+
+
+def get(session: Session, principal: Principal, work_id: str, pipeline: str | None = None) -> Document:
+    """Return an archived work.
+
+    Raises
+    ------
+    NotFound
+        There is none of this id, in this pipeline.
+    InvalidInput
+        Several pipelines have one, and it is not said which is meant.
+    """
+    query = {"id": work_id} | ({} if pipeline is None else {"pipeline": pipeline})
+    found: list[Document] = view(session, principal, query, limit=2)
+    if not found:
+        raise NotFound(f"There is no work {work_id[:100]}.")
+    if len(found) > 1:
+        raise InvalidInput.field("pipeline", "Several pipelines have a work of this id: say which.")
+    return found[0]
 
 
 def deposit(session: Session, principal: Principal, given: Sequence[Document]) -> list[str]:
@@ -81,6 +101,13 @@ def update_documents(session: Session, principal: Principal, given: Sequence[Doc
     with session.begin_nested():
         for part in _rounds(new):
             _replace(session, principal, part)
+    open_ = [lock_name(one["pipeline"], one["id"]) for one in new if not documents.is_locked(one)]
+    locks.forget(session, "work", principal.organization_id, open_)
+
+
+def lock_name(pipeline: str, work_id: str) -> str:
+    """Return what the lock of a work is called: ids are unique within a pipeline."""
+    return f"{pipeline}/{work_id}"
 
 
 def lock(session: Session, principal: Principal, pipeline: str, ids: Iterable[str]) -> int:

@@ -112,7 +112,7 @@ def test_a_broken_gate_is_one_mail_to_each_who_wants_it(office: Office, post: Po
     text = first.get_content()
     assert text.count("- Series silent") == 40
     assert "... and 62 more." in text
-    assert "https://data.example.org/api/v1/notifications?project_id=" in text
+    assert "https://data.example.org/api/v1/notifications?project=" in text
     # New ones of the same gate wait for an hour; those of another origin do not.
     office.tell("s100")
     office.work(10 * MINUTES)

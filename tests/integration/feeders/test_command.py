@@ -71,11 +71,11 @@ def test_a_run_that_fails_fails_the_command(server: ServerProcess) -> None:
     with server.http(auth=None, headers=headers) as http:
         path = f"/api/v1/feeders/{feeder['id']}"
         answer = http.patch(path, json={"parameters": {"retries": "many"}})
-        assert (answer.status_code, list(answer.json()["fields"])) == (400, ["parameters"])
-        assert http.patch(path, json={"script": "x"}).status_code == 400
-        assert http.patch(path, json={"crontab": None}).status_code == 400
+        assert (answer.status_code, list(answer.json()["fields"])) == (422, ["parameters"])
+        assert http.patch(path, json={"script": "x"}).status_code == 422
+        assert http.patch(path, json={"crontab": None}).status_code == 422
         assert http.patch(path, json={"crontab": "0 0 0 * * *", "active": True}).json()["active"] is True
-        assert http.post("/api/v1/feeders", json={"gate_id": feeder["gate_id"], "script": "x"}).status_code == 400
+        assert http.post("/api/v1/feeders", json={"gate_id": feeder["gate_id"], "script": "x"}).status_code == 422
         assert http.delete(path).status_code == 204
         assert http.get(path).status_code == 404
 

@@ -77,7 +77,8 @@ def test_an_upload_in_parts_goes_on_after_a_kill(live_server: ServerProcess) -> 
 
 
 def _all(client: httpx.Client) -> Iterator[dict[str, str]]:
-    params: dict[str, str | int] = {"limit": 1000}
-    while page := client.get("/api/v1/files", params=params).json():
-        yield from page
-        params["after"] = page[-1]["id"]
+    address = "/api/v1/files?limit=1000"
+    while address:
+        page = client.get(address).json()
+        yield from page["items"]
+        address = page["next"]

@@ -53,11 +53,11 @@ def place(request: pytest.FixtureRequest, server: ServerProcess, client: Client)
         endpoint = request.getfixturevalue("s3_endpoint")
         given = CREDENTIALS | {"endpoint": endpoint}
         url = f"s3://results/{server.data_dir.parent.name}"
-        made = client.storage_configs.create(url, given, signed_urls_enabled=True, signed_urls_expiry=600)
-    assert made["state"] == "new"
+        made = client.storage_configs.create(url, given, signed=True, signed_for=600)
+    assert made["status"] == "new"
     tested = client.storage_configs.test(made["id"])
     assert tested["tested"] == dict.fromkeys(("write", "read", "range", "sign", "delete"))
-    assert tested["state"] == "valid"
+    assert tested["status"] == "valid"
     return tested | ({"endpoint": endpoint} if request.param == "s3" else {})
 
 
@@ -86,8 +86,8 @@ def test_a_file_and_its_life(client: Client, place: dict[str, Any], tmp_path: Pa
     if endpoint := place.get("endpoint"):
         kept = {f"s3://results/{key}" for key in list_bucket(endpoint, server.data_dir.parent.name)}
         assert kept == {parts["url"], whole["url"]}, "and nothing of the test"
-    assert [one["state"] for one in client.files.acknowledge_many([parts["id"], "x"])] == ["consumed"]
-    assert client.files.acknowledge(whole["id"], "0" * 64)["state"] == "available"
+    assert [one["status"] for one in client.files.acknowledge_many([parts["id"], "x"])] == ["consumed"]
+    assert client.files.acknowledge(whole["id"], "0" * 64)["status"] == "available"
     assert [one["id"] for one in client.files.find(identifier=tmp_path.name)] == [whole["id"]]
 
 
@@ -95,7 +95,7 @@ def test_what_a_test_says_failed(client: Client, s3_endpoint: str) -> None:
     given = CREDENTIALS | {"endpoint": s3_endpoint}
     made = client.storage_configs.create("s3://nothing/x", given)
     tested = client.storage_configs.test(made["id"])
-    assert tested["state"] == "invalid"
+    assert tested["status"] == "invalid"
     assert tested["tested"]["write"]
     assert tested["tested"]["delete"] == "not tried"
     with pytest.raises(httpx.HTTPStatusError, match="invalid"):
@@ -103,13 +103,13 @@ def test_what_a_test_says_failed(client: Client, s3_endpoint: str) -> None:
     assert CREDENTIALS["secret_access_key"] not in {*map(str, made.values())}
     for answer in (client.storage_configs.all(), client.storage_configs.get(made["id"]), tested):
         assert "credentials" not in orjson.dumps(answer).decode()
-    changed = client.storage_configs.update(made["id"], url="s3://results/other", credentials=given, is_default=True)
-    assert (changed["state"], changed["tested"], changed["is_default"]) == ("new", None, True)
-    assert client.storage_configs.delete(made["id"])["state"] == "deactivated"
-    client.storage_configs.update(made["id"], is_default=False)
+    changed = client.storage_configs.update(made["id"], url="s3://results/other", credentials=given, default=True)
+    assert (changed["status"], changed["tested"], changed["default"]) == ("new", None, True)
+    assert client.storage_configs.delete(made["id"])["status"] == "deactivated"
+    client.storage_configs.update(made["id"], default=False)
     assert made["id"] not in [one["id"] for one in client.storage_configs.all()]
     for url in ("local:///etc", "ftp://x/y", "s3://b/../c"):
-        with pytest.raises(httpx.HTTPStatusError, match="400"):
+        with pytest.raises(httpx.HTTPStatusError, match="422"):
             client.storage_configs.create(url, given)
 
 
@@ -150,7 +150,7 @@ def test_exports_and_runs(server: ServerProcess, client: Client, tmp_path: Path)
     assert [one["id"] for one in run["inputs"]] == [series.id]
     assert "file" not in client.export([series.id])
     for wrong in ({"poll": "nothing"}, {"nothing": "x"}):
-        with pytest.raises(httpx.HTTPStatusError, match="400"):
+        with pytest.raises(httpx.HTTPStatusError, match="422"):
             client.export([series], publish=wrong)
     environment = os.environ | {"ENTREPOT_URL": server.url, "ENTREPOT_TOKEN": server.token}
     command = [ENTREPOT, "series", "export", "wind", "--project", "farm", "--publish", "nightly"]

@@ -86,7 +86,7 @@ def test_what_is_pushed_is_cleaned_and_analysed(world: World, door: Door) -> Non
     assert listed == changed
     # It is no series of a gate's importer, which nobody else writes, and its importer reads no gate.
     refused = {"project": world.project, "name": "kW", "importer": "scada"}
-    assert list(door.ask("POST", "/series", 400, json=refused)["fields"]) == ["importer"]
+    assert list(door.ask("POST", "/series", 422, json=refused)["fields"]) == ["importer"]
     door.ask("DELETE", f"/series/{made['id']}", 204)
     world.work()
     assert world.series(cleaner["id"])["kW by day"].empty
@@ -97,7 +97,7 @@ def test_what_is_pushed_is_cleaned_and_analysed(world: World, door: Door) -> Non
 )
 def test_settings_that_cannot_be_are_refused_by_name(world: World, door: Door, bad: dict[str, Any]) -> None:
     fields = {"importer": world.importer, "raw": "x", "name": "y", **bad}
-    answer = door.ask("POST", "/channels", 400, json=fields)
+    answer = door.ask("POST", "/channels", 422, json=fields)
     assert list(answer["fields"]) == list(bad)
 
 
@@ -107,11 +107,11 @@ def test_points_of_a_range_are_deleted_and_what_lies_downstream_follows(world: W
     world.act(world.importer)
     assert len(world.series(world.cleaner)["p"]) == 46
     (raw,) = door.ask("GET", "/series", params={"project": world.project, "of": world.importer})["items"]
-    path, window = f"/series/{raw['id']}/points", {"start": "2024-03-01T10:00", "end": "2024-03-01T12:00"}
+    path, window = f"/series/{raw['id']}/points", {"from": "2024-03-01T10:00", "to": "2024-03-01T12:00"}
     door.ask("DELETE", path, 404, login="stranger", params=window)
     door.ask("DELETE", path, 403, login="reader", params=window)
-    assert list(door.ask("DELETE", path, 400)["fields"]) == ["start"]
-    assert list(door.ask("DELETE", path, 400, params={"start": "2024-03-02", "end": "2024-03-01"})["fields"]) == ["end"]
+    assert list(door.ask("DELETE", path, 422)["fields"]) == ["from"]
+    assert list(door.ask("DELETE", path, 422, params={"from": "2024-03-02", "to": "2024-03-01"})["fields"]) == ["to"]
     assert door.ask("DELETE", path, params=window) == {"deleted": 2}
     world.work()
     assert world.series(world.importer)["p"].index.hour[:12].tolist() == [*range(10), 12, 13]

@@ -221,7 +221,12 @@ def test_strangers_find_nothing_and_change_nothing(walked: Walked) -> None:
             assert SECRET not in response.text, (method, url, response.text)
             assert response.status_code < 500, (method, url, response.text)
             if "{" in path and access_to_object(path):
-                assert response.status_code in (400, 404, 405, 409), (method, url, response.status_code, response.text)
+                assert response.status_code in (400, 404, 405, 409, 422), (
+                    method,
+                    url,
+                    response.status_code,
+                    response.text,
+                )
     after = walked.rows()
     assert {name: after[name] for name in before if name not in NOT_THEIRS} == {
         name: before[name] for name in before if name not in NOT_THEIRS
@@ -271,7 +276,7 @@ def test_a_key_of_a_project_reaches_what_is_in_it(walked: Walked) -> None:
     } <= found  # fmt: skip
     for path in ("projects", "gates", "runs", "files", "events", "notifications"):
         assert SECRET in client.get(f"/api/v1/{path}").text, path
-    for path in ("works/status", "archive/status", "webhooks", "storage-configs"):
+    for path in ("works/status", "archive/status", "webhooks", "storages"):
         response = client.get(f"/api/v1/{path}")
         assert (response.status_code, "bound to projects" in response.text) == (403, True), path
 
@@ -290,7 +295,7 @@ def test_a_key_of_another_project_cannot_name_it(walked: Walked) -> None:
         (f"{api}/points", {series.id: {"time": [0], "value": [1.0]}}),
         (f"{api}/exports", {"series": [series.id]}),
         (f"{api}/series", {"project": id_of["project"], "name": "mine"}),
-        (f"{api}/watches", {"generator_id": id_of["importer"], "grace": "1H"}),
+        (f"{api}/watches", {"of": id_of["importer"], "silent_for": "1H"}),
         (f"{api}/files/ack", {"ids": [id_of["file"]]}),
         (f"{api}/uploads", {"name": "x", "project": id_of["project"]}),
         (f"{api}/uploads", {"name": "x"}),
@@ -311,9 +316,9 @@ def test_a_key_of_another_project_cannot_name_it(walked: Walked) -> None:
         assert client.get(f"{api}/{path}").status_code == 404, path
     for kinds in ("series", "gates", "importers", "channels", "analyses", "runs"):
         answer = client.get(f"{api}/{kinds}?project={series.project_id}")
-        assert (answer.status_code, list(answer.json()["fields"])) == (400, ["project"]), kinds
+        assert (answer.status_code, list(answer.json()["fields"])) == (422, ["project"]), kinds
     form = {"project": id_of["project"]}
-    assert client.post(f"{api}/files", data=form, files={"file": b"x"}).status_code == 400
+    assert client.post(f"{api}/files", data=form, files={"file": b"x"}).status_code == 422
     assert client.post(f"{api}/files", files={"file": b"x"}).status_code == 403
     assert walked.rows() == before
     with walked.database.read() as session:
@@ -323,7 +328,7 @@ def test_a_key_of_another_project_cannot_name_it(walked: Walked) -> None:
     assert made.status_code == 201
     assert client.post(f"{api}/points", json={made.json()["id"]: {"time": [0], "value": [1.0]}}).json()["added"] == 1
     assert client.post(f"{api}/files", data={"project": mine}, files={"file": b"x"}).status_code == 201
-    assert [file["project"] for file in client.get(f"{api}/files").json()] == [mine]
+    assert [file["project"]["id"] for file in client.get(f"{api}/files").json()["items"]] == [mine]
 
 
 def test_a_key_of_one_series_reaches_nothing_else(walked: Walked) -> None:
@@ -421,7 +426,7 @@ def test_a_key_is_confined_to_its_scopes(walked: Walked) -> None:
     assert client.get("/api/v1/projects").status_code == 200
     assert client.post("/api/v1/projects", json={"name": "no"}).status_code == 403
     for path, method, access in routes(walked.app.router.routes):
-        if access is None or access.access == "open" or (access.area, access.right) == ("series", "read"):
+        if access is None or access.access == "open" or ("series" in access.area and access.right == "read"):
             continue
         response = client.request(method, next(filled(path, walked.ids)), content=json.dumps({}))
         assert response.status_code == 403, (method, path, response.status_code)

@@ -150,14 +150,14 @@ def test_what_is_beyond_the_quota_is_refused_with_413(
 
         assert http.put(f"{url}/small", content=slowly()).status_code == 413
         for path, status in (
-            ("quarantine/x", 400), ("../x", 404), (".entrepot-x", 400), ("a" * 300, 400),
+            ("quarantine/x", 422), ("../x", 404), (".entrepot-x", 422), ("a" * 300, 422),
         ):  # fmt: skip
             assert http.put(f"{url}/{path}", content=b"").status_code == status, path
         http.patch(f"/api/v1/gates/{gate['id']}", json={"quota_files": None}).raise_for_status()
-        assert http.put(f"{url}/small/below", content=b"").status_code == 400
+        assert http.put(f"{url}/small/below", content=b"").status_code == 422
         assert http.put("/api/v1/gates/nowhere/files/a", content=b"").status_code == 404
-        assert http.patch(f"/api/v1/gates/{gate['id']}", json={"quota_bytes": -1}).status_code == 400
-        assert http.patch(f"/api/v1/gates/{gate['id']}", json={"after_import": "burn"}).status_code in (400, 422)
+        assert http.patch(f"/api/v1/gates/{gate['id']}", json={"quota_bytes": -1}).status_code == 422
+        assert http.patch(f"/api/v1/gates/{gate['id']}", json={"after_import": "burn"}).status_code == 422
     assert (server.data_dir / "gates" / gate["id"] / "small").stat().st_size == 1024
     assert sorted(path.name for path in (server.data_dir / "gates" / gate["id"]).iterdir()) == ["small"]
     assert list((server.data_dir / "uploads" / "http").iterdir()) == []
@@ -195,7 +195,7 @@ def test_series_are_watched_from_the_terminal(terminal: Terminal) -> None:
     terminal.run("notices", "watch", "importer", "scada", "--grace", "1D")
     terminal.run("notices", "watch", "cleaner", "scada", "--series", "x", "--grace", "none")
     rows = orjson.loads(terminal.run("notices", "watches", "--json").stdout)
-    assert [(row["series_name"], row["grace"]) for row in rows] == [("", "1D"), ("x", None)]
+    assert [(row["series"], row["silent_for"]) for row in rows] == [("", "1D"), ("x", None)]
     found = eventually(lambda: orjson.loads(terminal.run("notices", "ls", "--json").stdout), 90)
     assert [(one["name"], one["subject"]) for one in found] == [("Series silent", "power")]
     terminal.run("notices", "resolve", found[0]["id"])

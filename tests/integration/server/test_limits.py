@@ -65,9 +65,9 @@ def test_points_beyond_the_limit_are_refused_whole(client: TestClient, database:
     _limit(database, points=150)
     before = _rows(database)
     refused = _write(client, series, 100, 51)
-    assert (refused.status_code, refused.json()["error"]) == (403, "limit-reached")
+    assert (refused.status_code, refused.json()["type"]) == (403, "/docs#problem-limit-reached")
     for said in ("150 points", "151", "operator"):
-        assert said in refused.json()["message"]
+        assert said in refused.json()["detail"]
     assert _rows(database) == before
     assert client.get(f"/api/v1/series/{series}").json()["count"] == 100
     # Up to the limit there is room, and what is there may be written again.
@@ -99,17 +99,17 @@ def test_files_works_and_jobs_have_limits(client: TestClient, database: Database
     assert _rows(database) == before
     assert client.post("/api/v1/works", json=[_work(1), _work(2)]).status_code == 200
     archived = [_work(3) | {"status": "success"}]
-    assert client.post("/api/v1/archive", json=archived).json()["error"] == "limit-reached"
+    assert client.post("/api/v1/archive", json=archived).json()["type"] == "/docs#problem-limit-reached"
     assert client.post("/api/v1/files", files={"file": b"12345"}).status_code == 201
     refused = client.post("/api/v1/files", files={"file": b"x"})
-    assert refused.json()["error"] == "limit-reached"
+    assert refused.json()["type"] == "/docs#problem-limit-reached"
     kept = [path for path in (database_folder(client)).rglob("*") if path.is_file()]
     assert [path.read_bytes() for path in kept] == [b"12345"]
     _limit(database, files=None, file_bytes=8)
-    assert client.post("/api/v1/files", files={"file": b"1234"}).json()["error"] == "limit-reached"
+    assert client.post("/api/v1/files", files={"file": b"1234"}).json()["type"] == "/docs#problem-limit-reached"
     assert client.post("/api/v1/files", files={"file": b"123"}).status_code == 201
     assert client.post("/api/v1/exports", json={"series": [series]}).status_code == 202
-    assert client.post("/api/v1/exports", json={"series": [series]}).json()["error"] == "limit-reached"
+    assert client.post("/api/v1/exports", json={"series": [series]}).json()["type"] == "/docs#problem-limit-reached"
 
 
 def database_folder(client: TestClient) -> Path:

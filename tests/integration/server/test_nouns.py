@@ -1,84 +1,11 @@
 """The nouns of the interface: made, shown, changed, listed and deleted by the same verbs, in the same words."""
 
-from pathlib import Path
 from typing import Any
 
-import httpx
-import pytest
 from sqlalchemy import select
-from starlette.testclient import TestClient
 
-from entrepot.db import Database
-from entrepot.identity import Role, User, Vault, keys, users
-from entrepot.jobs.testing import run_pending
 from entrepot.pipeline.models import Unitcleaner
-from entrepot.server.run.app import create_app
-from entrepot.server.services import Services
-from entrepot.settings import Settings
-from tests.support.pipeline_worker import InPlaceScripts
-
-PARSE = """
-import pandas as pd
-def parse(content, path, **tools):
-    return pd.read_csv(content, index_col=0, parse_dates=True)
-"""
-MEAN = """
-import pandas as pd
-def analyze(frame, **tools):
-    return pd.DataFrame({"mean": frame.mean(axis=1)})
-"""
-DAY = "t,wind\n" + "".join(
-    f"2024-03-01T{hour:02d}:{ten}0Z,{hour + ten / 10}\n" for hour in range(24) for ten in range(6)
-)
-
-
-class Api:
-    """The interface of a server in this process, as an administrator sees it."""
-
-    def __init__(self, database: Database, settings: Settings, token: str) -> None:
-        self.database, self.settings = database, settings
-        self.services = Services(settings, database)
-        self.client = TestClient(create_app(self.services), raise_server_exceptions=False)
-        self.client.headers["authorization"] = f"Token {token}"
-
-    def ask(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
-        answer: httpx.Response = self.client.request(method, f"/api/v1{path}", **options)
-        assert answer.status_code == status, answer.text
-        return answer.json() if answer.content else None
-
-    def work(self) -> None:
-        run_pending(self.database, self.settings, {"scripts": InPlaceScripts(), "vault": self.services.vault})
-
-
-@pytest.fixture
-def api(database: Database, tmp_path: Path) -> Api:
-    settings = Settings(data_dir=tmp_path / "data")
-    settings.data_dir.mkdir()
-    Vault.create(settings.secret_key_file)
-    with database.write() as session:
-        own = users.create_organization(session, "own")
-        user = User(login="ada", password_hash="")
-        session.add(user)
-        session.flush()
-        users.set_member(session, user, own, Role.ADMIN)
-        token = keys.create_key(session, user.id, own.id)[1]
-    return Api(database, settings, token)
-
-
-@pytest.fixture
-def farm(api: Api) -> dict[str, Any]:
-    """A project with a gate, an importer, a channel and an analysis."""
-    project = api.ask("POST", "/projects", 201, json={"name": "Farm"})
-    gate = api.ask("POST", "/gates", 201, json={"project": "Farm", "name": "scada", "quarantine": True})
-    given = {"project": "Farm", "name": "scada", "gate": "scada", "parse": PARSE, "clock": "UTC"}
-    importer = api.ask("POST", "/importers", 201, json=given)
-    given = {"importer": "scada", "raw": "wind", "name": "T1 wind", "unit": "m/s", "kind": "mean", "maximum": 22.5,
-             "clock": "UTC"}  # fmt: skip
-    channel = api.ask("POST", "/channels", 201, json=given)
-    given = {"project": "Farm", "name": "Mean", "inputs": ["T1 wind"], "outputs": ["mean"], "script": MEAN,
-             "step": "3h"}  # fmt: skip
-    analysis = api.ask("POST", "/analyses", 201, json=given)
-    return {"project": project, "gate": gate, "importer": importer, "channel": channel, "analysis": analysis}
+from tests.support.interface import DAY, MEAN, Api
 
 
 def test_a_farm_is_made_and_run_by_the_interface_alone(api: Api, farm: dict[str, Any]) -> None:
@@ -220,5 +147,5 @@ def test_rows_are_kept_by_name_at_locations_by_name_or_id(api: Api) -> None:
         (name, {"id": place["id"], "name": "BB01"}) for name in "ab"
     ]
     assert shown[0]["columns"][0] == vectors[0]
-    wrong = api.ask("POST", path, 400, json={"rows": [*rows, {**rows[0], "name": "c", "location": "nowhere"}]})
+    wrong = api.ask("POST", path, 422, json={"rows": [*rows, {**rows[0], "name": "c", "location": "nowhere"}]})
     assert list(wrong["fields"]) == ["rows.2.location"]

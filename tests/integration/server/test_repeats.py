@@ -88,7 +88,7 @@ def creations(house: House) -> list[tuple[str, Any]]:
         ("/api/v1/keys", {"name": "machine"}),
         ("/api/v1/webhooks", {"url": "https://example.org/hook"}),
         (
-            "/api/v1/storage-configs",
+            "/api/v1/storages",
             {"url": "s3://bucket/folder", "credentials": {"access_key_id": "a", "secret_access_key": "b"}},
         ),
         ("/api/v1/works", [work]),
@@ -133,7 +133,7 @@ def test_a_key_is_for_one_request_of_one_user(house: House) -> None:
     path, body = "/api/v1/projects", {"name": "north"}
     assert house.post(path, body, "k").status_code == 201
     other = house.post(path, {"name": "south"}, "k")
-    assert (other.status_code, other.json()["error"]) == (422, "idempotency-key-reused")
+    assert (other.status_code, other.json()["type"]) == (422, "/docs#problem-idempotency-key-reused")
     assert "Idempotency-Key" in other.json()["fields"]
     elsewhere = house.post("/owi/api/v1/locations/projectsites/", {"title": "x"}, "k")
     assert elsewhere.status_code == 422
@@ -141,12 +141,12 @@ def test_a_key_is_for_one_request_of_one_user(house: House) -> None:
     assert house.post(path, {"name": "west"}, "k", by="writer").status_code == 201
     for wrong in ("", "x" * 256, "a\tb"):
         refused = house.post(path, {"name": "east"}, wrong)
-        assert (refused.status_code, [*refused.json()["fields"]]) == (400, ["Idempotency-Key"])
+        assert (refused.status_code, [*refused.json()["fields"]]) == (422, ["Idempotency-Key"])
     assert house.counts()["project"] == 3
 
 
 def test_what_was_refused_may_come_again_mended(house: House) -> None:
-    assert house.post("/api/v1/projects", {"name": 3}, "k").status_code == 400
+    assert house.post("/api/v1/projects", {"name": 3}, "k").status_code == 422
     assert house.post("/api/v1/projects", {"name": "mended"}, "k").status_code == 201
 
 

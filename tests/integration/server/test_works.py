@@ -52,7 +52,7 @@ def test_the_queue(client: TestClient) -> None:
     given = [_work(id="a" * 24, priority=1, parameters={"big": 2**70}), _work(tags=["t"])]
     ids = _post(client, W, given)["ids"]
     assert ids[0] == "a" * 24
-    assert _post(client, W, [_work(id="a" * 24)], 409)["error"] == "conflict"
+    assert _post(client, W, [_work(id="a" * 24)], 409)["type"] == "/docs#problem-conflict"
     taken = _post(client, f"{W}/withdraw", {"query": {"pipeline": "p"}, "limit": 5, "lease_seconds": 60})
     assert [one["id"] for one in taken] == [ids[1], ids[0]]
     assert taken[1]["parameters"]["big"] == 2**70
@@ -70,7 +70,7 @@ def test_the_queue(client: TestClient) -> None:
     assert _post(client, f"{W}/view", by_id) == [{"id": max(ids)}]
     assert _post(client, f"{W}/count", {"query": {"status": {"$ne": "queued"}}}) == {"count": 1}
     assert _post(client, f"{W}/explain", {"query": {"tags": "t"}})["exact"]
-    assert "query" in _post(client, f"{W}/delete", {}, 400)["fields"]
+    assert "query" in _post(client, f"{W}/delete", {}, 422)["fields"]
     assert _post(client, f"{W}/delete", {"ids": ids[:1]}) == {"deleted": 1}
     assert _post(client, f"{W}/delete", {"query": {}}) == {"deleted": 1}
 
@@ -79,17 +79,17 @@ def test_the_archive(client: TestClient) -> None:
     given = [_work(id=one, status="success", results={"n": number}) for number, one in enumerate("abc")]
     assert _post(client, A, given) == {"ids": ["a", "b", "c"]}
     assert client.get(f"{A}/status").json() == {"p": 3}
-    assert _post(client, f"{A}/lock", {"pipeline": "p", "ids": ["a", "b"]}) == {"locked": 2}
+    locks = [_post(client, "/api/v1/locks", {"kind": "work", "id": one}, 201)["id"] for one in ("a", "p/b")]
     for path, body in (("delete", {"pipeline": "p", "ids": ["c", "a"]}), ("delete", {"query": {"results.n": 1}})):
-        assert _post(client, f"{A}/{path}", body, 409)["error"] == "locked"
+        assert _post(client, f"{A}/{path}", body, 409)["type"] == "/docs#problem-locked"
     refused = client.put(A, json=[{**given[2], "tags": ["x"]}, {**given[0], "tags": ["x"]}])
-    assert (refused.status_code, refused.json()["error"]) == (409, "locked")
+    assert (refused.status_code, refused.json()["type"]) == (409, "/docs#problem-locked")
     assert _post(client, f"{A}/count", {"query": {"tags": "x"}}) == {"count": 0}
     assert client.put(A, json=[{**given[2], "tags": ["x"]}]).status_code == 204
     found = _post(client, f"{A}/view", {"query": {"results.n": {"$gte": 1}}, "projection": {"id": 1}})
     assert found == [{"id": "c"}, {"id": "b"}]
     assert _post(client, f"{A}/explain", {"query": {"results.n": 1}})["conditions"]
-    assert _post(client, f"{A}/unlock", {"pipeline": "p", "ids": ["a", "b"]}) == {"unlocked": 2}
+    assert [client.delete(f"/api/v1/locks/{lock}").status_code for lock in locks] == [204, 204]
     assert _post(client, f"{A}/delete", {"query": {"pipeline": "p"}}) == {"deleted": 3}
 
 
@@ -97,16 +97,16 @@ def test_bad_input_is_named_and_rights_are_asked_for(client: TestClient) -> None
     for path, body, name in (
         (f"{W}/withdraw", {"limit": -1}, "limit"), (f"{W}/withdraw", {"limit": 5000}, "limit"),
         (f"{W}/view", {"sort": ["id"]}, "sort"), (f"{W}/view", {"sort": [["nothing", 1]]}, "sort"),
-        (f"{W}/retry", {"ids": "a"}, "ids"), (f"{A}/lock", {"ids": []}, "pipeline"),
+        (f"{W}/retry", {"ids": "a"}, "ids"), (f"{A}/delete", {"ids": []}, "pipeline"),
         (f"{A}/view", {"query": {"$where": "1"}}, "$where"),
     ):  # fmt: skip
-        assert name in _post(client, path, body, 400)["fields"]
+        assert name in _post(client, path, body, 422)["fields"]
     _post(client, W, None, 400)
     _post(client, f"{W}/view", [], 400)
     client.headers["authorization"] = f"Bearer {client.headers['x-narrow']}"
     assert _post(client, f"{W}/view", {}) == []
     _post(client, f"{W}/withdraw", {}, 403)
-    _post(client, f"{A}/lock", {"pipeline": "p", "ids": []}, 403)
+    _post(client, "/api/v1/locks", {"kind": "work", "id": "a"}, 403)
 
 
 def test_works_are_walked_by_a_cursor(client: TestClient) -> None:
@@ -125,7 +125,7 @@ def test_works_are_walked_by_a_cursor(client: TestClient) -> None:
             body["cursor"] = page["next"]
         assert seen == ids
         for wrong in ({"limit": 0}, {"limit": 1001}, {"sort": [["id", 1]]}, {"skip": 1}, {"cursor": 1}):
-            _post(client, f"{place}/view", {"cursor": None} | wrong, 400)
+            _post(client, f"{place}/view", {"cursor": None} | wrong, 422)
 
 
 def test_the_sdk_walks_works(client: TestClient) -> None:

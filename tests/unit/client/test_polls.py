@@ -109,7 +109,7 @@ class _Server:
                 return httpx.Response(200, json={"updated": True})
             case "GET", "/api/v1/files":
                 assert request.url.params.get_list("task") == ["t"]
-                return httpx.Response(200, json=[] if "after" in request.url.params else self.published)
+                return httpx.Response(200, json={"items": self.published, "next": None})
             case "POST", "/api/v1/uploads":
                 self.published.append({**body, "id": f"f{len(self.published)}"})
                 return httpx.Response(201, json={"id": "u"})

@@ -53,7 +53,7 @@ def _works(server: Server, console: Console, factors: pd.DataFrame) -> None:
 def _file(server: Server, console: Console, archive: bytes) -> None:
     published = server.publish("march-2014.zip", archive)
     server.post(f"/api/v1/files/{published['id']}/ack")
-    state = server.get(f"/api/v1/files/{published['id']}")["state"]
+    state = server.get(f"/api/v1/files/{published['id']}")["status"]
     console.print(
         f"File: {published['name']}, {published['size']:,} bytes, SHA-256 {published['sha256'][:16]}…: {state}\n"
     )

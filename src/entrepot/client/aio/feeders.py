@@ -17,9 +17,8 @@ class Feeders:
     path = "/api/v1/feeders"
 
     async def all(self, **equal: str) -> list[Record]:
-        """Return feeders, newest first; those of a ``project_id`` or ``gate_id`` where it is given."""
-        records: list[Record] = await self.connection.json("GET", self.path, params=equal)
-        return records
+        """Return feeders, newest first; those of a ``project`` or ``gate`` where it is given."""
+        return [each async for each in self.connection.pages(self.path, **equal)]
 
     async def get(self, feeder_id: str) -> Record:
         """Return a feeder; of its credentials, only their names."""
@@ -27,13 +26,13 @@ class Feeders:
 
     async def create(
         self,
-        gate_id: str,
+        gate: str,
         url: str | None = None,
         *,
         script: str | None = None,
-        parameters: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
         credentials: Mapping[str, str] | None = None,
-        **options: Any,
+        **settings: Any,
     ) -> Record:
         """Give a gate a feeder.
 
@@ -41,15 +40,15 @@ class Feeders:
         ----------
         url, script
             One of the two: an address to fetch from, or a script that defines ``feed(state, credentials, **tools)``.
-        parameters
+        options
             What to take and how much, for instance ``{"include": ["*.csv"]}``.
         credentials
             What the source wants, for instance ``{"login": ..., "password": ...}``.
-        options
-            Any of ``crontab`` (six fields, seconds first), ``timezone`` and ``active``.
+        settings
+            Any of ``schedule`` (six fields, seconds first), ``zone`` and ``active``.
         """
-        way = {name: value for name, value in (("url", url), ("script", script)) if value is not None}
-        body = {"gate_id": gate_id, "parameters": parameters or {}, "credentials": credentials, **way, **options}
+        way = {name: value for name, value in (("from", url), ("script", script)) if value is not None}
+        body = {"gate": gate, "options": options or {}, "credentials": credentials, **way, **settings}
         return await self._one("POST", "", body)
 
     async def update(self, feeder_id: str, **changes: Any) -> Record:
@@ -68,7 +67,7 @@ class Feeders:
         Failed
             It did not end well; what it could fetch is on the gate.
         """
-        return await self._done(feeder_id, "run")
+        return await self._done(feeder_id, "runs")
 
     async def test(self, feeder_id: str) -> Record:
         """Have a feeder connect and list its source, without fetching anything; raises as :meth:`run` does."""

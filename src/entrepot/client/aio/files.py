@@ -34,7 +34,7 @@ class Files:
         progress
             Show how far it is, or call this with how many bytes the server has, and of how many.
         described
-            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage_config`` and ``project``.
+            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage`` and ``project``.
 
         Returns
         -------
@@ -63,19 +63,16 @@ class Files:
         return record
 
     async def find(self, **filters: Any) -> AsyncIterator[Record]:
-        """Yield the records of files, newest first; available ones unless `state` says otherwise.
+        """Yield the records of files, newest first; available ones unless `status` says otherwise.
 
         Parameters
         ----------
         filters
-            Any of ``identifier``, ``project``, ``poll``, ``task``, ``checksum``, ``sha256``, ``type``, ``state``; a
+            Any of ``identifier``, ``project``, ``poll``, ``task``, ``md5``, ``sha256``, ``type``, ``status``; a
             list means any of its values.
         """
-        params = {"limit": 1000, **filters}
-        while page := await self.connection.json("GET", "/api/v1/files", params=params):
-            for one in page:
-                yield one
-            params["after"] = page[-1]["id"]
+        async for record in self.connection.pages("/api/v1/files", **filters):
+            yield record
 
     async def get(self, file_id: str) -> Record:
         """Return a file's record."""
@@ -156,12 +153,11 @@ class StorageConfigs:
     """Where files are stored, besides the server's own storage."""
 
     connection: Connection = field(repr=False)
-    path = "/api/v1/storage-configs"
+    path = "/api/v1/storages"
 
     async def all(self) -> list[Record]:
         """Return the storage configs in use, newest first; none has its credentials."""
-        records: list[Record] = await self.connection.json("GET", self.path)
-        return records
+        return [each async for each in self.connection.pages(self.path)]
 
     async def get(self, config_id: str) -> Record:
         """Return a storage config."""
@@ -175,12 +171,12 @@ class StorageConfigs:
         url
             ``s3://bucket/path``, ``gs://bucket/path``, ``az://container/path`` or ``local:///folder``.
         options
-            Any of ``signed_urls_enabled``, ``signed_urls_expiry`` (seconds) and ``is_default``.
+            Any of ``signed``, ``signed_for`` (seconds) and ``default``.
         """
         return await self._one("POST", "", {"url": url, "credentials": credentials, **options})
 
     async def update(self, config_id: str, **changes: Any) -> Record:
-        """Change a storage config: what :meth:`create` takes, and ``state``."""
+        """Change a storage config: what :meth:`create` takes, and ``status``."""
         return await self._one("PATCH", f"/{config_id}", changes)
 
     async def delete(self, config_id: str) -> Record:

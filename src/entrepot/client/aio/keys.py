@@ -16,8 +16,7 @@ class Keys:
 
     async def list(self) -> list[dict[str, Any]]:
         """Return the keys that the caller may see, the newest first; their tokens are not kept by the server."""
-        found: list[dict[str, Any]] = await self.connection.json("GET", "/api/v1/keys")
-        return found
+        return [each async for each in self.connection.pages("/api/v1/keys")]
 
     async def create(
         self,
@@ -46,7 +45,7 @@ class Keys:
         asked = {"scopes": scopes, "projects": projects, "series": series, "networks": networks}
         body: dict[str, Any] = {key: list(value) for key, value in asked.items() if value is not None}
         if expires is not None:
-            body["expires"] = expires.isoformat()
+            body["expires_at"] = expires.isoformat()
         made: dict[str, Any] = await self.connection.json(
             "POST", "/api/v1/keys", body={"name": name, **body}, once=True
         )

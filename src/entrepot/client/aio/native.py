@@ -163,10 +163,10 @@ class Client:
             What is said of the archive as a published file, such as ``{"identifier": "weekly"}``; None: it is none,
             and only in the caller's own folder.
         options
-            Any of ``start``, ``end``, ``out_freq``, ``clock``, ``timezone``, ``out_mode`` (``series`` or
-            ``dataframe``), ``sep``, ``decimal``, ``time_grouper``, ``in_start_mode``, ``in_end_mode``, ``offsets``
-            (stamps carry theirs), ``bom`` (a byte order mark, for spreadsheets) and ``formula_guard`` (texts that a
-            spreadsheet would execute stand behind an apostrophe).
+            Any of ``from``, ``to``, ``step``, ``clock``, ``layout`` (``series`` or ``frame``), ``separator``,
+            ``decimal``, ``file_step``, ``starts``, ``ends``, ``offsets`` (stamps carry theirs), ``bom`` (a byte order
+            mark, for spreadsheets) and ``formula_guard`` (texts that a spreadsheet would execute stand behind an
+            apostrophe).
 
         Returns
         -------

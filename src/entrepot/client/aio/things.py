@@ -132,7 +132,8 @@ class Collection(Generic[ThingT]):
     async def get(self, name: str, /) -> ThingT | None:
         """Return the one of this name; None where there is none."""
         async for each in self.list(**{self._key: name}):
-            return each
+            if each.record[self._key] == name:  # else it was one that a name with `*` stands for, too
+                return each
         return None
 
     async def by_id(self, id: str, /) -> ThingT:  # noqa: A002 - it is one

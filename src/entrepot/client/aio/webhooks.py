@@ -18,8 +18,7 @@ class Webhooks:
 
     async def all(self) -> list[Record]:
         """Return webhooks, newest first."""
-        records: list[Record] = await self.connection.json("GET", self.path)
-        return records
+        return [each async for each in self.connection.pages(self.path)]
 
     async def get(self, webhook_id: str) -> Record:
         """Return a webhook."""
@@ -36,7 +35,7 @@ class Webhooks:
         return await self._one("POST", "", {"url": url, "types": None if types is None else list(types)})
 
     async def update(self, webhook_id: str, **changes: Any) -> Record:
-        """Change ``url``, ``types`` or ``state`` (``deactivated``, or ``new`` to begin again)."""
+        """Change ``url``, ``types`` or ``status`` (``deactivated``, or ``new`` to begin again)."""
         return await self._one("PATCH", f"/{webhook_id}", changes)
 
     async def rotate(self, webhook_id: str, overlap_hours: float = 24) -> Record:

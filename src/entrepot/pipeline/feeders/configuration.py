@@ -184,6 +184,8 @@ def _assign_child(
         feeder.known_host_key = None
     if old_url is not None and child.get("url") != old_url:
         _forget(session, feeder)
+    if child != feeder.child or "credentials" in values:
+        feeder.touch()
     feeder.child = child
     session.flush()
 

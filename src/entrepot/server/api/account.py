@@ -1,12 +1,10 @@
-"""Who the caller is, and its API keys."""
+"""Who the caller is, and what its organization may have."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
-from entrepot.errors import InvalidInput, NotFound
-from entrepot.identity import ApiKey, Organization, User, keys, limits, users
-from entrepot.pipeline import catalog
+from entrepot.identity import Organization, User, limits, users
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["account"])
@@ -33,7 +31,7 @@ class Me(BaseModel):
     projects: list[str] | None
     series: list[str] | None
     networks: list[str] | None
-    expires: datetime | None
+    expires_at: datetime | None
 
 
 class MeRequest(BaseModel):
@@ -53,42 +51,6 @@ class Limit(BaseModel):
     name: str
     used: int
     most: int | None
-
-
-class Key(BaseModel):
-    """An API key, without its token."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: str
-    user_id: str
-    name: str
-    scopes: list[str] | None
-    projects: list[str] | None
-    series: list[str] | None
-    networks: list[str] | None
-    created: datetime
-    expires: datetime | None
-    revoked: datetime | None
-
-
-class NewKey(Key):
-    """An API key with its token, which is shown this once."""
-
-    token: str
-
-
-class KeyRequest(BaseModel):
-    """What a new key is to be; what is left out is as with the key that asks for it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = ""
-    scopes: list[str] | None = None
-    projects: list[str] | None = None
-    series: list[str] | None = None
-    networks: list[str] | None = None
-    expires: AwareDatetime | None = None
 
 
 @router.serve("GET", "/me", area="identity", right="read", access="own")
@@ -133,51 +95,5 @@ def _me(unit: Unit) -> Me:
         projects=None if reach.projects is None else sorted(reach.projects),
         series=None if reach.series is None else sorted(reach.series),
         networks=None if reach.networks is None else [str(network) for network in reach.networks],
-        expires=reach.expires,
+        expires_at=reach.expires,
     )
-
-
-@router.serve("GET", "/keys", area="identity", right="read", access="own")
-def list_keys(unit: Unit) -> list[Key]:
-    """List the caller's keys that are no wider than the one it comes with; an administrator sees all there are."""
-    return [Key.model_validate(key) for key in keys.list_keys(unit.session, unit.principal)]
-
-
-@router.serve("POST", "/keys", area="identity", right="write", status=201, access="own")
-def create_key(unit: Unit, request_: KeyRequest) -> NewKey:
-    """Create a key for the caller, no wider than the one it comes with; its token is in this answer and nowhere else.
-
-    It may be bound to ``projects`` or ``series``, and to the ``networks`` from which it is used.
-    """
-    if request_.series is not None:
-        _require_series(unit, request_.series)
-    return _with_token(*keys.create_own_key(unit.session, unit.principal, **request_.model_dump()))
-
-
-def _require_series(unit: Unit, ids: list[str]) -> None:
-    try:
-        found = catalog.find_series(unit.session, unit.principal, ids=ids)
-    except NotFound:
-        found = []
-    if any(one.organization_id != unit.principal.organization_id for one in found) or len(found) < len(set(ids)):
-        raise InvalidInput.field("series", "One of them does not exist.")
-
-
-@router.serve("POST", "/keys/{key_id}/rotate", area="identity", right="write", access="own")
-def rotate_key(unit: Unit, key_id: str) -> NewKey:
-    """Give one of the caller's keys a new token; the old one works for the grace period, but not on keys."""
-    key = keys.get_own_key(unit.session, unit.principal, key_id)
-    grace = timedelta(seconds=unit.services.settings.key_grace_seconds)
-    return _with_token(key, keys.rotate_key(unit.session, key, grace))
-
-
-@router.serve("DELETE", "/keys/{key_id}", area="identity", right="write", access="own")
-def revoke_key(unit: Unit, key_id: str) -> Key:
-    """Revoke a key at once: one of the caller's, or any of the organization for an administrator."""
-    key = keys.get_key_to_revoke(unit.session, unit.principal, key_id)
-    keys.revoke_key(unit.session, key)
-    return Key.model_validate(key)
-
-
-def _with_token(key: ApiKey, token: str) -> NewKey:
-    return NewKey(**Key.model_validate(key).model_dump(), token=token)

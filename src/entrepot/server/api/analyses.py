@@ -1,17 +1,13 @@
 """Analyses: what they compute, of which inputs, by which script, into which series and rows."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
-
-from fastapi import Query
-from sqlalchemy import select
+from typing import Any
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import projects
-from entrepot.pipeline import analyses, analysis_rows, configuration
-from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Cleaner, Unitcleaner
+from entrepot.pipeline import analyses, analysis_inputs, analysis_rows, configuration
+from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput
 from entrepot.rows.models import RowAnalysis
-from entrepot.series.models import Series
 from entrepot.server.api.analysis_models import (
     AnalysisChanges,
     AnalysisRequest,
@@ -19,7 +15,17 @@ from entrepot.server.api.analysis_models import (
     InputRequest,
     Output,
 )
-from entrepot.server.api.nouns import Asked, Page, makers, named_page, next_page, of_project, project_names, to_change
+from entrepot.server.api.nouns import (
+    InProject,
+    Named,
+    Page,
+    Sought,
+    makers,
+    named_page,
+    of_project,
+    project_names,
+    to_change,
+)
 from entrepot.server.api.places import references, resolve
 from entrepot.server.api.routing import NativeRouter, Unit
 
@@ -29,13 +35,13 @@ router = NativeRouter(tags=["analyses"])
 @router.serve("GET", "/analyses", area="series", right="read")
 def list_analyses(
     unit: Unit,
-    asked: Asked,
-    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    asked: Sought,
+    project: InProject = None,
+    name: Named = None,
 ) -> Page[AnalysisShown]:
     """List analyses by name."""
-    rows, cursor = named_page(unit, Analysis, of_project(unit, project) | {"name": name}, asked)
-    return Page(items=_shown(unit, rows), next=next_page(unit, cursor))
+    wanted = of_project(unit, project) | {"name": name}
+    return named_page(unit, Analysis, wanted, asked, lambda rows: _shown(unit, rows))
 
 
 @router.serve("POST", "/analyses", area="series", right="write", status=201, body="large")
@@ -99,7 +105,7 @@ def _set_inputs(unit: Unit, analysis: Analysis, given: Sequence[InputRequest | s
     for number, each in enumerate(given):
         asked = InputRequest(series=each) if isinstance(each, str) else each
         with configuration.naming(f"inputs.{number}"):
-            generator_id, name = _source(unit, analysis, asked)
+            generator_id, name = analysis_inputs.find(unit.session, analysis, asked.series, asked.of)
             column = asked.column or name
             if column in wanted:
                 raise InvalidInput(f"Two columns would be named {column!r}.")
@@ -132,45 +138,6 @@ def _set_outputs(unit: Unit, analysis: Analysis, given: Sequence[Output | str]) 
             else:
                 fields = {"analysis": analysis.id, **output.kept(unset=True)}
                 analyses.create_output(unit.session, unit.principal, fields)
-
-
-def _source(unit: Unit, analysis: Analysis, asked: InputRequest) -> tuple[str, str]:
-    """Return what makes the series that an input names, and the series' name."""
-    session = unit.session
-    found = session.execute(
-        select(Series.generator_id, Series.name).where(
-            Series.id == asked.series, Series.project_id == analysis.project_id
-        )
-    ).one_or_none()
-    if found is not None and found.generator_id is not None:
-        return found.generator_id, found.name
-    if asked.of is not None:
-        return asked.of, asked.series
-    own = analysis.project_id
-    made_by = set(
-        session.scalars(select(Series.generator_id).where(Series.project_id == own, Series.name == asked.series))
-    )
-    made_by |= set(
-        session.scalars(
-            select(Unitcleaner.cleaner_id)
-            .join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
-            .where(Cleaner.project_id == own, Unitcleaner.name == asked.series)
-        )
-    )
-    made_by |= set(
-        session.scalars(
-            select(AnalysisOutput.analysis_id)
-            .join(Analysis, Analysis.id == AnalysisOutput.analysis_id)
-            .where(Analysis.project_id == own, AnalysisOutput.name == asked.series)
-        )
-    )
-    made_by -= {None, analysis.id}
-    if not made_by:
-        raise InvalidInput(f"No channel, analysis or series of this project is named {asked.series[:80]!r}.")
-    if len(made_by) > 1:
-        told = ", ".join(sorted(str(each) for each in made_by))
-        raise InvalidInput(f"Several make a series {asked.series[:80]!r}: say `of` which, one of {told}.")
-    return str(made_by.pop()), asked.series
 
 
 def _shown(unit: Unit, rows: Sequence[Analysis]) -> list[AnalysisShown]:

@@ -1,16 +1,29 @@
 """Channels: how each raw series of an importer becomes a regular one; and cleaners, which are all of an importer's."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Query
 from sqlalchemy import select
 
-from entrepot.db import keyset
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline import cleaners, configuration
 from entrepot.pipeline.models import Cleaner, Importer, Unitcleaner
 from entrepot.server.api.importer_models import ChannelChanges, ChannelRequest, ChannelShown, CleanerShown
-from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve, to_change
+from entrepot.server.api.nouns import (
+    InProject,
+    Named,
+    Page,
+    Sought,
+    called,
+    listed,
+    named_page,
+    of_project,
+    project_names,
+    resolve,
+    to_change,
+    worded,
+)
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["channels"])
@@ -19,16 +32,16 @@ router = NativeRouter(tags=["channels"])
 @router.serve("GET", "/channels", area="series", right="read")
 def list_channels(
     unit: Unit,
-    asked: Asked,
+    asked: Sought,
     importer: Annotated[str | None, Query(description="Id or name of the importer.")] = None,
-    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
-    name: Annotated[str | None, Query(description="Exact name of the series that it makes.")] = None,
+    project: InProject = None,
+    name: Named = None,
     raw: Annotated[str | None, Query(description="Exact name of the raw series.")] = None,
 ) -> Page[ChannelShown]:
     """List channels, by the name of what they make."""
     session, principal = unit.session, unit.principal
     query = select(Unitcleaner).join(Cleaner, Cleaner.id == Unitcleaner.cleaner_id)
-    query = query.where(principal.within(Cleaner), is_kept(Cleaner.project_id))
+    query = query.where(principal.within(Cleaner), is_kept(Cleaner.project_id), *worded(asked.q, Unitcleaner.name))
     if (project_id := of_project(unit, project).get("project_id")) is not None:
         query = query.where(Cleaner.project_id == project_id)
     if importer is not None:
@@ -36,11 +49,8 @@ def list_channels(
         query = query.where(Cleaner.importer_id == found.id)
     for column, value in ((Unitcleaner.name, name), (Unitcleaner.external_name, raw)):
         if value is not None:
-            query = query.where(column == value)
-    rows, cursor = keyset.page(
-        session, query, (Unitcleaner.name, Unitcleaner.id), limit=asked.limit, cursor=asked.cursor
-    )
-    return Page(items=[ChannelShown.shown(row) for row in rows], next=next_page(unit, cursor))
+            query = query.where(called(column, value))
+    return listed(unit, query, (Unitcleaner.name, Unitcleaner.id), asked, lambda rows: map(ChannelShown.shown, rows))
 
 
 @router.serve("POST", "/channels", area="series", right="write", status=201)
@@ -81,14 +91,17 @@ def delete_channel(unit: Unit, channel_id: str) -> None:
 @router.serve("GET", "/cleaners", area="series", right="read")
 def list_cleaners(
     unit: Unit,
-    asked: Asked,
-    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    asked: Sought,
+    project: InProject = None,
+    name: Named = None,
 ) -> Page[CleanerShown]:
     """List cleaners by name; each has the name of its importer."""
-    rows, cursor = named_page(unit, Cleaner, of_project(unit, project) | {"name": name}, asked)
-    names = project_names(unit, rows)
-    return Page(items=[CleanerShown.shown(one, names[one.project_id]) for one in rows], next=next_page(unit, cursor))
+
+    def show(rows: Sequence[Cleaner]) -> list[CleanerShown]:
+        names = project_names(unit, rows)
+        return [CleanerShown.shown(one, names[one.project_id]) for one in rows]
+
+    return named_page(unit, Cleaner, of_project(unit, project) | {"name": name}, asked, show)
 
 
 @router.serve("GET", "/cleaners/{cleaner_id}", area="series", right="read")

@@ -1,26 +1,24 @@
-"""The event log: read from a cursor, waited for, streamed; and the webhooks that are told of it."""
+"""The event log: read from a cursor, waited for, streamed."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, nullcontext
 from functools import partial
-from typing import Any
 
 import orjson
 from anyio.to_thread import run_sync
-from sqlalchemy import delete, select
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
 from entrepot.errors import EntrepotError, InvalidInput
 from entrepot.events import cursors, webhooks
-from entrepot.events.models import Delivery, Event, Webhook
-from entrepot.events.reading import position_of, read
-from entrepot.events.styles import STANDARD, describe
+from entrepot.events.models import Event
+from entrepot.events.reading import read
+from entrepot.events.styles import describe
 from entrepot.identity import Principal
-from entrepot.server.endpoint import Call, Endpoint, Json, authenticate
+from entrepot.server.endpoint import Json, authenticate
 from entrepot.server.services import Services
 from entrepot.server.streaming import Stream, StreamEndpoint, Waiting
 
@@ -33,10 +31,11 @@ _MOST = 1000
 
 
 async def read_events(request: Request, principal: Principal) -> Response:
-    """Return the events after a cursor, oldest first, and the cursor to go on from.
+    """Return the events after a cursor, oldest first.
 
-    ``after`` is a cursor, an event's id or ``latest``; without it, the log's beginning. With ``wait`` (seconds) an
-    answer that would be empty waits for the next event. ``type`` (``file`` or ``file.published``) may be repeated.
+    ``next`` is null where there is none yet after these: go on from ``cursor`` then. ``after`` is a cursor, an event's
+    id or ``latest``; without it, the log's beginning. With ``wait`` (seconds) an answer that would be empty waits for
+    the next event. ``type`` (``file`` or ``file.published``) may be repeated.
     """
     query = request.query_params
     _known(query, "after", "wait", "type", "limit")
@@ -47,7 +46,9 @@ async def read_events(request: Request, principal: Principal) -> Response:
         events, sequence = await _wait(request, principal, after, int(limit), time.monotonic() + wait)
     services: Services = request.app.state.services
     cursor = cursors.write(services.vault, sequence)
-    return Json({"events": [describe(event) for event in events], "cursor": cursor})
+    more = request.url.include_query_params(after=cursor).replace(netloc="", scheme="")
+    following = str(more) if len(events) == limit else None
+    return Json({"items": [describe(event) for event in events], "next": following, "cursor": cursor})
 
 
 async def stream_events(request: Request, principal: Principal) -> Response:
@@ -63,6 +64,8 @@ async def stream_events(request: Request, principal: Principal) -> Response:
     after = _after(request, request.headers.get("last-event-id") or query.get("after") or "latest")
     waiting: Waiting = request.app.state.waiting
     with ExitStack() as stack:
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
         stack.enter_context(waiting.one(principal))
         # Whether the cursor is one, and from where on, is settled before the answer begins.
         first, sequence = await _wait(request, principal, after, 100, 0)
@@ -122,121 +125,6 @@ async def _wait(
         pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
 
 
-def list_webhooks(call: Call) -> list[dict[str, Any]]:
-    """List webhooks, newest first."""
-    query = select(Webhook).where(call.principal.own(Webhook))
-    return [_record(one) for one in call.session.scalars(query.order_by(Webhook.number.desc()))]
-
-
-def create_webhook(call: Call) -> dict[str, Any]:
-    """Create a webhook, signed as Standard Webhooks 1.0 says; its secret is in this answer and nowhere else."""
-    fields = _fields(call, "url", "types")
-    webhook, secret = webhooks.create_webhook(
-        call.session,
-        call.principal,
-        call.services.settings,
-        call.services.vault,
-        url=fields.get("url", ""),
-        style=STANDARD,
-        types=fields.get("types"),
-    )
-    return _record(webhook) | {"secret": secret}
-
-
-def get_webhook(call: Call) -> dict[str, Any]:
-    """Return a webhook."""
-    return _record(webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"]))
-
-
-def update_webhook(call: Call) -> dict[str, Any]:
-    """Change ``url``, ``types`` or ``state`` of a webhook."""
-    webhook = webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"], "admin")
-    changes = _fields(call, "url", "types", "state")
-    return _record(webhooks.update_webhook(call.session, call.principal, call.services.settings, webhook, changes))
-
-
-def rotate_webhook(call: Call) -> dict[str, Any]:
-    """Give a webhook a new secret, which is in this answer and nowhere else.
-
-    For ``overlap_hours`` (24), requests carry a signature by the old secret beside that by the new one.
-    """
-    webhook = webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"], "admin")
-    hours = _fields(call, "overlap_hours").get("overlap_hours", 24)
-    webhook, secret = webhooks.rotate_secret(call.session, call.principal, call.services.vault, webhook, hours)
-    return _record(webhook) | {"secret": secret}
-
-
-def delete_webhook(call: Call) -> Response:
-    """Delete a webhook, and what waits for it."""
-    webhook = webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"], "admin")
-    call.session.execute(delete(Delivery).where(Delivery.webhook_id == webhook.id))
-    call.session.delete(webhook)
-    return Response(status_code=204)
-
-
-def replay(call: Call) -> dict[str, int]:
-    """Send the events after one (``after``: its id, or a cursor; 0: all that are kept) once more."""
-    webhook = webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"], "admin")
-    after = _fields(call, "after").get("after")
-    if isinstance(after, str):
-        place = cursors.read(call.services.vault, after)
-        after = position_of(call.session, Event.organization_id == webhook.organization_id, place)
-    elif isinstance(after, bool) or after != 0:
-        raise InvalidInput.field("after", "The id of an event, a cursor, or 0 for all that are kept.")
-    return {"events": webhooks.replay(call.session, call.principal, webhook, after)}
-
-
-def list_deliveries(call: Call) -> list[dict[str, Any]]:
-    """List a webhook's deliveries and their attempts, newest first."""
-    webhook = webhooks.get_webhook(call.session, call.principal, call.path["webhook_id"])
-    limit = int(_number(call.query, "limit", 100, 1, _MOST))
-    query = (
-        select(Delivery, Event)
-        .join(Event, Event.position == Delivery.event_position)
-        .where(Delivery.webhook_id == webhook.id)
-    )
-    if state := call.query.get("state"):
-        query = query.where(Delivery.state == state)
-    found = call.session.execute(query.order_by(Delivery.number.desc()).limit(limit))
-    return [
-        {
-            "event": event.id,
-            "type": f"{event.type}.{event.action}",
-            "object_id": event.object_id,
-            "state": one.state,
-            "attempts": one.attempts,
-            "next_at": one.next_at if one.state == "pending" else None,
-            "created": one.created,
-            "delivered": one.delivered,
-            "log": one.log,
-        }
-        for one, event in found
-    ]
-
-
-def _record(webhook: Webhook) -> dict[str, Any]:
-    return {
-        "id": webhook.id,
-        "url": webhook.url,
-        "style": webhook.style,
-        "types": webhook.types,
-        "state": webhook.state,
-        "created": webhook.created,
-        "active_since": webhook.active_since,
-        "failing_since": webhook.failing_since,
-        "paused_until": webhook.paused_until,
-        "slow": webhook.slow,
-        "former_secret_until": webhook.former_until,
-    }
-
-
-def _fields(call: Call, *names: str) -> dict[str, Any]:
-    for name in call.fields:
-        if name not in names:
-            raise InvalidInput.field(name[:100], "There is no such field.")
-    return call.fields
-
-
 def _known(query: QueryParams, *names: str) -> None:
     for name in query:
         if name not in names:
@@ -254,19 +142,7 @@ def _number(query: QueryParams, name: str, default: float, least: float, most: f
     return value
 
 
-def _endpoint(method: str, path: str, handler: Any, right: Any, **options: Any) -> Endpoint:
-    return Endpoint(method, f"/api/v1/webhooks{path}", handler, "events", right, **options)
-
-
 ENDPOINTS = [
     StreamEndpoint("GET", "/api/v1/events", read_events, "events", "read"),
     StreamEndpoint("GET", "/api/v1/events/stream", stream_events, "events", "read"),
-    _endpoint("GET", "", list_webhooks, "read"),
-    _endpoint("POST", "", create_webhook, "admin", status=201),
-    _endpoint("GET", "/{webhook_id}", get_webhook, "read"),
-    _endpoint("PATCH", "/{webhook_id}", update_webhook, "admin"),
-    _endpoint("DELETE", "/{webhook_id}", delete_webhook, "admin"),
-    _endpoint("POST", "/{webhook_id}/rotate", rotate_webhook, "admin"),
-    _endpoint("POST", "/{webhook_id}/replay", replay, "admin", status=202),
-    _endpoint("GET", "/{webhook_id}/deliveries", list_deliveries, "read"),
 ]

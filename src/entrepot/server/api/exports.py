@@ -1,82 +1,101 @@
 """Exports of series, and what runs publish by themselves."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from entrepot.pipeline import catalog, exports, publication
 from entrepot.pipeline.configuration import get
 from entrepot.pipeline.models import Analysis
+from entrepot.server.api.nouns import NOT_KEPT, Noun, Step, Text, column, named_clock
 from entrepot.server.api.routing import NativeRouter, Unit
-from entrepot.server.api.runs import Job
+from entrepot.server.api.runs import RunShown, begun
 
-router = NativeRouter(tags=["series"])
-
-
-class Export(BaseModel):
-    """What is to be exported, and how; ``publish`` has what is said of the archive as a published file."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    series: list[str] = Field(min_length=1, max_length=10_000)
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
-    out_freq: str | None = None
-    clock: Literal["gmt", "tzt", "dst"] | None = None
-    timezone: str | None = None
-    out_mode: Literal["series", "dataframe"] | None = None
-    sep: str | None = None
-    decimal: str | None = None
-    time_grouper: str | None = None
-    with_tags: bool | None = None
-    in_start_mode: Literal["left", "right"] | None = None
-    in_end_mode: Literal["left", "right"] | None = None
-    offsets: bool | None = Field(None, description="Stamps carry their offset from UTC.")
-    bom: bool | None = Field(None, description="Files begin with a byte order mark, for spreadsheets.")
-    formula_guard: bool | None = Field(
-        None, description="Texts that a spreadsheet would execute stand behind an apostrophe."
-    )
-    publish: dict[str, Any] | None = None
+router = NativeRouter(tags=["exports"])
+_FIRST_OR_LAST = {"first": "left", "last": "right"}
+_Guard = Annotated[
+    bool, Field(description="Whether texts that a spreadsheet would execute stand behind an apostrophe.")
+]
 
 
-class Publishing(BaseModel):
+class ExportRequest(Noun):
+    """What is to be exported into an archive of CSV files, and how."""
+
+    series: Annotated[list[str], NOT_KEPT, Field(min_length=1, max_length=10_000, description="Ids.")]
+    from_: Annotated[AwareDatetime | None, column("start"), Field(alias="from")] = None
+    to: Annotated[AwareDatetime | None, column("end")] = None
+    step: Annotated[Step | None, column("out_freq"), Field(description="Null: as the series are.")] = None
+    clock: Annotated[str | None, named_clock(), Field(description="Of the stamps; null: each series' own.")] = None
+    layout: Annotated[
+        Literal["series", "frame"],
+        column("out_mode", {"frame": "dataframe"}),
+        Field(description="A file a series, or one with a column for each."),
+    ] = "series"
+    separator: Annotated[str, column("sep"), Field(max_length=1)] = ","
+    decimal: Annotated[str, Field(max_length=1)] = "."
+    file_step: Annotated[
+        Step | None, column("time_grouper"), Field(description="How much time a file has; null: all.")
+    ] = None
+    tags: Annotated[bool, column("with_tags")] = False
+    starts: Annotated[
+        Literal["first", "last"],
+        column("in_start_mode", _FIRST_OR_LAST),
+        Field(description="Whether rows begin with the first of the series, or once all have begun."),
+    ] = "last"
+    ends: Annotated[
+        Literal["first", "last"],
+        column("in_end_mode", _FIRST_OR_LAST),
+        Field(description="Whether rows end where the first of the series ends, or once all have ended."),
+    ] = "first"
+    offsets: Annotated[bool, Field(description="Whether stamps carry their offset from UTC.")] = False
+    bom: Annotated[bool, Field(description="Whether files begin with a byte order mark, for spreadsheets.")] = False
+    formula_guard: _Guard = False
+    publish: Annotated[
+        dict[str, Any] | None, NOT_KEPT, Field(description="What is said of the archive as a published file.")
+    ] = None
+
+
+class Publishing(Noun):
     """How each run of an analysis publishes what it computed."""
 
-    model_config = ConfigDict(extra="forbid")
-
     format: Literal["parquet", "csv"] = "parquet"
-    identifier: str | None = None
-    storage_config: str | None = None
-    formula_guard: bool | None = Field(
-        None, description="In CSV, names of columns that a spreadsheet would execute stand behind an apostrophe."
-    )
+    identifier: Annotated[Text | None, Field(description="By default the analysis' name.")] = None
+    storage: Annotated[str | None, column("storage_config"), Field(description="Id; null: as usual.")] = None
+    formula_guard: _Guard = False
 
 
 @router.serve("POST", "/exports", area="series", right="read", write=True, status=202, body="large")
-def export(unit: Unit, request_: Export) -> Job:
-    """Have series written into an archive of CSV files; the job's result has its path, and the published file's id."""
-    options = {name: value for name, value in request_.model_dump().items() if value is not None}
-    series = catalog.find_series(unit.session, unit.principal, ids=options.pop("series"))
-    publish = options.pop("publish", None)
-    return Job.model_validate(exports.start(unit.session, unit.principal, series, options, publish))
+def create_export(unit: Unit, given: ExportRequest) -> RunShown:
+    """Have series exported; the run's `result` has the archive's path, and the id of the `file` that was published."""
+    series = catalog.find_series(unit.session, unit.principal, ids=given.series)
+    with ExportRequest.naming():
+        options = {name: value for name, value in given.kept().items() if value is not None}
+        return begun(unit, exports.start(unit.session, unit.principal, series, options, given.publish))
 
 
 @router.serve("GET", "/analyses/{analysis_id}/publishing", area="series", right="read")
 def get_publishing(unit: Unit, analysis_id: str) -> Publishing | None:
     """Return how each run of an analysis publishes what it computed; null: it does not."""
-    given = get(unit.session, unit.principal, Analysis, analysis_id).publishing
-    return None if given is None else Publishing(**given)
+    return _shown(get(unit.session, unit.principal, Analysis, analysis_id))
 
 
 @router.serve("PUT", "/analyses/{analysis_id}/publishing", area="series", right="write")
-def set_publishing(unit: Unit, analysis_id: str, request_: Publishing) -> Publishing:
+def set_publishing(unit: Unit, analysis_id: str, given: Publishing) -> Publishing | None:
     """Have each run of an analysis publish what it computed, from the next run on."""
     unit.principal.require_scope("files", "write", "files:publish")
-    fields = request_.model_dump(exclude_none=True)
-    return Publishing(**publication.set_publishing(unit.session, unit.principal, analysis_id, fields).publishing or {})
+    fields = {name: value for name, value in given.kept(unset=True).items() if value is not None}
+    with Publishing.naming():
+        return _shown(publication.set_publishing(unit.session, unit.principal, analysis_id, fields))
 
 
-@router.serve("DELETE", "/analyses/{analysis_id}/publishing", area="series", right="write")
+@router.serve("DELETE", "/analyses/{analysis_id}/publishing", area="series", right="write", status=204)
 def end_publishing(unit: Unit, analysis_id: str) -> None:
     """Have runs of an analysis publish no more; what is published stays."""
     publication.set_publishing(unit.session, unit.principal, analysis_id, None)
+
+
+def _shown(analysis: Analysis) -> Publishing | None:
+    given = analysis.publishing
+    if given is None:
+        return None
+    return Publishing(storage=given.get("storage_config"), **{k: v for k, v in given.items() if k != "storage_config"})

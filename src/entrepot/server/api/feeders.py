@@ -1,160 +1,199 @@
-"""Feeders: what fetches files into gates."""
+"""Feeders: what fetches files into gates, from an address or by a script."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
-from sqlalchemy.orm import Session
+from fastapi import Query
+from pydantic import Field
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Right
-from entrepot.jobs import Job as JobRecord
+from entrepot.identity.projects import is_kept
 from entrepot.pipeline import configuration
 from entrepot.pipeline.feeders import configuration as feeders
-from entrepot.pipeline.models import BaseFeeder
+from entrepot.pipeline.models import BaseFeeder, Gate
+from entrepot.server.api.nouns import (
+    NOT_KEPT,
+    Asked,
+    InProject,
+    Noun,
+    Page,
+    Reference,
+    Script,
+    column,
+    listed,
+    of_project,
+    project_names,
+    resolve,
+    to_change,
+)
 from entrepot.server.api.routing import NativeRouter, Unit
-from entrepot.server.api.runs import Job
+from entrepot.server.api.runs import RunShown, begun
 
 router = NativeRouter(tags=["feeders"])
 
+_From = Annotated[
+    str | None, NOT_KEPT, Field(alias="from", description="An address: `sftp://`, `ftp(s)://`, `http(s)://`, `s3://`.")
+]
+_Script = Annotated[
+    Script | None, NOT_KEPT, Field(description="Python with `feed(state, credentials, **tools)`, in place of it.")
+]
+_Options = Annotated[dict[str, Any], NOT_KEPT, Field(description="What is taken, and how much at a time.")]
+_Credentials = Annotated[
+    dict[str, Any] | None, NOT_KEPT, Field(description="What the source wants to see; never shown again.")
+]
 
-class Feeder(BaseModel):
-    """A gate's feeder. Of its credentials, only their names are told."""
+
+class FeederSettings(Noun):
+    """When a feeder fetches; what is left out stays, or has its default."""
+
+    schedule: Annotated[str, column("crontab"), Field(description="A cron of six fields, seconds first.")] = ""
+    zone: Annotated[str, column("timezone"), Field(description="Of the schedule.")] = "UTC"
+    active: Annotated[bool, Field(description="Whether it runs by its schedule.")] = False
+
+
+class FeederChanges(FeederSettings):
+    """What is to change of a feeder; `options` and `credentials` replace those that there are."""
+
+    from_: _From = None
+    script: _Script = None
+    options: _Options = Field({})
+    credentials: _Credentials = None
+
+    @property
+    def child(self) -> dict[str, Any]:
+        """What was given of how it fetches, in the words of the domain."""
+        words = {"from_": "url", "script": "script", "options": "parameters", "credentials": "credentials"}
+        return {words[name]: getattr(self, name) for name in words if name in self.model_fields_set}
+
+
+class FeederRequest(FeederChanges):
+    """A new feeder: it has `from` or a `script`."""
+
+    gate: Annotated[str, NOT_KEPT, Field(description="Id or name.")]
+    project: Annotated[str | None, NOT_KEPT, Field(description="Of the gate, where that is given by name.")] = None
+
+
+class FeederShown(FeederSettings):
+    """A gate's feeder. Of its credentials, only the names are told."""
 
     id: str
-    gate_id: str
-    gate_name: str
-    project_id: str
-    timezone: str
-    crontab: str
-    active: bool
-    url: str | None
-    script: str | None
-    parameters: dict[str, Any]
-    credentials: list[str]
+    gate: Annotated[Reference | None, NOT_KEPT]
+    project: Annotated[Reference | None, NOT_KEPT]
+    from_: _From
+    script: _Script
+    options: _Options
+    credentials: Annotated[list[str], column("credential_names")]
     known_host_key: str | None
-    last_run: datetime | None
-
-
-class FeederRequest(BaseModel):
-    """What a new feeder is to be: it has a ``url`` or a ``script``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    gate_id: str
-    url: str | None = None
-    script: str | None = None
-    parameters: dict[str, Any] = {}
-    credentials: dict[str, Any] | None = None
-    crontab: str = ""
-    timezone: str = "UTC"
-    active: bool = False
-
-
-class FeederChanges(BaseModel):
-    """What to change of a feeder; ``parameters`` and ``credentials`` replace those that there are."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    url: str | None = None
-    script: str | None = None
-    parameters: dict[str, Any] | None = None
-    credentials: dict[str, Any] | None = None
-    crontab: str | None = None
-    timezone: str | None = None
-    active: bool | None = None
+    version: int
+    created_at: Annotated[datetime, column("created")]
+    changed_at: datetime
+    last_run_at: Annotated[datetime | None, column("last_run")]
 
 
 @router.serve("GET", "/feeders", area="series", right="read")
-def list_feeders(unit: Unit, project_id: str | None = None, gate_id: str | None = None) -> list[Feeder]:
+def list_feeders(
+    unit: Unit,
+    asked: Asked,
+    project: InProject = None,
+    gate: Annotated[str | None, Query(max_length=300, description="Id or name of the gate.")] = None,
+) -> Page[FeederShown]:
     """List feeders, newest first."""
-    equal = {"project_id": project_id, "gate_id": gate_id}
-    found = configuration.listed(unit.session, unit.principal, BaseFeeder, equal, load=("gate",))
-    return [_shown(feeder) for feeder in found]
+    query = configuration.readable(unit.principal, BaseFeeder).where(is_kept(Gate.project_id))
+    project_id = of_project(unit, project).get("project_id")
+    if project_id is not None:
+        query = query.where(Gate.project_id == project_id)
+    if gate is not None:
+        query = query.where(Gate.id == resolve(unit.session, unit.principal, Gate, gate, "gate", project_id).id)
+    return listed(unit, query, (BaseFeeder.pk,), asked, lambda rows: _shown(unit, rows), newest_first=True)
 
 
 @router.serve("POST", "/feeders", area="series", right="write", status=201, body="large")
-def create_feeder(unit: Unit, request_: FeederRequest) -> Feeder:
+def create_feeder(unit: Unit, given: FeederRequest) -> FeederShown:
     """Give a gate a feeder."""
-    if (request_.url is None) == (request_.script is None):
-        raise InvalidInput.field("url", "Give either a url or a script.")
-    fields = request_.model_dump(include={"crontab", "timezone", "active"})
-    feeder = feeders.create_feeder(unit.session, unit.principal, {"gate": request_.gate_id, **fields})
-    model = feeders.GENERIC if request_.url is None else feeders.STATIC_WEBSERVICE
-    child = request_.model_dump(include={"url", "script", "parameters", "credentials"}, exclude_none=True)
-    services = unit.services
-    feeders.set_child(unit.session, unit.principal, services.vault, services.settings, feeder.id, model, child)
-    return _shown(feeder)
+    if (given.from_ is None) == (given.script is None):
+        raise InvalidInput.field("from", "Give either an address or a script.")
+    project_id = of_project(unit, given.project).get("project_id")
+    gate = resolve(unit.session, unit.principal, Gate, given.gate, "gate", project_id)
+    with _naming():
+        feeder = feeders.create_feeder(unit.session, unit.principal, {"gate": gate.id, **given.kept(unset=True)})
+        model = feeders.GENERIC if given.from_ is None else feeders.STATIC_WEBSERVICE
+        child = {name: value for name, value in given.child.items() if value is not None}
+        services = unit.services
+        feeders.set_child(unit.session, unit.principal, services.vault, services.settings, feeder.id, model, child)
+    return _shown(unit, [feeder])[0]
 
 
 @router.serve("GET", "/feeders/{feeder_id}", area="series", right="read")
-def get_feeder(unit: Unit, feeder_id: str) -> Feeder:
+def get_feeder(unit: Unit, feeder_id: str) -> FeederShown:
     """Return a feeder."""
-    return _shown(_feeder(unit, feeder_id, "read"))
+    return _shown(unit, [_feeder(unit, feeder_id, "read")])[0]
 
 
 @router.serve("PATCH", "/feeders/{feeder_id}", area="series", right="write", body="large")
-def update_feeder(unit: Unit, feeder_id: str, request_: FeederChanges) -> Feeder:
-    """Change a feeder."""
-    given = request_.model_dump(exclude_unset=True)
-    nulls = [name for name, value in given.items() if value is None and name != "credentials"]
-    if nulls:
-        raise InvalidInput(fields={name: ["This field may not be null."] for name in nulls})
-    feeder = _feeder(unit, feeder_id, "write")
-    own: dict[str, Any] = {name: given.pop(name) for name in ("crontab", "timezone", "active") if name in given}
-    feeders.update_feeder(unit.session, unit.principal, feeder_id, own)
-    if given:
-        wrong = "url" if feeder.child_model == feeders.GENERIC else "script"
-        if feeder.child_model is None or wrong in given:
-            raise InvalidInput.field(wrong, "This feeder fetches in another way: make it anew.")
-        services, child_id = unit.services, str(feeder.child_id)
-        feeders.update_child(
-            unit.session, unit.principal, services.vault, services.settings, feeder.child_model, child_id, given
-        )
-    return _shown(feeder)
+def change_feeder(unit: Unit, feeder_id: str, given: FeederChanges) -> FeederShown:
+    """Change a feeder; with another address, credentials have to be given again."""
+    feeder = to_change(unit, BaseFeeder, feeder_id)
+    child = given.child
+    other = "url" if feeder.child_model == feeders.GENERIC else "script"
+    with _naming():
+        if child and (feeder.child_model is None or other in child):
+            raise InvalidInput.field(other, "This feeder fetches in another way: make it anew.")
+        if nulls := [name for name in ("url", "script") if name in child and child[name] is None]:
+            raise InvalidInput.field(nulls[0], "This may not be null.")
+        feeders.update_feeder(unit.session, unit.principal, feeder_id, given.kept())
+        if child:
+            services, child_id = unit.services, str(feeder.child_id)
+            feeders.update_child(
+                unit.session,
+                unit.principal,
+                services.vault,
+                services.settings,
+                str(feeder.child_model),
+                child_id,
+                child,
+            )
+    return _shown(unit, [feeder])[0]
 
 
 @router.serve("DELETE", "/feeders/{feeder_id}", area="series", right="write", status=204)
 def delete_feeder(unit: Unit, feeder_id: str) -> None:
     """Delete a feeder; its gate and files stay."""
+    to_change(unit, BaseFeeder, feeder_id)
     feeders.delete_feeder(unit.session, unit.principal, feeder_id)
 
 
-@router.serve("POST", "/feeders/{feeder_id}/run", area="series", right="write", status=201)
-def run_feeder(unit: Unit, feeder_id: str) -> Job:
-    """Have a feeder fetch; the job tells how far it is, and in the end its report."""
-    return _job(unit.session, feeders.start(unit.session, _feeder(unit, feeder_id, "write"), unit.principal.user_id))
+@router.serve("POST", "/feeders/{feeder_id}/runs", area="series", right="write", status=202)
+def run_feeder(unit: Unit, feeder_id: str) -> RunShown:
+    """Have a feeder fetch; the run tells how far it is, and in the end its report."""
+    return begun(unit, feeders.start(unit.session, _feeder(unit, feeder_id, "write"), unit.principal.user_id))
 
 
-@router.serve("POST", "/feeders/{feeder_id}/test", area="series", right="write", status=201)
-def test_feeder(unit: Unit, feeder_id: str) -> Job:
-    """Have a feeder connect and list its source, without fetching; the job's result is the listing."""
-    feeder = _feeder(unit, feeder_id, "write")
-    return _job(unit.session, feeders.start_test(unit.session, feeder, unit.principal.user_id))
+@router.serve("POST", "/feeders/{feeder_id}/test", area="series", right="write", status=202)
+def test_feeder(unit: Unit, feeder_id: str) -> RunShown:
+    """Have a feeder connect and list its source, without fetching; the run's `result` is the listing."""
+    return begun(unit, feeders.start_test(unit.session, _feeder(unit, feeder_id, "write"), unit.principal.user_id))
 
 
 def _feeder(unit: Unit, feeder_id: str, right: Right) -> BaseFeeder:
     return configuration.get(unit.session, unit.principal, BaseFeeder, feeder_id, right)
 
 
-def _job(session: Session, job: JobRecord) -> Job:
-    session.flush()
-    return Job.model_validate(job)
+def _naming() -> Any:
+    return FeederRequest.naming(url="from", parameters="options")
 
 
-def _shown(feeder: BaseFeeder) -> Feeder:
-    return Feeder(
-        id=feeder.id,
-        gate_id=feeder.gate_id,
-        gate_name=feeder.gate.name,
-        project_id=feeder.gate.project_id,
-        timezone=feeder.timezone,
-        crontab=feeder.crontab,
-        active=feeder.active,
-        url=feeder.child.get("url"),
-        script=feeder.child.get("script"),
-        parameters=feeder.child.get("parameters") or {},
-        credentials=feeder.credential_names,
-        known_host_key=feeder.known_host_key,
-        last_run=feeder.last_run,
-    )
+def _shown(unit: Unit, rows: Sequence[BaseFeeder]) -> list[FeederShown]:
+    names = project_names(unit, (feeder.gate for feeder in rows))
+    return [
+        FeederShown.showing(
+            feeder,
+            gate=Reference.to(feeder.gate),
+            project=names[feeder.gate.project_id],
+            from_=feeder.child.get("url"),
+            script=feeder.child.get("script"),
+            options=feeder.child.get("parameters") or {},
+        )
+        for feeder in rows
+    ]

@@ -1,18 +1,35 @@
 """Published files: listed, fetched, acknowledged; they come in through :mod:`.uploads`."""
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
+from fastapi import Query
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from entrepot.errors import Gone, InvalidInput
+from entrepot.errors import Gone
 from entrepot.files import configs, lifecycle, signing
 from entrepot.files.damage import DamagedFile, intact, intact_part, telling
 from entrepot.files.models import PublishedFile, StorageConfig
+from entrepot.identity import Project
 from entrepot.server import conditions
+from entrepot.server.api.nouns import (
+    NOT_KEPT,
+    InProject,
+    Noun,
+    Page,
+    Reference,
+    Sought,
+    column,
+    listed,
+    of_project,
+    worded,
+)
+from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.endpoint import Call, Endpoint
 from entrepot.server.services import Services
 
@@ -28,72 +45,122 @@ _MEDIA = {
     "parquet": "application/vnd.apache.parquet",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-_FILTERS = {
-    "identifier": PublishedFile.identifier,
-    "project": PublishedFile.project_id,
-    "poll": PublishedFile.poll_id,
-    "task": PublishedFile.task_id,
-    "checksum": PublishedFile.md5,
-    "sha256": PublishedFile.sha256,
-    "type": PublishedFile.type,
-}
-_MOST = 1000
+router = NativeRouter(tags=["files"])
+Status = Literal["available", "consumed", "expired"]
 
 
-def list_files(call: Call) -> list[dict[str, Any]]:
-    """List files, newest first: available ones unless ``state`` says otherwise; ``after`` is the last one known."""
-    query = select(PublishedFile).where(call.principal.own(PublishedFile))
-    limit = 100
-    states = call.query.getlist("state") or ["available"]
-    for name, value in call.query.multi_items():
-        if name in _FILTERS:
-            query = query.where(_FILTERS[name].in_(call.query.getlist(name)))
-        elif name == "state":
-            if value not in lifecycle.STATES:
-                raise InvalidInput.field("state", f"One of {', '.join(lifecycle.STATES)}.")
-        elif name == "after":
-            query = query.where(PublishedFile.number < _number(call, value))
-        elif name == "limit":
-            if not value.isascii() or not value.isdigit() or not 1 <= int(value[:5]) <= _MOST:
-                raise InvalidInput.field("limit", f"From 1 to {_MOST}.")
-            limit = int(value)
-        else:
-            raise InvalidInput.field(name[:100], "There is no such parameter.")
-    query = query.where(PublishedFile.state.in_(states)).order_by(PublishedFile.number.desc()).limit(limit)
-    files = call.session.scalars(query).all()
-    return records(call.session, call.services, files, base_url(call))
+class SignedUrl(BaseModel):
+    """An address that needs no key, until it ends."""
+
+    url: str
+    expires_at: datetime
 
 
-def get_file(call: Call) -> dict[str, Any]:
+class FileShown(Noun):
+    """A published file."""
+
+    id: str
+    identifier: Annotated[str, Field(description="What is in it; need not be unique.")]
+    name: str
+    type: str | None
+    size: int
+    md5: str
+    sha256: str
+    status: Annotated[Status, column("state")]
+    locked: bool
+    project: Annotated[Reference | None, NOT_KEPT]
+    poll: Annotated[str, column("poll_id"), Field(description="Id of the request that it answers.")]
+    task: Annotated[str, column("task_id"), Field(description="Id of the step of the request.")]
+    storage: Annotated[Reference, NOT_KEPT]
+    url: Annotated[str, NOT_KEPT, Field(description="Where it is kept.")]
+    signed_url: Annotated[SignedUrl | None, NOT_KEPT]
+    created_at: Annotated[datetime, column("created")]
+    consumed_at: Annotated[datetime | None, column("consumed")]
+    expired_at: Annotated[datetime | None, column("deleted")]
+    mismatches: Annotated[list[dict[str, Any]], Field(description="What consumers got that was something else.")]
+
+
+class Acknowledgement(Noun):
+    """What a consumer says of a file."""
+
+    sha256: Annotated[str | None, Field(max_length=100, description="Of what came; another one is noted.")] = None
+
+
+class Chosen(Noun):
+    """Which files are meant; those that are unknown are passed over."""
+
+    ids: Annotated[list[str], Field(max_length=100_000)]
+
+
+class Signing(Noun):
+    """How long a signed address works."""
+
+    seconds: Annotated[float | None, Field(description="From now on; null: as the storage says.")] = None
+
+
+_Several = Annotated[list[str] | None, Query(max_length=100)]
+
+
+@router.serve("GET", "/files", area="files", right="read")
+def list_files(
+    unit: Unit,
+    asked: Sought,
+    project: InProject = None,
+    identifier: _Several = None,
+    poll: _Several = None,
+    task: _Several = None,
+    sha256: _Several = None,
+    md5: _Several = None,
+    type: _Several = None,  # noqa: A002 - what it is called
+    status: Annotated[list[Status] | None, Query(description="By default, those that are available.")] = None,
+) -> Page[FileShown]:
+    """List files, newest first."""
+    query = select(PublishedFile).where(
+        unit.principal.own(PublishedFile), *worded(asked.q, PublishedFile.name, PublishedFile.identifier)
+    )
+    for name, values in {
+        "project_id": None if project is None else [of_project(unit, project)["project_id"]],
+        "state": status or ["available"],
+        "identifier": identifier,
+        "poll_id": poll,
+        "task_id": task,
+        "sha256": sha256,
+        "md5": md5,
+        "type": type,
+    }.items():
+        if values is not None:
+            query = query.where(getattr(PublishedFile, name).in_(values))
+    return listed(unit, query, (PublishedFile.number,), asked, lambda rows: shown_files(unit, rows), newest_first=True)
+
+
+@router.serve("GET", "/files/{file_id}", area="files", right="read")
+def get_file(unit: Unit, file_id: str) -> FileShown:
     """Return a file's record."""
-    return _record(call, lifecycle.get_file(call.session, call.principal, call.path["file_id"]))
+    return _shown(unit, lifecycle.get_file(unit.session, unit.principal, file_id))
 
 
-def acknowledge(call: Call) -> dict[str, Any]:
-    """Take note that the file was consumed; with a ``sha256`` that is not the file's, it becomes available again."""
-    file = lifecycle.get_file(call.session, call.principal, call.path["file_id"], "write")
-    sha256 = call.fields.get("sha256")
-    if sha256 is not None and not isinstance(sha256, str):
-        raise InvalidInput.field("sha256", "64 hexadecimal digits.")
-    lifecycle.acknowledge(call.session, call.principal, file, sha256)
-    return _record(call, file)
+@router.serve("POST", "/files/ack", area="files", right="write", body="large")
+def acknowledge_many(unit: Unit, given: Chosen) -> list[FileShown]:
+    """Take note that files were consumed, and return those that there are."""
+    ids = [one for one in given.ids if "\0" not in one]
+    return shown_files(unit, lifecycle.acknowledge_many(unit.session, unit.principal, ids))
 
 
-def acknowledge_many(call: Call) -> list[dict[str, Any]]:
-    """Take note that the files of ``ids`` were consumed; those that are unknown are passed over."""
-    files = lifecycle.acknowledge_many(call.session, call.principal, ids_of(call.fields))
-    return records(call.session, call.services, files, base_url(call))
+@router.serve("POST", "/files/{file_id}/ack", area="files", right="write")
+def acknowledge(unit: Unit, file_id: str, given: Acknowledgement | None = None) -> FileShown:
+    """Take note that the file was consumed; with a `sha256` that is not the file's, it becomes available again."""
+    file = lifecycle.get_file(unit.session, unit.principal, file_id, "write")
+    lifecycle.acknowledge(unit.session, unit.principal, file, given.sha256 if given else None)
+    return _shown(unit, file)
 
 
-def renew(call: Call) -> dict[str, Any]:
-    """Let the file's signed URL work for ``seconds`` from now on, by default as its storage config says."""
-    file = lifecycle.get_file(call.session, call.principal, call.path["file_id"], "write")
-    seconds = call.fields.get("seconds")
-    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
-        raise InvalidInput.field("seconds", "A number.")
-    signing.renew(file, config_of(call.session, file), seconds)
-    call.session.flush()
-    return _record(call, file)
+@router.serve("POST", "/files/{file_id}/sign", area="files", right="write")
+def renew(unit: Unit, file_id: str, given: Signing | None = None) -> FileShown:
+    """Let the file's signed address work for another while."""
+    file = lifecycle.get_file(unit.session, unit.principal, file_id, "write")
+    signing.renew(file, config_of(unit.session, file), given.seconds if given else None)
+    unit.session.flush()
+    return _shown(unit, file)
 
 
 def download(call: Call) -> Response:
@@ -164,55 +231,33 @@ def content(call: Call, file: PublishedFile) -> Response:
     return StreamingResponse(sent(), status, headers, media_type)
 
 
-def records(session: Session, services: Services, files: Iterable[PublishedFile], url: str) -> list[dict[str, Any]]:
+def shown_files(unit: Unit, files: Sequence[PublishedFile]) -> list[FileShown]:
     """Return files as the native API tells of them."""
-    files = list(files)
-    ids = {file.storage_config_id for file in files}
-    found = {one.id: one for one in session.scalars(select(StorageConfig).where(StorageConfig.id.in_(ids)))}
-    return [record(services, file, found[file.storage_config_id], url) for file in files]
+    url = unit.services.settings.public_url or f"{unit.url.scheme}://{unit.url.netloc}"
+    return shown(unit.session, unit.services, files, url)
 
 
-def record(services: Services, file: PublishedFile, config: StorageConfig, url: str) -> dict[str, Any]:
-    """Return a file as the native API tells of it."""
+def shown(session: Session, services: Services, files: Sequence[PublishedFile], url: str) -> list[FileShown]:
+    """Return files as the native API tells of them, to who reaches this server under an address."""
+    ids, projects = ({getattr(file, name) for file in files} for name in ("storage_config_id", "project_id"))
+    configs = {one.id: one for one in session.scalars(select(StorageConfig).where(StorageConfig.id.in_(ids)))}
+    names = {one.id: one for one in session.scalars(select(Project).where(Project.id.in_(projects - {None})))}
+    return [
+        _told(services, file, configs[file.storage_config_id], names.get(file.project_id or ""), url) for file in files
+    ]
+
+
+def _told(
+    services: Services, file: PublishedFile, config: StorageConfig, project: Project | None, url: str
+) -> FileShown:
     signed = signing.signed_url(services.vault, file, config, url)
-    return {
-        "id": file.id,
-        "identifier": file.identifier,
-        "name": file.name,
-        "type": file.type,
-        "size": file.size,
-        "md5": file.md5,
-        "sha256": file.sha256,
-        "state": file.state,
-        "organization_id": file.organization_id,
-        "project": file.project_id,
-        "poll": file.poll_id,
-        "task": file.task_id,
-        "storage_config": file.storage_config_id,
-        "url": f"{config.url}/{file.path}",
-        "signed_url": {"url": signed[0], "date_expires": signed[1]} if signed else None,
-        "created": file.created,
-        "consumed": file.consumed,
-        "deleted": file.deleted,
-        "mismatches": file.mismatches,
-    }
-
-
-def base_url(call: Call) -> str:
-    """Return the address under which the caller reaches this server."""
-    return call.services.settings.public_url or f"{call.request.url.scheme}://{call.request.url.netloc}"
-
-
-def ids_of(fields: Mapping[str, Any]) -> list[str]:
-    """Return the ids in a body ``{"ids": [...]}``."""
-    ids = fields.get("ids")
-    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-        raise InvalidInput.field("ids", "A list of ids is required.")
-    return [one for one in ids if "\0" not in one]
-
-
-def _record(call: Call, file: PublishedFile) -> dict[str, Any]:
-    return record(call.services, file, config_of(call.session, file), base_url(call))
+    return FileShown.showing(
+        file,
+        project=Reference.to(project),
+        storage=Reference(id=config.id, name=config.url),
+        url=f"{config.url}/{file.path}",
+        signed_url=SignedUrl(url=signed[0], expires_at=signed[1]) if signed else None,
+    )
 
 
 def config_of(session: Session, file: PublishedFile) -> StorageConfig:
@@ -220,26 +265,11 @@ def config_of(session: Session, file: PublishedFile) -> StorageConfig:
     return session.scalars(select(StorageConfig).where(StorageConfig.id == file.storage_config_id)).one()
 
 
-def _number(call: Call, file_id: str) -> int:
-    query = select(PublishedFile.number).where(PublishedFile.id == file_id, call.principal.own(PublishedFile))
-    number = call.session.scalar(query)
-    if number is None:
-        raise InvalidInput.field("after", "There is no such file.")
-    return number
-
-
-def _endpoint(method: str, path: str, handler: Any, right: Any, **options: Any) -> Endpoint:
-    return Endpoint(method, f"/api/v1/files{path}", handler, "files", right, **options)
+def _shown(unit: Unit, file: PublishedFile) -> FileShown:
+    return shown_files(unit, [file])[0]
 
 
 ENDPOINTS = [
-    _endpoint("GET", "", list_files, "read"),
-    _endpoint("POST", "/ack", acknowledge_many, "write", body="large"),
-    _endpoint("GET", "/{file_id}", get_file, "read"),
-    _endpoint("POST", "/{file_id}/ack", acknowledge, "write"),
-    _endpoint("POST", "/{file_id}/sign", renew, "write"),
-    _endpoint("GET", "/{file_id}/download", download, "read"),
-    _endpoint("HEAD", "/{file_id}/download", download, "read"),
-    _endpoint("GET", "/{file_id}/content", signed_download, "read", access="open"),
-    _endpoint("HEAD", "/{file_id}/content", signed_download, "read", access="open"),
+    Endpoint("GET", "/api/v1/files/{file_id}/download", download, "files", "read"),
+    Endpoint("GET", "/api/v1/files/{file_id}/content", signed_download, "files", "read", access="open"),
 ]

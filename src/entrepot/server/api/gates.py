@@ -18,12 +18,16 @@ from entrepot.pipeline.models import Gate, QuarantinedFile
 from entrepot.server.api.nouns import (
     NOT_KEPT,
     Asked,
+    InProject,
     Name,
+    Named,
     Noun,
     Page,
     Reference,
+    Sought,
     Text,
     column,
+    listed,
     named_page,
     next_page,
     of_project,
@@ -116,21 +120,19 @@ class Password(BaseModel):
     password: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Quarantined(BaseModel):
+class Quarantined(Noun):
     """A file that a script refused: where it was, where it lies, and why."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     id: str
-    importer_id: str
+    importer: Annotated[str, column("importer_id"), Field(description="Id.")]
     path: str
     stored: str | None
     size: int
-    modified: datetime
-    created: datetime
+    modified_at: Annotated[datetime, column("modified")]
+    created_at: Annotated[datetime, column("created")]
     reason: str
     details: str
-    run_id: str
+    run: Annotated[str, column("run_id"), Field(description="Id.")]
 
 
 class Chosen(BaseModel):
@@ -144,15 +146,13 @@ class Chosen(BaseModel):
 @router.serve("GET", "/gates", area="series", right="read")
 def list_gates(
     unit: Unit,
-    asked: Asked,
-    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    asked: Sought,
+    project: InProject = None,
+    name: Named = None,
 ) -> Page[GateShown]:
     """List gates by name; what lies on one is told by its own address."""
-    rows, cursor = named_page(unit, Gate, of_project(unit, project) | {"name": name}, asked)
-    names = project_names(unit, rows)
-    items = [GateShown.showing(gate, project=names[gate.project_id]) for gate in rows]
-    return Page(items=items, next=next_page(unit, cursor))
+    wanted = of_project(unit, project) | {"name": name}
+    return named_page(unit, Gate, wanted, asked, lambda rows: _shown_gates(unit, rows))
 
 
 @router.serve("POST", "/gates", area="series", right="write", status=201)
@@ -244,9 +244,14 @@ def list_gate_files(
 
 
 @router.serve("GET", "/gates/{gate_id}/quarantine", area="series", right="read")
-def list_quarantine(unit: Unit, gate_id: str) -> list[Quarantined]:
+def list_quarantine(unit: Unit, gate_id: str, asked: Asked) -> Page[Quarantined]:
     """List the files in a gate's quarantine, the oldest first."""
-    return _shown(quarantine.list_files(unit.session, unit.principal, _home(unit.services, gate_id), gate_id))
+    query, home = quarantine.kept(unit.session, unit.principal, gate_id), _home(unit.services, gate_id)
+
+    def show(rows: Sequence[QuarantinedFile]) -> list[Quarantined]:
+        return _shown([one for one in rows if quarantine.is_there(home, one)])
+
+    return listed(unit, query, (QuarantinedFile.pk,), asked, show)
 
 
 @router.serve("POST", "/gates/{gate_id}/quarantine/retry", area="series", right="write", body="large")
@@ -324,12 +329,17 @@ def _account(unit: Unit, gate_id: str, right: Right) -> FtpAccount:
     return account
 
 
+def _shown_gates(unit: Unit, gates: Sequence[Gate]) -> list[GateShown]:
+    names = project_names(unit, gates)
+    return [GateShown.showing(gate, project=names[gate.project_id]) for gate in gates]
+
+
 def _shown_gate(unit: Unit, gate: Gate) -> GateShown:
-    return GateShown.showing(gate, project=project_names(unit, [gate])[gate.project_id])
+    return _shown_gates(unit, [gate])[0]
 
 
 def _shown(found: Sequence[QuarantinedFile]) -> list[Quarantined]:
-    return [Quarantined.model_validate(record) for record in found]
+    return [Quarantined.showing(record) for record in found]
 
 
 def _home(services: Services, gate_id: str) -> Path:

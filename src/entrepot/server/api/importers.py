@@ -1,44 +1,58 @@
 """Importers: their settings, the files that they know, and scripts that are tried before they count."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import projects
-from entrepot.jobs import Job as JobRecord
 from entrepot.pipeline import configuration, importers, trials
 from entrepot.pipeline.models import Gate, ImportedFile, Importer
 from entrepot.server.api.importer_models import ImporterChanges, ImporterRequest, ImporterShown
-from entrepot.server.api.nouns import Asked, Page, named_page, next_page, of_project, project_names, resolve, to_change
+from entrepot.server.api.nouns import (
+    Asked,
+    InProject,
+    Kept,
+    Named,
+    Noun,
+    Page,
+    Sought,
+    column,
+    listed,
+    named_page,
+    of_project,
+    project_names,
+    resolve,
+    to_change,
+)
 from entrepot.server.api.routing import NativeRouter, Unit
-from entrepot.server.api.runs import Job
+from entrepot.server.api.runs import RunShown, begun
 
 router = NativeRouter(tags=["importers"])
 
 
-class KnownFile(BaseModel):
+def _stamp(microseconds: int | None) -> str | None:
+    if microseconds is None:
+        return None
+    return str(np.datetime_as_string(np.datetime64(microseconds, "us"), unit="auto"))
+
+
+class KnownFile(Noun):
     """A file that an importer has read, and whether another version of it lies on the gate that is not read."""
 
     path: str
     size: int
-    modified: datetime
+    modified_at: Annotated[datetime, column("modified")]
     sha256: str
-    run_id: str
+    run: Annotated[str, column("run_id"), Field(description="Id of the run that read it.")]
     rows: int
-    first: str | None
-    last: str | None
-    changed: bool
-
-
-class KnownFiles(BaseModel):
-    """A page of files, by path; ``next`` is the path to go on after."""
-
-    items: list[KnownFile]
-    next: str | None
+    first: Annotated[str | None, Kept(("first",), _stamp), Field(description="The first stamp, as delivered.")]
+    last: Annotated[str | None, Kept(("last",), _stamp), Field(description="The last stamp, as delivered.")]
+    changed: Annotated[bool, Kept(("changed_size",), lambda size: size is not None)]
 
 
 class SentFile(BaseModel):
@@ -76,19 +90,16 @@ class AnalysisTrial(BaseModel):
 @router.serve("GET", "/importers", area="series", right="read")
 def list_importers(
     unit: Unit,
-    asked: Asked,
-    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    asked: Sought,
+    project: InProject = None,
     gate: Annotated[str | None, Query(description="Id or name of the gate.")] = None,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    name: Named = None,
 ) -> Page[ImporterShown]:
     """List importers by name."""
     where = of_project(unit, project)
     if gate is not None:
         where["gate_id"] = resolve(unit.session, unit.principal, Gate, gate, "gate", where.get("project_id")).id
-    rows, cursor = named_page(unit, Importer, where | {"name": name}, asked)
-    names = project_names(unit, rows)
-    items = [ImporterShown.shown(importer, names[importer.project_id]) for importer in rows]
-    return Page(items=items, next=next_page(unit, cursor))
+    return named_page(unit, Importer, where | {"name": name}, asked, lambda rows: _shown_all(unit, rows))
 
 
 @router.serve("POST", "/importers", area="series", right="write", status=201)
@@ -128,62 +139,41 @@ def delete_importer(unit: Unit, importer_id: str) -> None:
 def list_importer_files(
     unit: Unit,
     importer_id: str,
-    after: Annotated[str | None, Query(description="Only paths after this one.")] = None,
+    asked: Asked,
     changed: Annotated[bool, Query(description="Only files that changed and are not read again.")] = False,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> KnownFiles:
+) -> Page[KnownFile]:
     """List the files that an importer knows, by path."""
-    found = importers.list_files(
-        unit.session, unit.principal, importer_id, after=after, changed=changed, limit=limit + 1
-    )
-    page = found[:limit]
-    return KnownFiles(items=[_file(row) for row in page], next=page[-1].path if len(found) > limit else None)
+    query = importers.known_files(unit.session, unit.principal, importer_id, changed=changed)
+    return listed(unit, query, (ImportedFile.path,), asked, lambda rows: map(KnownFile.showing, rows))
 
 
-@router.serve("POST", "/importers/try", area="series", right="write", status=201)
-def try_importer(unit: Unit, request_: ImporterTrial) -> Job:
-    """Try a parse script on files; nothing is written, and the job's result says what it makes of each."""
+@router.serve("POST", "/importers/try", area="series", right="write", status=202, body="large")
+def try_importer(unit: Unit, request_: ImporterTrial) -> RunShown:
+    """Try a parse script on files; nothing is written, and the run's `result` says what it makes of each."""
     fields = request_.model_dump()
-    return _job(unit, trials.start_importer_trial(unit.session, unit.principal, unit.services.settings, **fields))
+    return begun(unit, trials.start_importer_trial(unit.session, unit.principal, unit.services.settings, **fields))
 
 
-@router.serve("POST", "/analyses/{analysis_id}/try", area="series", right="write", status=201)
-def try_analysis(unit: Unit, analysis_id: str, request_: AnalysisTrial) -> Job:
-    """Try an analysis' script on a window of its inputs; nothing is written, and the job's result says what comes."""
+@router.serve("POST", "/analyses/{analysis_id}/try", area="series", right="write", status=202, body="large")
+def try_analysis(unit: Unit, analysis_id: str, request_: AnalysisTrial) -> RunShown:
+    """Try an analysis' script on a window of its inputs; nothing is written; the run's `result` says what comes."""
     start, end = (None if at is None else round(at.timestamp() * 1_000_000) for at in (request_.start, request_.end))
     if start is not None and end is not None and start >= end:
         raise InvalidInput.field("end", "This is not after the start.")
     job = trials.start_analysis_trial(
         unit.session, unit.principal, analysis_id, script=request_.script, start=start, end=end
     )
-    return _job(unit, job)
+    return begun(unit, job)
+
+
+def _shown_all(unit: Unit, rows: Sequence[Importer]) -> list[ImporterShown]:
+    names = project_names(unit, rows)
+    return [ImporterShown.shown(importer, names[importer.project_id]) for importer in rows]
 
 
 def _shown(unit: Unit, importer: Importer) -> ImporterShown:
-    return ImporterShown.shown(importer, project_names(unit, [importer])[importer.project_id])
+    return _shown_all(unit, [importer])[0]
 
 
 def _gate(unit: Unit, text: str | None, project_id: str) -> str | None:
     return None if text is None else resolve(unit.session, unit.principal, Gate, text, "gate", project_id).id
-
-
-def _job(unit: Unit, job: JobRecord) -> Job:
-    unit.session.flush()
-    return Job.model_validate(job)
-
-
-def _file(row: ImportedFile) -> KnownFile:
-    ends: dict[str, Any] = {
-        name: None if at is None else np.datetime_as_string(np.datetime64(at, "us"), unit="auto").item()
-        for name, at in (("first", row.first), ("last", row.last))
-    }
-    return KnownFile(
-        path=row.path,
-        size=row.size,
-        modified=row.modified,
-        sha256=row.sha256,
-        run_id=row.run_id,
-        rows=row.rows,
-        changed=row.changed_size is not None,
-        **ends,
-    )

@@ -1,6 +1,6 @@
 """What the models of all nouns share: words of the interface beside the columns that keep them, references, pages."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,8 +9,8 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, StringConstraints
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from entrepot.db import keyset
 from entrepot.errors import InvalidInput, NotFound
@@ -18,14 +18,13 @@ from entrepot.identity import Principal, Project, projects
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline import configuration
 from entrepot.pipeline.generators import KINDS
-from entrepot.pipeline.models import Edited, Owned
+from entrepot.pipeline.models import BaseFeeder, Edited, Gate, Owned
 from entrepot.series.clock_names import clock_name, read_clock
-from entrepot.series.models import Series
 from entrepot.server.api.routing import Unit
 
 RecordT = TypeVar("RecordT", bound=Owned)
 EditedT = TypeVar("EditedT", bound=Edited)
-ShownT = TypeVar("ShownT", bound=BaseModel)
+ShownT = TypeVar("ShownT")
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 SeriesName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
@@ -100,7 +99,7 @@ class Maker(Reference):
 class Noun(BaseModel):
     """A thing of the interface: its fields are the glossary's words, each with the columns that keep it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     @classmethod
     @cache
@@ -145,7 +144,10 @@ class Noun(BaseModel):
         except InvalidInput as error:
             if not error.fields:
                 raise
-            fields = {words.get(name, name): reasons for name, reasons in error.fields.items()}
+            fields = {}
+            for name, reasons in error.fields.items():
+                first, dot, rest = name.partition(".")
+                fields[f"{words.get(first, first)}{dot}{rest}"] = reasons
             raise type(error)(fields=fields) from error
 
 
@@ -158,21 +160,72 @@ class Page(BaseModel, Generic[ShownT]):
 
 @dataclass(frozen=True)
 class Paging:
-    """Which page of a list is asked for."""
+    """Which page of a list is asked for, and of what."""
 
     limit: int
     cursor: str | None
+    q: str | None = None
 
 
-async def paging(
-    limit: Annotated[int, Query(ge=1, le=keyset.MOST, description="Most items of a page.")] = 100,
-    cursor: Annotated[str | None, Query(max_length=2000, description="As the page before gives it in `next`.")] = None,
-) -> Paging:
+Limit = Annotated[int, Query(ge=1, le=keyset.MOST, description="Most items of a page.")]
+Cursor = Annotated[str | None, Query(max_length=4000, description="As the page before gives it in `next`.")]
+
+
+async def paging(limit: Limit = 100, cursor: Cursor = None) -> Paging:
     """Return which page of a list is asked for; FastAPI calls what waits, as this could, without a thread."""
     return Paging(limit, cursor)
 
 
+async def search(
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    q: Annotated[str | None, Query(max_length=200, description="Words of the name or title.")] = None,
+) -> Paging:
+    """Return which page is asked for of a list of what has a name."""
+    return Paging(limit, cursor, q)
+
+
 Asked = Annotated[Paging, Depends(paging)]
+Sought = Annotated[Paging, Depends(search)]
+#: Filters that many lists have.
+InProject = Annotated[str | None, Query(max_length=300, description="Id or name of the project.")]
+Named = Annotated[str | None, Query(max_length=300, description="Exact name, or a pattern with `*`.")]
+Columns = Sequence[InstrumentedAttribute[Any]]
+
+
+def listed(
+    unit: Unit,
+    query: Select[Any],
+    order: Columns,
+    asked: Paging,
+    show: Callable[[Sequence[Any]], Iterable[ShownT]],
+    *,
+    newest_first: bool = False,
+) -> Page[ShownT]:
+    """Return the page that is asked for of what a query finds."""
+    rows, cursor = keyset.page(
+        unit.session, query, order, limit=asked.limit, cursor=asked.cursor, newest_first=newest_first
+    )
+    return Page(items=list(show(rows)), next=next_page(unit, cursor))
+
+
+def called(column: Any, text: str) -> ColumnElement[bool]:
+    """Return the condition that a name is this one, or as this pattern says; in patterns, case does not count."""
+    if "*" not in text:
+        return column == text  # type: ignore[no-any-return]
+    plain = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return column.ilike(plain.replace("*", "%"), escape="\\")  # type: ignore[no-any-return]
+
+
+def worded(q: str | None, *columns: Any) -> list[ColumnElement[bool]]:
+    """Return the conditions that each word that is sought is in one of these columns."""
+    conditions = []
+    for word in (q or "").split():
+        first, *others = (column.icontains(word, autoescape=True) for column in columns)
+        for other in others:
+            first = first | other
+        conditions.append(first)
+    return conditions
 
 
 def next_page(unit: Unit, cursor: str | None) -> str | None:
@@ -215,15 +268,25 @@ def of_project(unit: Unit, text: str | None) -> dict[str, Any]:
     return {} if text is None else {"project_id": projects.find_project(unit.session, unit.principal, text).id}
 
 
-def named_page(
-    unit: Unit, model: type[RecordT], equal: Mapping[str, Any], asked: Paging
-) -> tuple[list[RecordT], str | None]:
-    """Return a page of the things of a kind that the caller may read, by name, and the cursor of the next one."""
-    query = configuration.readable(unit.principal, model)
+def named(unit: Unit, model: type[RecordT], equal: Mapping[str, Any], asked: Paging) -> Select[Any]:
+    """Return the query of the things of a kind that the caller may read, by what their columns are to be."""
+    query = configuration.readable(unit.principal, model).where(*worded(asked.q, model.name))
     for name, value in equal.items():
         if value is not None:
-            query = query.where(getattr(model, name) == value)
-    return keyset.page(unit.session, query, (model.name, model.id), limit=asked.limit, cursor=asked.cursor)
+            column = getattr(model, name)
+            query = query.where(called(column, value) if name == "name" else column == value)
+    return query
+
+
+def named_page(
+    unit: Unit,
+    model: type[RecordT],
+    equal: Mapping[str, Any],
+    asked: Paging,
+    show: Callable[[Sequence[RecordT]], Iterable[ShownT]],
+) -> Page[ShownT]:
+    """Return a page of the things of a kind that the caller may read, by name."""
+    return listed(unit, named(unit, model, equal, asked), (model.name, model.id), asked, show)
 
 
 def to_change(unit: Unit, model: type[EditedT], record_id: str) -> EditedT:
@@ -234,17 +297,26 @@ def to_change(unit: Unit, model: type[EditedT], record_id: str) -> EditedT:
 
 
 def makers(unit: Unit, ids: Iterable[str | None]) -> dict[str, Maker]:
-    """Return importers, cleaners and analyses by id, a query a kind."""
+    """Return importers, cleaners, analyses and feeders (which go by the name of their gate) by id, a query a kind."""
     wanted = {each for each in ids if each}
-    found: dict[str, Maker] = {}
+    if not wanted:
+        return {}
+    feeders = select(BaseFeeder.id, Gate.name).join(Gate, Gate.id == BaseFeeder.gate_id)
+    feeders = feeders.where(BaseFeeder.id.in_(wanted), is_kept(Gate.project_id))
+    found = {row.id: Maker(id=row.id, name=row.name, kind="feeder") for row in unit.session.execute(feeders)}
     for kind, model in KINDS.items():
         query = select(model.id, model.name).where(model.id.in_(wanted), is_kept(model.project_id))
         found |= {row.id: Maker(id=row.id, name=row.name, kind=kind) for row in unit.session.execute(query)}
     return found
 
 
-def project_names(unit: Unit, records: Iterable[Owned | Series]) -> dict[str, Reference]:
+def project_names(unit: Unit, records: Iterable[Any]) -> dict[str, Reference]:
     """Return the projects of things, by id."""
-    ids = {record.project_id for record in records}
-    found = unit.session.execute(select(Project.id, Project.name).where(Project.id.in_(ids)))
+    return projects_by_id(unit, (record.project_id for record in records))
+
+
+def projects_by_id(unit: Unit, ids: Iterable[str | None]) -> dict[str, Reference]:
+    """Return references to projects, by their ids."""
+    wanted = {each for each in ids if each}
+    found = unit.session.execute(select(Project.id, Project.name).where(Project.id.in_(wanted)))
     return {row.id: Reference(id=row.id, name=row.name) for row in found}

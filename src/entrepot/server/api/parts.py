@@ -1,36 +1,31 @@
 """Parts of structures and what measures them: materials, subassemblies, sensors, signals and their history."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import select
 
 from entrepot.errors import NotFound
 from entrepot.rows import parts
 from entrepot.rows.parts import PARTS, Part
+from entrepot.server.api.nouns import Asked, Page, listed
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["rows"])
-_PAGE = 1000
-
-
-class Page(BaseModel):
-    """A page of a list; ``next`` is what to pass as ``after`` for the one that follows."""
-
-    items: list[dict[str, Any]]
-    next: int | None
 
 
 @router.serve("GET", "/parts/{kind}", area="rows", right="read")
-def list_parts(unit: Unit, kind: str, after: int = 0) -> Page:
-    """List the records of a kind, such as ``materials``, ``sensor`` or ``signalhistory``, by id."""
+def list_parts(unit: Unit, kind: str, asked: Asked) -> Page[dict[str, Any]]:
+    """List the records of a kind, such as `materials`, `sensor` or `signalhistory`, by id."""
     part, own = _kind(kind), unit.principal.organization_id
     unit.principal.require("read")
     model = part.model
-    query = select(*model.__table__.columns).where(model.organization_id == own, model.id > min(after, 2**31 - 1))
-    found = unit.session.execute(query.order_by(model.id).limit(_PAGE + 1)).mappings().all()
-    items = [part.shown(dict(one)) for one in found[:_PAGE]]
-    return Page(items=items, next=items[-1]["id"] if len(found) > _PAGE else None)
+    query = select(model).where(model.organization_id == own)
+
+    def show(rows: Sequence[Any]) -> list[dict[str, Any]]:
+        return [part.shown({one.key: getattr(row, one.key) for one in model.__table__.columns}) for row in rows]
+
+    return listed(unit, query, (model.id,), asked, show)
 
 
 @router.serve("POST", "/parts/{kind}", area="rows", right="write", status=201, body="large")

@@ -1,18 +1,17 @@
 """Sites, their locations and model definitions: what rows are about."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
-from entrepot.db import keyset
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.rows import places
 from entrepot.rows.models import Location, ModelDefinition, Site
 from entrepot.rows.places import LOCATION, MODEL_DEFINITION, SITE, Place
-from entrepot.server.api.nouns import Asked, Page, Reference, next_page
+from entrepot.server.api.nouns import Named, Page, Paging, Reference, Sought, called, listed, worded
 from entrepot.server.api.place_models import (
     LocationChanges,
     LocationRequest,
@@ -68,24 +67,26 @@ def references(unit: Unit, model: type[Any], ids: Iterable[int | None]) -> dict[
     return {row.id: Reference(id=str(row.id), name=row.name) for row in found}
 
 
-def _page(unit: Unit, model: type[Any], asked: Asked, name: str | None, site: str | None) -> Any:
+def _query(unit: Unit, model: type[Any], asked: Paging, name: str | None) -> Select[Any]:
     unit.principal.require("read")
     query = select(model).where(model.organization_id == unit.principal.organization_id)
-    if name is not None:
-        query = query.where(model.title == name)
-    if site is not None:
-        query = query.where(model.site_id == resolve(unit, Site, site, "site").id)
-    return keyset.page(unit.session, query, (model.title, model.id), limit=asked.limit, cursor=asked.cursor)
+    query = query.where(*worded(asked.q, model.title))
+    return query if name is None else query.where(called(model.title, name))
 
 
 def _listed(
-    unit: Unit, model: type[Any], shown: type[OfSite], asked: Asked, name: str | None, site: str | None
+    unit: Unit, model: type[Any], shown: type[OfSite], asked: Paging, name: str | None, site: str | None
 ) -> Page[OfSite]:
     """Return a page of what sites have, each with its site."""
-    rows, cursor = _page(unit, model, asked, name, site)
-    sites = references(unit, Site, {row.site_id for row in rows})
-    items = [shown.showing(row, site=sites[row.site_id]) for row in rows]
-    return Page(items=items, next=next_page(unit, cursor))
+    query = _query(unit, model, asked, name)
+    if site is not None:
+        query = query.where(model.site_id == resolve(unit, Site, site, "site").id)
+
+    def show(rows: Sequence[Any]) -> list[OfSite]:
+        sites = references(unit, Site, {row.site_id for row in rows})
+        return [shown.showing(row, site=sites[row.site_id]) for row in rows]
+
+    return listed(unit, query, (model.title, model.id), asked, show)
 
 
 def _created(unit: Unit, place: Place, shown: type[OfSite], given: LocationRequest | ModelDefinitionRequest) -> OfSite:
@@ -101,12 +102,10 @@ def _record(stored: Mapping[str, Any]) -> SimpleNamespace:
 
 
 @router.serve("GET", "/sites", area="rows", right="read")
-def list_sites(
-    unit: Unit, asked: Asked, name: Annotated[str | None, Query(description="Exact name.")] = None
-) -> Page[SiteShown]:
+def list_sites(unit: Unit, asked: Sought, name: Named = None) -> Page[SiteShown]:
     """List sites by name."""
-    rows, cursor = _page(unit, Site, asked, name, None)
-    return Page(items=[SiteShown.showing(row) for row in rows], next=next_page(unit, cursor))
+    query = _query(unit, Site, asked, name)
+    return listed(unit, query, (Site.title, Site.id), asked, lambda rows: map(SiteShown.showing, rows))
 
 
 @router.serve("POST", "/sites", area="rows", right="write", status=201)
@@ -119,9 +118,9 @@ def create_site(unit: Unit, given: SiteRequest) -> SiteShown:
 @router.serve("GET", "/locations", area="rows", right="read")
 def list_locations(
     unit: Unit,
-    asked: Asked,
+    asked: Sought,
     site: Annotated[str | None, Query(description="Id or name of the site.")] = None,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    name: Named = None,
 ) -> Page[LocationShown]:
     """List locations by name."""
     return _listed(unit, Location, LocationShown, asked, name, site)
@@ -136,9 +135,9 @@ def create_location(unit: Unit, given: LocationRequest) -> LocationShown:
 @router.serve("GET", "/model-definitions", area="rows", right="read")
 def list_model_definitions(
     unit: Unit,
-    asked: Asked,
+    asked: Sought,
     site: Annotated[str | None, Query(description="Id or name of the site.")] = None,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    name: Named = None,
 ) -> Page[ModelDefinitionShown]:
     """List model definitions by name."""
     return _listed(unit, ModelDefinition, ModelDefinitionShown, asked, name, site)

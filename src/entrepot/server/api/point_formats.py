@@ -2,7 +2,9 @@
 
 import io
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -16,21 +18,21 @@ from starlette.requests import Request
 from entrepot.bounds.arrow import MOST_ROWS, read_stream
 from entrepot.bounds.text import check_csv, read_json
 from entrepot.errors import InvalidInput
-from entrepot.series.points import Points, Times, Values
+from entrepot.series.points import LONGEST_TAG, Tags, Times, Values
+from entrepot.series.second_pass import FIRST, SECOND
 
 ARROW = "application/vnd.apache.arrow.stream"
 MEDIA = {"json": "application/json", "csv": "text/csv", "arrow": ARROW, "parquet": "application/vnd.apache.parquet"}
 COLUMNS = ("series", "time", "value")
-#: What a table sent to us holds, by the id of the series: times and values.
-Batch = dict[str, tuple[Times, Values]]
+#: What a table sent to us holds, by the id of the series: times, values, and tags where there are any.
+Batch = dict[str, tuple[Times, Values, Tags | None]]
 
 # What else looks like a date, days and months may be told apart wrongly.
 _ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:$|[T ])"
 _LONGEST_TEXT = 200
 _IN_MEMORY = 1 << 20
 _TIME = pa.timestamp("us", tz="UTC")
-_ONE = pa.schema([("time", _TIME), ("value", pa.float64())])
-_MANY = pa.schema([("series", pa.dictionary(pa.int32(), pa.string())), *_ONE])
+_OTHERS = {"tag": pa.string(), "completeness": pa.float64()}
 
 
 def parse(request: Request, body: bytes) -> Batch:
@@ -48,8 +50,10 @@ def parse(request: Request, body: bytes) -> Batch:
         if kind == ARROW:
             return _from_table(read_stream(body, lambda schema: _check_columns(schema.names)))
         if kind == MEDIA["csv"]:
-            check_csv(body, COLUMNS, MOST_ROWS)  # polars would unpack what is packed, and make any number of columns
-            frame = pl.read_csv(body, schema_overrides={"series": pl.String, "value": pl.Float64})
+            check_csv(
+                body, COLUMNS, MOST_ROWS, ("tag",)
+            )  # polars would unpack what is packed, and make any number of columns
+            frame = pl.read_csv(body, schema_overrides={"series": pl.String, "value": pl.Float64, "tag": pl.String})
             _check_columns(frame.columns)  # before Arrow, in which a name with a null byte ends the program
             return _from_table(frame.to_arrow())
     except (orjson.JSONDecodeError, pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:
@@ -57,15 +61,37 @@ def parse(request: Request, body: bytes) -> Batch:
     raise InvalidInput.field("content-type", f"Send application/json, text/csv or {ARROW}.")
 
 
-def encode(points: Points, form: str) -> bytes:
-    """Return the points of one series as a table with the columns `time` and `value`."""
-    times = pa.array(points.times).view(_TIME)
+@dataclass(frozen=True)
+class Block:
+    """Points as they are shown, perhaps with other columns beside."""
+
+    times: Times
+    values: Values
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.times.size
+
+
+def joined(blocks: Iterable[Block]) -> Block:
+    """Return blocks as one."""
+    parts = list(blocks)
+    return Block(
+        np.concatenate([part.times for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        {name: np.concatenate([part.others[name] for part in parts]) for name in parts[0].others},
+    )
+
+
+def encode(block: Block, form: str) -> bytes:
+    """Return the points of one series as a table with the columns `time`, `value` and others."""
     if form == "arrow":
         sink = pa.BufferOutputStream()  # megabytes at once make a BytesIO grow in many copies
-        with pa.ipc.new_stream(sink, _ONE) as writer:
-            writer.write_batch(pa.record_batch([times, points.values], _ONE))
+        schema = _schema(block.others)
+        with pa.ipc.new_stream(sink, schema) as writer:
+            writer.write_batch(_batch(block, schema))
         return bytes(sink.getvalue().to_pybytes())
-    frame = _frame(points)
+    frame = _frame(block)
     if form == "csv":
         return _csv(frame)
     buffer = io.BytesIO()
@@ -73,57 +99,75 @@ def encode(points: Points, form: str) -> bytes:
     return buffer.getvalue()
 
 
-def stream_one(form: str, series_id: str, name: str, parts: Iterable[Points]) -> Iterator[bytes]:
+def stream_one(form: str, about: Mapping[str, Any], others: Sequence[str], parts: Iterable[Block]) -> Iterator[bytes]:
     """Yield what :func:`encode` returns, or the JSON of a series, made of its points page by page."""
     if form == "json":
-        yield from _json_pages(series_id, name, parts)
+        yield from _json_pages(about, others, parts)
     elif form == "csv":
-        yield b"time,value\n"
-        for points in parts:
-            yield _csv(_frame(points), header=False)
+        yield ",".join(("time", "value", *others)).encode() + b"\n"
+        for block in parts:
+            yield _csv(_frame(block), header=False)
     else:
-        sink = _Sink()
-        opened = pa.ipc.new_stream(sink, _ONE) if form == "arrow" else pq.ParquetWriter(sink, _ONE, compression="zstd")
+        sink, schema = _Sink(), _schema(others)
+        opened = (
+            pa.ipc.new_stream(sink, schema) if form == "arrow" else pq.ParquetWriter(sink, schema, compression="zstd")
+        )
         with opened as writer:
-            for points in parts:
-                writer.write_batch(pa.record_batch([pa.array(points.times).view(_TIME), points.values], _ONE))
+            for block in parts:
+                writer.write_batch(_batch(block, schema))
                 yield sink.taken()
         yield sink.taken()
 
 
-def _json_pages(series_id: str, name: str, parts: Iterable[Points]) -> Iterator[bytes]:
-    head = orjson.dumps({"id": series_id, "name": name})
-    yield head[:-1] + b',"time":['
-    # Values come after all times, so they wait on disk.
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as values:
+def _schema(others: Iterable[str], *, named: bool = False) -> Any:
+    fields = [("series", pa.dictionary(pa.int32(), pa.string()))] if named else []
+    return pa.schema([*fields, ("time", _TIME), ("value", pa.float64()), *((name, _OTHERS[name]) for name in others)])
+
+
+def _batch(block: Block, schema: Any, *first: Any) -> Any:
+    others = [pa.array(values, _OTHERS[name], from_pandas=True) for name, values in block.others.items()]
+    return pa.record_batch([*first, pa.array(block.times).view(_TIME), block.values, *others], schema)
+
+
+def json_of(values: Any) -> bytes:
+    """Return a column as JSON; what is no number is null."""
+    return orjson.dumps(values if values.dtype != object else values.tolist(), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _json_pages(about: Mapping[str, Any], others: Sequence[str], parts: Iterable[Block]) -> Iterator[bytes]:
+    yield orjson.dumps(about)[:-1] + b',"time":['
+    # Other columns come after all times, so they wait on disk.
+    with ExitStack() as stack:
+        waiting = {name: stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY)) for name in ("value", *others)}
         separator = b""
-        for points in parts:
-            if len(points):
-                yield separator + orjson.dumps(points.times, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
-                values.write(separator + orjson.dumps(points.values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1])
+        for block in parts:
+            if len(block):
+                yield separator + json_of(block.times)[1:-1]
+                for name, file in waiting.items():
+                    file.write(separator + json_of(block.values if name == "value" else block.others[name])[1:-1])
                 separator = b","
-        yield b'],"value":['
-        values.seek(0)
-        while block := values.read(_IN_MEMORY):
-            yield block
+        for name, file in waiting.items():
+            yield f'],"{name}":['.encode()
+            file.seek(0)
+            while chunk := file.read(_IN_MEMORY):
+                yield chunk
     yield b"]}"
 
 
-def stream(form: str, ids: Sequence[str], parts: Iterable[tuple[int, Points]]) -> Iterator[bytes]:
-    """Yield a table with the columns `series`, `time` and `value`, of pages with the numbers of their series."""
+def stream(form: str, ids: Sequence[str], others: Sequence[str], parts: Iterable[tuple[int, Block]]) -> Iterator[bytes]:
+    """Yield a table with the columns `series`, `time`, `value` and others, of pages with the numbers of series."""
     if form == "csv":
-        yield b"series,time,value\n"
-        for number, points in parts:
-            frame = _frame(points).select(pl.lit(ids[number]).alias("series"), "time", "value")
+        yield ",".join(("series", "time", "value", *others)).encode() + b"\n"
+        for number, block in parts:
+            frame = _frame(block).select(pl.lit(ids[number]).alias("series"), "time", "value", *others)
             yield _csv(frame, header=False)
         return
     names = pa.array(ids)
-    sink = _Sink()
-    with pa.ipc.new_stream(sink, _MANY) as writer:
-        for number, points in parts:
-            codes = pa.DictionaryArray.from_arrays(np.full(len(points), number, np.int32), names)
-            times = pa.array(points.times).view(_TIME)
-            writer.write_batch(pa.record_batch([codes, times, points.values], _MANY))
+    sink, schema = _Sink(), _schema(others, named=True)
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for number, block in parts:
+            codes = pa.DictionaryArray.from_arrays(np.full(len(block), number, np.int32), names)
+            writer.write_batch(_batch(block, schema, codes))
             yield sink.taken()
     yield sink.taken()
 
@@ -152,8 +196,15 @@ class _Sink(io.RawIOBase):
         return b"".join(blocks)
 
 
-def _frame(points: Points) -> pl.DataFrame:
-    return pl.DataFrame({"time": pl.Series(points.times).cast(pl.Datetime("us")), "value": points.values})
+def _frame(block: Block) -> pl.DataFrame:
+    columns: dict[str, Any] = {"time": pl.Series(block.times).cast(pl.Datetime("us")), "value": block.values}
+    others = {
+        name: pl.Series(values.tolist(), dtype=pl.String)
+        if values.dtype == object
+        else pl.Series(values, nan_to_null=True)
+        for name, values in block.others.items()
+    }
+    return pl.DataFrame(columns | others)
 
 
 def _from_json(content: Any) -> Batch:
@@ -161,8 +212,8 @@ def _from_json(content: Any) -> Batch:
         raise InvalidInput("The body must be a JSON object.")
     batch = {}
     for series_id, part in content.items():
-        if not isinstance(part, dict) or set(part) != {"time", "value"}:
-            raise InvalidInput.field(series_id, 'Each series is {"time": [...], "value": [...]}.')
+        if not isinstance(part, dict) or set(part) - {"tag"} != {"time", "value"}:
+            raise InvalidInput.field(series_id, 'Each series is {"time": [...], "value": [...]}, and perhaps "tag".')
         for name, values in part.items():
             if not isinstance(values, list):
                 raise InvalidInput.field(f"{series_id}.{name}", "A list is needed.")
@@ -171,8 +222,21 @@ def _from_json(content: Any) -> Batch:
             raise InvalidInput.field(f"{series_id}.value", f"{len(values)} values for {len(times)} times.")
         if not {*map(type, values)} <= {int, float, type(None)}:
             raise InvalidInput.field(f"{series_id}.value", "Values are numbers, or null.")
-        batch[series_id] = (_json_times(times, f"{series_id}.time"), np.array(values, np.float64))
+        tags = _tags(part["tag"], len(times), f"{series_id}.tag") if "tag" in part else None
+        batch[series_id] = (_json_times(times, f"{series_id}.time"), np.array(values, np.float64), tags)
     return batch
+
+
+def _tags(tags: list[Any], count: int, field: str) -> Tags:
+    """Return the tags of as many points, checked."""
+    if len(tags) != count:
+        raise InvalidInput.field(field, f"{len(tags)} tags for {count} points.")
+    for tag in set(tags) if {*map(type, tags)} <= {str, type(None)} else [0]:
+        if tag is not None and (not isinstance(tag, str) or len(tag) > LONGEST_TAG or "\0" in tag):
+            raise InvalidInput.field(field, f"A tag is a text of at most {LONGEST_TAG} characters, or null.")
+        if tag in (FIRST, SECOND):
+            raise InvalidInput.field(field, f"The tag {tag!r} is kept for hours that a clock shows twice.")
+    return np.array([*tags, None], object)[:-1]
 
 
 def _json_times(times: list[Any], field: str) -> Times:
@@ -194,18 +258,34 @@ def _from_table(table: Any) -> Batch:
     if not (values.dtype.is_numeric() or values.dtype == pl.Null):
         raise InvalidInput.field("value", "Values are numbers, or null.")
     times, numbers = _times(pl.from_arrow(table["time"]), "time"), values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    tags = _tags(_texts(table["tag"]), len(times), "tag") if "tag" in table.column_names else None
     edges = _edges(codes)
     if len(set(codes[edges[:-1]].tolist())) < len(edges) - 1:
         order = np.argsort(codes, kind="stable")
         codes, times, numbers = codes[order], times[order], numbers[order]
+        tags = None if tags is None else tags[order]
         edges = _edges(codes)
-    return {names[codes[start]]: (times[start:stop], numbers[start:stop]) for start, stop in pairwise(edges)}
+    return {
+        names[codes[start]]: (times[start:stop], numbers[start:stop], None if tags is None else tags[start:stop])
+        for start, stop in pairwise(edges)
+    }
+
+
+def _texts(column: Any) -> list[Any]:
+    texts: Any = pl.from_arrow(column)
+    if texts.dtype not in (pl.String, pl.Null, pl.Categorical):
+        raise InvalidInput.field("tag", "Tags are texts.")
+    if texts.dtype == pl.String:
+        _require_short(texts, "tag", 4 * LONGEST_TAG)
+    found: list[Any] = texts.to_list()
+    return found
 
 
 def _check_columns(columns: Sequence[str]) -> None:
-    if sorted(columns) != sorted(COLUMNS):
-        wrong = sorted({*columns}.symmetric_difference(COLUMNS)) or ["columns"]
-        raise InvalidInput.field(", ".join(wrong)[:100], "A table of points has the columns series, time and value.")
+    if sorted(set(columns) - {"tag"}) != sorted(COLUMNS) or len(set(columns)) < len(columns):
+        wrong = sorted({*columns}.symmetric_difference(COLUMNS) - {"tag"}) or ["columns"]
+        problem = "A table of points has the columns series, time and value, and perhaps tag."
+        raise InvalidInput.field(", ".join(wrong)[:100], problem)
 
 
 def _edges(codes: Any) -> list[int]:
@@ -238,10 +318,10 @@ def _encoded(column: Any) -> Any:
     return column.cast(pa.large_string()).combine_chunks().dictionary_encode()
 
 
-def _require_short(texts: Any, field: str) -> None:
+def _require_short(texts: Any, field: str, most: int = _LONGEST_TEXT) -> None:
     """Refuse long texts before they are copied: a million rows may show the same one, which is there once."""
-    if (texts.str.len_bytes().max() or 0) > _LONGEST_TEXT:
-        raise InvalidInput.field(field, f"A text here has at most {_LONGEST_TEXT} bytes.")
+    if (texts.str.len_bytes().max() or 0) > most:
+        raise InvalidInput.field(field, f"A text here has at most {most} bytes.")
 
 
 def _times(times: Any, field: str) -> Times:

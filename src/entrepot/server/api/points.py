@@ -8,29 +8,34 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import numpy as np
 import structlog
 from sqlalchemy import Table, bindparam, select
 from starlette.responses import Response, StreamingResponse
 
+from entrepot import units
 from entrepot.bounds.budget import Budget
 from entrepot.db import Database
-from entrepot.errors import Conflict, InvalidInput, Locked, NotFound, TooLarge
+from entrepot.errors import Conflict, InvalidInput, NotFound, TooLarge
 from entrepot.pipeline import pushed, ranges
 from entrepot.series import paging, store
+from entrepot.series.clock_names import read_clock
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
-from entrepot.series.points import Points
-from entrepot.series.resample import RULES, resample
-from entrepot.series.second_pass import as_delivered
+from entrepot.series.points import Points, Values
+from entrepot.series.second_pass import FIRST, SECOND, as_delivered
+from entrepot.series.stepping import AGGREGATES, Steps
 from entrepot.server.api import point_formats
-from entrepot.server.api.point_formats import MEDIA, Batch
-from entrepot.server.endpoint import Call, Endpoint, Json
+from entrepot.server.api.point_formats import MEDIA, Batch, Block
+from entrepot.server.endpoint import Call, Endpoint
 from entrepot.server.patience import budget_of
 
 log = structlog.get_logger("entrepot.http")
 
 _MOST = 10_000  # series in a write: they are taken in one statement
+#: What may be told of points beside time and value.
+COLUMNS = ("tag", "completeness")
 _MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _series = cast("Table", Series.__table__).c
@@ -42,13 +47,16 @@ _WHOSE = (
     _series.project_id,
     _series.count.label("held"),
     _series.clock,
+    _series.timezone,
+    _series.freq,
+    _series.unit,
 )
 _ONE = select(*_WHOSE).where(_series.id == bindparam("id"))
 # Taken in the order in which the store takes them, so that what is checked here still holds when it writes.
 _TO_WRITE = (
     select(
         *_WHOSE,
-        *(_series.generator_id, _series.generator_kind, _series.pushed, _series.locked),
+        *(_series.generator_id, _series.generator_kind, _series.pushed),
     )
     .where(_series.id.in_(bindparam("ids", expanding=True)))
     .order_by(_series.pk)
@@ -60,8 +68,8 @@ def write_points(call: Call) -> dict[str, int]:
     """Write points of any number of series, in one transaction; the last write of a stamp wins.
 
     The body is JSON ``{"<series id>": {"time": [...], "value": [...]}}``, or a table with the columns ``series``,
-    ``time`` and ``value``, as CSV or an Arrow stream by its content type. Times are microseconds since 1970 or
-    timestamps; those without a zone are UTC. Values that are null or NaN are no points.
+    ``time`` and ``value``, as CSV or an Arrow stream by its content type; each may have ``tag``, too. Times are
+    microseconds since 1970 or timestamps; those without a zone are UTC. Values that are null or NaN are no points.
     """
     batch: Batch = call.content
     if len(batch) > _MOST:
@@ -75,8 +83,6 @@ def write_points(call: Call) -> dict[str, int]:
         call.principal.require("write", row.organization_id, f"Series {series_id}", row.project_id, series_id)
         if not row.pushed:
             raise Conflict(f"Series {row.name} is made by its {row.generator_kind}; only that writes to it.")
-        if row.locked:
-            raise Locked(f"Series {row.name} is locked.")
         keys[row.pk] = points
         if row.generator_id is not None:
             makers[row.pk] = (row.generator_id, row.name)
@@ -88,46 +94,56 @@ def write_points(call: Call) -> dict[str, int]:
 
 
 def read_series(call: Call) -> Response:
-    """Return the points of one series in ``[start, end)``, or their means (or another ``rule``) by ``freq``.
+    """Return the points of one series from ``from`` to before ``to``, or what an ``aggregate`` makes of each ``step``.
 
-    Bins of ``freq`` follow the calendar of ``timezone`` in the given ``clock``; stamps are always UTC.
+    Steps follow the calendar of ``clock``, by default the series' own; stamps are always UTC. ``columns`` are told,
+    too: ``tag``, or ``completeness``, the share of its points that a step has, in per cent. With ``unit``, values are
+    converted.
     """
     row = call.session.execute(_ONE, {"id": call.path["series_id"]}).one_or_none()
     if row is None:
         raise NotFound("Series not found.")
     call.principal.require("read", row.organization_id, "Series", row.project_id, row.id)
-    window, form, settings = _Window(call), _format(call), call.services.settings
-    points = paging.first_page(call.session, row.pk, window.start, window.stop, window.limit)
+    asked, form, settings = _Asked(call), _format(call), call.services.settings
+    view = asked.of(row)
+    points = paging.first_page(call.session, row.pk, asked.start, asked.stop, asked.limit)
+    about = {"id": row.id, "name": row.name} | ({"unit": view.unit} if asked.unit is not None else {})
     if len(points) < paging.PAGE:
-        points = window.cut(points, row.clock)
+        (block,) = view.blocks([points]) if asked.step is None else (point_formats.joined(view.blocks([points])),)
         if form == "json":
-            return Json({"id": row.id, "name": row.name, "time": points.times, "value": points.values})
-        return Response(point_formats.encode(points, form), media_type=MEDIA[form])
+            return Response(
+                b"".join(point_formats.stream_one(form, about, asked.columns, [block])), media_type=MEDIA[form]
+            )
+        return Response(point_formats.encode(block, form), media_type=MEDIA[form])
     budget = budget_of(settings)
-    window.require_modest([row.held], settings.read_max_rows)
-    blocks = point_formats.stream_one(form, row.id, row.name, window.pages(call.services.database, row, budget))
-    return StreamingResponse(_counted(blocks, budget), media_type=MEDIA[form])
+    asked.require_modest([row.held], settings.read_max_rows)
+    pages = view.blocks(asked.pages(call.services.database, row, budget))
+    return StreamingResponse(
+        _counted(point_formats.stream_one(form, about, asked.columns, pages), budget), media_type=MEDIA[form]
+    )
 
 
 def delete_points(call: Call) -> dict[str, int]:
-    """Delete the points of one series in ``[start, end)``; what lies downstream follows.
+    """Delete the points of one series from ``from`` to before ``to``; what lies downstream follows.
 
     At least one bound is needed. What a cleaner or an analysis made comes back when it makes it anew, and what an
     importer brought when it reads its file again.
     """
-    start, stop = _instant(call, "start"), _instant(call, "end")
+    _known(call, "from", "to")
+    start, stop = _instant(call, "from"), _instant(call, "to")
     if start is None and stop is None:
-        raise InvalidInput.field("start", "Say from when to when: start, end, or both.")
+        raise InvalidInput.field("from", "Say from when to when: from, to, or both.")
     if start is not None and stop is not None and start >= stop:
-        raise InvalidInput.field("end", "This is not after the start.")
+        raise InvalidInput.field("to", "This is not after `from`.")
     return {"deleted": ranges.delete_points(call.session, call.principal, call.path["series_id"], start, stop)}
 
 
 def read_points(call: Call) -> Response:
     """Return the points of several series (``series``, repeated) or of a whole ``project``, one after the other.
 
-    As CSV or as an Arrow stream, in columns ``series``, ``time`` and ``value``; it is read page by page, so its size
-    is not bounded by memory, but by the settings ``read_max_rows``, ``read_max_bytes`` and ``read_max_seconds``.
+    They are asked for as those of one. As CSV or as an Arrow stream, in columns ``series``, ``time`` and ``value``; it
+    is read page by page, so its size is not bounded by memory, but by the settings ``read_max_rows``,
+    ``read_max_bytes`` and ``read_max_seconds``.
     """
     ids, project_id = call.query.getlist("series"), call.query.get("project")
     query = select(*_WHOSE).order_by(_series.pk)
@@ -142,20 +158,21 @@ def read_points(call: Call) -> Response:
         raise NotFound("Series not found.")
     for row in found:
         call.principal.require("read", row.organization_id, "Series", row.project_id, row.id)
-    window, form = _Window(call), _format(call, default="arrow")
+    asked, form = _Asked(call, "series", "project"), _format(call, default="arrow")
     if form not in ("arrow", "csv"):
         raise InvalidInput.field("format", "Many series come as arrow or csv.")
 
     settings = call.services.settings
     budget = budget_of(settings)
-    window.require_modest([row.held for row in found], settings.read_max_rows)
+    asked.require_modest([row.held for row in found], settings.read_max_rows)
+    views = [asked.of(row) for row in found]
 
-    def parts() -> Iterator[tuple[int, Points]]:
-        for number, row in enumerate(found):
-            for points in window.pages(call.services.database, row, budget):
-                yield number, points
+    def parts() -> Iterator[tuple[int, Block]]:
+        for number, (row, view) in enumerate(zip(found, views, strict=True)):
+            for block in view.blocks(asked.pages(call.services.database, row, budget)):
+                yield number, block
 
-    body = point_formats.stream(form, [row.id for row in found], parts())
+    body = point_formats.stream(form, [row.id for row in found], asked.columns, parts())
     return StreamingResponse(_counted(body, budget), media_type=MEDIA[form])
 
 
@@ -173,17 +190,29 @@ def _counted(blocks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
         raise BrokenOff(error.message) from None
 
 
-class _Window:
-    """What part of a series is asked for, and in which bins."""
+_ASKED = ("from", "to", "limit", "step", "clock", "aggregate", "unit", "columns", "format")
 
-    def __init__(self, call: Call) -> None:
-        self.start, self.stop = _instant(call, "start"), _instant(call, "end")
+
+class _Asked:
+    """What part of series is asked for, in which steps, in which unit and with which columns."""
+
+    def __init__(self, call: Call, *others: str) -> None:
+        _known(call, *_ASKED, *others)
+        self.start, self.stop = _instant(call, "from"), _instant(call, "to")
         self.limit = _limit(call)
-        self.freq = _parsed(call, "freq", Frequency.parse)
-        self.clock = Clock(call.query.get("clock", "gmt"), call.query.get("timezone"))  # type: ignore[arg-type]
-        self.rule = call.query.get("rule", "mean")
-        if self.rule not in RULES:
-            raise InvalidInput.field("rule", f"One of {', '.join(RULES)}.")
+        self.step = _parsed(call, "step", Frequency.parse)
+        self.clock = _parsed(call, "clock", read_clock)
+        self.unit = call.query.get("unit")
+        self.how = call.query.get("aggregate", "mean")
+        if self.how not in AGGREGATES:
+            raise InvalidInput.field("aggregate", f"One of {', '.join(AGGREGATES)}.")
+        self.columns = [name for name in call.query.get("columns", "").split(",") if name]
+        if wrong := set(self.columns) - set(COLUMNS):
+            raise InvalidInput.field("columns", f"{min(wrong)[:40]!r} is not one of {', '.join(COLUMNS)}.")
+        if "completeness" in self.columns and self.step is None:
+            raise InvalidInput.field("columns", "Completeness is that of steps: give `step`.")
+        if "tag" in self.columns and self.step is not None:
+            raise InvalidInput.field("columns", "Tags are those of points: leave out `step`.")
 
     def require_modest(self, counts: Iterable[int], most: int) -> None:
         """Refuse at once what would be broken off in the end, where no bound makes it less."""
@@ -191,21 +220,72 @@ class _Window:
             raise TooLarge(f"These are more than {most} points (setting read_max_rows): ask for less at a time.")
 
     def pages(self, database: Database, row: Any, budget: Budget) -> Iterator[Points]:
-        """Yield the points of a series, resampled where a frequency was asked for."""
-        found = paging.pages(database, row.pk, self.start, self.stop, self.limit, budget)
-        if row.clock is None:
-            found = map(as_delivered, found)
-        if self.freq is None:
-            return found
-        return paging.resampled(found, self.freq, self.clock, self.rule)  # type: ignore[arg-type]
+        """Yield the points of a series that are asked for."""
+        return paging.pages(database, row.pk, self.start, self.stop, self.limit, budget)
 
-    def cut(self, points: Points, clock: str | None) -> Points:
-        """Return the points of a series on this clock, resampled where a frequency was asked for."""
-        if clock is None:  # its stamps are as delivered, and may repeat
-            points = as_delivered(points)
-        if self.freq is None:
-            return points
-        return Points(*resample(points.times, points.values, self.freq, self.clock, self.rule))  # type: ignore[arg-type]
+    def of(self, row: Any) -> "_View":
+        """Return how a series is shown.
+
+        Raises
+        ------
+        InvalidInput
+            It cannot be shown in this unit.
+        """
+        if self.unit is not None and self.unit != row.unit:
+            if not row.unit or (self.step is not None and self.how == "count"):
+                why = "counts have none" if row.unit else f"series {row.name} has none"
+                raise InvalidInput.field("unit", f"There is no unit to convert from: {why}.")
+            _convert(np.empty(0), row.unit, self.unit)
+        return _View(self, row)
+
+
+class _View:
+    """How one series is shown."""
+
+    def __init__(self, asked: _Asked, row: Any) -> None:
+        self._asked, self._row = asked, row
+        self.unit: str = row.unit if asked.unit is None else asked.unit
+
+    def blocks(self, pages: Iterable[Points]) -> Iterator[Block]:
+        """Yield what is shown of points."""
+        asked, row = self._asked, self._row
+        if row.clock is None:  # its stamps are as delivered, and may repeat
+            pages = map(as_delivered, pages)
+        if asked.step is None:
+            for points in pages:
+                others = {"tag": _tags_of(points)} if "tag" in asked.columns else {}
+                yield Block(points.times, self._converted(points.values), others)
+            return
+        clock = asked.clock or Clock(row.clock or "gmt", row.timezone if row.clock else None)
+        native = None if row.freq is None else Frequency.parse(row.freq)
+        for points, complete in paging.stepped(pages, Steps(asked.step, clock, asked.how, native)):  # type: ignore[arg-type]
+            others = {"completeness": complete} if "completeness" in asked.columns else {}
+            yield Block(points.times, self._converted(points.values), others)
+
+    def _converted(self, values: Values) -> Values:
+        return values if self.unit == self._row.unit else _convert(values, self._row.unit, self.unit)
+
+
+def _convert(values: Values, unit: str, wanted: str) -> Values:
+    try:
+        return units.convert(values, unit, wanted)
+    except units.Incompatible as error:
+        raise InvalidInput.field("unit", f"{error}.") from None
+
+
+def _tags_of(points: Points) -> Any:
+    """Return the tags of points, but for those that only tell which of two equal hours a point is of."""
+    if points.tags is None:
+        return np.full(len(points), None, object)
+    kept: Any = points.tags.copy()
+    kept[(kept == FIRST) | (kept == SECOND)] = None
+    return kept
+
+
+def _known(call: Call, *names: str) -> None:
+    for name in call.query:
+        if name not in names:
+            raise InvalidInput.field(name[:100], f"This is no parameter here; there are {', '.join(names)}.")
 
 
 def _format(call: Call, default: str = "json") -> str:

@@ -7,10 +7,22 @@ from fastapi import Query
 from pydantic import Field
 from sqlalchemy import select
 
-from entrepot.db import keyset
 from entrepot.identity import Project, projects
 from entrepot.pipeline.projects import delete_project as delete
-from entrepot.server.api.nouns import NOT_KEPT, Asked, Kept, Name, Noun, Page, Text, column, next_page
+from entrepot.server.api.nouns import (
+    NOT_KEPT,
+    Kept,
+    Name,
+    Named,
+    Noun,
+    Page,
+    Sought,
+    Text,
+    called,
+    column,
+    listed,
+    worded,
+)
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["projects"])
@@ -47,17 +59,17 @@ class ProjectShown(Noun):
 @router.serve("GET", "/projects", area="series", right="read")
 def list_projects(
     unit: Unit,
-    asked: Asked,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    asked: Sought,
+    name: Named = None,
     organization: Annotated[str | None, Query(description="Id of the organization.")] = None,
 ) -> Page[ProjectShown]:
     """List projects by name."""
-    query = select(Project).where(unit.principal.within(Project), ~Project.deleting)
-    for one, value in ((Project.name, name), (Project.organization_id, organization)):
-        if value is not None:
-            query = query.where(one == value)
-    rows, cursor = keyset.page(unit.session, query, (Project.name, Project.id), limit=asked.limit, cursor=asked.cursor)
-    return Page(items=[ProjectShown.showing(row) for row in rows], next=next_page(unit, cursor))
+    query = select(Project).where(unit.principal.within(Project), ~Project.deleting, *worded(asked.q, Project.name))
+    if name is not None:
+        query = query.where(called(Project.name, name))
+    if organization is not None:
+        query = query.where(Project.organization_id == organization)
+    return listed(unit, query, (Project.name, Project.id), asked, lambda rows: map(ProjectShown.showing, rows))
 
 
 @router.serve("POST", "/projects", area="series", right="write", status=201)

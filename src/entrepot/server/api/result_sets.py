@@ -7,12 +7,11 @@ from typing import Annotated, Any
 from fastapi import Query
 from sqlalchemy import select
 
-from entrepot.db import keyset
 from entrepot.errors import InvalidInput
 from entrepot.rows import analyses, places, results
 from entrepot.rows.checks import InvalidRows
 from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
-from entrepot.server.api.nouns import Asked, Page, Reference, next_page
+from entrepot.server.api.nouns import Named, Page, Reference, Sought, called, listed, worded
 from entrepot.server.api.places import number_of, references, resolve
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.api.row_models import (
@@ -22,12 +21,17 @@ from entrepot.server.api.row_models import (
     ResultSetShown,
     RowShown,
     RowsRequest,
+    in_units,
     payload_of,
     vectors_of,
 )
 
 router = NativeRouter(tags=["rows"])
 
+InUnit = Annotated[
+    list[str] | None,
+    Query(alias="unit", max_length=10, description="Into which vectors are converted that measure the same."),
+]
 _WORDS = {
     "short_description": "name",
     "related_object": "about",
@@ -39,17 +43,17 @@ _WORDS = {
 @router.serve("GET", "/result-sets", area="rows", right="read")
 def list_result_sets(
     unit: Unit,
-    asked: Asked,
+    asked: Sought,
     site: Annotated[str | None, Query(description="Id or name of the site.")] = None,
     model: Annotated[str | None, Query(description="Id or name of the model definition.")] = None,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    name: Named = None,
 ) -> Page[ResultSetShown]:
     """List result sets by name."""
     unit.principal.require("read")
     own = unit.principal.organization_id
-    query = select(RowAnalysis).where(RowAnalysis.organization_id == own)
+    query = select(RowAnalysis).where(RowAnalysis.organization_id == own, *worded(asked.q, RowAnalysis.name))
     if name is not None:
-        query = query.where(RowAnalysis.name == name)
+        query = query.where(called(RowAnalysis.name, name))
     scope = {} if site is None else {"site_id": resolve(unit, Site, site, "site").id}
     if model is not None:
         query = query.where(
@@ -60,10 +64,11 @@ def list_result_sets(
             ModelDefinition.organization_id == own, ModelDefinition.site_id == scope["site_id"]
         )
         query = query.where(RowAnalysis.model_definition_id.in_(of_site))
-    rows, cursor = keyset.page(
-        unit.session, query, (RowAnalysis.name, RowAnalysis.id), limit=asked.limit, cursor=asked.cursor
-    )
-    return Page(items=_shown_sets(unit, [_stored(row) for row in rows]), next=next_page(unit, cursor))
+
+    def show(rows: Sequence[RowAnalysis]) -> list[ResultSetShown]:
+        return _shown_sets(unit, [_stored(row) for row in rows])
+
+    return listed(unit, query, (RowAnalysis.name, RowAnalysis.id), asked, show)
 
 
 @router.serve("POST", "/result-sets", area="rows", right="write", status=201)
@@ -119,30 +124,33 @@ def keep_rows(unit: Unit, set_id: str, given: RowsRequest) -> list[KeptRow]:
 @router.serve("GET", "/rows", area="rows", right="read")
 def list_rows(
     unit: Unit,
-    asked: Asked,
+    asked: Sought,
     result_set: Annotated[str | None, Query(description="Id or name of the result set.")] = None,
     location: Annotated[str | None, Query(description="Id or name of the location.")] = None,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
+    name: Named = None,
+    unit_: InUnit = None,
 ) -> Page[RowShown]:
     """List rows by name."""
     unit.principal.require("read")
-    query = select(Row).where(Row.organization_id == unit.principal.organization_id)
+    own = unit.principal.organization_id
+    query = select(Row).where(Row.organization_id == own, *worded(asked.q, Row.short_description))
     if result_set is not None:
         query = query.where(Row.analysis_id == resolve(unit, RowAnalysis, result_set, "result_set").id)
     if location is not None:
         query = query.where(Row.location_id == resolve(unit, Location, location, "location").id)
     if name is not None:
-        query = query.where(Row.short_description == name)
-    rows, cursor = keyset.page(
-        unit.session, query, (Row.short_description, Row.id), limit=asked.limit, cursor=asked.cursor
-    )
-    return Page(items=_shown_rows(unit, [_stored(row) for row in rows]), next=next_page(unit, cursor))
+        query = query.where(called(Row.short_description, name))
+
+    def show(rows: Sequence[Row]) -> list[RowShown]:
+        return _shown_rows(unit, [_stored(row) for row in rows], unit_)
+
+    return listed(unit, query, (Row.short_description, Row.id), asked, show)
 
 
 @router.serve("GET", "/rows/{row_id}", area="rows", right="read")
-def get_row(unit: Unit, row_id: str) -> RowShown:
+def get_row(unit: Unit, row_id: str, unit_: InUnit = None) -> RowShown:
     """Return a row."""
-    return _shown_rows(unit, [results.get(unit.session, unit.principal, number_of(row_id))])[0]
+    return _shown_rows(unit, [results.get(unit.session, unit.principal, number_of(row_id))], unit_)[0]
 
 
 @router.serve("DELETE", "/rows/{row_id}", area="rows", right="write", status=204)
@@ -175,7 +183,7 @@ def _shown_sets(unit: Unit, stored: Sequence[Mapping[str, Any]]) -> list[ResultS
     ]
 
 
-def _shown_rows(unit: Unit, stored: Sequence[Mapping[str, Any]]) -> list[RowShown]:
+def _shown_rows(unit: Unit, stored: Sequence[Mapping[str, Any]], wanted: Sequence[str] | None = None) -> list[RowShown]:
     sets = references(unit, RowAnalysis, (one["analysis_id"] for one in stored))
     locations = references(unit, Location, (one["location_id"] for one in stored))
     return [
@@ -183,7 +191,7 @@ def _shown_rows(unit: Unit, stored: Sequence[Mapping[str, Any]]) -> list[RowShow
             row,
             result_set=sets[row.analysis_id],
             location=None if row.location_id is None else locations[row.location_id],
-            columns=vectors_of(row),
+            columns=in_units(vectors_of(row), wanted or ()),
         )
         for row in (SimpleNamespace(**one) for one in stored)
     ]

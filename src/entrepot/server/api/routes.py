@@ -12,8 +12,10 @@ from entrepot.server.api import (
     files,
     gates,
     importers,
+    keys,
     lineage,
-    notices,
+    locks,
+    members,
     parts,
     places,
     points,
@@ -22,20 +24,22 @@ from entrepot.server.api import (
     rows,
     runs,
     series,
-    storage_configs,
+    storages,
     uploads,
+    watches,
+    webhooks,
     works,
 )
 from entrepot.server.api.project_file import routes as project_file
-from entrepot.server.endpoint import native_error
+from entrepot.server.problems import problem
 
 
 def include(app: FastAPI) -> None:
     """Add the native API to the application."""
     # These first: `/rows/plot` is no row.
-    for module in (points, works, uploads, files, storage_configs, events, rows, gates):
+    for module in (points, works, uploads, files, storages, events, rows, gates):
         for endpoint in module.ENDPOINTS:
-            app.router.routes.extend(endpoint.routes(native_error))
+            app.router.routes.extend(endpoint.routes(problem))
     for module in (
         account,
         project_file,
@@ -49,8 +53,13 @@ def include(app: FastAPI) -> None:
         channels,
         analyses,
         feeders,
-        notices,
-        storage_configs,
+        watches,
+        keys,
+        members,
+        webhooks,
+        files,
+        storages,
+        locks,
         parts,
         places,
         result_sets,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Any, cast
 
 from anyio.to_thread import run_sync
@@ -36,6 +37,7 @@ class Unit(Request):
         self.services = services
         self.principal = principal
         self.version: int | None = None  #: of what is answered
+        self.location: str | None = None  #: of what was made, or goes on
         self._content = content
 
     def require_version(self, version: int) -> None:
@@ -47,6 +49,10 @@ class Unit(Request):
     async def body(self) -> bytes:
         """Return the body, which is here."""
         return self._content
+
+
+#: Where things are that are made, or begun, by the status that says so; None: below the address that made them.
+_LOCATED = {201: None, 202: "/api/v1/runs"}
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,9 @@ class NativeRoute(APIRoute):
 
         def versioned(unit: Unit, shown: Any) -> Any:
             unit.version = getattr(shown, "version", None)
+            shown_id = shown.get("id") if isinstance(shown, dict) else getattr(shown, "id", None)
+            if self.status_code in _LOCATED and shown_id is not None:
+                unit.location = f"{_LOCATED[self.status_code] or unit.url.path.rstrip('/')}/{shown_id}"
             return shown
 
         self.dependant.call = in_unit
@@ -180,12 +189,24 @@ def _tag(version: int) -> str:
 
 def _answer(unit: Unit, respond: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
     response = _result(respond(unit))
-    if unit.version is None:
-        return response
-    response.headers["etag"] = tag = _tag(unit.version)
-    if unit.method == "GET" and unit.headers.get("if-none-match") == tag:
+    if unit.location is not None:
+        response.headers["location"] = unit.location
+    if unit.version is not None:
+        response.headers["etag"] = _tag(unit.version)
+    elif unit.method in ("GET", "HEAD") and response.status_code == 200:
+        response.headers["etag"] = f'W/"{sha256(response.body).hexdigest()[:32]}"'
+    tag = response.headers.get("etag")
+    if tag is not None and unit.method in ("GET", "HEAD") and _knows(unit.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers={"etag": tag})
     return response
+
+
+def _knows(known: str | None, tag: str) -> bool:
+    """Tell whether one of the tags that a client knows is this one, weak or not."""
+    if known is None:
+        return False
+    tags = {each.strip().removeprefix("W/") for each in known.split(",")}
+    return tag.removeprefix("W/") in tags or "*" in tags
 
 
 def _is_response(annotation: Any) -> bool:

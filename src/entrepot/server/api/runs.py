@@ -10,14 +10,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from entrepot import jobs
-from entrepot.db import keyset
 from entrepot.errors import NotFound
 from entrepot.identity import Right, projects
 from entrepot.jobs import Job as JobRecord
 from entrepot.lineage import Run
 from entrepot.pipeline import actions
 from entrepot.pipeline.generators import get_generator
-from entrepot.server.api.nouns import Asked, Maker, Page, makers, next_page
+from entrepot.server.api.nouns import Asked, InProject, Maker, Page, listed, makers, of_project
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["runs"])
@@ -66,7 +65,8 @@ class RunShown(BaseModel):
     ended_at: datetime | None
     error: str | None
     script_sha256: str | None
-    report: dict[str, Any]
+    report: Annotated[dict[str, Any], Field(description="What the run says of itself to people.")]
+    result: Annotated[Any, Field(description="What a trial, a test or an export came to; null until it ended.")]
 
 
 class IdleRuns(BaseModel):
@@ -147,23 +147,18 @@ def list_runs(
     unit: Unit,
     asked: Asked,
     of: Annotated[str | None, Query(description="Id of what ran.")] = None,
-    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    project: InProject = None,
     status: Annotated[Literal["running", "finished", "failed", "cancelled"] | None, Query()] = None,
     since: Annotated[AwareDatetime | None, Query(description="Only runs that began then or later.")] = None,
 ) -> Page[RunShown]:
     """List the runs that have begun, newest first."""
     query = select(Run).where(unit.principal.within(Run))
-    if project is not None:
-        query = query.where(Run.project_id == projects.find_project(unit.session, unit.principal, project).id)
-    for one, value in ((Run.generator_id, of), (Run.status, status)):
+    for name, value in {**of_project(unit, project), "generator_id": of, "status": status}.items():
         if value is not None:
-            query = query.where(one == value)
+            query = query.where(getattr(Run, name) == value)
     if since is not None:
         query = query.where(Run.started >= since)
-    rows, cursor = keyset.page(
-        unit.session, query, (Run.started, Run.id), limit=asked.limit, cursor=asked.cursor, newest_first=True
-    )
-    return Page(items=_shown(unit, rows), next=next_page(unit, cursor))
+    return listed(unit, query, (Run.started, Run.id), asked, lambda rows: _shown(unit, rows), newest_first=True)
 
 
 @router.serve("GET", "/runs/idle", area="series", right="read")
@@ -171,7 +166,7 @@ def list_idle_runs(
     unit: Unit,
     asked: Asked,
     of: Annotated[str | None, Query(description="Id of the generator or feeder.")] = None,
-    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    project: InProject = None,
 ) -> Page[IdleRuns]:
     """List how often generators and feeders looked in vain since their last runs, the latest first."""
     key = jobs.Idle.key
@@ -181,17 +176,13 @@ def list_idle_runs(
     if of is not None:
         query = query.where(key.in_((f"generator:{of}", f"feeder:{of}")))
     if project is not None:
-        query = query.where(jobs.Idle.project_id == projects.find_project(unit.session, unit.principal, project).id)
-    rows, cursor = keyset.page(
-        unit.session,
-        query,
-        (jobs.Idle.ended_at, jobs.Idle.id),
-        limit=asked.limit,
-        cursor=asked.cursor,
-        newest_first=True,
-    )
-    known = makers(unit, map(_maker_id, rows))
-    return Page(items=[_idle(row, known) for row in rows], next=next_page(unit, cursor))
+        query = query.where(jobs.Idle.project_id == of_project(unit, project)["project_id"])
+
+    def show(rows: Sequence[jobs.Idle]) -> list[IdleRuns]:
+        known = makers(unit, map(_maker_id, rows))
+        return [_idle(row, known) for row in rows]
+
+    return listed(unit, query, (jobs.Idle.ended_at, jobs.Idle.id), asked, show, newest_first=True)
 
 
 @router.serve("GET", "/runs/{run_id}", area="series", right="read")
@@ -200,7 +191,7 @@ def get_run(unit: Unit, run_id: str) -> RunShown:
     return _found(unit, run_id)
 
 
-@router.serve("GET", "/runs/{run_id}/log", area="series", right="read")
+@router.serve("GET", "/runs/{run_id}/log", area="series", right="read", response_class=PlainTextResponse)
 def get_log(unit: Unit, run_id: str) -> PlainTextResponse:
     """Return what the script of a run printed, as text; empty once the job is forgotten."""
     return PlainTextResponse(_job(unit, run_id, "read").output)
@@ -225,8 +216,7 @@ def _serve_runs(kinds: str, what: str) -> None:
             job = actions.start(unit.session, generator, "reset", instant_us=from_us, utc=True, user_id=user)
         else:
             job = actions.start(unit.session, generator, "run", user_id=user)
-        unit.session.flush()
-        return _begun(unit, job)
+        return begun(unit, job)
 
     @router.serve(
         "POST", f"/{kinds}/{{generator_id}}/clear", area="series", right="write", status=202, name=f"clear_{what}"
@@ -236,8 +226,7 @@ def _serve_runs(kinds: str, what: str) -> None:
         from_us = None if given.from_ is None else round(given.from_.timestamp() * 1_000_000)
         user = unit.principal.user_id
         job = actions.start(unit.session, generator, "clear", instant_us=from_us, utc=True, user_id=user)
-        unit.session.flush()
-        return _begun(unit, job)
+        return begun(unit, job)
 
     run.__doc__ = f"Run {what}: what is new is read, and what follows from it made. With `again`, all is made anew."
     clear.__doc__ = f"Delete the points that {what} made; what was computed from them follows."
@@ -250,7 +239,7 @@ for _kinds, _what in (("importers", "importer"), ("cleaners", "cleaner"), ("anal
 def _found(unit: Unit, run_id: str) -> RunShown:
     run = unit.session.scalar(select(Run).where(Run.id == run_id))
     if run is None:
-        return _begun(unit, _job(unit, run_id, "read"))
+        return begun(unit, _job(unit, run_id, "read"))
     unit.principal.require("read", run.organization_id, "Run", run.project_id)
     return _shown(unit, [run])[0]
 
@@ -262,7 +251,9 @@ def _shown(unit: Unit, runs: Sequence[Run]) -> list[RunShown]:
     return [_told(run, kept.get(run.id), _maker(known, run.generator_kind, run.generator_id)) for run in runs]
 
 
-def _begun(unit: Unit, job: JobRecord) -> RunShown:
+def begun(unit: Unit, job: JobRecord) -> RunShown:
+    """Return the run that a job is, which has not begun yet."""
+    unit.session.flush()
     payload: Any = job.payload or {}
     maker_id = str(payload.get("id", ""))
     return _told(None, job, _maker(makers(unit, [maker_id]), job.kind.partition(".")[0], maker_id))
@@ -276,11 +267,11 @@ def _maker(known: Mapping[str, Maker], kind: str, maker_id: str) -> Maker:
 def _told(run: Run | None, job: JobRecord | None, of: Maker) -> RunShown:
     """Return a run by its record, which lasts, and by its job, which knows more until it is forgotten."""
     told: dict[str, Any] = {"action": "run", "progress": None, "created_at": None, "error": None}
-    told |= {"script_sha256": None, "report": {}}
+    told |= {"script_sha256": None, "report": {}, "result": None}
     if job is not None:
         told |= {"id": job.id, "project": job.project_id, "action": job.kind.partition(".")[2], "error": job.error}
         told["progress"] = Progress(done=job.progress_done, total=job.progress_total, message=job.progress_message)
-        told["created_at"] = job.created_at
+        told |= {"created_at": job.created_at, "result": job.result}
     if run is not None:
         told |= {"id": run.id, "project": run.project_id, "status": run.status}
         told |= {"started_at": run.started, "ended_at": run.ended}

@@ -9,34 +9,42 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from entrepot.db import keyset
 from entrepot.errors import Conflict, NotFound
 from entrepot.identity import Principal, Right, projects
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline import pushed
-from entrepot.series import store
+from entrepot.series import labels, store
 from entrepot.series.models import DISCARDED, Series
 from entrepot.server.api.importer_models import KINDS_OF_VALUES
 from entrepot.server.api.nouns import (
     NOT_KEPT,
-    Asked,
+    InProject,
     Maker,
+    Named,
     Noun,
     Page,
     Reference,
     SeriesName,
+    Sought,
     Step,
     at,
+    called,
     column,
+    listed,
     makers,
     named_clock,
-    next_page,
     project_names,
+    worded,
 )
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["series"])
 _MOST_TEXT = 255
+#: By which series are found: `{"turbine": "R80711"}`.
+Labels = Annotated[
+    dict[Annotated[str, Field(pattern=labels.KEY)], Annotated[str, Field(min_length=1, max_length=300)]],
+    Field(max_length=labels.MOST),
+]
 
 
 class SeriesSettings(Noun):
@@ -55,11 +63,20 @@ class SeriesSettings(Noun):
     ] = "mean"
 
 
+class SeriesChanges(Noun):
+    """What is to change of a series."""
+
+    unit: Annotated[str, Field(max_length=_MOST_TEXT)] = ""
+    title: Annotated[str, column("label"), Field(max_length=_MOST_TEXT)] = ""
+    labels: Annotated[Labels | None, NOT_KEPT] = None
+
+
 class SeriesRequest(SeriesSettings):
     """A new series, to which clients push points."""
 
     project: Annotated[str, NOT_KEPT, Field(description="Id or name.")]
     name: SeriesName
+    labels: Annotated[Labels, NOT_KEPT, Field(default_factory=dict)]
     importer: Annotated[
         str,
         NOT_KEPT,
@@ -74,6 +91,7 @@ class SeriesShown(SeriesSettings):
     name: str
     project: Annotated[Reference | None, NOT_KEPT]
     of: Annotated[Maker | None, NOT_KEPT]
+    labels: Annotated[dict[str, str], NOT_KEPT]
     kind: Annotated[str | None, column("unit_type", KINDS_OF_VALUES)]
     pushed: Annotated[bool, Field(description="Whether clients push its points.")]
     locked: bool
@@ -88,27 +106,29 @@ class SeriesShown(SeriesSettings):
 @router.serve("GET", "/series", area="series", right="read")
 def list_series(
     unit: Unit,
-    asked: Asked,
-    project: Annotated[str | None, Query(description="Id or name of the project.")] = None,
+    asked: Sought,
+    project: InProject = None,
     of: Annotated[str | None, Query(description="Id of the importer, cleaner or analysis that makes it.")] = None,
-    name: Annotated[str | None, Query(description="Exact name.")] = None,
-    q: Annotated[str | None, Query(max_length=200, description="Words of its name or title.")] = None,
+    name: Named = None,
+    label: Annotated[
+        list[str] | None, Query(max_length=20, description="`key:value`, or a key alone; several are all needed.")
+    ] = None,
 ) -> Page[SeriesShown]:
     """List series by name."""
     query = select(Series).where(
-        unit.principal.within(Series), is_kept(Series.project_id), Series.project_id != DISCARDED
+        unit.principal.within(Series),
+        is_kept(Series.project_id),
+        Series.project_id != DISCARDED,
+        *worded(asked.q, Series.name, Series.label),
+        *(labels.has(one) for one in label or ()),
     )
     if project is not None:
         query = query.where(Series.project_id == projects.find_project(unit.session, unit.principal, project).id)
-    for one, value in ((Series.generator_id, of), (Series.name, name)):
-        if value is not None:
-            query = query.where(one == value)
-    for word in (q or "").split():
-        query = query.where(
-            Series.name.icontains(word, autoescape=True) | Series.label.icontains(word, autoescape=True)
-        )
-    rows, cursor = keyset.page(unit.session, query, (Series.name, Series.id), limit=asked.limit, cursor=asked.cursor)
-    return Page(items=_shown(unit, rows), next=next_page(unit, cursor))
+    if of is not None:
+        query = query.where(Series.generator_id == of)
+    if name is not None:
+        query = query.where(called(Series.name, name))
+    return listed(unit, query, (Series.name, Series.id), asked, lambda rows: _shown(unit, rows))
 
 
 @router.serve("POST", "/series", area="series", right="write", status=201)
@@ -118,6 +138,7 @@ def create_series(unit: Unit, given: SeriesRequest) -> SeriesShown:
     with SeriesRequest.naming():
         fields = given.kept(unset=True)
         row = pushed.create_series(unit.session, unit.principal, project, given.importer, **fields)
+        labels.put(unit.session, row, given.labels)
     return _shown(unit, [row])[0]
 
 
@@ -125,6 +146,17 @@ def create_series(unit: Unit, given: SeriesRequest) -> SeriesShown:
 def get_series(unit: Unit, series_id: str) -> SeriesShown:
     """Return a series."""
     return _shown(unit, [find(unit.session, unit.principal, series_id)])[0]
+
+
+@router.serve("PATCH", "/series/{series_id}", area="series", right="write")
+def change_series(unit: Unit, series_id: str, given: SeriesChanges) -> SeriesShown:
+    """Change what a series is called and found by; the rest is its maker's to say. `labels` are all that there are."""
+    row = find(unit.session, unit.principal, series_id, "write")
+    with SeriesChanges.naming():
+        if given.labels is not None:
+            labels.put(unit.session, row, given.labels)
+        pushed.describe(unit.session, row, given.kept())
+    return _shown(unit, [row])[0]
 
 
 @router.serve("DELETE", "/series/{series_id}", area="series", right="write", status=204)
@@ -149,6 +181,10 @@ def find(session: Session, principal: Principal, series_id: str, right: Right = 
 def _shown(unit: Unit, rows: Sequence[Series]) -> list[SeriesShown]:
     names = project_names(unit, rows)
     made_by = makers(unit, (row.generator_id for row in rows))
+    found = labels.of(unit.session, rows)
     return [
-        SeriesShown.showing(row, project=names[row.project_id], of=made_by.get(row.generator_id or "")) for row in rows
+        SeriesShown.showing(
+            row, project=names[row.project_id], of=made_by.get(row.generator_id or ""), labels=found.get(row.pk, {})
+        )
+        for row in rows
     ]

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from entrepot.db import now
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.files import lifecycle
-from entrepot.files.models import PublishedFile, StorageConfig, Upload
+from entrepot.files.models import PublishedFile, Upload
 from entrepot.files.publish import Description, Publisher
 from entrepot.files.spool import Spool
 from entrepot.identity import Principal
 from entrepot.server import repeats
-from entrepot.server.api.files import config_of, record
+from entrepot.server.api.files import shown
 from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.services import Services
 from entrepot.server.streaming import Form, StreamEndpoint, pour
@@ -48,7 +48,7 @@ async def publish(request: Request, principal: Principal) -> Response:
             def respond() -> Response:
                 stored.record(session)
                 session.flush()
-                return _created(request, services, stored.file, stored.config)
+                return _created(request, services, session, stored.file)
 
             return repeats.once(request, principal, session, content, respond)
 
@@ -73,6 +73,7 @@ def begin(call: Call) -> dict[str, Any]:
     call.session.add(upload)
     call.session.flush()
     spool.create()
+    call.headers["location"] = f"/api/v1/uploads/{upload.id}"
     return _state(call.services, upload)
 
 
@@ -114,11 +115,10 @@ async def finish(request: Request, principal: Principal) -> Response:
     services: Services = request.app.state.services
     upload_id = request.path_params["upload_id"]
 
-    def done() -> tuple[PublishedFile, StorageConfig]:
+    def done() -> PublishedFile:
         with services.database.read() as session:
             if session.scalar(select(PublishedFile.id).where(PublishedFile.id == upload_id)):
-                file = lifecycle.get_file(session, principal, upload_id, "write")
-                return file, config_of(session, file)
+                return lifecycle.get_file(session, principal, upload_id, "write")
             upload = _upload(session, principal, upload_id)
         spool = Spool(services.settings, upload.organization_id, upload.id)
         with spool.alone():
@@ -126,10 +126,14 @@ async def finish(request: Request, principal: Principal) -> Response:
             if upload.size is not None and digest.size != upload.size:
                 raise Conflict(f"Of {upload.size} bytes, {digest.size} came so far.")
             description = Description.of(upload.description)
-            stored = publisher(services).publish(principal, spool, digest, description, keep=True)
-            return stored.file, stored.config
+            return publisher(services).publish(principal, spool, digest, description, keep=True).file
 
-    return _created(request, services, *await run_sync(done))
+    def answer() -> Response:
+        file = done()
+        with services.database.read() as session:
+            return _created(request, services, session, file)
+
+    return await run_sync(answer)
 
 
 def abandon(call: Call) -> Response:
@@ -145,9 +149,10 @@ def publisher(services: Services) -> Publisher:
     return Publisher(services.database, services.settings, services.vault)
 
 
-def _created(request: Request, services: Services, file: PublishedFile, config: StorageConfig) -> Response:
+def _created(request: Request, services: Services, session: Session, file: PublishedFile) -> Response:
     url = services.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
-    return Json(record(services, file, config, url), 201, headers={"location": f"/api/v1/files/{file.id}"})
+    (told,) = shown(session, services, [file], url)
+    return Json(told.model_dump(mode="json"), 201, headers={"location": f"/api/v1/files/{file.id}"})
 
 
 def _upload(session: Session, principal: Principal, upload_id: str) -> Upload:

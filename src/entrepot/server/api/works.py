@@ -72,6 +72,11 @@ def view(call: Call) -> Response:
     return _answer(queue.view(call.session, call.principal, _query(fields), fields.get("projection"), **_page(fields)))
 
 
+def list_works(call: Call) -> Response:
+    """Return works in the order of their ids, those of a ``pipeline`` or a ``status`` where these are given."""
+    return _listed(call, queue.walk)
+
+
 def get(call: Call) -> Response:
     """Return a work."""
     return _answer(queue.get(call.session, call.principal, call.path["work_id"]))
@@ -142,6 +147,16 @@ def archive_update(call: Call) -> Response:
     return Response(status_code=204)
 
 
+def archive_list(call: Call) -> Response:
+    """Return archived works in the order of their ids, filtered as works are."""
+    return _listed(call, archive.walk)
+
+
+def archive_get(call: Call) -> Response:
+    """Return an archived work by its id, and its ``pipeline`` where several have one of that id."""
+    return _answer(archive.get(call.session, call.principal, call.path["work_id"], call.query.get("pipeline")))
+
+
 def archive_view(call: Call) -> Response:
     """Return archived works that match, the newest id first unless ``sort`` says otherwise; by ``cursor`` as works."""
     fields = _fields(call)
@@ -169,18 +184,6 @@ def archive_status(call: Call) -> dict[str, int]:
     return archive.status(call.session, call.principal)
 
 
-def archive_lock(call: Call) -> dict[str, int]:
-    """Lock the works of ``pipeline`` and ``ids``, and return how many were not."""
-    fields = _fields(call)
-    return {"locked": archive.lock(call.session, call.principal, _pipeline(fields), _ids(fields))}
-
-
-def archive_unlock(call: Call) -> dict[str, int]:
-    """Unlock the works of ``pipeline`` and ``ids``, and return how many were locked."""
-    fields = _fields(call)
-    return {"unlocked": archive.unlock(call.session, call.principal, _pipeline(fields), _ids(fields))}
-
-
 def archive_delete(call: Call) -> dict[str, int]:
     """Delete the works of ``pipeline`` and ``ids``, or those that match ``query``; none when one is locked."""
     return {"deleted": archive.delete_found(call.session, call.principal, call.content)}
@@ -206,6 +209,7 @@ def _endpoint(
 
 
 ENDPOINTS = [
+    _endpoint("GET", "/works", list_works, reads=True),
     _endpoint("POST", "/works", deposit, scope="works:deposit"),
     _endpoint("PUT", "/works", update, scope="works:work"),
     _endpoint("POST", "/works/withdraw", take, scope="works:work", parse=_to_take),
@@ -219,14 +223,14 @@ ENDPOINTS = [
     _endpoint("POST", "/works/audit", recover),
     _endpoint("GET", "/works/{work_id}", get, reads=True),
     _endpoint("POST", "/works/{work_id}/heartbeat", heartbeat, scope="works:work"),
+    _endpoint("GET", "/archive", archive_list, reads=True),
+    _endpoint("GET", "/archive/status", archive_status, reads=True),
+    _endpoint("GET", "/archive/{work_id}", archive_get, reads=True),
     _endpoint("POST", "/archive", archive_deposit),
     _endpoint("PUT", "/archive", archive_update),
     _endpoint("POST", "/archive/view", archive_view, reads=True),
     _endpoint("POST", "/archive/count", archive_count, reads=True),
     _endpoint("POST", "/archive/explain", archive_explain, reads=True),
-    _endpoint("GET", "/archive/status", archive_status, reads=True),
-    _endpoint("POST", "/archive/lock", archive_lock),
-    _endpoint("POST", "/archive/unlock", archive_unlock),
     _endpoint("POST", "/archive/delete", archive_delete, parse=_to_delete_archived),
 ]
 
@@ -248,6 +252,22 @@ def _decoded(body: bytes) -> dict[str, Any]:
 
 def _answer(value: Any) -> Response:
     return Response(documents.dumps(value), media_type="application/json")
+
+
+def _listed(call: Call, walk: Any) -> Response:
+    """Answer with a page of a walk through the works that the query string asks for."""
+    query = {name: call.query[name] for name in ("pipeline", "status") if name in call.query}
+    for name in call.query:
+        if name not in ("pipeline", "status", "limit", "cursor"):
+            raise InvalidInput.field(name[:100], "This is no parameter here.")
+    text = call.query.get("limit", "100")
+    limit = int(text[:5]) if text.isascii() and text.isdigit() else 0
+    if not 1 <= limit <= _LONGEST_PAGE:
+        raise InvalidInput.field("limit", f"must be from 1 to {_LONGEST_PAGE}")
+    cursor = call.query.get("cursor")
+    items, following = walk(call.session, call.principal, query, None, after=cursor, limit=limit)
+    address = call.request.url.include_query_params(cursor=following).replace(netloc="", scheme="")
+    return _answer({"items": items, "next": None if following is None else str(address)})
 
 
 def _walked(call: Call, fields: dict[str, Any], walk: Any) -> Response:

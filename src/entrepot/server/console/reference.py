@@ -1,19 +1,16 @@
 """The page at `/docs`: the native API for people, made of its OpenAPI document; it loads nothing."""
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from inspect import getdoc
 from typing import Any
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from entrepot.server.console.page import Page, page
-from entrepot.server.endpoint import Call, Endpoint
+from entrepot.server.endpoint import Call
+from entrepot.server.problems import kinds, title_of
 
-_NATIVE = "/api/v1/"
 _METHODS = ("get", "head", "post", "put", "patch", "delete")
 _REF = "#/components/schemas/"
 Schema = Mapping[str, Any]
@@ -45,13 +42,12 @@ class Operation:
 def _show(call: Call) -> Response:
     document: Schema = call.request.app.openapi()
     groups = _documented(document)
-    for operation in _plain(call.request.app.router.routes):
-        groups[operation.path.removeprefix(_NATIVE).partition("/")[0]].append(operation)
     for operations in groups.values():
         operations.sort(key=lambda operation: (operation.path, operation.method))
     schemas = document.get("components", {}).get("schemas", {})
     objects = {name: (schema.get("description", ""), _fields(schema)) for name, schema in sorted(schemas.items())}
-    return page("reference.html", groups=sorted(groups.items()), objects=objects)
+    problems = [(kind.code, kind.status, title_of(kind)) for kind in kinds()]
+    return page("reference.html", groups=sorted(groups.items()), objects=objects, problems=problems)
 
 
 def _documented(document: Schema) -> dict[str, list[Operation]]:
@@ -72,17 +68,6 @@ def _documented(document: Schema) -> dict[str, list[Operation]]:
             tag = next(iter(given.get("tags", ())), "others")
             groups[tag].append(Operation(method.upper(), path, text, values, body, answer))
     return groups
-
-
-def _plain(routes: Iterable[BaseRoute]) -> Iterable[Operation]:
-    """Yield the operations that are not in the document: those whose bodies go through as they are."""
-    for route in routes:
-        declared = getattr(route, "entrepot", None)
-        if not isinstance(route, Route) or not isinstance(declared, Endpoint):
-            continue
-        if route.path.startswith(_NATIVE) and not route.path.endswith("/"):
-            path = re.sub(r":\w+}", "}", route.path)
-            yield Operation(declared.method, path, getdoc(declared.handler) or "", [], "", "")
 
 
 def _content(part: Schema) -> str:

@@ -1,9 +1,11 @@
 """The web application, put together."""
 
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from hmac import compare_digest
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -17,16 +19,18 @@ from starlette.routing import Mount
 
 import entrepot
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound, Unauthenticated
+from entrepot.server.api import document
 from entrepot.server.api import routes as api
 from entrepot.server.auth import Authenticator
 from entrepot.server.beats import Beats
 from entrepot.server.bodies import Room
 from entrepot.server.console import routes as console
 from entrepot.server.dialects import ricloud
-from entrepot.server.endpoint import Json, failure, native_error, refusal
+from entrepot.server.endpoint import Json, failure, refusal
 from entrepot.server.gauges import Standing
 from entrepot.server.health import Health, live
 from entrepot.server.observe import Limits, Observer
+from entrepot.server.problems import problem
 from entrepot.server.router import Table
 from entrepot.server.services import Services
 from entrepot.server.streaming import Waiting
@@ -87,6 +91,7 @@ def create_app(services: Services, beats: Beats | None = None, tally: Tally | No
     app.add_api_route("/health/ready", _ready, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     api.include(app)
+    app.openapi = partial(document.whole, app)  # type: ignore[method-assign] # FastAPI's own way to have another one
     app.router.routes.extend(console.routes())
     for prefix, module in DOORS.items():
         app.router.routes.append(Mount(prefix, routes=importlib.import_module(module).routes()))
@@ -137,29 +142,41 @@ async def _metrics(request: Request) -> Response:
 
 def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, EntrepotError)
-    return refusal(request, error, native_error)
+    return refusal(request, error, problem)
 
 
 def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     fields: dict[str, list[str]] = {}
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"][1:]) or str(problem["loc"][0])
-        fields.setdefault(name, []).append(problem["msg"])
-    return native_error(InvalidInput(fields=fields))
+    for wrong in error.errors():
+        where, *parts = wrong["loc"]
+        name = ".".join(_there(parts, error.body) if where == "body" else map(str, parts)) or str(where)
+        fields.setdefault(name, []).append(wrong["msg"])
+    return problem(InvalidInput(fields=fields))
+
+
+def _there(parts: Sequence[str | int], body: Any) -> Iterator[str]:
+    """Yield the parts of the name of a field as it was sent: of a union, pydantic names what was tried, too."""
+    for number, part in enumerate(parts):
+        if isinstance(body, dict) and part in body:
+            body = body[part]
+        elif isinstance(body, list) and isinstance(part, int):
+            body = body[part] if part < len(body) else None
+        elif not isinstance(body, dict) or number < len(parts) - 1:
+            continue
+        yield str(part)
 
 
 def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        translated: EntrepotError = NotFound(ricloud.astray(request.url.path))
-    else:
-        translated = EntrepotError(str(error.detail))
+    if hint := ricloud.astray(request.url.path):
+        return ricloud.errors.render(NotFound(hint))
+    translated = NotFound() if error.status_code == 404 else EntrepotError(str(error.detail))
     translated.status = error.status_code
-    response = native_error(translated)
+    response = problem(translated)
     response.headers.update(error.headers or {})
     return response
 
 
 def _on_unexpected(request: Request, error: Exception) -> Response:
-    return failure(request, error, native_error)
+    return failure(request, error, problem)

@@ -11,6 +11,7 @@ import entrepot.files.models
 import entrepot.identity.models
 import entrepot.jobs.models
 import entrepot.lineage.models
+import entrepot.locks
 import entrepot.pipeline.models
 import entrepot.requests.models
 import entrepot.rows.models

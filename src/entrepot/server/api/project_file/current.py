@@ -7,9 +7,8 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from entrepot.identity import Project
-from entrepot.pipeline import silence
 from entrepot.pipeline.feeders import configuration as feeders
-from entrepot.pipeline.models import Analysis, BaseFeeder, Gate, Importer, Owned, Unitcleaner
+from entrepot.pipeline.models import Analysis, BaseFeeder, Gate, Importer, Owned, SilenceWatch, Unitcleaner
 from entrepot.rows.models import Location, ModelDefinition, RowAnalysis, Site
 from entrepot.server.api.analysis_models import AnalysisShown, Output
 from entrepot.server.api.gates import GateShown
@@ -135,7 +134,7 @@ def _feeder(gate: Gate, ids: Ids) -> FeederInFile | None:
         from_=feeder.child.get("url"),
         script=script,
         schedule=feeder.crontab,
-        time_zone=feeder.timezone,
+        zone=feeder.timezone,
         active=feeder.active,
         secret=gate.name if feeder.credential_names else None,
         options=feeder.child.get("parameters") or {},
@@ -203,7 +202,8 @@ def _number(unit: Unit, model: type[Any], number: int | None) -> Any:
 
 
 def _read_watches(unit: Unit, project: Project, file: ProjectFile, ids: Ids) -> None:
-    watches = silence.list_watches(unit.session, unit.principal, project.id)
+    query = select(SilenceWatch).where(SilenceWatch.project_id == project.id).order_by(SilenceWatch.pk)
+    watches = list(unit.session.scalars(query))
     known = makers(unit, (one.generator_id for one in watches))
     taken = Counter(one.series_name for one in watches)
     for watch in watches:

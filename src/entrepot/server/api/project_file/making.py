@@ -265,7 +265,7 @@ class Making:
 
 def _own(given: Settings) -> dict[str, Any]:
     """Return the settings that are of a feeder itself, by column."""
-    words = {"schedule": "crontab", "time_zone": "timezone", "active": "active"}
+    words = {"schedule": "crontab", "zone": "timezone", "active": "active"}
     return {column: given[word] for word, column in words.items() if word in given}
 
 
