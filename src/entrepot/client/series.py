@@ -9,7 +9,7 @@ import pandas as pd
 from entrepot.client import frames
 from entrepot.client.frames import Frame, Instant, Reading
 from entrepot.client.lineage import Explanation
-from entrepot.client.things import Collection, Thing
+from entrepot.client.things import Collection, Result
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,10 +48,10 @@ class SeriesPlot:
         return target
 
 
-class Series(Thing):
+class Series(Result):
     """Values over time."""
 
-    kinds = "series"
+    kinds, kind = "series", "series"
 
     def write(self, points: Any) -> dict[str, int]:
         """Write points; the last write of an instant wins.

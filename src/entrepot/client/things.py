@@ -3,6 +3,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from entrepot.client import printing
@@ -78,6 +79,23 @@ class Thing:
     def delete(self) -> None:
         """Delete it, with what hangs on it."""
         self.connection.request("DELETE", self.path)
+
+
+class Result(Thing):
+    """What can be kept from change: a series, a result set, a row."""
+
+    kind = ""  #: Of locks.
+
+    def lock(self, why: str = "", until: datetime | None = None) -> Record:
+        """Keep it from change, through every door, until an instant or until somebody unlocks it."""
+        body = {"kind": self.kind, "id": self.id, "why": why, "until": until and until.isoformat()}
+        made: Record = self.connection.json("POST", "/api/v1/locks", body=body, once=True)
+        return made
+
+    def unlock(self) -> None:
+        """Let it be changed again."""
+        for lock in self.connection.pages("/api/v1/locks", kind=self.kind, id=self.id):
+            self.connection.request("DELETE", f"/api/v1/locks/{lock['id']}")
 
 
 ThingT = TypeVar("ThingT", bound=Thing)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 import pandas as pd
 
 from entrepot.client import frames
-from entrepot.client.aio.things import Collection, Thing
+from entrepot.client.aio.things import Collection, Result
 from entrepot.client.frames import Frame, Instant, Reading
 from entrepot.client.lineage import Explanation
 
@@ -47,10 +47,10 @@ class SeriesPlot:
         return target
 
 
-class Series(Thing):
+class Series(Result):
     """Values over time."""
 
-    kinds = "series"
+    kinds, kind = "series", "series"
 
     async def write(self, points: Any) -> dict[str, int]:
         """Write points; the last write of an instant wins.
