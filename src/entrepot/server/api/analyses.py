@@ -41,7 +41,8 @@ def list_analyses(
 ) -> Page[AnalysisShown]:
     """List analyses by name."""
     wanted = of_project(unit, project) | {"name": name}
-    return named_page(unit, Analysis, wanted, asked, lambda rows: _shown(unit, rows))
+    load = (Analysis.config, Analysis.inputs, Analysis.outputs)
+    return named_page(unit, Analysis, wanted, asked, lambda rows: _shown(unit, rows), *load)
 
 
 @router.serve("POST", "/analyses", area="series", right="write", status=201, body="large")
