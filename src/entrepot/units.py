@@ -38,6 +38,15 @@ def convert(values: Numbers, unit: str, wanted: str) -> Numbers:
         raise Incompatible(f"{unit!r} does not convert into {wanted!r}: {error}") from None
 
 
+def convertible(unit: str, wanted: str) -> bool:
+    """Tell whether a unit converts into another one."""
+    try:
+        convert(np.empty(0), unit, wanted)
+    except Incompatible:
+        return False
+    return True
+
+
 @lru_cache(maxsize=1000)
 def _parsed(text: str) -> Any:
     plain = text.replace("^", "**")

@@ -62,7 +62,7 @@ entrepot.connect, entrepot.connect_async, entrepot.NotFound
 for name in {SDK!r}.split():
     __import__(name)
 names = {{".".join(name.split(".")[:2]) for name in sys.modules if name.startswith("entrepot.")}}
-assert names <= {{"entrepot.client", "entrepot.plots", "entrepot.bounds"}}, names
+assert names <= {{"entrepot.client", "entrepot.plots", "entrepot.bounds", "entrepot.units"}}, names
 try:
     entrepot.connect("http://127.0.0.1:1", "token", timeout=1)
 except entrepot.NoAnswer:

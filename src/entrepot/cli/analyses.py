@@ -73,7 +73,7 @@ def publish_runs(
     """
     from entrepot.client.analyses import Analysis
 
-    options = {"format": format_.value, "identifier": identifier, "storage_config": storage_config}
+    options = {"format": format_.value, "identifier": identifier, "storage": storage_config}
     with port(url, token) as client:
         made = Analysis(client.connection, find(client, NOUNS["analyses"], path, project))
         if off:

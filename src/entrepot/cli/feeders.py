@@ -69,10 +69,10 @@ def create(
     script: Annotated[
         Path | None, typer.Option("--script", exists=True, dir_okay=False, help="A script that fetches, instead.")
     ] = None,
-    schedule: Annotated[
-        str, typer.Option("--schedule", "--crontab", help="When: six fields, seconds first. Without: when told to.")
+    crontab: Annotated[
+        str, typer.Option("--crontab", help="When: six fields, seconds first. Without: when it is told to.")
     ] = "",
-    zone: Annotated[str, typer.Option("--zone", "--timezone", help="Of the schedule.")] = "UTC",
+    timezone: Annotated[str, typer.Option("--timezone", help="Zone of the crontab.")] = "UTC",
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", help="As `include=*.csv` or `settle_seconds=60`; repeatable.")
     ] = None,
@@ -84,15 +84,15 @@ def create(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Give a gate a feeder; with a schedule, it is active at once.
+    """Give a gate a feeder; with a crontab, it is active at once.
 
     Example: `entrepot feeders create sftp://logger.example.org/data --gate farm/scada
-    --schedule "0 */10 * * * *" -o "include=*.csv" --credentials-file logger.json`
+    --crontab "0 */10 * * * *" -o "include=*.csv" --credentials-file logger.json`
     """
     if (source is None) == (script is None):
         raise InvalidInput.field("address", "Give either an address or --script.")
     body: dict[str, Any] = {"url": source} if script is None else {"script": script.read_text()}
-    body |= {"schedule": schedule, "zone": zone, "active": bool(schedule), "options": _options(option or [])}
+    body |= {"schedule": crontab, "zone": timezone, "active": bool(crontab), "options": _options(option or [])}
     if credentials_file is not None:
         try:
             body["credentials"] = jsons.loads(credentials_file.read_text())
@@ -212,20 +212,19 @@ def _done(
 ) -> dict[str, Any]:
     """Have the feeder do something, and return what came of it."""
     told = ""
+
+    def follow(job: dict[str, Any]) -> None:
+        nonlocal told
+        if (output := job.get("output", "")).startswith(told):
+            for line in output[len(told) :].splitlines():
+                tell(line)
+            told = output
+
     with port(url, token) as client:
-
-        def follow(run: dict[str, Any]) -> None:
-            nonlocal told
-            output = client.connection.request("GET", f"/api/v1/runs/{run['id']}/log").text
-            if output.startswith(told):
-                for line in output[len(told) :].splitlines():
-                    tell(line)
-                told = output
-
         address = f"/api/v1/feeders/{_feeder(client, gate, project)['id']}/{what}"
-        run = client.connection.json("POST", address, once=True)
-        follow(run)
-        ended = client.connection.ended("/api/v1/runs", run, f"The {what.rstrip('s')}", follow)
+        job = client.connection.json("POST", address, once=True)
+        follow(job)
+        ended = client.connection.ended("/api/v1/jobs", job, f"The {what.rstrip('s')}", follow)
     result: dict[str, Any] = ended["result"]
     return result
 

@@ -48,7 +48,7 @@ def publish(
         "type": type_,
         "poll": poll,
         "task": task,
-        "storage_config": storage_config,
+        "storage": storage_config,
         "project": project,
     }
     fields = {name: value for name, value in described.items() if value is not None}
@@ -89,7 +89,7 @@ def list_(
     url: Url = DEFAULT_URL,
     identifier: Annotated[str | None, typer.Option(help="Only those of this identifier.")] = None,
     project: Annotated[str | None, typer.Option(help="Only those of this project.")] = None,
-    state: Annotated[str | None, typer.Option(help="available (the default), consumed or expired.")] = None,
+    status: Annotated[str | None, typer.Option(help="available (the default), consumed or expired.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, the newest first.")] = 20,
     json: AsJson = False,
 ) -> None:
@@ -97,11 +97,11 @@ def list_(
 
     Example: `entrepot files list --identifier weekly`
     """
-    wanted = {"identifier": identifier, "project": project, "state": state}
+    wanted = {"identifier": identifier, "project": project, "status": status}
     with port(url, token) as client:
         filters = {name: value for name, value in wanted.items() if value is not None}
-        found = list(islice(client.files.find(**filters, limit=min(limit, 1000)), limit))
-    names = ("id", "name", "identifier", "type", "size", "state")
+        found = list(islice(client.files.find(**filters), limit))
+    names = ("id", "name", "identifier", "type", "size", "status")
     show(found if json else [{name: one[name] for name in names} for one in found], json)
 
 

@@ -139,7 +139,7 @@ def files(
     with port(url, token) as client:
         importer = Importer(client.connection, find(client, NOUNS["importers"], path, project))
         found = list(importer.files(changed=changed))
-    names = ("path", "size", "modified", "rows", "first", "last", "changed")
+    names = ("path", "size", "modified_at", "rows", "first", "last", "changed")
     show(found if json else [{field: one[field] for field in names} for one in found], json)
 
 

@@ -42,7 +42,7 @@ def list_(
         {
             "id": one["id"][:SHORTEST],
             "since": one["created_at"][:16],
-            "status": "resolved" if one["resolved"] else "read" if one["read"] else "new",
+            "state": "resolved" if one["resolved"] else "read" if one["read"] else "new",
             "from": one["origin"],
             "notice": one["name"],
             "message": one["message"],

@@ -79,7 +79,7 @@ def find(client: "Client", noun: Noun, path: str, project: str | None = None) ->
         return found
     above, _, name = path.rpartition("/") if noun.within is not None else ("", "", path)
     within = scope(client, noun, above or (project if noun.within == "projects" else None))
-    named = _listed(client, noun, {noun.key: name, **within})
+    named = [one for one in _listed(client, noun, {noun.key: name, **within}) if one[noun.key] == name]
     if len(named) == 1:
         return named[0]
     if named:

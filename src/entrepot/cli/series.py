@@ -91,7 +91,7 @@ def read(
     if output is None and chosen is not Format.csv and sys.stdout.isatty():
         raise InvalidInput.field("format", f"{chosen} is not for a terminal: redirect it, or give --output FILE.")
     with port(url, token) as client:
-        options = {"step": step, "rule": rule, "clock": _clock(clock), "unit": unit}
+        options = {"step": step, "aggregate": rule, "clock": _clock(clock), "unit": unit}
         frame = _frame(client, found_series(client, names, project, of), from_, _ending(to, end), options)
     content = _written(frame.rename(columns=guarded) if formula_guard else frame, chosen)
     if output is None:
@@ -152,7 +152,7 @@ def plot(
     from entrepot.plots.series import in_terminal
 
     with port(url, token) as client:
-        options = {"step": step, "rule": rule, "clock": _clock(clock)}
+        options = {"step": step, "aggregate": rule, "clock": _clock(clock)}
         frame = _frame(client, found_series(client, names, project, of), from_, _ending(to, end), options)
     console = Console()
     try:
@@ -220,9 +220,8 @@ def export(
 
     Example: `entrepot series export 'farm/wind*' --step 1h --frame -o exports`
     """
-    calendar = {} if clock is None else dict(zip(("clock", "timezone"), _calendar(clock), strict=True))
-    options: dict[str, Any] = {"start": _aware(from_), "end": _aware(to), "out_freq": step, **calendar}
-    options |= {"out_mode": "dataframe" if frame else "series"}
+    options: dict[str, Any] = {"from": _aware(from_), "to": _aware(to), "step": step, "clock": _clock(clock)}
+    options |= {"layout": "frame" if frame else "series"}
     options |= {"offsets": offsets or None, "bom": bom or None, "formula_guard": formula_guard or None}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     with port(url, token) as client:
@@ -266,7 +265,7 @@ def _frame(
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=pd.DatetimeIndex([], tz="UTC"))
     index = pd.DatetimeIndex(frame.index).as_unit("ns")
     clock = options.get("clock")
-    frame.index = index.tz_localize(None) if clock is None else index.tz_convert(_calendar(clock)[1])
+    frame.index = index.tz_localize(None) if clock is None else index.tz_convert(clock.removesuffix(" standard"))
     return frame
 
 
@@ -294,14 +293,6 @@ def _clock(text: str | None) -> str | None:
             "clock", f"Name the zone, such as {'Europe/Paris' if text == 'dst' else 'Europe/Paris standard'}."
         )
     return "UTC" if text == "gmt" else text
-
-
-def _calendar(clock: str) -> tuple[str, str]:
-    """Return a clock's kind and zone."""
-    if clock in ("UTC", "gmt"):
-        return "gmt", "UTC"
-    zone = clock.removesuffix(" standard")
-    return ("dst" if zone == clock else "tzt"), zone
 
 
 def _ending(to: str | None, end: str | None) -> str | None:

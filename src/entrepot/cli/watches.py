@@ -31,22 +31,19 @@ def set_(
     name: Annotated[str, typer.Argument(help="Its name.")],
     token: Token,
     project: ProjectName,
-    silent_for: Annotated[
-        str,
-        typer.Option(
-            "--silent-for", "--grace", help="How old a last point may be, as `6H` or `2D`; `none`: these may be silent."
-        ),
+    grace: Annotated[
+        str, typer.Option(help="How old a last point may be, as `6H` or `2D`; `none`: these may be silent.")
     ],
     series: SeriesName = "",
     url: Url = DEFAULT_URL,
 ) -> None:
     """Tell when series fall silent: when their last point is older than it may be.
 
-    Example: `entrepot watches set importer scada --silent-for 6h --project "Wind farm"`
+    Example: `entrepot watches set importer scada --grace 6H --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
         watched = {"of": api.id_of(KINDS[kind], name), "series": series}
-        api.call("POST", "/watches", {**watched, "silent_for": None if silent_for == "none" else silent_for})
+        api.call("POST", "/watches", {**watched, "silent_for": None if grace == "none" else grace})
     typer.echo("watched")
 
 
@@ -61,9 +58,9 @@ def list_(token: Token, project: ProjectName, url: Url = DEFAULT_URL, json: AsJs
     rows = [
         {
             "id": one["id"][:SHORTEST],
-            "of": f"{one['of']['kind']}={one['of']['name']}" if one["of"] else "",
+            "of": "{kind}={name}".format(**one["of"]),
             "series": one["series"] or "all",
-            "silent for": one["silent_for"] or "may be",
+            "grace": one["silent_for"] or "none",
         }
         for one in found
     ]

@@ -19,7 +19,8 @@ _PAUSES = (0.2, 1.0)
 _NOT_NOW = (502, 503, 504)
 #: Asking again does no more than asking once.
 _SAFE = ("GET", "HEAD", "OPTIONS")
-ENDED = ("finished", "failed", "cancelled")
+#: Whatever else the status of a job or a run is, it has ended.
+_UNDER_WAY = ("pending", "running")
 _POLL_SECONDS = (0.1, 0.2, 0.3, 0.5, 1.0)
 
 
@@ -185,7 +186,7 @@ class Connection:
         """
         pauses = iter(_POLL_SECONDS)
         pause = _POLL_SECONDS[-1]
-        while job["status"] not in ENDED:
+        while job["status"] in _UNDER_WAY:
             pause = next(pauses, pause)
             time.sleep(pause)
             job = self.json("GET", f"{path}/{job['id']}")

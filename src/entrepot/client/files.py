@@ -35,7 +35,7 @@ class Files:
         progress
             Show how far it is, or call this with how many bytes the server has, and of how many.
         described
-            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage_config`` and ``project``.
+            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage`` and ``project``.
 
         Returns
         -------

@@ -17,7 +17,7 @@ class Reading(TypedDict, total=False):
     """How points are read; see :meth:`.Series.read`."""
 
     step: str | None
-    rule: str | None
+    aggregate: str | None
     clock: str | None
     unit: str | None
     limit: int | None
@@ -102,7 +102,7 @@ def _of_zone(at: Instant | None, zone: str | None) -> str | None:
     if at is None:
         return None
     stamp = pd.Timestamp(at)
-    if stamp.tzinfo is None and zone not in (None, "UTC", "gmt", "tzt", "dst"):
+    if stamp.tzinfo is None and zone not in (None, "UTC"):
         stamp = stamp.tz_localize(zone)
     return str(stamp.isoformat())
 

@@ -40,14 +40,7 @@ class Importer(Maker):
 
     def files(self, *, changed: bool = False) -> Iterator[Record]:
         """Yield the files that it knows; with `changed`, those that changed and are not read again."""
-        after: str | None = None
-        while True:
-            params = {"limit": 1000, "changed": changed, **({"after": after} if after is not None else {})}
-            page = self.connection.json("GET", f"{self.path}/files", params=params)
-            yield from page["items"]
-            after = page["next"]
-            if after is None:
-                return
+        yield from self.connection.pages(f"{self.path}/files", changed=changed)
 
     def try_script(
         self,

@@ -8,6 +8,7 @@ from entrepot.client.importing import Channels, Gate, Importer, Importers
 from entrepot.client.rows import ResultSet, ResultSets, Site
 from entrepot.client.series import Series, SeriesCollection
 from entrepot.client.things import Collection, Thing
+from entrepot.client.watches import Notification, Watch, Watches
 
 
 class Project(Thing):
@@ -39,6 +40,16 @@ class Project(Thing):
     def series(self) -> SeriesCollection:
         """Its series; one that is made here is there to push points to."""
         return SeriesCollection(self.connection, Series, {"project": self.id})
+
+    @property
+    def watches(self) -> Watches:
+        """What must not fall silent unnoticed."""
+        return Watches(self.connection, Watch, {"project": self.id})
+
+    @property
+    def notifications(self) -> Collection[Notification]:
+        """What somebody should know or do."""
+        return Collection(self.connection, Notification, {"project": self.id})
 
     @property
     def sites(self) -> Collection[Site]:

@@ -7,7 +7,7 @@ from typing import Any
 from entrepot.client._http import Connection
 from entrepot.client.comparing import differing
 from entrepot.client.lineage import Explanation
-from entrepot.client.things import Collection, Record, Thing
+from entrepot.client.things import Collection, Record, Result, Thing
 
 
 class Location(Thing):
@@ -38,10 +38,10 @@ class Site(Thing):
         return Collection(self.connection, ModelDefinition, {"site": self.id})
 
 
-class Row(Thing):
+class Row(Result):
     """Two or three named vectors of one length, with their units."""
 
-    kinds = "rows"
+    kinds, kind = "rows", "row"
 
     def explain(self) -> Explanation:
         """Return the runs that made it, with what each of them read, down to files."""
@@ -62,10 +62,10 @@ class RowsPlot:
         return target
 
 
-class ResultSet(Thing):
+class ResultSet(Result):
     """Rows that belong together."""
 
-    kinds = "result-sets"
+    kinds, kind = "result-sets", "result_set"
 
     @property
     def rows(self) -> Collection[Row]:

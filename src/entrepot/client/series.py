@@ -9,7 +9,7 @@ import pandas as pd
 from entrepot.client import frames
 from entrepot.client.frames import Frame, Instant, Reading
 from entrepot.client.lineage import Explanation
-from entrepot.client.things import Collection, Thing
+from entrepot.client.things import Collection, Result
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,10 +48,10 @@ class SeriesPlot:
         return target
 
 
-class Series(Thing):
+class Series(Result):
     """Values over time."""
 
-    kinds = "series"
+    kinds, kind = "series", "series"
 
     def write(self, points: Any) -> dict[str, int]:
         """Write points; the last write of an instant wins.
@@ -121,7 +121,7 @@ class Series(Thing):
             (frames with the columns ``time`` and ``value``).
         step
             Such as ``1h`` or ``1 day``.
-        rule
+        aggregate
             How the points of a step become one: ``mean`` (the default), ``sum``, ``first``, ``last``, ``min``,
             ``max``, ``count``, ``weighted_mean`` (by time).
         clock
@@ -132,9 +132,8 @@ class Series(Thing):
         limit
             Most points, the oldest.
         """
-        asked: dict[str, Any] = {"format": "arrow", **options}
         start, end = frames.interval(from_, to, options.get("clock"))
-        asked |= {"from": start, "to": end, "aggregate": asked.pop("rule", None)}
+        asked = {"format": "arrow", "from": start, "to": end, **options}
         params = {name: value for name, value in asked.items() if value is not None}
         response = self.connection.request("GET", f"{self.path}/points", params=params)
         return frames.framed(response.content, self.name, frame)

@@ -3,6 +3,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from entrepot.client import printing
@@ -80,6 +81,23 @@ class Thing:
         self.connection.request("DELETE", self.path)
 
 
+class Result(Thing):
+    """What can be kept from change: a series, a result set, a row."""
+
+    kind = ""  #: Of locks.
+
+    def lock(self, why: str = "", until: datetime | None = None) -> Record:
+        """Keep it from change, through every door, until an instant or until somebody unlocks it."""
+        body = {"kind": self.kind, "id": self.id, "why": why, "until": until and until.isoformat()}
+        made: Record = self.connection.json("POST", "/api/v1/locks", body=body, once=True)
+        return made
+
+    def unlock(self) -> None:
+        """Let it be changed again."""
+        for lock in self.connection.pages("/api/v1/locks", kind=self.kind, id=self.id):
+            self.connection.request("DELETE", f"/api/v1/locks/{lock['id']}")
+
+
 ThingT = TypeVar("ThingT", bound=Thing)
 
 
@@ -132,7 +150,8 @@ class Collection(Generic[ThingT]):
     def get(self, name: str, /) -> ThingT | None:
         """Return the one of this name; None where there is none."""
         for each in self.list(**{self._key: name}):
-            return each
+            if each.record[self._key] == name:  # else it was one that a name with `*` stands for, too
+                return each
         return None
 
     def by_id(self, id: str, /) -> ThingT:  # noqa: A002 - it is one

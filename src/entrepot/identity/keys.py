@@ -171,7 +171,7 @@ def get_own_key(session: Session, principal: Principal, key_id: str) -> ApiKey:
     return key
 
 
-def kept_for(principal: Principal) -> Select[ApiKey]:
+def kept_for(principal: Principal) -> Select[Any]:
     """Return the query of the keys that the caller may perhaps see: which it may, :func:`is_visible` says."""
     query = select(ApiKey).where(ApiKey.organization_id == principal.organization_id)
     return (

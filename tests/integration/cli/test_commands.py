@@ -115,44 +115,44 @@ def test_init_with_a_password_shows_none(operator: Operator) -> None:
 
 
 def test_users(settled: Operator) -> None:
-    made = settled.ask("user", "add", "grace", "--role", "writer", "--email", "grace@example.org")
+    made = settled.ask("users", "create", "grace", "--role", "writer", "--email", "grace@example.org")
     assert made["role"] == "writer"
     assert made["password"]
-    assert "exists" in settled.refused("user", "add", "grace")
-    assert settled.ask("user", "password", "grace", "--password-file", "-", stdin="new password\n") == {
+    assert "exists" in settled.refused("users", "create", "grace")
+    assert settled.ask("users", "password", "grace", "--password-file", "-", stdin="new password\n") == {
         "login": "grace"
     }
-    assert settled.ask("user", "role", "grace", "admin")["role"] == "admin"
-    assert settled.run("user", "remove", "ada").exit_code == 0
-    assert "at least one administrator" in settled.refused("user", "remove", "grace")
-    assert "no user named" in settled.refused("user", "role", "nobody", "reader")
-    assert [(row["login"], row["role"]) for row in settled.ask("user", "list")] == [("grace", "admin")]
-    assert "grace" in settled.run("user", "list").stdout
+    assert settled.ask("users", "role", "grace", "admin")["role"] == "admin"
+    assert settled.run("users", "delete", "ada").exit_code == 0
+    assert "at least one administrator" in settled.refused("users", "delete", "grace")
+    assert "no user named" in settled.refused("users", "role", "nobody", "reader")
+    assert [(row["login"], row["role"]) for row in settled.ask("users", "list")] == [("grace", "admin")]
+    assert "grace" in settled.run("users", "list").stdout
 
 
 def test_organizations(settled: Operator) -> None:
-    assert settled.ask("org", "create", "P", "--admin", "ada")["name"] == "P"
-    assert [row["name"] for row in settled.ask("org", "list")] == ["O", "P"]
-    assert "say which" in settled.refused("user", "add", "grace")
-    settled.ask("user", "add", "grace", "--organization", "P")
-    assert [row["organization"] for row in settled.ask("user", "list")] == ["O", "P", "P"]
+    assert settled.ask("organizations", "create", "P", "--admin", "ada")["name"] == "P"
+    assert [row["name"] for row in settled.ask("organizations", "list")] == ["O", "P"]
+    assert "say which" in settled.refused("users", "create", "grace")
+    settled.ask("users", "create", "grace", "--organization", "P")
+    assert [row["organization"] for row in settled.ask("users", "list")] == ["O", "P", "P"]
 
 
 def test_tokens(settled: Operator) -> None:
-    made = settled.ask("token", "create", "ada", "--name", "loader", "--scope", "series:read", "--expires-days", "1")
+    made = settled.ask("keys", "create", "ada", "--name", "loader", "--scope", "series:read", "--expires-days", "1")
     assert made["token"].startswith("ent_")
-    rows = {row["name"]: row for row in settled.ask("token", "list")}
+    rows = {row["name"]: row for row in settled.ask("keys", "list")}
     assert set(rows) == {"first key", "loader"}
     assert rows["loader"]["scopes"] == "series:read"
     assert rows["loader"]["expires"]
-    assert settled.ask("token", "rotate", made["id"])["token"] != made["token"]
-    assert settled.run("token", "revoke", made["id"]).exit_code == 0
-    assert {row["name"]: bool(row["revoked"]) for row in settled.ask("token", "list")} == {
+    assert settled.ask("keys", "rotate", made["id"])["token"] != made["token"]
+    assert settled.run("keys", "delete", made["id"]).exit_code == 0
+    assert {row["name"]: bool(row["revoked"]) for row in settled.ask("keys", "list")} == {
         "first key": False,
         "loader": True,
     }
-    assert "scopes" in settled.refused("token", "create", "ada", "--scope", "everything")
-    assert "not found" in settled.refused("token", "rotate", "0b9f3c4e").lower()
+    assert "scopes" in settled.refused("keys", "create", "ada", "--scope", "everything")
+    assert "not found" in settled.refused("keys", "rotate", "0b9f3c4e").lower()
 
 
 def test_tokens_are_bound(settled: Operator) -> None:
@@ -160,38 +160,44 @@ def test_tokens_are_bound(settled: Operator) -> None:
         who = common.operator(session)
         project_id = projects.create_project(session, who, who.organization_id, "Farm").id
     bounds = ("--project", "Farm", "--network", "192.0.2.7/24", "--scope", "points:write")
-    settled.ask("token", "create", "ada", "--name", "mast", *bounds)
-    row = next(row for row in settled.ask("token", "list") if row["name"] == "mast")
+    settled.ask("keys", "create", "ada", "--name", "mast", *bounds)
+    row = next(row for row in settled.ask("keys", "list") if row["name"] == "mast")
     assert (row["projects"], row["networks"], row["scopes"]) == (project_id, "192.0.2.0/24", "points:write")
-    assert "projects" in settled.refused("token", "create", "ada", "--project", "Nowhere")
-    assert "networks" in settled.refused("token", "create", "ada", "--network", "home")
-    assert "not found" in settled.refused("token", "create", "ada", "--series", "none").lower()
+    assert "projects" in settled.refused("keys", "create", "ada", "--project", "Nowhere")
+    assert "networks" in settled.refused("keys", "create", "ada", "--network", "home")
+    assert "not found" in settled.refused("keys", "create", "ada", "--series", "none").lower()
 
 
 def test_users_are_disabled(settled: Operator) -> None:
-    token = settled.ask("token", "create", "ada")["token"]
+    token = settled.ask("keys", "create", "ada")["token"]
 
     def principal() -> object:
         with closing(settled.services()) as services, services.database.read() as session:
             return keys.find_principal(session, token)
 
     assert principal() is not None
-    assert settled.run("user", "disable", "ada").exit_code == 0
+    assert settled.run("users", "disable", "ada").exit_code == 0
     assert principal() is None
-    assert [row["disabled"] for row in settled.ask("user", "list")] == [True]
-    assert settled.run("user", "enable", "ada").exit_code == 0
-    assert [row["disabled"] for row in settled.ask("user", "list")] == [False]
+    assert [row["disabled"] for row in settled.ask("users", "list")] == [True]
+    assert settled.run("users", "enable", "ada").exit_code == 0
+    assert [row["disabled"] for row in settled.ask("users", "list")] == [False]
     assert principal() is None
 
 
 def test_organizations_are_limited(settled: Operator) -> None:
-    rows = {row["limit"]: (row["used"], row["most"]) for row in settled.ask("org", "limit", "O", "--points", "100")}
+    rows = {
+        row["limit"]: (row["used"], row["most"])
+        for row in settled.ask("organizations", "limit", "O", "--points", "100")
+    }
     assert rows["points"] == (0, 100)
     assert set(rows) == {"points", "files", "file_bytes", "storage", "attachments", "works", "jobs"}
-    rows = {row["limit"]: row["most"] for row in settled.ask("org", "limit", "O", "--works", "5", "--points", "none")}
+    rows = {
+        row["limit"]: row["most"]
+        for row in settled.ask("organizations", "limit", "O", "--works", "5", "--points", "none")
+    }
     assert (rows["points"], rows["works"]) == (None, 5)
     for wrong in ("-1", "many", "9" * 20):
-        assert "points" in settled.refused("org", "limit", "O", f"--points={wrong}")
+        assert "points" in settled.refused("organizations", "limit", "O", f"--points={wrong}")
 
 
 def test_check_finds_damage(settled: Operator) -> None:
@@ -219,7 +225,7 @@ def test_a_backup_brings_everything_back(
         url = cluster.url(cluster.create())
     other = Operator(tmp_path / "new" / "data", url)
     assert other.ask("restore", file)["data_dir"] == str(other.data_dir)
-    assert other.ask("user", "list") == settled.ask("user", "list")
+    assert other.ask("users", "list") == settled.ask("users", "list")
     assert all(row["ok"] for row in other.ask("check"))
     restored = other.data_dir / "gates" / "one" / "dée p" / "a b.csv"
     assert restored.read_bytes() == b"1" * 100_000
@@ -229,7 +235,7 @@ def test_a_backup_brings_everything_back(
     assert sorted(path.name for path in other.data_dir.iterdir()) == sorted(
         ["feeds", "files", "gates", "run", "secret.key", "users"] + (["entrepot.db"] if url is None else [])
     )
-    other.ask("user", "add", "grace")  # numbers go on
+    other.ask("users", "create", "grace")  # numbers go on
     assert "not empty" in other.refused("restore", file)
 
 
@@ -251,7 +257,7 @@ def test_a_stale_database_is_refused_with_the_command_that_helps(settled: Operat
     with database.engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE alembic_version")
     database.close()
-    for command in ("serve", "worker", "user list", "check"):
+    for command in ("serve", "worker", "users list", "check"):
         assert f"entrepot db upgrade --data-dir {settled.data_dir}" in settled.refused(*command.split())
 
 
@@ -270,7 +276,7 @@ def nobody(tmp_path: Path) -> Operator:
 
 
 def test_a_folder_that_is_none_of_ours(nobody: Operator) -> None:
-    for command in ("serve", "worker", "check", "user list"):
+    for command in ("serve", "worker", "check", "users list"):
         assert "entrepot init" in nobody.refused(*command.split())
     assert not nobody.data_dir.exists()
 
@@ -291,14 +297,14 @@ def test_bad_settings_are_named(nobody: Operator) -> None:
 
 
 def test_the_data_folder_may_come_first(nobody: Operator) -> None:
-    command = [ENTREPOT, "user", "--data-dir", nobody.data_dir, "list"]
+    command = [ENTREPOT, "users", "--data-dir", nobody.data_dir, "list"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {nobody.data_dir} is no data folder")
 
 
 @pytest.mark.parametrize("command", ["", "init", "serve", "worker", "db upgrade", "check", "backup", "restore",
-                                     "user add", "user list", "user password", "user role", "user remove",
+                                     "user add", "users list", "user password", "user role", "user remove",
                                      "user disable", "user enable", "org limit",
                                      "token create", "token list", "token rotate", "token revoke",
                                      "org create", "org list"])  # fmt: skip

@@ -153,6 +153,23 @@ def test_points_go_in_and_come_out_as_every_kind_of_frame(face: Face, project: A
         face.done(series.read(frame="dask"))
 
 
+def test_results_are_locked_and_series_watched(face: Face, project: Any) -> None:
+    series = face.done(project.series.create("v"))
+    points = pd.Series([1.0], INDEX[:1])
+    lock = face.done(series.lock("checked"))
+    assert (lock["kind"], lock["why"], lock["of"]["name"]) == ("series", "checked", "v")
+    with pytest.raises(entrepot.Conflict, match="locked"):
+        face.done(series.write(points))
+    face.done(series.unlock())
+    assert face.done(series.write(points))["added"] == 1
+    (importer,) = face.all(project.importers)
+    for silent_for in ("6h", "2 days"):
+        watch = face.done(project.watches.ensure(importer, series="v", silent_for=silent_for))
+        assert (watch.name, watch.silent_for) == ("v", silent_for)
+    assert len(face.all(project.watches)) == 1
+    assert face.all(project.notifications) == []
+
+
 def test_what_is_refused_is_said_in_the_servers_words(face: Face, project: Any) -> None:
     with pytest.raises(entrepot.Invalid) as caught:
         face.done(project.importers.create("", clock="Mars"))

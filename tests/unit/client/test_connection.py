@@ -126,14 +126,15 @@ def test_an_answer_of_a_proxy_is_an_error_like_others(face: Face) -> None:
             face.done(face.connection(answer).request("PATCH", "/x"))
 
 
-def test_a_job_is_waited_for_and_its_failure_told(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", ["failed", "refused", "cancelled", "server_error"])
+def test_a_job_is_waited_for_and_its_failure_told(face: Face, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(face._module, "_POLL_SECONDS", (0.0,))
     running = {"id": "7", "status": "running", "error": None}
-    states = [{**running, "status": "running"}, {**running, "status": "failed", "error": "no."}]
+    states = [{**running, "status": "running"}, {**running, "status": status, "error": "no."}]
     asked, answer = answers(*(httpx.Response(200, json=one) for one in states))
     seen: list[str] = []
     connection = face.connection(answer)
-    with pytest.raises(errors.Failed, match="The trial failed: no") as caught:
+    with pytest.raises(errors.Failed, match=f"The trial {status}: no") as caught:
         face.done(connection.ended("/jobs", running, "The trial", lambda job: seen.append(job["status"])))
-    assert (caught.value.job["status"], seen) == ("failed", ["running", "failed"])
+    assert (caught.value.job["status"], seen) == (status, ["running", status])
     assert [request.url.path for request in asked] == ["/jobs/7", "/jobs/7"]

@@ -67,7 +67,7 @@ class Analysis(Maker):
         ----------
         options
             Any of ``format`` (``parquet``, the default, or ``csv``), ``identifier`` (by default its name),
-            ``storage_config`` and, of CSV, ``formula_guard``.
+            ``storage`` and, of CSV, ``formula_guard``.
         """
         await self.connection.request("PUT", f"{self.path}/publishing", body=options)
 

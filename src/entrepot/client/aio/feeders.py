@@ -18,7 +18,7 @@ class Feeders:
 
     async def all(self, **equal: str) -> list[Record]:
         """Return feeders, newest first; those of a ``project`` or ``gate`` where it is given."""
-        return [record async for record in self.connection.pages(self.path, **equal)]
+        return [each async for each in self.connection.pages(self.path, **equal)]
 
     async def get(self, feeder_id: str) -> Record:
         """Return a feeder; of its credentials, only their names."""

@@ -34,7 +34,7 @@ class Files:
         progress
             Show how far it is, or call this with how many bytes the server has, and of how many.
         described
-            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage_config`` and ``project``.
+            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage`` and ``project``.
 
         Returns
         -------
@@ -157,7 +157,7 @@ class StorageConfigs:
 
     async def all(self) -> list[Record]:
         """Return the storage configs in use, newest first; none has its credentials."""
-        return [record async for record in self.connection.pages(self.path)]
+        return [each async for each in self.connection.pages(self.path)]
 
     async def get(self, config_id: str) -> Record:
         """Return a storage config."""

@@ -39,15 +39,8 @@ class Importer(Maker):
 
     async def files(self, *, changed: bool = False) -> AsyncIterator[Record]:
         """Yield the files that it knows; with `changed`, those that changed and are not read again."""
-        after: str | None = None
-        while True:
-            params = {"limit": 1000, "changed": changed, **({"after": after} if after is not None else {})}
-            page = await self.connection.json("GET", f"{self.path}/files", params=params)
-            for file in page["items"]:
-                yield file
-            after = page["next"]
-            if after is None:
-                return
+        async for file in self.connection.pages(f"{self.path}/files", changed=changed):
+            yield file
 
     async def try_script(
         self,

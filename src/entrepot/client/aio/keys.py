@@ -16,7 +16,7 @@ class Keys:
 
     async def list(self) -> list[dict[str, Any]]:
         """Return the keys that the caller may see, the newest first; their tokens are not kept by the server."""
-        return [key async for key in self.connection.pages("/api/v1/keys")]
+        return [each async for each in self.connection.pages("/api/v1/keys")]
 
     async def create(
         self,

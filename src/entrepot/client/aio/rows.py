@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from entrepot.client.aio._http import Connection
-from entrepot.client.aio.things import Collection, Record, Thing
+from entrepot.client.aio.things import Collection, Record, Result, Thing
 from entrepot.client.comparing import differing
 from entrepot.client.lineage import Explanation
 
@@ -37,10 +37,10 @@ class Site(Thing):
         return Collection(self.connection, ModelDefinition, {"site": self.id})
 
 
-class Row(Thing):
+class Row(Result):
     """Two or three named vectors of one length, with their units."""
 
-    kinds = "rows"
+    kinds, kind = "rows", "row"
 
     async def explain(self) -> Explanation:
         """Return the runs that made it, with what each of them read, down to files."""
@@ -61,10 +61,10 @@ class RowsPlot:
         return target
 
 
-class ResultSet(Thing):
+class ResultSet(Result):
     """Rows that belong together."""
 
-    kinds = "result-sets"
+    kinds, kind = "result-sets", "result_set"
 
     @property
     def rows(self) -> Collection[Row]:

@@ -18,7 +18,7 @@ class Webhooks:
 
     async def all(self) -> list[Record]:
         """Return webhooks, newest first."""
-        return [record async for record in self.connection.pages(self.path)]
+        return [each async for each in self.connection.pages(self.path)]
 
     async def get(self, webhook_id: str) -> Record:
         """Return a webhook."""

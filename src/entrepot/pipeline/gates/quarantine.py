@@ -6,6 +6,7 @@ run that is killed between the two is made good by the next one.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, func, select
 from sqlalchemy.orm import Session
@@ -122,7 +123,7 @@ def list_files(session: Session, principal: Principal, home: Path, gate_id: str)
     return [record for record in session.scalars(query) if is_there(home, record)]
 
 
-def kept(session: Session, principal: Principal, gate_id: str) -> Select[QuarantinedFile]:
+def kept(session: Session, principal: Principal, gate_id: str) -> Select[Any]:
     """Return the query of what was put into a gate's quarantine; what still lies there, :func:`is_there` says."""
     get(session, principal, Gate, gate_id)
     return select(QuarantinedFile).where(

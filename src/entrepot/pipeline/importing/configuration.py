@@ -96,9 +96,7 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
     return importer
 
 
-def known_files(
-    session: Session, principal: Principal, importer_id: str, *, changed: bool = False
-) -> Select[ImportedFile]:
+def known_files(session: Session, principal: Principal, importer_id: str, *, changed: bool = False) -> Select[Any]:
     """Return the query of the files that an importer knows, or of those that changed since and are not read again."""
     importer = get(session, principal, Importer, importer_id)
     query = select(ImportedFile).where(ImportedFile.importer_id == importer.id)

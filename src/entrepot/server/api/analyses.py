@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
-
 from entrepot.errors import InvalidInput
 from entrepot.identity import projects
 from entrepot.pipeline import configuration
 from entrepot.pipeline.analyses import configuration as analyses
+from entrepot.pipeline.analyses import inputs as analysis_inputs
 from entrepot.pipeline.analyses import rows as analysis_rows
-from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Channel, Cleaner
+from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput
 from entrepot.rows.models import RowAnalysis
-from entrepot.series.models import Series
 from entrepot.server.api.analysis_models import (
     AnalysisChanges,
     AnalysisRequest,
@@ -46,7 +44,8 @@ def list_analyses(
 ) -> Page[AnalysisShown]:
     """List analyses by name."""
     wanted = of_project(unit, project) | {"name": name}
-    return named_page(unit, Analysis, wanted, asked, lambda rows: _shown(unit, rows))
+    load = (Analysis.config, Analysis.inputs, Analysis.outputs)
+    return named_page(unit, Analysis, wanted, asked, lambda rows: _shown(unit, rows), *load)
 
 
 @router.serve("POST", "/analyses", area="series", right="write", status=201, body="large")
@@ -110,7 +109,7 @@ def _set_inputs(unit: Unit, analysis: Analysis, given: Sequence[InputRequest | s
     for number, each in enumerate(given):
         asked = InputRequest(series=each) if isinstance(each, str) else each
         with configuration.naming(f"inputs.{number}"):
-            generator_id, name = _source(unit, analysis, asked)
+            generator_id, name = analysis_inputs.find(unit.session, analysis, asked.series, asked.of)
             column = asked.column or name
             if column in wanted:
                 raise InvalidInput(f"Two columns would be named {column!r}.")
@@ -143,45 +142,6 @@ def _set_outputs(unit: Unit, analysis: Analysis, given: Sequence[Output | str]) 
             else:
                 fields = {"analysis": analysis.id, **output.kept(unset=True)}
                 analyses.create_output(unit.session, unit.principal, fields)
-
-
-def _source(unit: Unit, analysis: Analysis, asked: InputRequest) -> tuple[str, str]:
-    """Return what makes the series that an input names, and the series' name."""
-    session = unit.session
-    found = session.execute(
-        select(Series.generator_id, Series.name).where(
-            Series.id == asked.series, Series.project_id == analysis.project_id
-        )
-    ).one_or_none()
-    if found is not None and found.generator_id is not None:
-        return found.generator_id, found.name
-    if asked.of is not None:
-        return asked.of, asked.series
-    own = analysis.project_id
-    made_by = set(
-        session.scalars(select(Series.generator_id).where(Series.project_id == own, Series.name == asked.series))
-    )
-    made_by |= set(
-        session.scalars(
-            select(Channel.cleaner_id)
-            .join(Cleaner, Cleaner.id == Channel.cleaner_id)
-            .where(Cleaner.project_id == own, Channel.name == asked.series)
-        )
-    )
-    made_by |= set(
-        session.scalars(
-            select(AnalysisOutput.analysis_id)
-            .join(Analysis, Analysis.id == AnalysisOutput.analysis_id)
-            .where(Analysis.project_id == own, AnalysisOutput.name == asked.series)
-        )
-    )
-    made_by -= {None, analysis.id}
-    if not made_by:
-        raise InvalidInput(f"No channel, analysis or series of this project is named {asked.series[:80]!r}.")
-    if len(made_by) > 1:
-        told = ", ".join(sorted(str(each) for each in made_by))
-        raise InvalidInput(f"Several make a series {asked.series[:80]!r}: say `of` which, one of {told}.")
-    return str(made_by.pop()), asked.series
 
 
 def _shown(unit: Unit, rows: Sequence[Analysis]) -> list[AnalysisShown]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline import configuration
@@ -43,6 +44,7 @@ def list_channels(
     session, principal = unit.session, unit.principal
     query = select(Channel).join(Cleaner, Cleaner.id == Channel.cleaner_id)
     query = query.where(principal.within(Cleaner), is_kept(Cleaner.project_id), *worded(asked.q, Channel.name))
+    query = query.options(selectinload(Channel.cleaner).selectinload(Cleaner.importer))
     if (project_id := of_project(unit, project).get("project_id")) is not None:
         query = query.where(Cleaner.project_id == project_id)
     if importer is not None:
@@ -102,7 +104,7 @@ def list_cleaners(
         names = project_names(unit, rows)
         return [CleanerShown.shown(one, names[one.project_id]) for one in rows]
 
-    return named_page(unit, Cleaner, of_project(unit, project) | {"name": name}, asked, show)
+    return named_page(unit, Cleaner, of_project(unit, project) | {"name": name}, asked, show, Cleaner.importer)
 
 
 @router.serve("GET", "/cleaners/{cleaner_id}", area="series", right="read")

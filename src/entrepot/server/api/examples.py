@@ -10,6 +10,13 @@ from uuid import NAMESPACE_URL, uuid5
 
 NONE: Final = object()
 _PROJECT: Final = "La Haute Borne"
+_FILE: Final = {
+    "project": "Penmanshiel",
+    "time_zone": "Europe/London",
+    "gates": {"scada": {"quarantine": True}},
+    "importers": {"scada": {"gate": "scada", "channels": {"Ws_avg": {"name": "T1 wind", "unit": "m/s"}}}},
+    "watches": {"T1 wind": {"silent_for": "6h"}},
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,8 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("GET", "/runs"): Example(query={"project": _PROJECT, "status": "failed", "since": "2014-03-01T00:00:00Z"}),
     ("PATCH", "/me"): Example({"mail_notices": False}),
     ("POST", "/projects"): Example({"name": "Kelmarsh", "description": "Six turbines."}),
+    ("POST", "/projects/plan"): Example({"file": _FILE}),
+    ("POST", "/projects/apply"): Example({"file": _FILE}),
     ("PATCH", "/projects/{project_id}"): Example({"description": "Four turbines."}),
     ("POST", "/gates"): Example({"project": _PROJECT, "name": "logger", "quarantine": True, "after_import": "move"}),
     ("PATCH", "/gates/{gate_id}"): Example({"quota_files": 10_000}),

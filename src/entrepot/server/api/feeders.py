@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import Field
+from sqlalchemy.orm import selectinload
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Right
@@ -101,6 +102,7 @@ def list_feeders(
 ) -> Page[FeederShown]:
     """List feeders, newest first."""
     query = configuration.readable(unit.principal, Feeder).where(is_kept(Gate.project_id))
+    query = query.options(selectinload(Feeder.gate))
     project_id = of_project(unit, project).get("project_id")
     if project_id is not None:
         query = query.where(Gate.project_id == project_id)

@@ -101,7 +101,7 @@ def list_importers(
     where = of_project(unit, project)
     if gate is not None:
         where["gate_id"] = resolve(unit.session, unit.principal, Gate, gate, "gate", where.get("project_id")).id
-    return named_page(unit, Importer, where | {"name": name}, asked, lambda rows: _shown_all(unit, rows))
+    return named_page(unit, Importer, where | {"name": name}, asked, lambda rows: _shown_all(unit, rows), Importer.gate)
 
 
 @router.serve("POST", "/importers", area="series", right="write", status=201)

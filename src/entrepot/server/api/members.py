@@ -1,7 +1,8 @@
 """Members: the users of the caller's organization, with their roles."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from sqlalchemy import select
@@ -49,9 +50,16 @@ class MemberMade(MemberShown):
 def list_members(unit: Unit, asked: Sought) -> Page[MemberShown]:
     """List the members of the caller's organization by login."""
     unit.principal.require("read")
-    own = select(Membership.user_id).where(Membership.organization_id == unit.principal.organization_id)
+    organization_id = unit.principal.organization_id
+    own = select(Membership.user_id).where(Membership.organization_id == organization_id)
     query = select(User).where(User.id.in_(own), *worded(asked.q, User.login))
-    return listed(unit, query, (User.login, User.id), asked, lambda rows: [_shown(unit, one) for one in rows])
+
+    def show(rows: Sequence[User]) -> list[MemberShown]:
+        of = Membership.user_id.in_([one.id for one in rows]), Membership.organization_id == organization_id
+        roles = {one.user_id: one for one in unit.session.scalars(select(Membership).where(*of))}
+        return [_told(one, roles[one.id]) for one in rows]
+
+    return listed(unit, query, (User.login, User.id), asked, show)
 
 
 @router.serve("POST", "/members", area="identity", right="admin", status=201)
@@ -60,7 +68,7 @@ def create_member(unit: Unit, given: MemberRequest) -> MemberMade:
     organization = _organization(unit)
     user, password = users.create_user(unit.session, given.login, email=given.email)
     users.set_member(unit.session, user, organization, given.role)
-    return MemberMade.showing(user, password=password, **_membership_shown(unit, user))
+    return MemberMade(**_shown(unit, user).model_dump(), password=password)
 
 
 @router.serve("GET", "/members/{user_id}", area="identity", right="read")
@@ -102,10 +110,10 @@ def _user(unit: Unit, user_id: str) -> User:
 
 
 def _shown(unit: Unit, user: User) -> MemberShown:
-    return MemberShown.showing(user, **_membership_shown(unit, user))
-
-
-def _membership_shown(unit: Unit, user: User) -> dict[str, Any]:
     membership = _membership(unit, user.id)
     assert membership is not None, "it was looked for among the members"
-    return {"role": Role(membership.role), "created_at": membership.created_at}
+    return _told(user, membership)
+
+
+def _told(user: User, membership: Membership) -> MemberShown:
+    return MemberShown.showing(user, role=Role(membership.role), created_at=membership.created_at)

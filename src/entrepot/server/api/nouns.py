@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from entrepot.db import keyset
 from entrepot.errors import InvalidInput, NotFound
@@ -284,9 +284,11 @@ def named_page(
     equal: Mapping[str, Any],
     asked: Paging,
     show: Callable[[Sequence[RecordT]], Iterable[ShownT]],
+    *load: InstrumentedAttribute[Any],
 ) -> Page[ShownT]:
-    """Return a page of the things of a kind that the caller may read, by name."""
-    return listed(unit, named(unit, model, equal, asked), (model.name, model.id), asked, show)
+    """Return a page of the things of a kind that the caller may read, by name, with what is shown of them loaded."""
+    query = named(unit, model, equal, asked).options(*map(selectinload, load))
+    return listed(unit, query, (model.name, model.id), asked, show)
 
 
 def to_change(unit: Unit, model: type[EditedT], record_id: str) -> EditedT:

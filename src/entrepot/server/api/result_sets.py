@@ -21,12 +21,17 @@ from entrepot.server.api.row_models import (
     ResultSetShown,
     RowShown,
     RowsRequest,
+    in_units,
     payload_of,
     vectors_of,
 )
 
 router = NativeRouter(tags=["rows"])
 
+InUnit = Annotated[
+    list[str] | None,
+    Query(alias="unit", max_length=10, description="Into which vectors are converted that measure the same."),
+]
 _WORDS = {
     "short_description": "name",
     "related_object": "about",
@@ -123,6 +128,7 @@ def list_rows(
     result_set: Annotated[str | None, Query(description="Id or name of the result set.")] = None,
     location: Annotated[str | None, Query(description="Id or name of the location.")] = None,
     name: Named = None,
+    unit_: InUnit = None,
 ) -> Page[RowShown]:
     """List rows by name."""
     unit.principal.require("read")
@@ -136,15 +142,15 @@ def list_rows(
         query = query.where(called(Row.short_description, name))
 
     def show(rows: Sequence[Row]) -> list[RowShown]:
-        return _shown_rows(unit, [_stored(row) for row in rows])
+        return _shown_rows(unit, [_stored(row) for row in rows], unit_)
 
     return listed(unit, query, (Row.short_description, Row.id), asked, show)
 
 
 @router.serve("GET", "/rows/{row_id}", area="rows", right="read")
-def get_row(unit: Unit, row_id: str) -> RowShown:
+def get_row(unit: Unit, row_id: str, unit_: InUnit = None) -> RowShown:
     """Return a row."""
-    return _shown_rows(unit, [results.get(unit.session, unit.principal, number_of(row_id))])[0]
+    return _shown_rows(unit, [results.get(unit.session, unit.principal, number_of(row_id))], unit_)[0]
 
 
 @router.serve("DELETE", "/rows/{row_id}", area="rows", right="write", status=204)
@@ -177,7 +183,7 @@ def _shown_sets(unit: Unit, stored: Sequence[Mapping[str, Any]]) -> list[ResultS
     ]
 
 
-def _shown_rows(unit: Unit, stored: Sequence[Mapping[str, Any]]) -> list[RowShown]:
+def _shown_rows(unit: Unit, stored: Sequence[Mapping[str, Any]], wanted: Sequence[str] | None = None) -> list[RowShown]:
     sets = references(unit, RowAnalysis, (one["analysis_id"] for one in stored))
     locations = references(unit, Location, (one["location_id"] for one in stored))
     return [
@@ -185,7 +191,7 @@ def _shown_rows(unit: Unit, stored: Sequence[Mapping[str, Any]]) -> list[RowShow
             row,
             result_set=sets[row.analysis_id],
             location=None if row.location_id is None else locations[row.location_id],
-            columns=vectors_of(row),
+            columns=in_units(vectors_of(row), wanted or ()),
         )
         for row in (SimpleNamespace(**one) for one in stored)
     ]

@@ -1,11 +1,15 @@
 """Result sets and rows as the interface shows and takes them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
+import numpy as np
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from entrepot import units
+from entrepot.errors import InvalidInput
 from entrepot.rows.vectors import listed
 from entrepot.server.api.nouns import NOT_KEPT, Kept, Name, Noun, Reference, Text, column
 from entrepot.server.api.place_models import Extra, Number
@@ -116,6 +120,27 @@ def payload_of(row: RowRequest, result_set_id: int, site_id: int, location_id: i
             f"value_col{number}": vector.values,
         }
     return payload
+
+
+def in_units(vectors: list[Vector], wanted: Sequence[str]) -> list[Vector]:
+    """Return the vectors of a row, those that measure what a wanted unit does in that one.
+
+    Raises
+    ------
+    InvalidInput
+        No vector measures what the unit does.
+    """
+    for unit in wanted:
+        fitting = [number for number, one in enumerate(vectors) if one.unit and units.convertible(one.unit, unit)]
+        if not fitting:
+            known = ", ".join(one.unit or "none" for one in vectors)
+            raise InvalidInput.field("unit", f"No vector converts into {unit[:60]!r}: their units are {known}.")
+        for number in fitting:
+            one = vectors[number]
+            values = units.convert(np.array(one.values, np.float64), one.unit, unit)
+            shown = [None if np.isnan(value) else value for value in values.tolist()]
+            vectors[number] = one.model_copy(update={"unit": unit, "values": shown})
+    return vectors
 
 
 def vectors_of(row: Any) -> list[Vector]:

@@ -134,7 +134,7 @@ def _feeder(gate: Gate, ids: Ids) -> FeederInFile | None:
         from_=feeder.source.get("url"),
         script=script,
         schedule=feeder.schedule,
-        time_zone=feeder.timezone,
+        zone=feeder.timezone,
         active=feeder.active,
         secret=gate.name if feeder.credential_names else None,
         options=feeder.source.get("parameters") or {},
@@ -202,8 +202,8 @@ def _number(unit: Unit, model: type[Any], number: int | None) -> Any:
 
 
 def _read_watches(unit: Unit, project: Project, file: ProjectFile, ids: Ids) -> None:
-    own = SilenceWatch.project_id == project.id
-    watches = unit.session.scalars(select(SilenceWatch).where(own).order_by(SilenceWatch.pk)).all()
+    query = select(SilenceWatch).where(SilenceWatch.project_id == project.id).order_by(SilenceWatch.pk)
+    watches = list(unit.session.scalars(query))
     known = makers(unit, (one.generator_id for one in watches))
     taken = Counter(one.series_name for one in watches)
     for watch in watches:

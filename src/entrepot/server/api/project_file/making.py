@@ -33,6 +33,10 @@ from entrepot.server.api.row_models import ResultSetChanges, ResultSetRequest
 Settings = Mapping[str, Any]
 #: Of analyses, what is settled once all of them are there.
 _LATE = ("inputs", "active")
+_WORDS = {
+    "feeder": {"schedule": "schedule", "timezone": "zone", "parameters": "options", "url": "from"},
+    "watch": {"grace": "silent_for"},
+}
 _PLACES: dict[str, tuple[row_places.Place, type[PlaceChanges]]] = {
     "site": (row_places.SITE, SiteChanges),
     "location": (row_places.LOCATION, LocationChanges),
@@ -266,7 +270,7 @@ class Making:
 
 def _own(given: Settings) -> dict[str, Any]:
     """Return the settings that are of a feeder itself, by column."""
-    words = {"schedule": "schedule", "time_zone": "timezone", "active": "active"}
+    words = {"schedule": "schedule", "zone": "timezone", "active": "active"}
     return {column: given[word] for word, column in words.items() if word in given}
 
 
@@ -274,6 +278,12 @@ def _child(given: Settings) -> dict[str, Any]:
     """Return the settings of how a feeder fetches."""
     words = {"from": "url", "script": "script", "options": "parameters"}
     return {name: given[word] for word, name in words.items() if word in given}
+
+
+def _worded(step: Step, name: str) -> str:
+    """Return what a file calls a field of the domain."""
+    first, dot, more = name.partition(".")
+    return f"{_WORDS.get(step.kind, {}).get(first, first)}{dot}{more}"
 
 
 @contextmanager
@@ -285,7 +295,7 @@ def _placed(step: Step) -> Iterator[None]:
     except InvalidInput as error:
         fields = error.fields or {"": [error.message]}
         raise InvalidInput(
-            fields={f"{place}: {name}" if name else place: reasons for name, reasons in fields.items()}
+            fields={f"{place}: {_worded(step, name)}" if name else place: reasons for name, reasons in fields.items()}
         ) from error
     except EntrepotError as error:
         error.message = f"{place}: {error.message}"

@@ -29,7 +29,7 @@ class FeederInFile(Part):
     )
     script: Annotated[Script | None, Field(description="Python with `feed(state, credentials, **tools)`.")] = None
     schedule: Annotated[str, Field(description="A cron of six fields, seconds first.")] = ""
-    time_zone: Annotated[str, Field(description="Of the schedule.")] = "UTC"
+    zone: Annotated[str, Field(description="Of the schedule.")] = "UTC"
     active: bool = True
     secret: Annotated[str | None, Field(description="Under which name its credentials are given when it is made.")] = (
         None
