@@ -19,7 +19,7 @@ from entrepot.errors import Unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_TIMEOUT = "30s"
-_NEWER = "The database was made by a newer version of Entrepot: install that one."
+_NEWER = "The database was made by a newer version of Entrepot, or by one from before 0.1: use that one."
 
 
 class _SqliteWithExpressions(SQLiteImpl):

@@ -2061,7 +2061,7 @@ def downgrade() -> None:
 
 
 def _store() -> None:
-    """Compress documents fast, and keep all but the text that is given back in the row; chunks and attachments are compressed already.
+    """Compress documents fast, keep all but their text in the row; what is not text is compressed already.
 
     What is apart costs a visit for each row that a query looks at. PostgreSQL moves every other column out of a row
     before it compresses the body, unless they are to stay as well.
