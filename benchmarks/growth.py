@@ -97,9 +97,9 @@ class Month:
 
     def _importer(self, session: Any, ada: Principal, project_id: str, number: int) -> Path:
         gate = gates.create_gate(session, ada, self.services["vault"], project_id, f"gate {number}")
-        fields = {"project": project_id, "name": f"scada {number}", "gate": gate.id, "parse_script": "def parse(): ..."}
+        fields = {"project": project_id, "name": f"scada {number}", "gate": gate.id, "parse": "def parse(): ..."}
         importer = importers.create_importer(session, ada, fields)
-        importers.update_importer(session, ada, importer.id, {"crontab": "0 * * * * *"})
+        importers.update_importer(session, ada, importer.id, {"schedule": "0 * * * * *"})
         actions.set_active(session, importer, True)
         folder = self.settings.data_dir / gates.gate_home(gate.id)
         folder.mkdir(parents=True)

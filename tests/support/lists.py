@@ -17,13 +17,13 @@ from entrepot.lineage import Run
 from entrepot.locks import Lock
 from entrepot.pipeline.models import (
     Analysis,
-    BaseFeeder,
+    Channel,
     Cleaner,
+    Feeder,
     Gate,
     ImportedFile,
     Importer,
     SilenceWatch,
-    Unitcleaner,
 )
 from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
 from entrepot.series.models import Series
@@ -50,6 +50,10 @@ def _named(number: int) -> dict[str, Any]:
     return {"id": new_id(), "name": f"many {number:07d}"}
 
 
+def _key() -> dict[str, Any]:
+    return {"id": new_id(), "token_sha256": secrets.token_hex(32)}
+
+
 def _work(number: int) -> dict[str, Any]:
     work = {"pipeline": "many", "parameters": {}, "site": "local", "user": "ada", "status": "success"}
     return work | {"id": f"{number:024x}"}
@@ -70,10 +74,10 @@ def kinds(farm: Farm, most: int = 200) -> list[Kind]:
     return [
         Kind("/projects", Project, _named),
         Kind("/gates", Gate, lambda number: _named(number) | {"id": of_gates[number]}),
-        Kind("/feeders", BaseFeeder, lambda n: {"id": new_id(), "gate_id": of_gates[n], "child_id": new_id()}),
+        Kind("/feeders", Feeder, lambda n: {"id": new_id(), "gate_id": of_gates[n], "source_id": new_id()}),
         Kind("/importers", Importer, lambda number: _named(number) | {"id": of_importers[number]}),
         Kind("/cleaners", Cleaner, lambda number: _named(number) | {"importer_id": of_importers[number]}),
-        Kind("/channels", Unitcleaner, lambda number: _named(number) | {"external_name": f"raw {number}"}),
+        Kind("/channels", Channel, lambda number: _named(number) | {"raw": f"raw {number}"}),
         Kind("/analyses", Analysis, _named),
         Kind("/series", Series, _named),
         Kind("/runs", Run, lambda number: {"id": new_id()} | later("started", number)),
@@ -82,9 +86,11 @@ def kinds(farm: Farm, most: int = 200) -> list[Kind]:
         Kind("/files", PublishedFile, lambda _: {"id": new_id()}),
         Kind("/storages", StorageConfig, lambda _: {"id": new_id(), "own": False}),
         Kind("/webhooks", Webhook, lambda _: {"id": new_id()}),
-        Kind(f"/webhooks/{ids['webhook']}/deliveries", Delivery, lambda number: later("created", number)),
+        Kind(f"/webhooks/{ids['webhook']}/deliveries", Delivery, lambda number: later("created_at", number)),
         Kind(f"/importers/{ids['importer']}/files", ImportedFile, lambda number: {"path": f"many/{number:07d}.csv"}),
-        Kind("/keys", ApiKey, lambda n: {"id": new_id(), "token_sha256": secrets.token_hex(32)} | later("created", n)),
+        Kind(
+            "/keys", ApiKey, lambda n: {"id": new_id(), "token_sha256": secrets.token_hex(32)} | later("created_at", n)
+        ),
         Kind("/members", User, lambda number: {"id": of_users[number], "login": f"many {number:07d}"}),
         Kind("/members", Membership, lambda number: {"user_id": of_users[number]}),
         Kind("/locks", Lock, lambda number: {"id": new_id(), "target": str(10_000 + number)}),

@@ -129,7 +129,7 @@ def _file(api: Api, farm: Farm) -> Thing:
     def expire() -> None:
         with api.database.write() as session:
             file = lifecycle.get_file(session, api.principal, one["id"])
-            file.created = now() - timedelta(days=10_000)
+            file.created_at = now() - timedelta(days=10_000)
             jobs.enqueue(session, lifecycle.EXPIRE)
         api.work()
 
