@@ -45,13 +45,13 @@ def test_names_of_series_and_tags_are_no_formulas_in_an_export(database: Databas
         for number, name in enumerate([*EVIL, "power"]):
             series = store.create_series(
                 session, organization_id="o", project_id="p", generator_kind="direct", generator_id="d",
-                name=name, clock="gmt",
+                name=name, clock="utc",
             )  # fmt: skip
             store.append(session, series.pk, np.arange(3) * 60_000_000, np.full(3, -1.5), [CALC, "fine", None])
             made.append((series, "direct", ""))
             assert number < 20
     for mode in ("series", "dataframe"):
-        request = ExportRequest(out_mode=mode, with_tags=True, formula_guard=True)  # type: ignore[arg-type]
+        request = ExportRequest(layout=mode, with_tags=True, formula_guard=True)  # type: ignore[arg-type]
         with database.read() as session:
             export(session, made, request, tmp_path / "x.zip")
         with zipfile.ZipFile(tmp_path / "x.zip") as archive:

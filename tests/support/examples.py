@@ -58,6 +58,8 @@ class Farm:
         (row,) = self.api.ask("POST", path, json={"rows": [{"name": "a", "columns": vectors}]})
         self.ids["row"] = row["id"]
         self.ids["part"] = str(self.api.ask("POST", "/parts/materials", 201, json={"title": "Steel"})["id"])
+        sheet = f"/api/v1/parts/materials/{self.ids['part']}/attachments/sheet"
+        self.api.client.put(sheet, params={"name": "sheet.txt"}, content=b"S355").raise_for_status()
 
     def _others(self) -> None:
         work = {"pipeline": "power-curves", "parameters": {}, "site": "local", "user": "ada"}

@@ -68,6 +68,7 @@ _THINGS: Mapping[tuple[str, str], str] = {
 }
 _TEXTS: Mapping[tuple[str, str], str] = {
     ("parts", "kind"): "materials",
+    ("parts", "field"): "sheet",
     ("lineage", "kind"): "series",
     ("gates", "path"): "R80711/2014-03.csv",
 }
@@ -174,6 +175,9 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ),
     ("POST", "/parts/{kind}"): Example({"title": "Steel", "slug": "steel"}),
     ("PATCH", "/parts/{kind}/{part_id}"): Example({"description": "S355"}),
+    ("PUT", "/parts/{kind}/{part_id}/attachments/{field}"): Example(
+        "S355: 355 MPa\n", "application/octet-stream", query={"name": "sheet.txt"}
+    ),
     ("POST", "/works"): Example([_WORK]),
     ("PUT", "/works"): Example([_WORK | {"id": "5f2e0c9d8b7a6f5e4d3c2b1a", "status": "running"}]),
     ("POST", "/works/withdraw"): Example({"query": {"pipeline": "power-curves"}, "limit": 1, "lease_seconds": 600}),
@@ -227,6 +231,7 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
             ("DELETE", "/model-definitions/{place_id}"),
             ("DELETE", "/locations/{place_id}"),
             ("DELETE", "/sites/{place_id}"),
+            ("DELETE", "/parts/{kind}/{part_id}/attachments/{field}"),
             ("DELETE", "/parts/{kind}/{part_id}"),
             ("DELETE", "/watches/{watch_id}"),
             ("DELETE", "/analyses/{analysis_id}/publishing"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from entrepot.series.stepping import AGGREGATES
-from entrepot.server.api import events, files, gates, points, rows, rows_plot, storages, uploads, works
+from entrepot.server.api import attachments, events, files, gates, points, rows, rows_plot, storages, uploads, works
 from entrepot.server.api.point_formats import COLUMNS, MEDIA
 
 Schema = Mapping[str, Any]
@@ -199,6 +199,13 @@ OPERATIONS: Final[Mapping[Any, Operation]] = {
         answer={"*/*": BYTES},
         also=_DOWNLOAD,
     ),
+    attachments.put: Operation(
+        query={"name": (TEXT, "What the file is called.")},
+        body={OCTETS: BYTES},
+        answer=_json(_object(("field", "name", "size", "sha256"), field=TEXT, name=TEXT, size=COUNT, sha256=TEXT)),
+    ),
+    attachments.download: Operation(headers=_RANGES, answer={"*/*": BYTES}, also=_DOWNLOAD),
+    attachments.remove: Operation(status=204),
     storages.test_storage: Operation(
         query={"wait": ({"type": "number", "minimum": 0, "maximum": 60}, "How many seconds to wait for the outcome.")},
         answer=_json({"$ref": "#/components/schemas/StorageShown"}),
