@@ -72,6 +72,5 @@ def content(call: Call, file: Attachment) -> Response:
 ENDPOINTS = [
     Endpoint("PUT", _PATH, put, "rows", "write", body="large"),
     Endpoint("GET", _PATH, download, "rows", "read"),
-    Endpoint("HEAD", _PATH, download, "rows", "read"),
     Endpoint("DELETE", _PATH, remove, "rows", "write"),
 ]
