@@ -120,7 +120,7 @@ def test_a_task_that_is_not_followed_is_named(terminal: Terminal, project: Proje
         ("series ls --project nothing", "no project 'nothing'"),
         ("series read none", "no series 'none'"),
         ("series read wind --of cleaner=x", "no series 'wind' of cleaner=x"),
-        ("series read wind --resample 1X", "422"),
+        ("series read wind --resample 1X", "1X"),
         ("run analysis none", "no such record"),
         ("gate put {file} --gate none", "There is no gate"),
         ("series ls --token wrong", "401"),
