@@ -359,7 +359,7 @@ PARTS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def test_parts_of_structures_and_sensors_are_stored_and_served(door: Door) -> None:
+def test_parts_of_structures_and_sensors_are_stored_and_served(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     for path, payload in PARTS:
         made = door.post(f"{path}/", payload)
         sent = {name: value for name, value in payload.items() if "timestamp" not in name and "date" not in name}
@@ -390,6 +390,10 @@ def test_parts_of_structures_and_sensors_are_stored_and_served(door: Door) -> No
     (block,) = door.get(PARTS[2][0])
     about = [block[name] for name in ("projectsite_name", "asset_name", "subassembly_name", "material_name", "density")]
     assert about == ["Belwind", "BBA01", "BBA01_TW", "S355", 7850.0]
+    cans = [{"title": f"can {at}", "sub_assembly": 7} for at in range(5)]
+    assert {one["asset_name"] for one in door.post(PARTS[2][0], cans)} == {"BBA01"}
+    monkeypatch.setattr("entrepot.rows.filters._CHUNK", 2)
+    assert [one["subassembly_name"] for one in door.get(PARTS[2][0])] == ["BBA01_TW"] * 6
     assert door.get(PARTS[7][0])[0]["activity_start_timestamp"] == "2024-01-01T00:00:00Z"
 
 
