@@ -410,6 +410,7 @@ def test_parts_that_cannot_be_are_refused_by_name(door: Door) -> None:
     ):
         assert door.call("POST", subassemblies, good | change) == (400, errors), change
     assert door.call("POST", subassemblies, [good, 3])[0] == 400
+    assert door.post(subassemblies, []) == []
     for path, _ in PARTS:
         assert door.call("POST", path, {})[0] == 400, path
         assert door.call("POST", path, {"nonsense": 1})[0] == 400, path
@@ -418,6 +419,12 @@ def test_parts_that_cannot_be_are_refused_by_name(door: Door) -> None:
     door.post(subassemblies, good)
     block = door.post(PARTS[2][0], PARTS[2][1])
     assert door.call("POST", subassemblies, good)[0] == 400  # its id is taken
+    sensors, several = "/shm/routes/sensor", [{"serial_number": "a"}, {"id": 5, "serial_number": "b"}]
+    assert door.call("POST", sensors, [*several, {"id": 5, "name": "c"}])[0] == 400
+    assert door.get(sensors) == []
+    assert [one["id"] for one in door.post(sensors, [*several, {"name": "c"}])] == [6, 5, 7]
+    wrong = [{**good, "id": None}, {**good, "id": None, "asset": 998}, {**good, "id": None, "asset": 999}]
+    assert door.call("POST", subassemblies, wrong) == (400, {"asset": ['Invalid pk "998" - object does not exist.']})
     for path in (f"{subassemblies}/7", "/locations/assetlocations/435", f"{PARTS[0][0]}/3"):
         assert door.call("DELETE", path, by="admin")[0] == 409
     assert door.call("PATCH", f"{subassemblies}/7", {"asset": None})[0] == 400

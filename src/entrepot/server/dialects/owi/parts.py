@@ -31,7 +31,7 @@ def _create(call: Call, part: Part) -> Any:
     """Create one of an object or of a form, or all of an array."""
     payload = _sent(call, part)
     if isinstance(payload, list):
-        return _shown(call, part, [parts.create(call.session, call.principal, part, one) for one in payload])
+        return _shown(call, part, parts.create_many(call.session, call.principal, part, payload))
     return _with_files(call, part, parts.create(call.session, call.principal, part, payload))
 
 
