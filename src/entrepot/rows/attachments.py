@@ -5,7 +5,7 @@ They are kept in the database, so that they come and go, are saved and restored 
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, delete, func, select
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, undefer
 from entrepot.errors import InvalidInput, NotFound, TooLarge
 from entrepot.identity import Principal, limits
 from entrepot.rows import parts, storage
+from entrepot.rows.filters import one_of
 from entrepot.rows.models import Attachment
 from entrepot.rows.parts import Part
 
@@ -67,10 +68,8 @@ def put(
     return made
 
 
-def of(
-    session: Session, principal: Principal, part: Part, ids: Collection[int] | None = None
-) -> dict[int, list[Attachment]]:
-    """Return what is attached to records of a kind, by their ids and in the order of fields; by default to all."""
+def of(session: Session, principal: Principal, part: Part, ids: Sequence[int]) -> dict[int, list[Attachment]]:
+    """Return what is attached to records of a kind, by their ids and in the order of fields."""
     principal.require("read")
     found: dict[int, list[Attachment]] = {}
     for one in session.scalars(select(Attachment).where(*_of(principal, part, ids)).order_by(Attachment.field)):
@@ -98,9 +97,12 @@ def remove(session: Session, principal: Principal, part: Part, id_: int, field: 
     storage.announce(session, principal, part.name, "updated", {id_: {"detached": field}})
 
 
-def _of(principal: Principal, part: Part, ids: Collection[int] | None) -> list[ColumnElement[bool]]:
-    own = [Attachment.organization_id == principal.organization_id, Attachment.kind == part.model.__tablename__]
-    return own if ids is None else [*own, Attachment.part_id.in_(ids)]
+def _of(principal: Principal, part: Part, ids: Sequence[int]) -> list[ColumnElement[bool]]:
+    return [
+        Attachment.organization_id == principal.organization_id,
+        Attachment.kind == part.model.__tablename__,
+        one_of(Attachment.part_id, ids),
+    ]
 
 
 @limits.measured_by("attachments")

@@ -167,7 +167,7 @@ def find(session: Session, columns: Sequence[Any], filter_: Filter, order_by: Se
         return
     ids = list(_passing(session, filter_, order))
     for start in range(0, len(ids), _CHUNK):
-        yield session.execute(query.where(_one_of(filter_.model.id, ids[start : start + _CHUNK]))).all()
+        yield session.execute(query.where(one_of(filter_.model.id, ids[start : start + _CHUNK]))).all()
 
 
 def _passing(session: Session, filter_: Filter, order_by: Sequence[Any] = ()) -> Iterator[int]:
@@ -180,9 +180,11 @@ def _passing(session: Session, filter_: Filter, order_by: Sequence[Any] = ()) ->
             yield id_
 
 
-def _one_of(column: Any, ids: Sequence[int]) -> Any:
+def one_of(column: Any, ids: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of these numbers, however many they are."""
     # Written out: a statement may have more numbers than parameters.
-    return column.in_(bindparam(None, ids, expanding=True, literal_execute=True))
+    condition: ColumnElement[bool] = column.in_(bindparam(None, ids, expanding=True, literal_execute=True))
+    return condition
 
 
 def _condition(
@@ -205,7 +207,7 @@ def _condition(
         ids = list(_passing(session, Filter(target.model, organization_id, (), (condition,))))
         if len(ids) > _RELATED_MOST:
             raise InvalidInput.field(name, f"This matches more than {_RELATED_MOST} records.")
-        found: ColumnElement[bool] = _one_of(key, ids)
+        found = one_of(key, ids)
     else:
         own = target.model.organization_id == organization_id
         found = key.in_(select(target.model.id).where(own, condition).correlate(None))

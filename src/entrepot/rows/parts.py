@@ -1,6 +1,6 @@
 """Parts of structures (geometry) and what measures them (SHM): records that results refer to and scripts look up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import Principal
 from entrepot.rows import checks, models, storage
 from entrepot.rows.checks import Column, Spec
-from entrepot.rows.filters import LOCATIONS, MODEL_DEFINITIONS, SITES, Entity, Field
+from entrepot.rows.filters import LOCATIONS, MODEL_DEFINITIONS, SITES, Entity, Field, one_of
 
 Stored = dict[str, Any]
 
@@ -226,29 +226,49 @@ def create(session: Session, principal: Principal, part: Part, payload: Any) -> 
     InvalidInput
         A field is at fault, what it refers to does not exist, or the id is taken.
     """
+    return create_many(session, principal, part, [payload])[0]
+
+
+def create_many(session: Session, principal: Principal, part: Part, payloads: Sequence[Any]) -> list[Stored]:
+    """Create records as :meth:`create` does, all or none, in a few statements however many they are."""
     principal.require("write")
     storage.take_turns(session, part.model, principal.organization_id)
+    made = [_new(principal, part, payload) for payload in payloads]
+    _require_targets(session, principal, part, made)
+    _number(session, principal, part, made)
+    if made:
+        session.execute(insert(part.model), made)
+        storage.announce(session, principal, part.name, "created", {one["id"]: {} for one in made})
+    return made
+
+
+def _new(principal: Principal, part: Part, payload: Any) -> Stored:
     fields = checks.checked(payload, {"id": Column(checks.key), **part.spec})
     id_ = fields.pop("id", None)
-    stored: Stored = {"organization_id": principal.organization_id}
-    stored |= {link.column: None for link in part.links.values()} | _linked(session, principal, part, payload)
+    links = dict.fromkeys(link.column for link in part.links.values()) | _linked(part, payload)
     for name, link in part.links.items():
-        if link.required and stored[link.column] is None:
+        if link.required and links[link.column] is None:
             raise InvalidInput.field(name, checks.REQUIRED)
     if all(value is None for value in fields.values()):
         raise InvalidInput.field("non_field_errors", f"A {part.name} without any field says nothing.")
     if "slug" in part.spec and not fields.get("slug"):
         fields["slug"] = storage.slugify(str(fields.get("title") or fields.get("name") or ""))
-    if id_ is None:
-        (id_,) = storage.new_ids(session, part.model, principal.organization_id, 1)
-    elif session.scalar(select(part.model.id).where(*_one(principal, part, id_))):
+    own = principal.organization_id
+    return {"organization_id": own, "id": id_, "fields": orjson.dumps(fields).decode(), **links}
+
+
+def _number(session: Session, principal: Principal, part: Part, made: Sequence[Stored]) -> None:
+    """Give records their ids: those that were asked for, which must be free, and fresh ones."""
+    own, given = principal.organization_id, [one["id"] for one in made if one["id"] is not None]
+    taken = select(part.model.id).where(part.model.organization_id == own, one_of(part.model.id, given))
+    if len(set(given)) < len(given) or (given and session.scalar(taken.limit(1)) is not None):
         raise InvalidInput.field("id", f"A {part.name} with this id already exists.")
-    else:
-        storage.id_was_given(session, part.model, principal.organization_id, id_)
-    stored |= {"id": id_, "fields": orjson.dumps(fields).decode()}
-    session.execute(insert(part.model).values(**stored))
-    storage.announce(session, principal, part.name, "created", {id_: {}})
-    return stored
+    if given:
+        storage.id_was_given(session, part.model, own, max(given))
+    fresh = iter(storage.new_ids(session, part.model, own, len(made) - len(given)))
+    for one in made:
+        if one["id"] is None:
+            one["id"] = next(fresh)
 
 
 def get(session: Session, principal: Principal, part: Part, id_: int) -> Stored:
@@ -266,7 +286,9 @@ def patch(session: Session, principal: Principal, part: Part, id_: int, payload:
     storage.take_turns(session, part.model, principal.organization_id)
     stored = get(session, principal, part, id_)
     fields = orjson.loads(stored["fields"]) | checks.checked(payload, part.spec, partial=True)
-    changes = {"fields": orjson.dumps(fields).decode(), **_linked(session, principal, part, payload)}
+    links = _linked(part, payload)
+    _require_targets(session, principal, part, [links])
+    changes = {"fields": orjson.dumps(fields).decode(), **links}
     for name, link in part.links.items():
         if link.required and changes.get(link.column, id_) is None:
             raise InvalidInput.field(name, checks.NULL)
@@ -310,8 +332,8 @@ def _one(principal: Principal, part: Part, id_: int) -> tuple[Any, ...]:
     return part.model.organization_id == principal.organization_id, part.model.id == id_
 
 
-def _linked(session: Session, principal: Principal, part: Part, payload: Mapping[str, Any]) -> dict[str, int | None]:
-    """Return the columns of the links that a payload sets, all of which exist."""
+def _linked(part: Part, payload: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return the columns of the links that a payload sets."""
     columns: dict[str, int | None] = {}
     for name, link in part.links.items():
         names = [one for base in (name, *link.spellings) for one in (base, f"{base}_id") if one in payload]
@@ -319,12 +341,20 @@ def _linked(session: Session, principal: Principal, part: Part, payload: Mapping
         if not names:
             continue
         try:
-            key = checks.key(sent[0]) if sent else None
+            columns[link.column] = checks.key(sent[0]) if sent else None
         except ValueError as error:
             raise InvalidInput.field(name, str(error)) from None
-        model = link.target.model
-        exists = select(model.id).where(model.organization_id == principal.organization_id, model.id == key)
-        if key is not None and session.scalar(exists) is None:
-            raise InvalidInput.field(name, checks.no_such(key))
-        columns[link.column] = key
     return columns
+
+
+def _require_targets(
+    session: Session, principal: Principal, part: Part, records: Sequence[Mapping[str, int | None]]
+) -> None:
+    """Raise InvalidInput where records refer to what does not exist."""
+    for name, link in part.links.items():
+        keys = {key for one in records if (key := one.get(link.column)) is not None}
+        model = link.target.model
+        query = select(model.id).where(model.organization_id == principal.organization_id, one_of(model.id, [*keys]))
+        missing = keys.difference(session.scalars(query) if keys else ())
+        if missing:
+            raise InvalidInput.field(name, checks.no_such(min(missing)))

@@ -1,6 +1,6 @@
 """What building blocks are part of, and what they are made of: read along with them, never stored twice."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot.identity import Principal
+from entrepot.rows.filters import one_of
 from entrepot.rows.models import BuildingBlock, Location, Material, Site, Subassembly
 
 #: What is told of a material, by the names that it has there.
@@ -19,14 +20,8 @@ _OF_MATERIAL = {
 }
 
 
-def around(session: Session, principal: Principal, ids: Collection[int] | None = None) -> dict[int, dict[str, Any]]:
-    """Return the names of site, location and subassembly of building blocks by id, and their materials' properties.
-
-    Parameters
-    ----------
-    ids
-        Of which; by default of all.
-    """
+def around(session: Session, principal: Principal, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the names of site, location and subassembly of building blocks by id, and their materials' properties."""
     principal.require("read")
     own = principal.organization_id
     names = Site.title.label("site"), Location.title.label("location"), Subassembly.fields.label("subassembly")
@@ -38,9 +33,7 @@ def around(session: Session, principal: Principal, ids: Collection[int] | None =
     ):
         query = query.join(model, (model.organization_id == own) & key)
     query = query.outerjoin(Material, (Material.organization_id == own) & (BuildingBlock.material_id == Material.id))
-    query = query.where(BuildingBlock.organization_id == own)
-    if ids is not None:
-        query = query.where(BuildingBlock.id.in_(ids))
+    query = query.where(BuildingBlock.organization_id == own, one_of(BuildingBlock.id, ids))
     found = {}
     for row in session.execute(query):
         material = orjson.loads(row.material) if row.material is not None else {}

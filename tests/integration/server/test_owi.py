@@ -359,7 +359,7 @@ PARTS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def test_parts_of_structures_and_sensors_are_stored_and_served(door: Door) -> None:
+def test_parts_of_structures_and_sensors_are_stored_and_served(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     for path, payload in PARTS:
         made = door.post(f"{path}/", payload)
         sent = {name: value for name, value in payload.items() if "timestamp" not in name and "date" not in name}
@@ -390,6 +390,10 @@ def test_parts_of_structures_and_sensors_are_stored_and_served(door: Door) -> No
     (block,) = door.get(PARTS[2][0])
     about = [block[name] for name in ("projectsite_name", "asset_name", "subassembly_name", "material_name", "density")]
     assert about == ["Belwind", "BBA01", "BBA01_TW", "S355", 7850.0]
+    cans = [{"title": f"can {at}", "sub_assembly": 7} for at in range(5)]
+    assert {one["asset_name"] for one in door.post(PARTS[2][0], cans)} == {"BBA01"}
+    monkeypatch.setattr("entrepot.rows.filters._CHUNK", 2)
+    assert [one["subassembly_name"] for one in door.get(PARTS[2][0])] == ["BBA01_TW"] * 6
     assert door.get(PARTS[7][0])[0]["activity_start_timestamp"] == "2024-01-01T00:00:00Z"
 
 
@@ -406,6 +410,7 @@ def test_parts_that_cannot_be_are_refused_by_name(door: Door) -> None:
     ):
         assert door.call("POST", subassemblies, good | change) == (400, errors), change
     assert door.call("POST", subassemblies, [good, 3])[0] == 400
+    assert door.post(subassemblies, []) == []
     for path, _ in PARTS:
         assert door.call("POST", path, {})[0] == 400, path
         assert door.call("POST", path, {"nonsense": 1})[0] == 400, path
@@ -414,6 +419,12 @@ def test_parts_that_cannot_be_are_refused_by_name(door: Door) -> None:
     door.post(subassemblies, good)
     block = door.post(PARTS[2][0], PARTS[2][1])
     assert door.call("POST", subassemblies, good)[0] == 400  # its id is taken
+    sensors, several = "/shm/routes/sensor", [{"serial_number": "a"}, {"id": 5, "serial_number": "b"}]
+    assert door.call("POST", sensors, [*several, {"id": 5, "name": "c"}])[0] == 400
+    assert door.get(sensors) == []
+    assert [one["id"] for one in door.post(sensors, [*several, {"name": "c"}])] == [6, 5, 7]
+    wrong = [{**good, "id": None}, {**good, "id": None, "asset": 998}, {**good, "id": None, "asset": 999}]
+    assert door.call("POST", subassemblies, wrong) == (400, {"asset": ['Invalid pk "998" - object does not exist.']})
     for path in (f"{subassemblies}/7", "/locations/assetlocations/435", f"{PARTS[0][0]}/3"):
         assert door.call("DELETE", path, by="admin")[0] == 409
     assert door.call("PATCH", f"{subassemblies}/7", {"asset": None})[0] == 400

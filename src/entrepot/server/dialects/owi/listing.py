@@ -1,6 +1,6 @@
 """Lists: a filter out of the query string, and complete arrays however long."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 def listed(
     call: Call,
     entity: Entity,
-    render: Callable[[Mapping[str, Any]], dict[str, Any]],
+    render: Callable[[Sequence[Mapping[str, Any]]], Iterable[dict[str, Any]]],
     order_by: Sequence[str],
     renamed: Mapping[str, str] | None = None,
     ignored: frozenset[str] = frozenset(),
@@ -25,6 +25,8 @@ def listed(
 
     Parameters
     ----------
+    render
+        Makes records of rows, some thousands at a time.
     renamed
         Parameters that mean another path at this address, alone or with a lookup.
     ignored
@@ -37,7 +39,7 @@ def listed(
     table = entity.model.__table__
     names = tuple(table.columns.keys())
     parts = [
-        orjson.dumps([render(dict(zip(names, values, strict=True))) for values in chunk], option=_OPTIONS)[1:-1]
+        orjson.dumps([*render([dict(zip(names, values, strict=True)) for values in chunk])], option=_OPTIONS)[1:-1]
         for chunk in find(call.session, table.columns, filter_, order_by)
     ]
     return Response(b"[" + b",".join(part for part in parts if part) + b"]", media_type="application/json")

@@ -1,6 +1,6 @@
 """Geometry and SHM: parts of structures, what measures them, and the files that are attached to these."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,22 +17,20 @@ from entrepot.server.dialects.owi import render
 from entrepot.server.dialects.owi.listing import listed
 from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.forms import Form
-from entrepot.server.names import reached_at
 
 Record = dict[str, Any]
 _GEOMETRY = ("subassemblies", "buildingblocks", "materials")
 
 
 def _list(call: Call, part: Part) -> Any:
-    return listed(call, part.entity, _shown(call, part), ["id"])
+    return listed(call, part.entity, partial(_shown, call, part), ["id"])
 
 
 def _create(call: Call, part: Part) -> Any:
     """Create one of an object or of a form, or all of an array."""
     payload = _sent(call, part)
     if isinstance(payload, list):
-        made = [parts.create(call.session, call.principal, part, one) for one in payload]
-        return list(map(_shown(call, part, [one["id"] for one in made]), made))
+        return _shown(call, part, parts.create_many(call.session, call.principal, part, payload))
     return _with_files(call, part, parts.create(call.session, call.principal, part, payload))
 
 
@@ -61,23 +59,21 @@ def _with_files(call: Call, part: Part, stored: Stored) -> Record:
     most = call.services.settings.attachment_max_bytes
     for field, (name, brought) in (form.files if form else {}).items():
         attachments.put(call.session, call.principal, part, stored["id"], field, name, brought, most)
-    return _shown(call, part, [stored["id"]])(stored)
+    return _shown(call, part, [stored])[0]
 
 
-def _shown(call: Call, part: Part, ids: Collection[int] | None = None) -> Callable[[Mapping[str, Any]], Record]:
-    """Return what shows records, of these ids or any: with what is around them and the addresses of their files."""
+def _shown(call: Call, part: Part, stored: Sequence[Mapping[str, Any]]) -> list[Record]:
+    """Return records with what is around them, and the addresses of their files under the names of their fields."""
+    ids = [one["id"] for one in stored]
     attached = attachments.of(call.session, call.principal, part, ids)
     around = structures.around(call.session, call.principal, ids) if part is BUILDING_BLOCK else {}
     path = _path(part)
-    url = call.request.url
-    root = f"{reached_at(call.services.settings, url)}{url.path.partition(path)[0].rstrip('/')}{path}"
-
-    def show(stored: Mapping[str, Any]) -> Record:
-        id_ = stored["id"]
-        files = {one.field: f"{root}/{id_}/{one.field}" for one in attached.get(id_, ())}
-        return render.part(part, stored, around.get(id_, {}) | files)
-
-    return show
+    root = f"{base_url(call)}{call.request.url.path.partition(path)[0].rstrip('/')}{path}"
+    more = {
+        id_: around.get(id_, {}) | {one.field: f"{root}/{id_}/{one.field}" for one in attached.get(id_, ())}
+        for id_ in ids
+    }
+    return [render.part(part, one, more[one["id"]]) for one in stored]
 
 
 def _form(request: Request, body: bytes) -> Form | None:

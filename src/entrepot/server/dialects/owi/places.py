@@ -22,7 +22,7 @@ def _record(call: Call, place: Place, stored: Stored) -> Record:
 
 
 def _sites(call: Call) -> Any:
-    return listed(call, SITE.entity, render.site, ["id"], {"projectsite": "title"})
+    return listed(call, SITE.entity, partial(map, render.site), ["id"], {"projectsite": "title"})
 
 
 def _locations(call: Call) -> Any:
@@ -30,7 +30,7 @@ def _locations(call: Call) -> Any:
     return listed(
         call,
         LOCATION.entity,
-        lambda stored: render.location(stored, titles[stored["site_id"]]),
+        partial(map, lambda stored: render.location(stored, titles[stored["site_id"]])),
         ["title", "id"],
         {"projectsite": "projectsite__title", "site": "projectsite__title", "assetlocation": "title"},
         # The client repeats its own argument here while it asks for one location at a time.
@@ -42,7 +42,7 @@ def _model_definitions(call: Call) -> Any:
     return listed(
         call,
         MODEL_DEFINITION.entity,
-        render.model_definition,
+        partial(map, render.model_definition),
         ["id"],
         {"site": "project__title", "projectsite": "project__title"},
     )

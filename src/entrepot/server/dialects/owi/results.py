@@ -67,7 +67,7 @@ def _row(call: Call, stored: Mapping[str, Any]) -> Record:
 
 
 def _list_analyses(call: Call) -> Response:
-    return listed(call, ANALYSES, render.analysis, ["id"])
+    return listed(call, ANALYSES, partial(map, render.analysis), ["id"])
 
 
 def _create_analysis(call: Call) -> Record:
@@ -88,7 +88,7 @@ def _remove_analysis(call: Call) -> Json:
 
 
 def _list_results(call: Call) -> Response:
-    return listed(call, ROWS, partial(_row, call), ["short_description", "id"])
+    return listed(call, ROWS, partial(map, partial(_row, call)), ["short_description", "id"])
 
 
 @of_one
