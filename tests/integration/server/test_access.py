@@ -123,18 +123,18 @@ def _fill(session: Any, services: Services, organization: Organization) -> list[
     gate = gates.create_gate(session, principal, services.vault, project.id, f"{SECRET} gate")
     feeder = feeders.create_feeder(session, principal, {"gate": gate.id})
     importer = importers.create_importer(session, principal, {"project": project.id, "name": f"{SECRET} importer"})
-    unitcleaner = cleaners.create_unitcleaner(
-        session, principal, {"cleaner": importer.cleaner.id, "external_name": "p", "name": f"{SECRET} p"}
+    channel = cleaners.create_channel(
+        session, principal, {"cleaner": importer.cleaner.id, "raw": "p", "name": f"{SECRET} p"}
     )
     analysis = analyses.create_analysis(session, principal, {"project": project.id, "name": f"{SECRET} analysis"})
     column = {
         "analysis": analysis.id,
-        "input_series_generator": importer.cleaner.id,
-        "input_series_name": f"{SECRET} p",
+        "generator_id": importer.cleaner.id,
+        "series_name": f"{SECRET} p",
     }
-    analysis_input = analyses.create_input(session, principal, {**column, "column_name": "p"})
+    analysis_input = analyses.create_input(session, principal, {**column, "column": "p"})
     output = analyses.create_output(session, principal, {"analysis": analysis.id, "name": f"{SECRET} out"})
-    config = {"analysis": analysis.id, "input_freq": "1H", "output_freq": "1H", "script": f"# {SECRET}"}
+    config = {"analysis": analysis.id, "input_step": "1H", "step": "1H", "script": f"# {SECRET}"}
     owned = {"organization_id": organization.id, "project_id": project.id}
     series = store.create_series(session, generator_kind="direct", generator_id=None, name=f"{SECRET} series", **owned)
     store.append(session, series.pk, np.arange(10), np.arange(10.0))
@@ -149,7 +149,7 @@ def _fill(session: Any, services: Services, organization: Organization) -> list[
     account = ftp.find_account(session, home=f"gates/{gate.id}")
     named = {
         "organization": organization, "project": project, "gate": gate, "feeder": feeder, "importer": importer,
-        "cleaner": importer.cleaner, "unitcleaner": unitcleaner, "analys": analysis, "analysis_input": analysis_input,
+        "cleaner": importer.cleaner, "unitcleaner": channel, "analys": analysis, "analysis_input": analysis_input,
         "analysis_output": output, "analysis_config": analyses.create_config(session, principal, config),
         "series": series, "notification": notice, "ftp_account": account, "file": file, "job": job, "task": job,
         "watch": watch,

@@ -17,6 +17,7 @@ from entrepot.server.dialects.owi import render
 from entrepot.server.dialects.owi.listing import listed
 from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.forms import Form
+from entrepot.server.names import reached_at
 
 Record = dict[str, Any]
 _GEOMETRY = ("subassemblies", "buildingblocks", "materials")
@@ -68,7 +69,8 @@ def _shown(call: Call, part: Part, stored: Sequence[Mapping[str, Any]]) -> list[
     attached = attachments.of(call.session, call.principal, part, ids)
     around = structures.around(call.session, call.principal, ids) if part is BUILDING_BLOCK else {}
     path = _path(part)
-    root = f"{base_url(call)}{call.request.url.path.partition(path)[0].rstrip('/')}{path}"
+    url = call.request.url
+    root = f"{reached_at(call.services.settings, url)}{url.path.partition(path)[0].rstrip('/')}{path}"
     more = {
         id_: around.get(id_, {}) | {one.field: f"{root}/{id_}/{one.field}" for one in attached.get(id_, ())}
         for id_ in ids
