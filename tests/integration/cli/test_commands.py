@@ -185,10 +185,16 @@ def test_users_are_disabled(settled: Operator) -> None:
 
 
 def test_organizations_are_limited(settled: Operator) -> None:
-    rows = {row["limit"]: (row["used"], row["most"]) for row in settled.ask("organizations", "limit", "O", "--points", "100")}
+    rows = {
+        row["limit"]: (row["used"], row["most"])
+        for row in settled.ask("organizations", "limit", "O", "--points", "100")
+    }
     assert rows["points"] == (0, 100)
     assert set(rows) == {"points", "files", "file_bytes", "storage", "works", "jobs"}
-    rows = {row["limit"]: row["most"] for row in settled.ask("organizations", "limit", "O", "--works", "5", "--points", "none")}
+    rows = {
+        row["limit"]: row["most"]
+        for row in settled.ask("organizations", "limit", "O", "--works", "5", "--points", "none")
+    }
     assert (rows["points"], rows["works"]) == (None, 5)
     for wrong in ("-1", "many", "9" * 20):
         assert "points" in settled.refused("organizations", "limit", "O", f"--points={wrong}")

@@ -120,7 +120,7 @@ def test_a_task_that_is_not_followed_is_named(terminal: Terminal, project: Proje
         ("series list --project nothing", "no project 'nothing'"),
         ("series read none", "no series 'none'"),
         ("series read wind --of cleaner=x", "no series 'wind' of cleaner=x"),
-        ("series read wind --resample 1X", "422"),
+        ("series read wind --resample 1X", "1X"),
         ("analyses run none", "There is no analysis 'none'"),
         ("gates upload none {file}", "There is no gate"),
         ("series list --token wrong", "401"),

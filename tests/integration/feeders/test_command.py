@@ -45,7 +45,7 @@ def test_the_command_makes_tests_and_runs_a_feeder(server: ServerProcess, server
     options = ["-o", "include=*.csv", "-o", "settle_seconds=0", "--credentials-file", tmp_path / "credentials.json"]
     entrepot(server, "feeder", "create", place.url, "--gate", "logger", "--crontab", "0 0 0 1 1 *", *options)
     (shown,) = orjson.loads(entrepot(server, "feeder", "ls", "--json").stdout)
-    assert (shown["url"], shown["active"], shown["credentials"]) == (place.url, True, ["login", "password"])
+    assert (shown["from"], shown["active"], shown["credentials"]) == (place.url, True, ["login", "password"])
     assert place.credentials["password"] not in str(shown)
     assert place.url in entrepot(server, "feeder", "ls").stdout
     tested = entrepot(server, "feeder", "test", "--gate", "logger")
@@ -70,12 +70,12 @@ def test_a_run_that_fails_fails_the_command(server: ServerProcess) -> None:
     headers = {"authorization": f"Token {server.token}"}
     with server.http(auth=None, headers=headers) as http:
         path = f"/api/v1/feeders/{feeder['id']}"
-        answer = http.patch(path, json={"parameters": {"retries": "many"}})
-        assert (answer.status_code, list(answer.json()["fields"])) == (422, ["parameters"])
+        answer = http.patch(path, json={"options": {"retries": "many"}})
+        assert (answer.status_code, list(answer.json()["fields"])) == (422, ["options"])
         assert http.patch(path, json={"script": "x"}).status_code == 422
-        assert http.patch(path, json={"crontab": None}).status_code == 422
-        assert http.patch(path, json={"crontab": "0 0 0 * * *", "active": True}).json()["active"] is True
-        assert http.post("/api/v1/feeders", json={"gate_id": feeder["gate_id"], "script": "x"}).status_code == 422
+        assert http.patch(path, json={"schedule": None}).status_code == 422
+        assert http.patch(path, json={"schedule": "0 0 0 * * *", "active": True}).json()["active"] is True
+        assert http.post("/api/v1/feeders", json={"gate": feeder["gate"]["id"], "script": "x"}).status_code == 422
         assert http.delete(path).status_code == 204
         assert http.get(path).status_code == 404
 
@@ -105,14 +105,14 @@ def test_the_sdk_makes_tests_and_runs_a_feeder(server: ServerProcess, servers: S
         gate = platform.get_organization(ORGANIZATION).get_project("Farm").create_gate("by the sdk")
     place = servers.place("http json")
     place.put("a.csv", b"one")
-    made = client.feeders.create(gate.id, place.url, parameters={"settle_seconds": 0}, crontab="0 0 0 1 1 *")
+    made = client.feeders.create(gate.id, place.url, options={"settle_seconds": 0}, schedule="0 0 0 1 1 *")
     assert client.feeders.test(made["id"])["to_fetch"] == 1
     assert client.feeders.run(made["id"])["fetched_files"] == 1
-    assert client.feeders.get(made["id"])["last_run"] is not None
-    assert [one["id"] for one in client.feeders.all(gate_id=gate.id)] == [made["id"]]
+    assert client.feeders.get(made["id"])["last_run_at"] is not None
+    assert [one["id"] for one in client.feeders.all(gate=gate.id)] == [made["id"]]
     client.feeders.update(made["id"], url="http://127.0.0.1:1/", parameters={"retries": 0})
     with pytest.raises(Failed, match="failed: The server does not answer"):
         client.feeders.run(made["id"])
     client.feeders.delete(made["id"])
-    assert client.feeders.all(gate_id=gate.id) == []
+    assert client.feeders.all(gate=gate.id) == []
     client.connection.close()

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import Field
+from sqlalchemy import exists, select
 from sqlalchemy.orm import selectinload
 
 from entrepot.errors import InvalidInput
@@ -101,13 +102,15 @@ def list_feeders(
     gate: Annotated[str | None, Query(max_length=300, description="Id or name of the gate.")] = None,
 ) -> Page[FeederShown]:
     """List feeders, newest first."""
-    query = configuration.readable(unit.principal, BaseFeeder).where(is_kept(Gate.project_id))
-    query = query.options(selectinload(BaseFeeder.gate))
+    # Asked of each feeder in its turn: a join would find all gates first, and sort their feeders for every page.
+    its_gate = exists().where(Gate.id == BaseFeeder.gate_id, unit.principal.within(Gate), is_kept(Gate.project_id))
     project_id = of_project(unit, project).get("project_id")
     if project_id is not None:
-        query = query.where(Gate.project_id == project_id)
+        its_gate = its_gate.where(Gate.project_id == project_id)
     if gate is not None:
-        query = query.where(Gate.id == resolve(unit.session, unit.principal, Gate, gate, "gate", project_id).id)
+        found = resolve(unit.session, unit.principal, Gate, gate, "gate", project_id)
+        its_gate = its_gate.where(Gate.id == found.id)
+    query = select(BaseFeeder).where(its_gate).options(selectinload(BaseFeeder.gate))
     return listed(unit, query, (BaseFeeder.pk,), asked, lambda rows: _shown(unit, rows), newest_first=True)
 
 
