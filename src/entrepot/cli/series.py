@@ -188,7 +188,7 @@ def export(
                 "from": start,
                 "to": end,
                 "step": resample,
-                "clock": clock,
+                "clock": {"gmt": "UTC", "tzt": "standard", "dst": "wall"}.get(clock or "", clock),
                 "layout": "frame" if frame else "series",
             }
             for_people = {"offsets": offsets, "bom": bom, "formula_guard": formula_guard}
