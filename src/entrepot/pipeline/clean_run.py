@@ -30,14 +30,16 @@ from entrepot.pipeline.reports import (
     spans_of,
 )
 from entrepot.scripts import ScriptError
-from entrepot.series import store
+from entrepot.series import labels, store
 from entrepot.series.codec import DamagedChunk
 from entrepot.series.models import Series
 
 #: Cleaned points are written together up to so many, so that readers downstream see few, large changes.
 _BATCH_POINTS = 2_000_000
 _CONFIGURATION = [
-    column.key for column in inspect(Unitcleaner).column_attrs if column.key not in {"pk", "id", "created", "active"}
+    column.key
+    for column in inspect(Unitcleaner).column_attrs
+    if column.key not in {"pk", "id", "created", "active", "labels", "version", "changed_at"}
 ]
 
 
@@ -296,7 +298,7 @@ def _replace(
 def _create_series(session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner) -> Series:
     clock = CleaningSpec.of(configuration_of(unitcleaner)).output_clock
     rules = {"delta": "sum", "instantaneous": unitcleaner.resample_rule}
-    return store.create_series(
+    series = store.create_series(
         session,
         organization_id=cleaner.organization_id,
         project_id=cleaner.project_id,
@@ -312,6 +314,8 @@ def _create_series(session: Session, cleaner: Cleaner, unitcleaner: Unitcleaner)
         resample_rule=rules.get(unitcleaner.unit_type, "mean"),
         unit_type=unitcleaner.unit_type,
     )
+    labels.put(session, series, unitcleaner.labels)
+    return series
 
 
 def _record(

@@ -10,7 +10,10 @@ from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.pipeline import actions, cleaning
 from entrepot.pipeline.configuration import assign, check_series_texts, get, remove, require_free
+from entrepot.pipeline.generators import series_by_name
 from entrepot.pipeline.models import Cleaner, ImporterSeries, Unitcleaner
+from entrepot.series import labels
+from entrepot.series.models import Series
 
 
 def update_cleaner(session: Session, principal: Principal, cleaner_id: str, fields: Mapping[str, Any]) -> Cleaner:
@@ -46,9 +49,16 @@ def create_unitcleaner(session: Session, principal: Principal, fields: Mapping[s
 def update_unitcleaner(
     session: Session, principal: Principal, unitcleaner_id: str, fields: Mapping[str, Any]
 ) -> Unitcleaner:
-    """Change a unit cleaner; what it made is cleared and cleaned anew."""
+    """Change a unit cleaner; what it made is cleared and cleaned anew, unless only its labels change."""
     unitcleaner = get(session, principal, Unitcleaner, unitcleaner_id, "write")
     old_name = unitcleaner.name
+    fields = dict(fields)
+    if (given := fields.pop("labels", unitcleaner.labels)) != unitcleaner.labels:
+        assign(unitcleaner, {"labels": given})
+        made = series_by_name(session, unitcleaner.cleaner_id).get(old_name)
+        if made is not None:
+            labels.put(session, made, given)
+        session.flush()
     new = {name: value for name, value in fields.items() if getattr(unitcleaner, name) != value}
     _check_names(session, unitcleaner.cleaner_id, new)
     if assign(unitcleaner, new):
@@ -77,6 +87,20 @@ def unitcleaners_of(session: Session, series: list[ImporterSeries]) -> dict[str,
     )
     found = {(importer_id, name): id_ for importer_id, name, id_ in session.execute(query)}
     return {raw.id: found[key] for raw, key in zip(series, keys, strict=True) if key in found}
+
+
+def describe_series(session: Session, series: Series, given: Mapping[str, str]) -> None:
+    """Give a series labels; the unit cleaner that makes it keeps them for when it makes it anew.
+
+    Raises
+    ------
+    Locked
+        The series is locked, and would have others.
+    """
+    labels.put(session, series, given)
+    query = select(Unitcleaner).where(Unitcleaner.cleaner_id == series.generator_id, Unitcleaner.name == series.name)
+    if (maker := session.scalar(query)) is not None:
+        assign(maker, {"labels": dict(given)})
 
 
 def _check_names(session: Session, cleaner_id: str, new: Mapping[str, Any]) -> None:

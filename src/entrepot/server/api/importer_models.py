@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 from entrepot.pipeline.models import Cleaner, Importer, Unitcleaner
 from entrepot.server.api.nouns import (
     NOT_KEPT,
+    Labels,
     Name,
     Noun,
     Reference,
@@ -116,6 +117,7 @@ class ChannelSettings(Noun):
     active: bool = True
     unit: Annotated[str, Field(max_length=255)] = ""
     title: Annotated[str, column("label"), Field(max_length=255)] = ""
+    labels: Annotated[Labels, Field(default_factory=dict, description="By which the series is found.")]
     raw_kind: Annotated[
         RawKind | None,
         column("input_unit_type", KINDS_OF_VALUES),

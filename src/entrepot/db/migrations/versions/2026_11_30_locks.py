@@ -1,9 +1,9 @@
-"""Locks of all kinds of results, in one table; files that are locked; labels of series."""
+"""Locks of all kinds of results, in one table; files that are locked; labels of series, and of channels."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from entrepot.db.types import Instant
+from entrepot.db.types import Instant, Json
 
 revision = "4c8e1fa07b93"
 down_revision = "3b9f5d20c7e8"
@@ -42,6 +42,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("series", "key", name=op.f("pk_series_label")),
     )
     op.create_index("ix_series_label_found", "series_label", ["key", "value", "series"])
+    op.add_column("unitcleaner", sa.Column("labels", Json(), nullable=False, server_default="{}"))
+    with op.batch_alter_table("unitcleaner", schema=None) as batch_op:
+        batch_op.alter_column("labels", existing_type=Json(), server_default=None)
     op.add_column("published_file", sa.Column("locked", sa.Boolean(), nullable=False, server_default=sa.false()))
     with op.batch_alter_table("published_file", schema=None) as batch_op:
         batch_op.alter_column("locked", existing_type=sa.Boolean(), server_default=None)
@@ -50,5 +53,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     with op.batch_alter_table("published_file", schema=None) as batch_op:
         batch_op.drop_column("locked")
+    with op.batch_alter_table("unitcleaner", schema=None) as batch_op:
+        batch_op.drop_column("labels")
     op.drop_table("series_label")
     op.drop_table("lock")
