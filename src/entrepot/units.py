@@ -50,7 +50,12 @@ def convertible(unit: str, wanted: str) -> bool:
 @lru_cache(maxsize=1000)
 def _parsed(text: str) -> Any:
     plain = text.replace("^", "**")
-    if len(plain) > _LONGEST or _NUMBER.search(plain) or len(_POWER.findall(plain)) != plain.count("**"):
+    if (
+        len(plain) > _LONGEST
+        or not plain.isprintable()
+        or _NUMBER.search(plain)
+        or len(_POWER.findall(plain)) != plain.count("**")
+    ):
         raise ValueError(f"{text[:_LONGEST]!r} is no unit")
     try:
         return _registry().Unit(plain)

@@ -163,8 +163,9 @@ def test_a_damaged_series_is_told_and_the_others_go_on(server: ServerProcess) ->
         assert (damaged.status_code, damaged.json()["type"]) == (500, "/docs#problem-damaged")
         assert "The points of series bad from 1970-01-01" in damaged.text
         assert len(well_.json()["time"]) == 3001
-        asked = {"project_id": project, "resolved": False}
-        (notice,) = eventually(lambda: client.get("/api/v1/notifications", params=asked).json(), 15, every=0.2)
+        asked = {"project": project, "resolved": False}
+        found = lambda: client.get("/api/v1/notifications", params=asked).json()["items"]  # noqa: E731
+        (notice,) = eventually(found, 15, every=0.2)
         assert (notice["name"], notice["origin"]) == ("Series damaged", "storage")
         assert notice["message"].startswith("The points of series bad from 1970-01-01T00:00:00")
         eventually(lambda: 'entrepot_notifications{name="Series damaged"} 1.0' in metrics(server), 20, every=0.5)
@@ -215,7 +216,7 @@ def test_a_damaged_file_is_never_served_and_set_aside_on_demand(server: ServerPr
         assert client.get(f"/api/v1/files/{good}/download", headers={"range": "bytes=2-4"}).status_code == 206
         with pytest.raises(httpx.RemoteProtocolError):
             download(client, large)
-        notices = client.get("/api/v1/notifications", params={"project_id": project, "resolved": False}).json()
+        notices = client.get("/api/v1/notifications", params={"project": project, "resolved": False}).json()["items"]
         assert [one["name"] for one in notices] == ["File damaged"] * 3
         assert {one["subject"] for one in notices} == {flipped, short, large}
         assert "file damaged" in logged(server, since)

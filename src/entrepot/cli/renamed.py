@@ -18,7 +18,8 @@ NEW_WORDS = {
     "storages ls": "storages list", "storages add": "storages create", "storages rm": "storages delete",
     "notifications ls": "notifications list", "notifications watch": "watches set",
     "notifications watches": "watches list", "notifications unwatch": "watches delete", "series ls": "series list",
-    "works ls": "works list", "works rm": "works delete", "users add": "users create", "users remove": "users delete",
+    "rows ls": "rows list", "works ls": "works list", "works rm": "works delete",
+    "users add": "users create", "users remove": "users delete",
     "keys revoke": "keys delete",
 }  # fmt: skip
 

@@ -220,7 +220,9 @@ def export(
 
     Example: `entrepot series export 'farm/wind*' --step 1h --frame -o exports`
     """
-    options: dict[str, Any] = {"from": _aware(from_), "to": _aware(to), "step": step, "clock": _clock(clock)}
+    # Of an export, each series' own zone may be meant.
+    named = {"tzt": "standard", "dst": "wall"}.get(clock or "") or _clock(clock)
+    options: dict[str, Any] = {"from": _aware(from_), "to": _aware(to), "step": step, "clock": named}
     options |= {"layout": "frame" if frame else "series"}
     options |= {"offsets": offsets or None, "bom": bom or None, "formula_guard": formula_guard or None}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}

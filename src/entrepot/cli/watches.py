@@ -32,14 +32,15 @@ def set_(
     token: Token,
     project: ProjectName,
     grace: Annotated[
-        str, typer.Option(help="How old a last point may be, as `6H` or `2D`; `none`: these may be silent.")
+        str,
+        typer.Option("--silent-for", "--grace", help="How old a last point may be: `6h`, `2 days`; `none`: any age."),
     ],
     series: SeriesName = "",
     url: Url = DEFAULT_URL,
 ) -> None:
     """Tell when series fall silent: when their last point is older than it may be.
 
-    Example: `entrepot watches set importer scada --grace 6H --project "Wind farm"`
+    Example: `entrepot watches set importer scada --silent-for 6h --project "Wind farm"`
     """
     with api_of(url, token, project) as api:
         watched = {"of": api.id_of(KINDS[kind], name), "series": series}

@@ -231,6 +231,8 @@ class Channel(Edited, Base):
     maximum: Mapped[float | None]
     #: The share of its points that a step must have, in per cent; null: any.
     completeness: Mapped[float | None]
+    #: By which the series that it makes is found.
+    labels: Mapped[dict[str, str]] = mapped_column(Json, default=dict)
 
 
 class Analysis(Generator, Base):

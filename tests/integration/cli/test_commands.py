@@ -287,7 +287,7 @@ def test_an_address_that_others_reach_needs_tls(nobody: Operator, host: str) -> 
 
 
 def test_usage_errors_exit_with_2(nobody: Operator) -> None:
-    for command in ("nothing", "init", "serve --port x", "user role ada emperor"):
+    for command in ("nothing", "init", "serve --port x", "users role ada emperor"):
         assert nobody.run(*command.split()).exit_code == 2
 
 
@@ -304,8 +304,8 @@ def test_the_data_folder_may_come_first(nobody: Operator) -> None:
 
 
 @pytest.mark.parametrize("command", ["", "init", "serve", "worker", "db upgrade", "check", "backup", "restore",
-                                     "user add", "users list", "user password", "user role", "user remove",
-                                     "user disable", "user enable", "org limit",
+                                     "users create", "users list", "users password", "users role", "users delete",
+                                     "users disable", "users enable", "organizations limit",
                                      "token create", "token list", "token rotate", "token revoke",
                                      "org create", "org list"])  # fmt: skip
 def test_every_command_has_help_with_an_example(command: str) -> None:

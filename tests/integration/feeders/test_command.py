@@ -110,7 +110,7 @@ def test_the_sdk_makes_tests_and_runs_a_feeder(server: ServerProcess, servers: S
     assert client.feeders.run(made["id"])["fetched_files"] == 1
     assert client.feeders.get(made["id"])["last_run_at"] is not None
     assert [one["id"] for one in client.feeders.all(gate=gate.id)] == [made["id"]]
-    client.feeders.update(made["id"], url="http://127.0.0.1:1/", parameters={"retries": 0})
+    client.feeders.update(made["id"], **{"from": "http://127.0.0.1:1/"}, options={"retries": 0})
     with pytest.raises(Failed, match="failed: The server does not answer"):
         client.feeders.run(made["id"])
     client.feeders.delete(made["id"])

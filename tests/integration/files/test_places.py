@@ -125,9 +125,7 @@ def test_the_commands(server: ServerProcess, client: Client, tmp_path: Path) -> 
     config_id = added.split()[0]
     assert "range   ok" in added
     assert "write   ok" in run("storage", "test", config_id)
-    assert (
-        orjson.loads(run("storage", "set", config_id, "--signed-urls", "0", "--json"))["signed_urls_enabled"] is False
-    )
+    assert orjson.loads(run("storage", "set", config_id, "--signed-urls", "0", "--json"))["signed"] is False
     assert "valid" in run("storage", "show", config_id)
     assert config_id in run("storage", "ls")
     run("storage", "rm", config_id)
@@ -140,12 +138,12 @@ def test_the_commands(server: ServerProcess, client: Client, tmp_path: Path) -> 
 
 
 def test_exports_and_runs(server: ServerProcess, client: Client, tmp_path: Path) -> None:
-    project = client.project("farm", create=True)
-    series = project.create_series("wind")
-    series.append(pd.Series([1.0, 2.0], pd.date_range("2024-01-01", periods=2, freq="h")))
-    made = client.export([series], publish={"identifier": "weekly"}, out_mode="dataframe")
+    project = client.projects.ensure("farm")
+    series = project.series.create("wind")
+    series.write(pd.Series([1.0, 2.0], pd.date_range("2024-01-01", periods=2, freq="h")))
+    made = client.export([series], publish={"identifier": "weekly"}, layout="frame")
     record = client.files.get(made["file"])
-    assert (record["identifier"], record["type"], record["project"]) == ("weekly", "zip", project.id)
+    assert (record["identifier"], record["type"], record["project"]["id"]) == ("weekly", "zip", project.id)
     (run,) = client.connection.json("GET", f"/api/v1/lineage/file/{record['id']}")
     assert [one["id"] for one in run["inputs"]] == [series.id]
     assert "file" not in client.export([series.id])
@@ -167,4 +165,4 @@ def test_exports_and_runs(server: ServerProcess, client: Client, tmp_path: Path)
         subprocess.run([*command, "--off"], env=environment, check=True)
         assert http.get(f"/api/v1/analyses/{analysis}/publishing").json() is None
         with pytest.raises(httpx.HTTPStatusError, match="404"):
-            client.publish_runs("nothing")
+            client.analyses.by_id("nothing")

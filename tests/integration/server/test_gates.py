@@ -201,4 +201,4 @@ def test_series_are_watched_from_the_terminal(terminal: Terminal) -> None:
     terminal.run("notices", "resolve", found[0]["id"])
     terminal.run("notices", "unwatch", *[row["id"] for row in rows])
     assert terminal.run("notices", "watches").stdout == "none\n"
-    assert "grace" in terminal.run("notices", "watch", "importer", "scada", "--grace", "soon", code=1).output
+    assert "silent_for" in terminal.run("notices", "watch", "importer", "scada", "--grace", "soon", code=1).output

@@ -132,6 +132,28 @@ def test_the_days_of_a_channel_are_those_of_its_clock(api: Api, farm: dict[str, 
         assert {tuple(row) for row in kept} == {("utc", "UTC")}
 
 
+def test_labels_of_a_channel_are_those_of_its_series(api: Api, farm: dict[str, Any]) -> None:
+    gate, channel = farm["gate"]["id"], farm["channel"]
+    assert channel["labels"] == {}
+    api.client.put(f"/api/v1/gates/{gate}/files/day.csv", content=DAY.encode()).raise_for_status()
+    assert api.ask("PATCH", f"/channels/{channel['id']}", json={"labels": {"turbine": "T1"}})["version"] == 2
+    api.ask("POST", f"/importers/{farm['importer']['id']}/runs", 202, json={})
+    api.work()
+
+    def made() -> dict[str, Any]:
+        (found,) = api.ask("GET", "/series?label=turbine:T1")["items"]
+        return found  # type: ignore[no-any-return]
+
+    first = made()
+    api.ask("PATCH", f"/channels/{channel['id']}", json={"labels": {"turbine": "T1", "side": "west"}})
+    assert (made()["labels"], made()["id"]) == ({"side": "west", "turbine": "T1"}, first["id"]), "nothing is made anew"
+    api.ask("PATCH", f"/series/{first['id']}", json={"labels": {"turbine": "T1", "side": "east"}})
+    api.ask("PATCH", f"/channels/{channel['id']}", json={"minimum": 1})
+    api.work()
+    assert made()["labels"] == {"side": "east", "turbine": "T1"}, "those that it was given last"
+    assert made()["id"] != first["id"]
+
+
 def test_rows_are_kept_by_name_at_locations_by_name_or_id(api: Api) -> None:
     api.ask("POST", "/sites", 201, json={"name": "Belwind"})
     place = api.ask("POST", "/locations", 201, json={"site": "Belwind", "name": "BB01", "northing": 51.6})

@@ -255,6 +255,24 @@ def test_feeders_keep_their_secrets_and_say_which_are_missing(other: Api) -> Non
     assert "Give them again" in str(refused), "or they would be sent to whoever may change the address"
 
 
+def test_names_may_have_any_sign(other: Api) -> None:
+    channels = {"raw/of: that": {"name": "made/of: that"}}
+    file = {
+        "project": "a/b: c",
+        "sites": {"x/y": {"locations": {"p/q": {}}, "model_definitions": {"m/n": {}}}},
+        "result_sets": {"r/s": {"site": "x/y", "model": "m/n", "location": "p/q"}},
+        "gates": {"g/h": {}},
+        "importers": {"i": {"gate": "g/h", "channels": channels}, "i/raw": {"gate": "g/h", "channels": channels}},
+        "watches": {"importer i/raw": {"silent_for": "6h"}},
+    }
+    apply(other, file)
+    again = apply(other, file)
+    assert again["changes"] == []
+    assert len(other.ask("GET", "/channels")["items"]) == 2
+    assert apply(other, {**file, "importers": {}, "watches": {}})["changes"]
+    assert other.ask("GET", "/channels")["items"] == []
+
+
 def test_the_schema_is_that_of_the_file(other: Api) -> None:
     schema = other.ask("GET", "/schemas/project")
     assert schema["properties"]["time_zone"]["description"].startswith("The clock of channels")

@@ -49,9 +49,11 @@ class Answers:
         if "data" in asked and not isinstance(asked["data"], dict):
             asked["content"] = asked.pop("data")
         try:
-            answer = client.request(**asked)
-        except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError, ValueError):
-            return  # no client sends this
+            request = client.build_request(**asked)
+            request.read()
+        except (httpx.InvalidURL, httpx.LocalProtocolError, AttributeError, TypeError, ValueError):
+            return  # no client can send this
+        answer = client.send(request)
         self.statuses[answer.status_code] += 1
         try:
             case.validate_response(answer, checks=_CHECKS)

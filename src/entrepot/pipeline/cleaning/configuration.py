@@ -11,7 +11,10 @@ from entrepot.identity import Principal
 from entrepot.pipeline.cleaning import spec
 from entrepot.pipeline.configuration import assign, check_series_texts, get, remove, require_free
 from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators.finding import series_by_name
 from entrepot.pipeline.models import Channel, Cleaner, ImporterSeries
+from entrepot.series import labels
+from entrepot.series.models import Series
 
 
 def update_cleaner(session: Session, principal: Principal, cleaner_id: str, fields: Mapping[str, Any]) -> Cleaner:
@@ -45,9 +48,16 @@ def create_channel(session: Session, principal: Principal, fields: Mapping[str, 
 
 
 def update_channel(session: Session, principal: Principal, channel_id: str, fields: Mapping[str, Any]) -> Channel:
-    """Change a channel; what it made is cleared and cleaned anew."""
+    """Change a channel; what it made is cleared and cleaned anew, unless only its labels change."""
     channel = get(session, principal, Channel, channel_id, "write")
     old_name = channel.name
+    fields = dict(fields)
+    if (given := fields.pop("labels", channel.labels)) != channel.labels:
+        assign(channel, {"labels": given})
+        made = series_by_name(session, channel.cleaner_id).get(old_name)
+        if made is not None:
+            labels.put(session, made, given)
+        session.flush()
     new = {name: value for name, value in fields.items() if getattr(channel, name) != value}
     _check_names(session, channel.cleaner_id, new)
     if assign(channel, new):
@@ -76,6 +86,20 @@ def channels_of(session: Session, series: list[ImporterSeries]) -> dict[str, str
     )
     found = {(importer_id, name): id_ for importer_id, name, id_ in session.execute(query)}
     return {raw.id: found[key] for raw, key in zip(series, keys, strict=True) if key in found}
+
+
+def describe_series(session: Session, series: Series, given: Mapping[str, str]) -> None:
+    """Give a series labels; the channel that makes it keeps them for when it makes it anew.
+
+    Raises
+    ------
+    Locked
+        The series is locked, and would have others.
+    """
+    labels.put(session, series, given)
+    query = select(Channel).where(Channel.cleaner_id == series.generator_id, Channel.name == series.name)
+    if (maker := session.scalar(query)) is not None:
+        assign(maker, {"labels": dict(given)})
 
 
 def _check_names(session: Session, cleaner_id: str, new: Mapping[str, Any]) -> None:

@@ -34,14 +34,16 @@ from entrepot.pipeline.generators.reports import (
 from entrepot.pipeline.intervals import EVER, merge_intervals
 from entrepot.pipeline.models import Channel, Cleaner
 from entrepot.scripts import ScriptError
-from entrepot.series import store
+from entrepot.series import labels, store
 from entrepot.series.codec import DamagedChunk
 from entrepot.series.models import Series
 
 #: Cleaned points are written together up to so many, so that readers downstream see few, large changes.
 _BATCH_POINTS = 2_000_000
 _CONFIGURATION = [
-    column.key for column in inspect(Channel).column_attrs if column.key not in {"pk", "id", "created_at", "active"}
+    column.key
+    for column in inspect(Channel).column_attrs
+    if column.key not in {"pk", "id", "created_at", "active", "labels", "version", "changed_at"}
 ]
 
 
@@ -309,7 +311,7 @@ def _replace(
 def _create_series(session: Session, cleaner: Cleaner, channel: Channel) -> Series:
     clock = CleaningSpec.of(configuration_of(channel)).output_clock
     rules = {"amount": "sum", "instant": channel.rule}
-    return store.create_series(
+    series = store.create_series(
         session,
         organization_id=cleaner.organization_id,
         project_id=cleaner.project_id,
@@ -325,6 +327,8 @@ def _create_series(session: Session, cleaner: Cleaner, channel: Channel) -> Seri
         rule=rules.get(channel.kind, "mean"),
         kind=channel.kind,
     )
+    labels.put(session, series, channel.labels)
+    return series
 
 
 def _record(

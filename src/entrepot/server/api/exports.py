@@ -8,15 +8,25 @@ from entrepot.pipeline.configuration import get
 from entrepot.pipeline.generators import catalog, publication
 from entrepot.pipeline.models import Analysis
 from entrepot.pipeline.runs import exports
-from entrepot.server.api.nouns import NOT_KEPT, Noun, Step, Text, column, named_clock
+from entrepot.series.clock_names import clock_name, read_clock
+from entrepot.server.api.nouns import NOT_KEPT, Kept, Noun, Step, Text, column
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.api.runs import RunShown, begun
 
 router = NativeRouter(tags=["exports"])
 _FIRST_OR_LAST = {"first": "left", "last": "right"}
+#: Clocks of each series' own zone.
+_OF_EACH = {"wall": "local", "standard": "standard"}
 _Guard = Annotated[
     bool, Field(description="Whether texts that a spreadsheet would execute stand behind an apostrophe.")
 ]
+
+
+def _clock(name: str | None) -> tuple[str | None, str | None]:
+    if name in _OF_EACH:
+        return _OF_EACH[name], None
+    read = None if name is None else read_clock(name)
+    return (None, None) if read is None else (read.kind, read.timezone)
 
 
 class ExportRequest(Noun):
@@ -26,7 +36,13 @@ class ExportRequest(Noun):
     from_: Annotated[AwareDatetime | None, column("start"), Field(alias="from")] = None
     to: Annotated[AwareDatetime | None, column("end")] = None
     step: Annotated[Step | None, Field(description="Null: as the series are.")] = None
-    clock: Annotated[str | None, named_clock(), Field(description="Of the stamps; null: each series' own.")] = None
+    clock: Annotated[
+        str | None,
+        Kept(("clock", "timezone"), clock_name, _clock),
+        Field(
+            description="Of the stamps; `wall` or `standard`: that of each series' own zone; null: each series' own."
+        ),
+    ] = None
     layout: Annotated[
         Literal["series", "frame"],
         column("layout", {"frame": "dataframe"}),

@@ -9,6 +9,7 @@ from pydantic import Field
 from sqlalchemy import exists, select
 from sqlalchemy.orm import selectinload
 
+from entrepot.db import unindexed
 from entrepot.errors import InvalidInput
 from entrepot.identity import Right
 from entrepot.identity.projects import is_kept
@@ -102,8 +103,10 @@ def list_feeders(
     gate: Annotated[str | None, Query(max_length=300, description="Id or name of the gate.")] = None,
 ) -> Page[FeederShown]:
     """List feeders, newest first."""
+    principal = unit.principal
+    within = principal.within(Gate) if principal.bound else unindexed(Gate.organization_id).in_([*principal.roles])
     # Asked of each feeder in its turn: a join would find all gates first, and sort their feeders for every page.
-    its_gate = exists().where(Gate.id == Feeder.gate_id, unit.principal.within(Gate), is_kept(Gate.project_id))
+    its_gate = exists().where(Gate.id == Feeder.gate_id, within, is_kept(Gate.project_id))
     project_id = of_project(unit, project).get("project_id")
     if project_id is not None:
         its_gate = its_gate.where(Gate.project_id == project_id)

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 from entrepot.pipeline.models import Channel, Cleaner, Importer
 from entrepot.server.api.nouns import (
     NOT_KEPT,
+    Labels,
     Name,
     Noun,
     Reference,
@@ -109,6 +110,7 @@ class ChannelSettings(Noun):
     active: bool = True
     unit: Annotated[str, Field(max_length=255)] = ""
     title: Annotated[str, Field(max_length=255)] = ""
+    labels: Annotated[Labels, Field(default_factory=dict, description="By which the series is found.")]
     raw_kind: Annotated[
         RawKind | None,
         Field(description="What a raw value says: the state at an instant, or a mean or an amount of its interval."),

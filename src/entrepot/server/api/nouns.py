@@ -8,7 +8,7 @@ from functools import cache
 from typing import Annotated, Any, Generic, Self, TypeVar
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
@@ -19,6 +19,7 @@ from entrepot.identity.projects import is_kept
 from entrepot.pipeline import configuration
 from entrepot.pipeline.generators.finding import KINDS
 from entrepot.pipeline.models import Edited, Feeder, Gate, Owned
+from entrepot.series import labels
 from entrepot.series.clock_names import clock_name, read_clock
 from entrepot.server.api.routing import Unit
 
@@ -30,6 +31,11 @@ SeriesName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
 Script = Annotated[str, StringConstraints(max_length=1_000_000)]
 Step = Annotated[str, StringConstraints(max_length=32)]
+#: By which series are found: `{"turbine": "R80711"}`.
+Labels = Annotated[
+    dict[Annotated[str, Field(pattern=labels.KEY)], Annotated[str, Field(min_length=1, max_length=300)]],
+    Field(max_length=labels.MOST),
+]
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 from entrepot.errors import Conflict, NotFound
 from entrepot.identity import Principal, Right, projects
 from entrepot.identity.projects import is_kept
+from entrepot.pipeline.cleaning import configuration as cleaners
 from entrepot.pipeline.importing import pushed
 from entrepot.series import labels, store
 from entrepot.series.models import DISCARDED, Series
 from entrepot.server.api.nouns import (
     NOT_KEPT,
     InProject,
+    Labels,
     Maker,
     Named,
     Noun,
@@ -38,11 +40,6 @@ from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["series"])
 _MOST_TEXT = 255
-#: By which series are found: `{"turbine": "R80711"}`.
-Labels = Annotated[
-    dict[Annotated[str, Field(pattern=labels.KEY)], Annotated[str, Field(min_length=1, max_length=300)]],
-    Field(max_length=labels.MOST),
-]
 
 
 class SeriesSettings(Noun):
@@ -151,7 +148,7 @@ def change_series(unit: Unit, series_id: str, given: SeriesChanges) -> SeriesSho
     row = find(unit.session, unit.principal, series_id, "write")
     with SeriesChanges.naming():
         if given.labels is not None:
-            labels.put(unit.session, row, given.labels)
+            cleaners.describe_series(unit.session, row, given.labels)
         pushed.describe(unit.session, row, given.kept())
     return _shown(unit, [row])[0]
 

@@ -5,7 +5,7 @@ from alembic import op
 
 import entrepot.db.types
 
-revision = "b59bf0c8bd8a"
+revision = "0b6c1c8e029b"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -1655,6 +1655,7 @@ def upgrade() -> None:
         sa.Column("minimum", sa.Double(), nullable=True),
         sa.Column("maximum", sa.Double(), nullable=True),
         sa.Column("completeness", sa.Double(), nullable=True),
+        sa.Column("labels", entrepot.db.types.Json(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("changed_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("pk", sa.Integer(), nullable=False),
@@ -1688,6 +1689,7 @@ def upgrade() -> None:
     # ### end Alembic commands ###
     if op.get_bind().dialect.name == "postgresql":
         _store()
+
 
 
 def downgrade() -> None:
@@ -2060,7 +2062,7 @@ def downgrade() -> None:
 
 
 def _store() -> None:
-    """Compress documents fast, keep all but their text in the row; what is not text is compressed already.
+    """Compress documents fast, and keep all but the text that is given back in the row; what is not text is compressed already.
 
     What is apart costs a visit for each row that a query looks at. PostgreSQL moves every other column out of a row
     before it compresses the body, unless they are to stay as well.

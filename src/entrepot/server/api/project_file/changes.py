@@ -18,7 +18,8 @@ _SECTIONS = {
     "gate": "gates", "feeder": "gates", "importer": "importers", "channel": "importers", "analysis": "analyses",
     "watch": "watches",
 }  # fmt: skip
-Key = tuple[str, str]
+#: The kind of a thing, and the names that lead to it.
+Key = tuple[str, ...]
 _SCRIPT_LINES = 2
 
 
@@ -28,6 +29,8 @@ class Step:
 
     Attributes
     ----------
+    path
+        The names that lead to it: a channel's are its importer's and its raw series'.
     settings
         All that are wanted of it.
     old
@@ -36,9 +39,19 @@ class Step:
 
     action: Literal["made", "changed", "removed"]
     kind: str
-    name: str
+    path: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     old: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return "/".join(self.path)
+
+    @property
+    def key(self) -> Key:
+        """Its kind, and the names that lead to it."""
+        return (self.kind, *self.path)
 
     @property
     def new(self) -> dict[str, Any]:
@@ -58,14 +71,14 @@ def things_of(file: ProjectFile) -> dict[Key, dict[str, Any]]:
 def steps(current: ProjectFile, wanted: ProjectFile) -> list[Step]:
     """Return what makes a project what a file says: first what is removed, then what is made and changed."""
     old, new = things_of(current), things_of(wanted)
-    removed = [Step("removed", *key) for key in old.keys() - new.keys() if _is_whole(wanted, key[0])]
+    removed = [Step("removed", key[0], key[1:]) for key in old.keys() - new.keys() if _is_whole(wanted, key[0])]
     removed.sort(key=lambda step: (-KINDS.index(step.kind), step.name))
     others = []
     for key in sorted(new, key=lambda key: KINDS.index(key[0])):
         if key not in old:
-            others.append(Step("made", *key, new[key]))
+            others.append(Step("made", key[0], key[1:], new[key]))
         elif differs := {name: old[key][name] for name, value in new[key].items() if old[key][name] != value}:
-            others.append(Step("changed", *key, new[key], differs))
+            others.append(Step("changed", key[0], key[1:], new[key], differs))
     return removed + others
 
 
@@ -85,9 +98,9 @@ def _things(file: ProjectFile) -> Iterator[tuple[Key, dict[str, Any]]]:
     for name, site in file.sites.items():
         yield ("site", name), _settings(site, "locations", "model_definitions")
         for title, location in site.locations.items():
-            yield ("location", f"{name}/{title}"), _settings(location)
+            yield ("location", name, title), _settings(location)
         for title, model in site.model_definitions.items():
-            yield ("model definition", f"{name}/{title}"), _settings(model)
+            yield ("model definition", name, title), _settings(model)
     for name, result_set in file.result_sets.items():
         yield ("result set", name), _settings(result_set)
     for name, gate in file.gates.items():
@@ -97,7 +110,7 @@ def _things(file: ProjectFile) -> Iterator[tuple[Key, dict[str, Any]]]:
     for name, importer in file.importers.items():
         yield ("importer", name), _settings(importer, "channels")
         for raw, channel in importer.channels.items():
-            yield ("channel", f"{name}/{raw}"), _settings(channel)
+            yield ("channel", name, raw), _settings(channel)
     for name, analysis in file.analyses.items():
         yield ("analysis", name), _settings(analysis)
     for name, watch in file.watches.items():

@@ -34,7 +34,7 @@ from entrepot.server.api.routing import Unit
 ModelT = TypeVar("ModelT", bound=BaseModel)
 OwnedT = TypeVar("OwnedT", bound=Owned)
 #: The ids of things, by their kinds and names in the file.
-Ids = dict[tuple[str, str], str]
+Ids = dict[tuple[str, ...], str]
 
 
 def read(unit: Unit, project: Project) -> tuple[ProjectFile, Ids]:
@@ -51,7 +51,7 @@ def read(unit: Unit, project: Project) -> tuple[ProjectFile, Ids]:
         file.importers[importer.name] = made = _like(ImporterInFile, shown, gate=gate_name, channels={})
         channels = select(Channel).where(Channel.cleaner_id == importer.cleaner.id)
         for channel in unit.session.scalars(channels.order_by(Channel.raw)):
-            ids["channel", f"{importer.name}/{channel.raw}"] = channel.id
+            ids["channel", importer.name, channel.raw] = channel.id
             made.channels[channel.raw] = _like(ChannelInFile, ChannelShown.shown(channel))
     _read_analyses(unit, project, file, ids)
     _read_watches(unit, project, file, ids)
@@ -192,7 +192,7 @@ def _read_site(unit: Unit, file: ProjectFile, ids: Ids, site: Any) -> None:
     for kind, model, shown, in_file, into in of_site:
         own = model.organization_id == unit.principal.organization_id
         for one in unit.session.scalars(select(model).where(own, model.site_id == site.id).order_by(model.title)):
-            ids[kind, f"{site.title}/{one.title}"] = str(one.id)
+            ids[kind, site.title, one.title] = str(one.id)
             into[one.title] = _like(in_file, shown.showing(one, site=None))
 
 

@@ -91,18 +91,18 @@ class Making:
         if step.action == "removed":
             self._remove(step)
         elif step.action == "made":
-            made = getattr(self, f"_make_{step.kind.replace(' ', '_')}")(step.name, dict(step.settings))
-            self._ids[step.kind, step.name] = made
+            made = getattr(self, f"_make_{step.kind.replace(' ', '_')}")(*step.path, dict(step.settings))
+            self._ids[step.key] = made
         elif step.kind == "feeder" and self._is_another_way(step):
             self._remove(step)
-            self._ids["feeder", step.name] = self._make_feeder(step.name, dict(step.settings))
+            self._ids[step.key] = self._make_feeder(step.name, dict(step.settings))
         else:
             kind = "place" if step.kind in _PLACES else step.kind.replace(" ", "_")
             change = getattr(self, f"_change_{kind}")
-            change(self._ids[step.kind, step.name], dict(step.new), step)
+            change(self._ids[step.key], dict(step.new), step)
 
     def _remove(self, step: Step) -> None:
-        id_ = self._ids.pop((step.kind, step.name))
+        id_ = self._ids.pop(step.key)
         self._removers[step.kind](id_)
 
     # Places and result sets ------------------------------------------------------------------------------------------
@@ -110,15 +110,14 @@ class Making:
     def _make_site(self, name: str, given: dict[str, Any]) -> str:
         return str(places.create_site(self._unit, SiteRequest.model_validate({"name": name, **given})).id)
 
-    def _make_location(self, name: str, given: dict[str, Any]) -> str:
-        return self._placed_at_site(name, given, LocationRequest, places.create_location)
+    def _make_location(self, site: str, name: str, given: dict[str, Any]) -> str:
+        return self._placed_at_site(site, name, given, LocationRequest, places.create_location)
 
-    def _make_model_definition(self, name: str, given: dict[str, Any]) -> str:
-        return self._placed_at_site(name, given, ModelDefinitionRequest, places.create_model_definition)
+    def _make_model_definition(self, site: str, name: str, given: dict[str, Any]) -> str:
+        return self._placed_at_site(site, name, given, ModelDefinitionRequest, places.create_model_definition)
 
-    def _placed_at_site(self, name: str, given: dict[str, Any], model: Any, create: Any) -> str:
-        site, _, title = name.partition("/")
-        request = model.model_validate({"name": title, "site": self._ids["site", site], **given})
+    def _placed_at_site(self, site: str, name: str, given: dict[str, Any], model: Any, create: Any) -> str:
+        request = model.model_validate({"name": name, "site": self._ids["site", site], **given})
         return str(create(self._unit, request).id)
 
     def _make_result_set(self, name: str, given: dict[str, Any]) -> str:
@@ -197,8 +196,7 @@ class Making:
             new["gate"] = self._gate(new["gate"])
         importers.change_importer(self._unit, id_, ImporterChanges.model_validate(new))
 
-    def _make_channel(self, name: str, given: dict[str, Any]) -> str:
-        importer, _, raw = name.partition("/")
+    def _make_channel(self, importer: str, raw: str, given: dict[str, Any]) -> str:
         request = {"importer": self._ids["importer", importer], "raw": raw, **given}
         return channels.create_channel(self._unit, ChannelRequest.model_validate(request)).id  # type: ignore[no-any-return]
 
@@ -228,7 +226,7 @@ class Making:
         if "inputs" in late:
             late["inputs"] = [one | {"of": self._maker(one)} for one in late["inputs"]]
         if late:
-            id_ = self._ids["analysis", step.name]
+            id_ = self._ids[step.key]
             analyses.change_analysis(self._unit, id_, AnalysisChanges.model_validate(late))
 
     def _into(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -265,7 +263,7 @@ class Making:
     def _change_watch(self, id_: str, new: dict[str, Any], step: Step) -> None:
         if "of" in new:
             silence.unwatch(self._unit.session, self._unit.principal, id_)
-        self._ids["watch", step.name] = self._make_watch(step.name, dict(step.settings))
+        self._ids[step.key] = self._make_watch(step.name, dict(step.settings))
 
 
 def _own(given: Settings) -> dict[str, Any]:
