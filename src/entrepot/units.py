@@ -50,12 +50,8 @@ def convertible(unit: str, wanted: str) -> bool:
 @lru_cache(maxsize=1000)
 def _parsed(text: str) -> Any:
     plain = text.replace("^", "**")
-    if (
-        len(plain) > _LONGEST
-        or not plain.isprintable()
-        or _NUMBER.search(plain)
-        or len(_POWER.findall(plain)) != plain.count("**")
-    ):
+    powers = len(_POWER.findall(plain))
+    if len(plain) > _LONGEST or not plain.isprintable() or _NUMBER.search(plain) or powers != plain.count("**"):
         raise ValueError(f"{text[:_LONGEST]!r} is no unit")
     try:
         return _registry().Unit(plain)

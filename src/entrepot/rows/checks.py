@@ -168,11 +168,18 @@ def instant(value: Any) -> datetime:
     return lookups.parse_instant(value)
 
 
+def _text_of(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:
+        raise Refused(f"This cannot be kept: {error}.") from None
+
+
 def json_object(value: Any) -> str:
     """Return the text of a JSON object."""
     if not isinstance(value, dict):
         raise Refused(f"Expected an object but got type {type(value).__name__}.")
-    return orjson.dumps(value).decode()
+    return _text_of(value)
 
 
 def related_object(value: Any) -> str:
@@ -181,4 +188,4 @@ def related_object(value: Any) -> str:
         raise Refused("Expected an object with exactly type and id.")
     if not isinstance(value["type"], str) or isinstance(value["id"], bool) or not isinstance(value["id"], int):
         raise Refused("The type must be a string, the id an integer.")
-    return orjson.dumps(value).decode()
+    return _text_of(value)
