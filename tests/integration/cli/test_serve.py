@@ -137,7 +137,7 @@ def test_a_part_that_cannot_start_ends_the_server(tmp_path: Path) -> None:
 
 def test_workers_know_every_job() -> None:
     """A module that registers a handler, hears of jobs that are given up, or has some done again, is in its list."""
-    decorator = ("@jobs.task(", "@task(", "jobs.when_given_up(")
+    decorator = ("@jobs.task(", "@task(", "jobs.when_given_up(", "@locks.of_kind(")
     found = {
         ".".join(path.relative_to(SOURCES).with_suffix("").parts)
         for path in SOURCES.rglob("*.py")

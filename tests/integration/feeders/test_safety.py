@@ -179,7 +179,7 @@ def test_credentials_are_encrypted_and_have_to_be_given_again_for_another_addres
     with site.world.database.read() as session:
         record = site.record(session)
         assert record.credential_names == ["login", "password"]
-        assert PASSWORD not in f"{record.credentials} {record.child}"
+        assert PASSWORD not in f"{record.credentials} {record.source}"
         assert PASSWORD in site.world.vault.decrypt(record.credentials)
     with pytest.raises(InvalidInput) as caught:
         site.change(url="ftp://127.0.0.1:1/elsewhere")

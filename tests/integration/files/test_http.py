@@ -325,6 +325,7 @@ def test_others_see_nothing(client: httpx.Client, shared_server: ServerProcess) 
             ("GET", f"webhooks/{webhook}/deliveries"),
         ]:
             body = {} if method in ("PATCH", "POST") and "uploads" not in path else None
+            body = {"after": 0} if path.endswith("replay") else body
             answer = stranger.request(method, f"/api/v1/{path}", headers={"upload-offset": "0"}, json=body)
             assert answer.status_code in (403, 404), (method, path, answer.status_code)
         assert record["id"] not in stranger.get("/api/v1/files").text
@@ -383,7 +384,7 @@ def test_archives_are_data(client: httpx.Client, shared_server: ServerProcess) -
 
 def test_links_in_the_servers_own_storage_lead_nowhere(client: httpx.Client, shared_server: ServerProcess) -> None:
     record = _publish(client, b"mine")
-    path = shared_server.data_dir / "files" / record["organization_id"] / record["id"][:2] / record["id"]
+    (path,) = (shared_server.data_dir / "files").rglob(record["id"])
     path.unlink()
     path.symlink_to(shared_server.data_dir / "secret.key")
     answer = client.get(f"/api/v1/files/{record['id']}/download")

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from entrepot.errors import Changed, InvalidInput
+from entrepot.errors import Changed, InvalidInput, NotFound
 from entrepot.identity import Principal, Right
 from entrepot.server import origin, repeats
 from entrepot.server.bodies import Body, Size
@@ -126,6 +126,8 @@ class NativeRoute(APIRoute):
                 # A filter that is spelt wrong would let everything pass.
                 reasons = [f"This is no parameter here; there are {', '.join(sorted(known)) or 'none'}."]
                 raise InvalidInput(fields=dict.fromkeys(sorted(strange), reasons))
+            if any("\0" in str(value) for value in request.path_params.values()):  # no id has one, and databases balk
+                raise NotFound("There is nothing of this id.")
             body = Body.of(request.scope)
             principal, content = None, b""
             if declared.writes or body.awaited(size):
