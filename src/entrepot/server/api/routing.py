@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from entrepot.bounds.text import read_json
 from entrepot.errors import Changed, InvalidInput
 from entrepot.identity import Principal, Right
 from entrepot.server import origin, repeats
@@ -49,6 +50,10 @@ class Unit(Request):
     async def body(self) -> bytes:
         """Return the body, which is here."""
         return self._content
+
+    async def json(self) -> Any:
+        """Return the body as JSON, in the bounds of every door; FastAPI tells of what is none."""
+        return read_json(self._content)
 
 
 #: Where things are that are made, or begun, by the status that says so; None: below the address that made them.

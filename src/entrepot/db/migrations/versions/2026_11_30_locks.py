@@ -1,4 +1,4 @@
-"""Locks of all kinds of results, in one table; files that are locked; labels of series, and of channels."""
+"""Locks of all kinds of results, in one table; files that are locked; labels of series and channels, and their list."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("series", "key", name=op.f("pk_series_label")),
     )
     op.create_index("ix_series_label_found", "series_label", ["key", "value", "series"])
+    op.create_index("ix_series_listed", "series", ["organization_id", "name", "id"])
     op.add_column("unitcleaner", sa.Column("labels", Json(), nullable=False, server_default="{}"))
     with op.batch_alter_table("unitcleaner", schema=None) as batch_op:
         batch_op.alter_column("labels", existing_type=Json(), server_default=None)
@@ -55,5 +56,6 @@ def downgrade() -> None:
         batch_op.drop_column("locked")
     with op.batch_alter_table("unitcleaner", schema=None) as batch_op:
         batch_op.drop_column("labels")
+    op.drop_index("ix_series_listed", "series")
     op.drop_table("series_label")
     op.drop_table("lock")
