@@ -1,6 +1,7 @@
 """Figures: one description, written as a page that needs no network, or as a PNG."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +82,7 @@ class Plot:
         """Return the figure as a PNG of so many pixels."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.text import Text
 
         figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained")
         FigureCanvasAgg(figure)
@@ -96,8 +98,12 @@ class Plot:
             axes.legend(fontsize="small")
         if self.kind == "time_series":
             figure.autofmt_xdate()
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)  # names of users are texts, and no formulas
         out = io.BytesIO()
-        figure.savefig(out, format="png")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # there is a box in its place
+            figure.savefig(out, format="png")
         return out.getvalue()
 
     def save(self, path: str | Path) -> Path:

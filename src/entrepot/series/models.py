@@ -52,6 +52,7 @@ class Series(Base):
             sqlite_where=text("damage IS NOT NULL"),
             postgresql_where=text("damage IS NOT NULL"),
         ),
+        Index("ix_series_listed", "organization_id", "name", "id"),
         {"sqlite_autoincrement": True},  # clients keep keys: that of a deleted series must not come back
     )
 

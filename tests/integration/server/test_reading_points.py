@@ -127,3 +127,12 @@ def test_problems_tell_every_field_at_once_and_which_request(api: Api, wind: str
     page = api.client.get("/docs").text
     for told in (nothing, answer.json()):
         assert f'id="{told["type"].partition("#")[2]}"' in page
+
+
+def test_numbers_beyond_64_bits_are_kept_as_what_json_makes_of_them(api: Api) -> None:
+    given = '{"name": "Belwind", "extra": {"n": 123456789012345678901234567890}}'
+    answer = api.client.post("/api/v1/sites", content=given, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["extra"]) == (201, {"n": 1.2345678901234568e29})
+    for wrong in ('{"name": NaN}', '{"name"', '{"extra": {"n": 1e999}}'):
+        answer = api.client.post("/api/v1/sites", content=wrong, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["title"]) == (422, "One field is wrong"), wrong

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from entrepot.client.owi import InvalidParameterError, plot_rows
+from entrepot.plots.figures import Plot, Trace
 
 
 def row(short: str, **fields: Any) -> dict[str, Any]:
@@ -152,3 +153,8 @@ def test_a_map_shows_the_mean_of_what_is_there() -> None:
     assert (plot.traces[0].labels, plot.traces[0].color) == (["BBA01"], [0.4])
     with pytest.raises(InvalidParameterError, match="No row has values"):
         plot_rows(pd.DataFrame(rows[1:]), "map", locations=LOCATIONS)
+
+
+@pytest.mark.parametrize("title", ["$\\frac{$", "a\x17", "\U0010cd28", "$x_1$"])
+def test_titles_are_texts_whatever_is_in_them(title: str) -> None:
+    assert Plot("comparison", title, title, title, [Trace(title, [1, 2], [1, 2])] * 2).png().startswith(b"\x89PNG")

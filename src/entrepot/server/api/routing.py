@@ -15,7 +15,8 @@ from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from entrepot.errors import Changed, InvalidInput, NotFound
+from entrepot.bounds.text import read_json
+from entrepot.errors import Changed, InvalidInput
 from entrepot.identity import Principal, Right
 from entrepot.server import origin, repeats
 from entrepot.server.bodies import Body, Size
@@ -49,6 +50,10 @@ class Unit(Request):
     async def body(self) -> bytes:
         """Return the body, which is here."""
         return self._content
+
+    async def json(self) -> Any:
+        """Return the body as JSON, in the bounds of every door; FastAPI tells of what is none."""
+        return read_json(self._content)
 
 
 #: Where things are that are made, or begun, by the status that says so; None: below the address that made them.
