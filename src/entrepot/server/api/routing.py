@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from entrepot.bounds.text import read_json
-from entrepot.errors import Changed, InvalidInput
+from entrepot.errors import Changed, InvalidInput, NotFound
 from entrepot.identity import Principal, Right
 from entrepot.server import origin, repeats
 from entrepot.server.bodies import Body, Size
