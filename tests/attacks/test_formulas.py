@@ -51,7 +51,7 @@ def test_names_of_series_and_tags_are_no_formulas_in_an_export(database: Databas
             made.append((series, "direct", ""))
             assert number < 20
     for mode in ("series", "dataframe"):
-        request = ExportRequest(layout=mode, with_tags=True, formula_guard=True)  # type: ignore[arg-type]
+        request = ExportRequest(layout=mode, tags=True, formula_guard=True)  # type: ignore[arg-type]
         with database.read() as session:
             export(session, made, request, tmp_path / "x.zip")
         with zipfile.ZipFile(tmp_path / "x.zip") as archive:

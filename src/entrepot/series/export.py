@@ -57,7 +57,7 @@ class ExportRequest:
         The separator and the decimal sign.
     time_grouper
         Split files by this period; None for no split.
-    with_tags
+    tags
         Whether to write, after each column of points, one of their tags.
     in_start_mode
         Where rows of resampled series and of the dataframe start: `right` at the latest of the series' starts, `left`
@@ -86,7 +86,7 @@ class ExportRequest:
     separator: str = ","
     decimal: str = "."
     time_grouper: str | None = None
-    with_tags: bool = False
+    tags: bool = False
     in_start_mode: Side = "right"
     in_end_mode: Side = "left"
     offsets: bool = False
@@ -250,7 +250,7 @@ class _Writer:
         if not files:
             nothing = np.empty(0, np.int64), np.empty(0), None
             with self.archive.member(f"{stem}.csv") as empty:
-                for keys, table in frames(axis, columns, [nothing] * len(columns), with_tags=self.request.with_tags):
+                for keys, table in frames(axis, columns, [nothing] * len(columns), tagged=self.request.tags):
                     empty.write(_csv(axis, keys, table, self.request, fraction=False, header=True))
         return max(files, 1)
 
@@ -263,7 +263,7 @@ class _Writer:
         with ExitStack() as opened:
             for begin, end in pieces(self.session, axis, columns, low, high, self.budget):
                 parts = read(self.session, axis, columns, begin, end, self.budget, last=end == stop)
-                for keys, table in frames(axis, columns, parts, with_tags=self.request.with_tags):
+                for keys, table in frames(axis, columns, parts, tagged=self.request.tags):
                     if not keys.size:
                         continue
                     content = _csv(axis, keys, table, self.request, fraction=fraction, header=file is None)

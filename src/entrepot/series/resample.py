@@ -79,17 +79,17 @@ def spread(
     times: Stamps,
     values: Values,
     step: Frequency,
-    out_freq: Frequency,
+    target: Frequency,
     clock: Clock,
     rule: Rule,
     step_clock: Clock | None = None,
 ) -> tuple[Stamps, Values]:
-    """Bring values of long intervals to the shorter ones of `out_freq`.
+    """Bring values of long intervals to the shorter ones of `target`.
 
     Each value holds from its stamp to the end of its interval of `step` (by `step_clock`, where that is not `clock`),
     or to the next stamp where that is earlier.
     With the rule ``sum`` it is split over the shorter intervals by time; with any other it is repeated (an interval of
-    `out_freq` that lies in two of `step` gets the mean, weighted by time).
+    `target` that lies in two of `step` gets the mean, weighted by time).
 
     Returns
     -------
@@ -102,9 +102,9 @@ def spread(
         return np.empty(0, np.int64), np.empty(0)
     ends = next_start(times, step, step_clock or clock)
     ends[:-1] = np.minimum(ends[:-1], times[1:])
-    first = int(floor_to_grid(times[:1], out_freq, clock)[0])
-    edges = grid(first, int(ends[-1]), out_freq, clock)
-    edges = np.append(edges, next_start(edges[-1:], out_freq, clock))
+    first = int(floor_to_grid(times[:1], target, clock)[0])
+    edges = grid(first, int(ends[-1]), target, clock)
+    edges = np.append(edges, next_start(edges[-1:], target, clock))
     which, bins, shared = overlaps(times, ends, edges)
     weights = np.bincount(bins, shared, len(edges) - 1)
     if rule == "sum":

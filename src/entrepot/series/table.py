@@ -218,18 +218,18 @@ def read(
 
 
 def frames(
-    axis: Axis, columns: Sequence[Column], parts: Sequence[Part], *, with_tags: bool
+    axis: Axis, columns: Sequence[Column], parts: Sequence[Part], *, tagged: bool
 ) -> Iterator[tuple[Times, "pl.DataFrame"]]:
     """Yield frames with a column (with tags, two) of each series, and the keys of their rows: those that any has."""
     keys = parts[0][0] if len(parts) == 1 else np.unique(np.concatenate([part[0] for part in parts]))
     size = max(CELLS // len(columns), 1)
     for begin in range(0, max(len(keys), 1), size):
         piece = keys[begin : begin + size]
-        yield piece, _frame(axis, columns, parts, piece, with_tags=with_tags)
+        yield piece, _frame(axis, columns, parts, piece, tagged=tagged)
 
 
 def _frame(
-    axis: Axis, columns: Sequence[Column], parts: Sequence[Part], keys: Times, *, with_tags: bool
+    axis: Axis, columns: Sequence[Column], parts: Sequence[Part], keys: Times, *, tagged: bool
 ) -> "pl.DataFrame":
     import polars as pl
 
@@ -241,7 +241,7 @@ def _frame(
         cells = np.full(keys.size, np.nan)
         cells[where] = values[inside]
         data[column.label] = pl.Series(column.label, cells, nan_to_null=True)
-        if with_tags:
+        if tagged:
             texts = np.full(keys.size, None, object)
             if tags is not None:
                 texts[where] = tags[inside]

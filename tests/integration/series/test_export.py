@@ -151,7 +151,7 @@ def test_empty_series_and_awkward_names(database: Database, exported: Exported) 
             (make(session, 'x, "y"', [], []), "direct", ""),
             (make(session, "fine", [500_000, 1_000_000], [0.1, 1e-7], tags=["t", None]), "direct", ""),
         ]
-    files = exported(sources, with_tags=True)
+    files = exported(sources, tags=True)
     assert files["x,  y  [direct].csv"].empty
     fine = files["fine [direct].csv"]
     assert fine.index.tolist() == [pd.Timestamp(0, unit="s") + pd.Timedelta("500ms"), pd.Timestamp(1, unit="s")]

@@ -41,7 +41,7 @@ class CleaningSpec:
     clock, timezone
         The clock that wrote the input's stamps.
     rule
-        How instantaneous values become one instantaneous value.
+        How several states at instants become one.
     fill
         The longest gap, in steps, that is filled.
     patience

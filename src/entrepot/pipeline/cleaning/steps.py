@@ -9,7 +9,7 @@ How the table of unit types is read where it leaves room:
   side (before it; after it, for stamps on the right) how long it lasts. So a series may change its step.
 - An amount belongs to the interval in which its own begins; only one that lasts longer than that interval is split, by
   time, over all that it touches. Nothing is lost or counted twice.
-- A meter (an instantaneous input that becomes an amount) is read at the bounds of the intervals: exactly where a point
+- A meter (states at instants that become an amount) is read at the bounds of the intervals: exactly where a point
   lies there, else on the line between the neighbours, provided that they are less than two steps apart. The amounts of
   a run of intervals thus sum up to the difference of the meter. For the same reason gaps of a meter are filled on
   the meter, that is, the known difference is spread evenly over the gap.

@@ -53,7 +53,7 @@ class ExportRequest(Noun):
     file_step: Annotated[
         Step | None, column("time_grouper"), Field(description="How much time a file has; null: all.")
     ] = None
-    tags: Annotated[bool, column("with_tags")] = False
+    tags: bool = False
     starts: Annotated[
         Literal["first", "last"],
         column("in_start_mode", _FIRST_OR_LAST),

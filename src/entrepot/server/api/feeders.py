@@ -65,7 +65,7 @@ class FeederChanges(FeederSettings):
     credentials: _Credentials = None
 
     @property
-    def child(self) -> dict[str, Any]:
+    def way(self) -> dict[str, Any]:
         """What was given of how it fetches, in the words of the domain."""
         words = {"from_": "url", "script": "script", "options": "parameters", "credentials": "credentials"}
         return {words[name]: getattr(self, name) for name in words if name in self.model_fields_set}
@@ -127,9 +127,9 @@ def create_feeder(unit: Unit, given: FeederRequest) -> FeederShown:
     with _naming():
         feeder = feeders.create_feeder(unit.session, unit.principal, {"gate": gate.id, **given.kept(unset=True)})
         model = feeders.SCRIPT if given.from_ is None else feeders.ADDRESS
-        child = {name: value for name, value in given.child.items() if value is not None}
+        way = {name: value for name, value in given.way.items() if value is not None}
         services = unit.services
-        feeders.set_source(unit.session, unit.principal, services.vault, services.settings, feeder.id, model, child)
+        feeders.set_source(unit.session, unit.principal, services.vault, services.settings, feeder.id, model, way)
     return _shown(unit, [feeder])[0]
 
 
@@ -143,24 +143,24 @@ def get_feeder(unit: Unit, feeder_id: str) -> FeederShown:
 def change_feeder(unit: Unit, feeder_id: str, given: FeederChanges) -> FeederShown:
     """Change a feeder; with another address, credentials have to be given again."""
     feeder = to_change(unit, Feeder, feeder_id)
-    child = given.child
+    way = given.way
     other = "url" if feeder.source_kind == feeders.SCRIPT else "script"
     with _naming():
-        if child and (feeder.source_kind is None or other in child):
+        if way and (feeder.source_kind is None or other in way):
             raise InvalidInput.field(other, "This feeder fetches in another way: make it anew.")
-        if nulls := [name for name in ("url", "script") if name in child and child[name] is None]:
+        if nulls := [name for name in ("url", "script") if name in way and way[name] is None]:
             raise InvalidInput.field(nulls[0], "This may not be null.")
         feeders.update_feeder(unit.session, unit.principal, feeder_id, given.kept())
-        if child:
-            services, child_id = unit.services, str(feeder.source_id)
+        if way:
+            services, source_id = unit.services, str(feeder.source_id)
             feeders.change_source(
                 unit.session,
                 unit.principal,
                 services.vault,
                 services.settings,
                 str(feeder.source_kind),
-                child_id,
-                child,
+                source_id,
+                way,
             )
     return _shown(unit, [feeder])[0]
 

@@ -180,7 +180,7 @@ EXPORT: Final[Spec] = {
     "sep": _as("separator", _TEXT_OR_NULL),
     "decimal": _TEXT_OR_NULL,
     "time_grouper": _TEXT_OR_NULL,
-    "with_tags": Field(boolean, null=True),
+    "with_tags": _as("tags", Field(boolean, null=True)),
     "in_start_mode": Field(one_of("left", "right"), null=True),
     "in_end_mode": Field(one_of("left", "right"), null=True),
     "publish": Field(anything, null=True),
