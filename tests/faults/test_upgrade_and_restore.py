@@ -1,5 +1,6 @@
 """An upgrade beside a running server is refused, makes a copy first; a restored copy calls nobody until told to."""
 
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -33,6 +34,15 @@ from entrepot.settings import Settings
 from tests.support.deadline import eventually
 from tests.support.load import Receiver
 
+NEXT = '''"""Something more."""
+
+revision, down_revision, branch_labels, depends_on = "000000000002", "{before}", None, None
+
+
+def upgrade() -> None:
+    """Nothing is left to do but the note."""
+'''
+
 
 @pytest.fixture
 def services(database: Database, tmp_path: Path) -> Iterator[Services]:
@@ -45,20 +55,15 @@ def services(database: Database, tmp_path: Path) -> Iterator[Services]:
 
 
 @pytest.fixture
-def older(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    """The same with a version that has one more migration, of which nothing is left to do but the note."""
-    previous = migrate._scripts().get_revision("head")
-    assert previous is not None
-    with services.database.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = :old"), {"old": previous.down_revision})
-    monkeypatch.setattr(migrate, "upgrade", note_head)
+def older(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """The same under a program that has one more migration."""
+    before = migrate.head()
+    folder = shutil.copytree(migrate.MIGRATIONS, tmp_path / "migrations")
+    (folder / "versions" / "next.py").write_text(NEXT.format(before=before))
+    monkeypatch.setattr(migrate, "MIGRATIONS", folder)
     yield services
-    note_head(services.database)
-
-
-def note_head(database: Database, to: str = "head") -> None:
-    with database.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": migrate.head()})
+    with services.database.write() as session:  # the tests' database is one for all of them
+        session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": before})
 
 
 def run(services: Services, *arguments: object) -> Result:
