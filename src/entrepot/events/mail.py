@@ -236,7 +236,7 @@ def _write(
                 recipient=recipient,
                 subject=subject,
                 body=body,
-                created=instant,
+                created_at=instant,
                 next_at=instant,
             )
         )
