@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from entrepot.bounds.text import read_json
 from entrepot.db.faults import named
-from entrepot.errors import EntrepotError, Forbidden, InvalidInput
+from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound
 from entrepot.identity import Principal, Right
 from entrepot.server import almost_json, origin, repeats
 from entrepot.server.auth import Authenticator
@@ -98,6 +98,11 @@ def challenge(error: EntrepotError) -> dict[str, str]:
     return headers | ({} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))})
 
 
+def has_no_id(request: Request) -> bool:
+    """Tell whether a part of the path can be no id: databases balk at the sign that it has."""
+    return any("\0" in str(value) for value in request.path_params.values())
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """A line of a door's table: what is served where, and who may ask for it.
@@ -168,6 +173,8 @@ class Endpoint:
         async def endpoint(request: Request) -> Response:
             body, principal, content = Body.of(request.scope), None, b""
             try:
+                if has_no_id(request):
+                    raise NotFound("There is nothing of this id.")
                 # Whoever only reads is looked up in the answer's own snapshot.
                 if self.writes or body.awaited(self.size):
                     principal = NOBODY if self.access == "open" else await run_sync(self.authenticate, request)

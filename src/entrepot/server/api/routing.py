@@ -20,7 +20,7 @@ from entrepot.errors import Changed, InvalidInput, NotFound
 from entrepot.identity import Principal, Right
 from entrepot.server import origin, repeats
 from entrepot.server.bodies import Body, Size
-from entrepot.server.endpoint import NOBODY, Access, authenticate
+from entrepot.server.endpoint import NOBODY, Access, authenticate, has_no_id
 from entrepot.server.services import Services
 from entrepot.server.writers import in_turn
 
@@ -131,7 +131,7 @@ class NativeRoute(APIRoute):
                 # A filter that is spelt wrong would let everything pass.
                 reasons = [f"This is no parameter here; there are {', '.join(sorted(known)) or 'none'}."]
                 raise InvalidInput(fields=dict.fromkeys(sorted(strange), reasons))
-            if any("\0" in str(value) for value in request.path_params.values()):  # no id has one, and databases balk
+            if has_no_id(request):
                 raise NotFound("There is nothing of this id.")
             body = Body.of(request.scope)
             principal, content = None, b""
