@@ -98,9 +98,10 @@ def challenge(error: EntrepotError) -> dict[str, str]:
     return headers | ({} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))})
 
 
-def has_no_id(request: Request) -> bool:
-    """Tell whether a part of the path can be no id: databases balk at the sign that it has."""
-    return any("\0" in str(value) for value in request.path_params.values())
+def require_ids(request: Request) -> None:
+    """Raise NotFound where a part of the path can be no id, as it has a sign that databases balk at."""
+    if any("\0" in str(value) for value in request.path_params.values()):
+        raise NotFound("There is nothing of this id.")
 
 
 @dataclass(frozen=True)
@@ -173,8 +174,7 @@ class Endpoint:
         async def endpoint(request: Request) -> Response:
             body, principal, content = Body.of(request.scope), None, b""
             try:
-                if has_no_id(request):
-                    raise NotFound("There is nothing of this id.")
+                require_ids(request)
                 # Whoever only reads is looked up in the answer's own snapshot.
                 if self.writes or body.awaited(self.size):
                     principal = NOBODY if self.access == "open" else await run_sync(self.authenticate, request)

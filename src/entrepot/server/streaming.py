@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from entrepot.errors import EntrepotError, InvalidInput, TooLarge, TooManyRequests
 from entrepot.identity import Principal
 from entrepot.server.bodies import Body, Size
-from entrepot.server.endpoint import NOBODY, Endpoint, ErrorRenderer, failure, refusal
+from entrepot.server.endpoint import NOBODY, Endpoint, ErrorRenderer, failure, refusal, require_ids
 
 #: So much is handed to the disk at a time, while as much more may be coming in.
 BLOCK_BYTES = 4 * 2**20
@@ -41,6 +41,7 @@ class StreamEndpoint(Endpoint):
     def _endpoint(self, errors: ErrorRenderer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
+                require_ids(request)
                 principal = NOBODY if self.access == "open" else await run_sync(self.authenticate, request)
                 if self.size == "stream":
                     Body.of(request.scope).stream()

@@ -117,6 +117,6 @@ def test_points_of_a_range_are_deleted_and_what_lies_downstream_follows(world: W
     assert world.series(world.importer)["p"].index.hour[:12].tolist() == [*range(10), 12, 13]
     assert len(world.series(world.cleaner)["p"]) == 44
     assert door.ask("DELETE", path, params=window) == {"deleted": 0}
-    assert door.ask("DELETE", path, params={"start": "2024-03-02"}) == {"deleted": 24}
+    assert door.ask("DELETE", path, params={"from": "2024-03-02"}) == {"deleted": 24}
     world.work()
     assert str(world.series(world.cleaner)["p"].index[-1]) == "2024-03-01 22:00:00"

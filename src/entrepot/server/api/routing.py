@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from entrepot.bounds.text import read_json
-from entrepot.errors import Changed, InvalidInput, NotFound
+from entrepot.errors import Changed, InvalidInput
 from entrepot.identity import Principal, Right
 from entrepot.server import origin, repeats
 from entrepot.server.bodies import Body, Size
-from entrepot.server.endpoint import NOBODY, Access, authenticate, has_no_id
+from entrepot.server.endpoint import NOBODY, Access, authenticate, require_ids
 from entrepot.server.services import Services
 from entrepot.server.writers import in_turn
 
@@ -131,8 +131,7 @@ class NativeRoute(APIRoute):
                 # A filter that is spelt wrong would let everything pass.
                 reasons = [f"This is no parameter here; there are {', '.join(sorted(known)) or 'none'}."]
                 raise InvalidInput(fields=dict.fromkeys(sorted(strange), reasons))
-            if has_no_id(request):
-                raise NotFound("There is nothing of this id.")
+            require_ids(request)
             body = Body.of(request.scope)
             principal, content = None, b""
             if declared.writes or body.awaited(size):
