@@ -5,6 +5,7 @@ import signal
 import threading
 from pathlib import Path
 
+from entrepot import jobs
 from entrepot.db import Database
 from entrepot.identity import Vault
 from entrepot.jobs.worker import Worker
@@ -18,6 +19,7 @@ def work(url: str, data_dir: str, lease_seconds: float) -> None:
     faulthandler.register(signal.SIGUSR1)
     feed_run._BATCH_FILES = 3  # more moments to be killed at
     assert arrivals
+    jobs.load(("entrepot.pipeline.importing.run", "entrepot.pipeline.cleaning.run"))
     database = Database(url)
     settings = Settings(data_dir=Path(data_dir), webhook_allowed_networks=["127.0.0.1/32"])
     settings = settings.model_copy(update={"job_lease_seconds": lease_seconds})  # shorter than an operator may choose

@@ -176,7 +176,7 @@ def test_delta_is_split_and_summed(database: Database, exported: Exported) -> No
     ("bad", "field"),
     [
         ({"separator": ",", "decimal": ","}, "decimal"),
-        ({"separator": "ab"}, "sep"),
+        ({"separator": "ab"}, "separator"),
         ({"step": "soon"}, "step"),
         ({"time_grouper": "1"}, "time_grouper"),
         ({"layout": "xlsx"}, "layout"),
