@@ -46,7 +46,8 @@ class InPlaceScripts:
 def work(url: str, data_dir: str, lease_seconds: float) -> None:
     """Do jobs until killed."""
     import_run._BATCH_SECONDS = 0.0  # a commit for each file: more moments to be killed at
-    jobs.load(
+    runs = ("importing.run", "cleaning.run", "analyses.run", "runs.clearing")
+    jobs.load(f"entrepot.pipeline.{each}" for each in runs)
         f"entrepot.pipeline.{each}" for each in ("importing.run", "cleaning.run", "analyses.run", "runs.clearing")
     )
     database = Database(url)
