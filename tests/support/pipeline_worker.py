@@ -48,8 +48,6 @@ def work(url: str, data_dir: str, lease_seconds: float) -> None:
     import_run._BATCH_SECONDS = 0.0  # a commit for each file: more moments to be killed at
     runs = ("importing.run", "cleaning.run", "analyses.run", "runs.clearing")
     jobs.load(f"entrepot.pipeline.{each}" for each in runs)
-        f"entrepot.pipeline.{each}" for each in ("importing.run", "cleaning.run", "analyses.run", "runs.clearing")
-    )
     database = Database(url)
     settings = Settings(data_dir=Path(data_dir)).model_copy(
         update={"job_lease_seconds": lease_seconds}
