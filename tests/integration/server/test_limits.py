@@ -138,7 +138,7 @@ def test_attachments_are_limited(client: TestClient, database: Database) -> None
     assert client.put(at, content=bytes(10)).status_code == 200
     before = _rows(database)
     refused = client.put(at.replace("/file?", "/photo?"), content=b"x")
-    assert (refused.status_code, refused.json()["error"]) == (403, "limit-reached"), refused.text
+    assert (refused.status_code, refused.json()["type"]) == (403, "/docs#problem-limit-reached"), refused.text
     assert _rows(database) == before
     # In place of what is there, nothing is added.
     assert client.put(at, content=bytes(9)).status_code == 200
