@@ -495,8 +495,8 @@ def test_files_are_attached_natively_too(door: Door) -> None:
     assert reader.put(at, content=b"x", params={"name": "x"}).status_code == reader.delete(at).status_code == 403
     for field in ("status", "id", "visibility", "Photo", "signal_id"):
         refused = writer.put(f"{native}/{made['id']}/attachments/{field}", content=b"x", params={"name": "x"})
-        assert (refused.status_code, list(refused.json()["fields"])) == (400, [field])
-    assert writer.put(at, content=b"x").json()["fields"] == {"name": ["Say how the file is called."]}
+        assert (refused.status_code, list(refused.json()["fields"])) == (422, [field])
+    assert writer.put(at, content=b"x").json()["fields"] == {"name": "Say how the file is called."}
     assert writer.put(f"{native}/77/attachments/photo", content=b"x", params={"name": "x"}).status_code == 404
     assert writer.delete(at).status_code == 204
     assert (writer.delete(at).status_code, reader.get(at).status_code) == (404, 404)

@@ -228,7 +228,6 @@ def test_a_file_that_fails_leaves_nothing_behind(other: Api) -> None:
         ),
         ({"watches": {"nothing": {"silent_for": "6h"}}}, "watch nothing: of"),
         ({"gates": {"scada": {"feeder": {}}}}, "feeder scada: from"),
-        ({"sites": {"Hill": {"extra": {"number": 2**70}}}}, "site Hill: extra"),
         ({"importers": {"scada": {"channels": {"a": {"name": "b", "step": "often"}}}}}, "channel scada/a: step"),
     ):
         for what in ("plan", "apply"):
