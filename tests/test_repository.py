@@ -109,7 +109,9 @@ def test_every_case_is_named_by_a_test() -> None:
 
 
 def test_source_files_stay_short() -> None:
-    lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / "src").rglob("*.py")}
+    # A migration is as long as there are tables.
+    written = [path for path in (ROOT / "src").rglob("*.py") if "migrations/versions" not in path.as_posix()]
+    lengths = {path: len(path.read_text().splitlines()) for path in written}
     too_long = {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > LONGEST_FILE}
     assert too_long == {}
 

@@ -71,7 +71,7 @@ def test_the_fields_of_a_unit_cleaner():
         ("delay", "x"),
         ("before", -1),
         ("before", True),
-        ("after", "3 days"),
+        ("after", "3 moons"),
         ("after", 1.5),
     ],
 )
