@@ -12,7 +12,6 @@ from starlette.requests import Request
 
 from entrepot.bounds.budget import Budget
 from entrepot.errors import TooLarge, Unavailable
-from entrepot.series.points import Points
 from entrepot.server import patience
 from entrepot.server.api import point_formats
 from entrepot.settings import Settings
@@ -20,16 +19,16 @@ from entrepot.settings import Settings
 PAGE = 20_000
 
 
-def pages(count: int) -> Iterator[Points]:
+def pages(count: int) -> Iterator[point_formats.Block]:
     for number in range(count):
         times = (np.arange(PAGE) + number * PAGE) * 1_000_000
-        yield Points(times, times / 7.0)
+        yield point_formats.Block(times, times / 7.0)
 
 
 def peak(form: str, count: int) -> int:
     tracemalloc.start()
     try:
-        size = sum(map(len, point_formats.stream_one(form, "id", "name", pages(count))))
+        size = sum(map(len, point_formats.stream_one(form, {"id": "id", "name": "name"}, (), pages(count))))
         assert size > count * PAGE * 4
         return tracemalloc.get_traced_memory()[1]
     finally:
