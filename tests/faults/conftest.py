@@ -1,11 +1,14 @@
 """What tests of faults share: a server, what it says, and whether it comes back."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from entrepot.db import migrate
 from tests.support.deadline import eventually
 from tests.support.server import ServerProcess
 
@@ -67,3 +70,21 @@ def metrics(server: ServerProcess) -> str:
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ENTREPOT_DATABASE_URL", raising=False)
+
+
+NEXT = '''"""Something more."""
+
+revision, down_revision, branch_labels, depends_on = "000000000002", "{before}", None, None
+
+
+def upgrade() -> None:
+    """Nothing is left to do but the note."""
+'''
+
+
+@pytest.fixture
+def newer_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, the program has one more migration than its databases."""
+    folder = shutil.copytree(migrate.MIGRATIONS, tmp_path / "migrations")
+    (folder / "versions" / "next.py").write_text(NEXT.format(before=migrate.head()))
+    monkeypatch.setattr(migrate, "MIGRATIONS", folder)

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,15 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import text
+from typer.testing import CliRunner
 
+from entrepot.cli import app
 from entrepot.db import Database, migrate
 from tests.conftest import MakeServer
 from tests.faults.conftest import health, length, logged, metrics, warned, well
 from tests.support.alerts import require_called
 from tests.support.deadline import eventually
-from tests.support.server import ENTREPOT, ServerProcess
+from tests.support.server import ServerProcess
 
 PARTS = ("web-1", "ftp", "scheduler", "worker-1")
 SCRIPT = """
@@ -170,23 +171,19 @@ def test_a_key_that_is_gone_is_told_before_anything_starts_again(
     assert http.get(address).status_code == 200, "what was encrypted meanwhile can be read with the right key"
 
 
-def test_an_upgrade_beside_a_running_server_changes_nothing(server: ServerProcess, http: httpx.Client) -> None:
-    database = Database(server.database_url)
-    with database.write() as session:  # as before the first migration
-        session.execute(text("DELETE FROM alembic_version"))
-    try:
-        upgrade = [ENTREPOT, "db", "upgrade", "--data-dir", server.data_dir]
-        done = subprocess.run(upgrade, env=server._environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 1
+def test_an_upgrade_beside_a_running_server_changes_nothing(
+    server: ServerProcess, http: httpx.Client, newer_program: None
+) -> None:
+    with contextlib.closing(Database(server.database_url)) as database:
+        before = migrate.current(database)
+        environment = {"ENTREPOT_DATABASE_URL": server.database_url}
+        done = CliRunner().invoke(app, ["db", "upgrade", "--data-dir", str(server.data_dir)], env=environment)
+        assert done.exit_code == 1
         assert "Another server runs on" in done.stderr
-        assert migrate.current(database) is None
-        assert not (server.data_dir / "backups").exists()
-        assert http.post("/api/v1/projects", json={"name": "during"}).status_code == 201
-        assert health(server)[0] == 200
-    finally:
-        with database.write() as session:
-            session.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": migrate.head()})
-        database.close()
+        assert migrate.current(database) == before != migrate.head()
+    assert not (server.data_dir / "backups").exists()
+    assert http.post("/api/v1/projects", json={"name": "during"}).status_code == 201
+    assert health(server)[0] == 200
 
 
 def test_a_lock_that_others_hold_is_told_and_is_503_only_after_ten_seconds(

@@ -1,6 +1,5 @@
 """An upgrade beside a running server is refused, makes a copy first; a restored copy calls nobody until told to."""
 
-import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -34,15 +33,6 @@ from entrepot.settings import Settings
 from tests.support.deadline import eventually
 from tests.support.load import Receiver
 
-NEXT = '''"""Something more."""
-
-revision, down_revision, branch_labels, depends_on = "000000000002", "{before}", None, None
-
-
-def upgrade() -> None:
-    """Nothing is left to do but the note."""
-'''
-
 
 @pytest.fixture
 def services(database: Database, tmp_path: Path) -> Iterator[Services]:
@@ -55,12 +45,9 @@ def services(database: Database, tmp_path: Path) -> Iterator[Services]:
 
 
 @pytest.fixture
-def older(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+def older(services: Services, newer_program: None) -> Iterator[Services]:
     """The same under a program that has one more migration."""
-    before = migrate.head()
-    folder = shutil.copytree(migrate.MIGRATIONS, tmp_path / "migrations")
-    (folder / "versions" / "next.py").write_text(NEXT.format(before=before))
-    monkeypatch.setattr(migrate, "MIGRATIONS", folder)
+    before = migrate.current(services.database)
     yield services
     with services.database.write() as session:  # the tests' database is one for all of them
         session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": before})

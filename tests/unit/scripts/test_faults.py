@@ -292,6 +292,7 @@ def test_killing_its_parents_harms_nobody_else(runner):
     assert results == ["kept"]
 
 
+@pytest.mark.flaky(reruns=2)  # on a loaded machine the calls may not begin in time
 def test_another_template_is_started_when_one_is_killed(fresh, mark):
     assert call(fresh, "return 1").value == 1
     first = fresh.pid
