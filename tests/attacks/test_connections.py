@@ -177,7 +177,8 @@ def test_a_server_without_descriptors_goes_on_when_it_has_some(server: ServerPro
     """Web and FTP processes with every descriptor taken: neither ends, both answer afterwards."""
     before, limits = server.processes(), {}
     for pid in before:
-        soft = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 3
+        used = {int(one.name) for one in Path(f"/proc/{pid}/fd").iterdir()}
+        soft = [number for number in range(len(used) + 3) if number not in used][2] + 1  # with room for three more
         limits[pid] = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, limits[pid][1]))
     taken: list[socket.socket] = []
