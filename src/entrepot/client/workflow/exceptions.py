@@ -42,8 +42,8 @@ def invalid(title: str, problems: Mapping[str, tuple[str, Any]]) -> ValueError:
 
 def failed(error: httpx.HTTPError, *, gave_up: bool = False) -> httpx.HTTPError:
     """Return an error of HTTP that is one of ``requests``, too, and of ``tenacity`` where it was given up."""
-    # Not the SDK's own class below it, which may be of built-in errors that cannot be joined with those of `requests`.
-    kind: Any = next(ours for ours, _ in _TWINS if isinstance(error, ours))
+    # Refusals of the SDK are of built-in errors, too, which cannot be joined with those of `requests`.
+    kind: Any = httpx.HTTPStatusError if isinstance(error, httpx.HTTPStatusError) else type(error)
     kind = _kind(kind, gave_up)
     new: httpx.HTTPError = kind.__new__(kind)
     new.args = error.args
