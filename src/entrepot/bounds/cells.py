@@ -11,7 +11,9 @@ GUARD = "'"
 
 def is_formula(text: str) -> bool:
     """Tell whether a spreadsheet would take a text for a formula."""
-    return text.lstrip(" \u00a0").startswith(STARTS)
+    # What nobody sees, spaces and signs that are not printed, hides no formula.
+    seen = next((at for at, sign in enumerate(text) if sign.isprintable() and not sign.isspace()), len(text))
+    return text.startswith(STARTS) or text.startswith(STARTS, seen)
 
 
 def guarded(text: str) -> str:
