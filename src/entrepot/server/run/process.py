@@ -33,8 +33,8 @@ _MODULES = {
 def preload(kinds: Iterable[str]) -> None:
     """Import what parts of these kinds run, so that they start, and start again, at once, and share what it takes.
 
-    Nothing among it starts threads, which would not be there after a fork: Polars and what draws are imported where
-    they are first used.
+    Nothing among it starts threads that a fork would miss, as Polars does, which is imported where it is first used,
+    like what draws; pyarrow's allocator has one, and minds forks.
     """
     for module in sorted({each for kind in kinds for each in _MODULES[kind]}):
         importlib.import_module(module)
