@@ -1,6 +1,5 @@
 """Running an analysis: the intervals whose inputs changed or became complete, through its script, into series."""
 
-import hashlib
 import itertools
 import time
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
 from entrepot.db import Base, now
-from entrepot.events import emit, notifications
+from entrepot.events import notifications
 from entrepot.pipeline.analyses import rows as analysis_rows
 from entrepot.pipeline.analyses.windows import (
     LONGEST_SILENCE,
@@ -35,10 +34,12 @@ from entrepot.pipeline.generators.publication import Publishing
 from entrepot.pipeline.generators.reports import (
     MOST_ATTEMPTS,
     RUN_FAILED,
+    emit_of,
     ended_with_its_job,
     leave_a_count,
     note_old,
     payload_of,
+    record_begin,
     record_failure,
     retried_when_series_vanish,
     script_limits,
@@ -126,17 +127,7 @@ def _begin(context: jobs.JobContext, analysis_id: str) -> Plan | str:
         return plan
     with context.unit() as session:
         analysis = _analysis(session, analysis_id)
-        context.about["name"] = analysis.name
-        lineage.begin_run(
-            session,
-            context.job.id,
-            analysis.kind,
-            analysis.id,
-            organization_id=analysis.organization_id,
-            project_id=analysis.project_id,
-            user_id=context.job.user_id,
-            script_sha256=hashlib.sha256(analysis.config.script.encode()).hexdigest() if analysis.config else None,
-        )
+        record_begin(context, session, analysis, analysis.config.script if analysis.config else None)
     return plan
 
 
@@ -163,7 +154,8 @@ def _run(context: jobs.JobContext, analysis_id: str, plan: Plan) -> dict[str, An
                         report["file"] = stored.record(session, run_id=context.job.id).id
                     if plan.is_empty and leave_a_count(context, session):
                         return report
-                    _emit(context, session, analysis, report)
+                    totals = {name: report[name] for name in _TOTALS}
+                    emit_of(session, analysis, "run", {"run": context.job.id, **totals})
                 lineage.end_run(session, context.job.id, "finished", report)
                 context.finish(session, report)
         except (ScriptError, jobs.Failed, DamagedChunk) as error:
@@ -354,18 +346,6 @@ def _write(
     analysis.last_run_at = now()
     notifications.resolve(session, analysis.id, RUN_FAILED)
     series_changed(session, analysis, changed)
-
-
-def _emit(context: jobs.JobContext, session: Session, analysis: Analysis, report: dict[str, Any]) -> None:
-    emit(
-        session,
-        analysis.kind,
-        "run",
-        analysis.id,
-        organization_id=analysis.organization_id,
-        project_id=analysis.project_id,
-        data={"run": context.job.id, **{name: report[name] for name in _TOTALS}},
-    )
 
 
 def _create_series(session: Session, analysis: Analysis, output: AnalysisOutput) -> Series:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import InvalidInput, Locked
-from entrepot.events import emit, notifications
+from entrepot.events import notifications
 from entrepot.pipeline.cleaning import hours_once
 from entrepot.pipeline.cleaning import reading as raw_reading
 from entrepot.pipeline.cleaning.clean import Cleaned, clean
@@ -24,9 +24,11 @@ from entrepot.pipeline.generators.finding import alike, enqueue_run, series_by_n
 from entrepot.pipeline.generators.reports import (
     MOST_ATTEMPTS,
     RUN_FAILED,
+    emit_of,
     ended_with_its_job,
     leave_a_count,
     payload_of,
+    record_begin,
     record_failure,
     retried_when_series_vanish,
     spans_of,
@@ -92,16 +94,7 @@ def _run(context: jobs.JobContext) -> dict[str, Any]:
         cleaner = _cleaner(session, payload_of(context)["id"])
         query = select(Channel.id).where(Channel.cleaner_id == cleaner.id, Channel.active.is_(True))
         channel_ids = list(session.scalars(query.order_by(Channel.pk)))
-        context.about["name"] = cleaner.name
-        lineage.begin_run(
-            session,
-            context.job.id,
-            cleaner.kind,
-            cleaner.id,
-            organization_id=cleaner.organization_id,
-            project_id=cleaner.project_id,
-            user_id=context.job.user_id,
-        )
+        record_begin(context, session, cleaner)
     report: dict[str, Any] = {"series": {}, "added": 0, "replaced": 0, "deleted": 0}
     failures: list[tuple[str, ScriptError | None]] = []
     batch: list[Result] = []
@@ -139,15 +132,8 @@ def _run(context: jobs.JobContext) -> dict[str, Any]:
             if not report["series"] and leave_a_count(context, session):
                 return report
             lineage.end_run(session, context.job.id, "finished", report)
-            emit(
-                session,
-                "cleaner",
-                "run",
-                cleaner.id,
-                organization_id=cleaner.organization_id,
-                project_id=cleaner.project_id,
-                data={"run": context.job.id, **{name: report[name] for name in ("added", "replaced", "deleted")}},
-            )
+            counts = {name: report[name] for name in ("added", "replaced", "deleted")}
+            emit_of(session, cleaner, "run", {"run": context.job.id, **counts})
             context.finish(session, report)
             return report
     raise failure

@@ -1,5 +1,6 @@
-"""What the runs share: limits of users' scripts, stamps of what they return, and how a run that goes wrong ends."""
+"""What the runs share: how they begin, limits of users' scripts, stamps of what they return, and how they go wrong."""
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,36 @@ def payload_of(context: jobs.JobContext) -> dict[str, Any]:
     """Return what the run was asked for."""
     payload: dict[str, Any] = context.job.payload or {}
     return payload
+
+
+def record_begin(
+    context: jobs.JobContext, session: Session, generator: AnyGenerator, script: str | None = None
+) -> None:
+    """Record in the open unit of work that a generator's run began, and by which script."""
+    context.about["name"] = generator.name
+    lineage.begin_run(
+        session,
+        context.job.id,
+        generator.kind,
+        generator.id,
+        organization_id=generator.organization_id,
+        project_id=generator.project_id,
+        user_id=context.job.user_id,
+        script_sha256=None if script is None else hashlib.sha256(script.encode()).hexdigest(),
+    )
+
+
+def emit_of(session: Session, generator: AnyGenerator, action: str, data: dict[str, Any]) -> None:
+    """Record that something happened to a generator."""
+    emit(
+        session,
+        generator.kind,
+        action,
+        generator.id,
+        organization_id=generator.organization_id,
+        project_id=generator.project_id,
+        data=data,
+    )
 
 
 def leave_a_count(context: jobs.JobContext, session: Session) -> bool:
@@ -91,15 +122,7 @@ def record_failure(
     said = f"Run of {generator.kind} {generator.name} failed. {message}"
     notices.tell(session, generator, notice, notices.with_details(said, error.traceback if error else ""))
     lineage.end_run(session, context.job.id, "failed", report)
-    emit(
-        session,
-        generator.kind,
-        "failed",
-        generator.id,
-        organization_id=generator.organization_id,
-        project_id=generator.project_id,
-        data={"run": context.job.id, "message": message},
-    )
+    emit_of(session, generator, "failed", {"run": context.job.id, "message": message})
     return jobs.Failed(message, report)
 
 

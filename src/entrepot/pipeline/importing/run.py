@@ -1,6 +1,5 @@
 """Running an importer: new files of its gate, through its script, into raw series."""
 
-import hashlib
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -11,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
 from entrepot.db import now
-from entrepot.events import emit
 from entrepot.pipeline.gates import files as gate_files
 from entrepot.pipeline.gates import folders, quarantine
 from entrepot.pipeline.gates.configuration import gate_home
@@ -19,10 +17,12 @@ from entrepot.pipeline.generators import notices
 from entrepot.pipeline.generators.finding import enqueue_run
 from entrepot.pipeline.generators.reports import (
     MOST_ATTEMPTS,
+    emit_of,
     ended_with_its_job,
     leave_a_count,
     note_old,
     payload_of,
+    record_begin,
     record_failure,
     retried_when_series_vanish,
 )
@@ -62,17 +62,7 @@ def _begin(context: jobs.JobContext) -> tuple[Importer, Gate, list[QuarantinedFi
         runnable = importer.gate is not None and bool(importer.parse.strip())
         if not runnable and not payload_of(context).get("requested"):
             return None
-        context.about["name"] = importer.name
-        lineage.begin_run(
-            session,
-            context.job.id,
-            importer.kind,
-            importer.id,
-            organization_id=importer.organization_id,
-            project_id=importer.project_id,
-            user_id=context.job.user_id,
-            script_sha256=hashlib.sha256(importer.parse.encode()).hexdigest(),
-        )
+        record_begin(context, session, importer, importer.parse)
         gate, aside = importer.gate, quarantine.of_importer(session, importer)
     if gate is None:
         raise jobs.Refused("The importer has no gate.")
@@ -153,15 +143,7 @@ def _end(context: jobs.JobContext, batch: "_Batch", *, found: bool, noted: bool)
             return failure.details  # type: ignore[no-any-return]
         lineage.end_run(session, context.job.id, "finished", report)
         data = {"run": context.job.id, **{name: report[name] for name in ("read", "added", "replaced")}}
-        emit(
-            session,
-            "importer",
-            "run",
-            importer.id,
-            organization_id=importer.organization_id,
-            project_id=importer.project_id,
-            data=data,
-        )
+        emit_of(session, importer, "run", data)
         context.finish(session, report)
     return report
 

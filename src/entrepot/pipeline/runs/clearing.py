@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.db import now
-from entrepot.events import emit
 from entrepot.pipeline.gates import files as gate_files
 from entrepot.pipeline.gates.configuration import gate_home
 from entrepot.pipeline.generators import invalidations, notices
@@ -24,7 +23,7 @@ from entrepot.pipeline.generators.finding import (
     series_by_name,
     series_changed,
 )
-from entrepot.pipeline.generators.reports import MOST_ATTEMPTS, payload_of
+from entrepot.pipeline.generators.reports import MOST_ATTEMPTS, emit_of, payload_of
 from entrepot.pipeline.importing import choice as file_choice
 from entrepot.pipeline.importing import disposal
 from entrepot.pipeline.models import Channel, Cleaner, Importer
@@ -54,15 +53,7 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
             else _clear(session, generator)
         )
         generator.last_cleared_at = now()
-        emit(
-            session,
-            generator.kind,
-            "cleared",
-            generator.id,
-            organization_id=generator.organization_id,
-            project_id=generator.project_id,
-            data=report,
-        )
+        emit_of(session, generator, "cleared", report)
         if payload["run"]:
             enqueue_run(session, generator)
         context.finish(session, report)
