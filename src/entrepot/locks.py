@@ -96,7 +96,7 @@ def lock(
 
 def get(session: Session, principal: Principal, lock_id: str, right: Right = "read") -> Lock:
     """Return a lock within the caller's reach."""
-    found = session.scalar(select(Lock).where(Lock.id == lock_id.replace("\0", "")))
+    found = session.scalar(select(Lock).where(Lock.id == lock_id))
     if found is None:
         raise NotFound("Lock not found.")
     principal.require(right, found.organization_id, "Lock", found.project_id)

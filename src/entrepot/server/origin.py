@@ -38,11 +38,6 @@ def require_own(request: Request) -> None:
         raise Forbidden("A page of another site sent this: send it from here, or with an API key.")
 
 
-def has_body(request: Request) -> bool:
-    """Tell whether a request brings a body."""
-    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-
-
 def require_json(request: Request) -> None:
     """Raise NotJson unless a request says that its body is JSON: pages of other sites cannot, unasked."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

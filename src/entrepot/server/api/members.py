@@ -104,7 +104,7 @@ def _membership(unit: Unit, user_id: str) -> Membership | None:
 
 
 def _user(unit: Unit, user_id: str) -> User:
-    if "\0" in user_id or _membership(unit, user_id) is None:
+    if _membership(unit, user_id) is None:
         raise NotFound("Member not found.")
     return unit.session.get_one(User, user_id)
 

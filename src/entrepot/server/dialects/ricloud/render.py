@@ -17,16 +17,12 @@ from entrepot.requests.polls import TASK_STATES, asked_by, tasks_of
 from entrepot.requests.sources import children_of
 from entrepot.server.dialects.ricloud.listing import Record, envelope
 from entrepot.server.endpoint import Call
+from entrepot.server.names import reached_at
 
 
 def instant(value: datetime | None) -> str | None:
     """Return an instant as clients write it; the fraction only where there is one."""
     return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def base_url(call: Call) -> str:
-    """Return the address under which the caller reaches this server."""
-    return call.services.settings.public_url or f"{call.request.url.scheme}://{call.request.url.netloc}"
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class Signer:
 
 def signer(call: Call) -> Signer:
     """Return what signs for a caller."""
-    return Signer(call.services.vault, base_url(call))
+    return Signer(call.services.vault, reached_at(call.services.settings, call.request.url))
 
 
 def results(session: Session, files: Sequence[PublishedFile], sign: Signer | None) -> list[Record]:
