@@ -1,5 +1,7 @@
 """Fixtures of every test: databases by name, SQLite and PostgreSQL, made by the migrations."""
 
+import atexit
+import contextlib
 import functools
 import os
 import shutil
@@ -7,13 +9,40 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio.from_thread
+import argon2
 import pytest
+import starlette.routing
+from starlette.testclient import TestClient
 
 from entrepot.db import Database, migrate
+from entrepot.identity import users
 from tests.support.postgres import Cluster
 from tests.support.server import ServerProcess
 
 MakeServer = Callable[..., ServerProcess]
+
+# A thousand tests make users and applications in this process: passwords are hashed cheaply there, and the patterns of
+# paths, more than Python's own cache holds, are compiled once. Servers in processes of their own do as they always do.
+users._HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+starlette.routing.compile_path = functools.cache(starlette.routing.compile_path)
+
+
+class _OneLoop:
+    """The event loop of all test clients that are not entered: one, in place of a thread and a loop a request."""
+
+    def __get__(self, client: TestClient | None, owner: type[TestClient]) -> anyio.from_thread.BlockingPortal:
+        return self._started()
+
+    @staticmethod
+    @functools.cache
+    def _started() -> anyio.from_thread.BlockingPortal:
+        return _RUNNING.enter_context(anyio.from_thread.start_blocking_portal())
+
+
+_RUNNING = contextlib.ExitStack()
+atexit.register(_RUNNING.close)
+TestClient.portal = _OneLoop()  # type: ignore[assignment]
 
 
 @pytest.fixture(scope="session")
@@ -115,12 +144,34 @@ def live_server(database_kind: str, make_server: MakeServer, tmp_path: Path) -> 
         yield server
 
 
+@pytest.fixture(scope="session")
+def running_server(
+    make_server: MakeServer,
+    postgres: Cluster,  # is stopped after the servers that need it
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], ServerProcess]]:
+    """Return the server of a kind that runs as long as this process, started when first asked for."""
+    with contextlib.ExitStack() as running:
+
+        @functools.cache
+        def of(kind: str) -> ServerProcess:
+            return running.enter_context(make_server(kind, tmp_path_factory.mktemp("shared") / "data"))
+
+        yield of
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shared_server(
+def shared_server(request: pytest.FixtureRequest, running_server: Callable[[str], ServerProcess]) -> ServerProcess:
+    """A server that many tests share; each of them makes projects of its own and leaves the rest as it was."""
+    return running_server(request.param)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def own_server(
     request: pytest.FixtureRequest, make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    """A server that a module's tests share; each of them makes projects of its own."""
-    with make_server(request.param, tmp_path_factory.mktemp("shared") / "data") as server:
+    """A server that a module has for itself: for what counts all that is there, or brings it in trouble."""
+    with make_server(request.param, tmp_path_factory.mktemp("own") / "data") as server:
         yield server
 
 

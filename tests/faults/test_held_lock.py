@@ -33,23 +33,23 @@ def held(server: ServerProcess) -> Iterator[None]:
             yield
 
 
-def test_sixty_writers_behind_a_held_lock_keep_nobody_waiting_who_reads(shared_server: ServerProcess) -> None:
-    headers = {"authorization": f"Token {shared_server.token}"}
+def test_sixty_writers_behind_a_held_lock_keep_nobody_waiting_who_reads(own_server: ServerProcess) -> None:
+    headers = {"authorization": f"Token {own_server.token}"}
     freed = threading.Event()
 
     def write(number: int) -> int:
         while True:
-            url = f"{shared_server.url}/api/v1/keys"
+            url = f"{own_server.url}/api/v1/keys"
             answer = httpx.post(url, json={"name": f"k{number}"}, headers=headers, trust_env=False, timeout=60)
             if freed.is_set():
                 return answer.status_code
 
     longest: dict[str, float] = {}
     with ThreadPoolExecutor(WRITERS) as pool:
-        with held(shared_server):
+        with held(own_server):
             writing = [pool.submit(write, number) for number in range(WRITERS)]
             until = time.monotonic() + HELD_SECONDS
-            with httpx.Client(base_url=shared_server.url, headers=headers, trust_env=False, timeout=60) as client:
+            with httpx.Client(base_url=own_server.url, headers=headers, trust_env=False, timeout=60) as client:
                 while time.monotonic() < until:
                     for path in ("/api/v1/keys", "/health", "/health/live", "/health/ready"):
                         began = time.monotonic()
@@ -61,4 +61,4 @@ def test_sixty_writers_behind_a_held_lock_keep_nobody_waiting_who_reads(shared_s
     assert max(longest.values()) < NOBODY_WAITS_SECONDS, longest
     assert set(ended) <= {201, 503}
     assert 201 in ended, "those that still waited were taken once the lock was free"
-    well(shared_server)
+    well(own_server)
