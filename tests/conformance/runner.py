@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.environments import python
+from tests.support import another_day
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -40,7 +41,7 @@ def run_script(
     run = subprocess.run(
         [python(client), "-X", "utf8", scripts / f"{name}.py", given, taken],
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(scripts)},
+        env=another_day.kept() | {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(scripts)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

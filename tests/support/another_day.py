@@ -28,8 +28,13 @@ def environment(day: datetime) -> dict[str, str]:
     }
 
 
+def kept() -> dict[str, str]:
+    """Return what keeps a process of this one, which is given nothing else of its environment, on the same day."""
+    return {name: value for name, value in os.environ.items() if name == "LD_PRELOAD" or name.startswith("FAKETIME")}
+
+
 class MovableClock:
-    """The clock of processes, which a test sets forward and back while they run.
+    """The clock of processes, which a test sets forward and back of its own while they run.
 
     Parameters
     ----------
@@ -42,16 +47,17 @@ class MovableClock:
         self.set(0)
 
     def set(self, seconds: int) -> None:
-        """Set the clock so far ahead of the machine's own."""
+        """Set the clock so far ahead of the test's own."""
         new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
+        new.write_text(f"{int(os.environ.get('FAKETIME', 0)) + seconds:+d}\n")
         new.replace(self._file)
 
     @property
-    def environment(self) -> dict[str, str]:
-        """What has processes go by it."""
+    def environment(self) -> dict[str, str | None]:
+        """What has processes go by it; None: not in their environment."""
         return {
             "LD_PRELOAD": str(LIBRARY),
+            "FAKETIME": None,  # would have the first word
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",

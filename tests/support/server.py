@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +35,7 @@ class ServerProcess:
     options
         More options of ``entrepot serve``.
     environment
-        More ``ENTREPOT_*`` variables.
+        More variables; None where there is to be none.
     original
         A server that never ran, to begin as a copy of, in place of another ``entrepot init``; the database at
         `database_url` must be a copy of its database, or both be SQLite.
@@ -55,7 +56,7 @@ class ServerProcess:
         database_url: str | None = None,
         *,
         options: tuple[str, ...] = (),
-        environment: dict[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
         original: "ServerProcess | None" = None,
     ) -> None:
         self.data_dir = data_dir
@@ -65,7 +66,10 @@ class ServerProcess:
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("ENTREPOT_")}
         if database_url is not None:
             self._environment["ENTREPOT_DATABASE_URL"] = database_url
-        self._environment |= environment or {}
+        for name, value in (environment or {}).items():
+            self._environment.pop(name, None)
+            if value is not None:
+                self._environment[name] = value
         self._process: subprocess.Popen[bytes] | None = None
         self._credentials: dict[str, str]
         if original is None:

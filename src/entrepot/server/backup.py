@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -24,7 +23,7 @@ import entrepot
 from entrepot.db import Database, installation, migrate
 from entrepot.errors import Conflict, InvalidInput
 from entrepot.pipeline.gates import trees
-from entrepot.pipeline.gates.folders import HIDDEN_PREFIX, is_within_reach, replacing
+from entrepot.pipeline.gates.folders import HIDDEN_PREFIX, hidden_folder, is_within_reach, replacing
 from entrepot.server import recognise
 from entrepot.server.private import tighten
 from entrepot.server.services import Services
@@ -52,8 +51,7 @@ def backup(services: Services, file: Path, *, files: bool = True) -> int:
     settings = services.settings
     if file.exists():
         raise Conflict(f"{file} exists: a backup overwrites nothing.")
-    with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=HIDDEN_PREFIX) as folder:
-        taken = Path(folder)
+    with hidden_folder(file.absolute().parent) as taken:
         before = settings.secret_key_file.read_bytes().split()
         manifest = {
             "version": entrepot.__version__,
@@ -97,8 +95,8 @@ def restore(file: Path, data_dir: Path) -> Settings:
     if data_dir.exists() and any(data_dir.iterdir()):
         raise Conflict(f"{data_dir} is not empty: a backup is restored into a new folder.")
     data_dir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir.parent, prefix=HIDDEN_PREFIX) as folder:
-        unpacked = Path(folder) / "data"
+    with hidden_folder(data_dir.parent) as folder:
+        unpacked = folder / "data"
         unpacked.mkdir(mode=0o700)
         with _reading(file) as tar:
             tar.extractall(unpacked, members=_within_reach(tar, unpacked), filter="data")

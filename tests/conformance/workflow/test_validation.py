@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from tests.conformance.runner import SCRIPTS, run_script
+from tests.support import another_day
 
 pytestmark = pytest.mark.conformance
 
@@ -61,7 +62,8 @@ def _ours(folder: Path) -> Any:
     (folder / "script.py").write_text(script)
     run = subprocess.run(
         [sys.executable, "script.py", "given.json", "ours.json"],
-        cwd=folder, env={"PATH": "/usr/bin:/bin", "HOME": str(folder)}, capture_output=True, text=True, check=False,
+        cwd=folder, env=another_day.kept() | {"PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return orjson.loads((folder / "ours.json").read_bytes())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.runner import SCRIPTS, run_script
+from tests.support import another_day
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.conformance
@@ -33,7 +34,7 @@ def _run_ours(server: ServerProcess, name: str, folder: Path, **arguments: Any) 
     (folder / "given.json").write_text(json.dumps({"url": server.url, "token": server.token, **arguments}))
     run = subprocess.run(
         [sys.executable, "script.py", "given.json", "taken.json"],
-        cwd=folder, env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(SCRIPTS)},
+        cwd=folder, env=another_day.kept() | {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(SCRIPTS)},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr

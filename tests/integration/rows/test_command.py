@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from entrepot.client.owi import ResultsAPI, read_table
+from tests.support import another_day
 from tests.support.server import ENTREPOT, ServerProcess
 
 
@@ -18,7 +19,8 @@ def rows(server: ServerProcess, *arguments: Any, ok: bool = True) -> Any:
     """Run a command and return the JSON that it printed, or else its output."""
     run = subprocess.run(
         [ENTREPOT, "rows", *map(str, arguments)],
-        env={"ENTREPOT_URL": server.url, "ENTREPOT_TOKEN": server.token, "PATH": "/usr/bin:/bin", "COLUMNS": "200"},
+        env=another_day.kept()
+        | {"ENTREPOT_URL": server.url, "ENTREPOT_TOKEN": server.token, "PATH": "/usr/bin:/bin", "COLUMNS": "200"},
         capture_output=True,
         text=True,
         check=False,

@@ -83,30 +83,41 @@ def test_list_dir(root: Path) -> None:
             folders.list_dir(root, missing)
 
 
-def test_write_atomically_replaces(root: Path) -> None:
-    assert folders.write_atomically(root / "b.csv", [b"ab", b"c"]) == 3
+def test_a_file_appears_whole_in_place_of_an_older_one(root: Path) -> None:
+    with folders.replacing(root / "b.csv") as file:
+        file.write(b"ab")
+        assert [entry.path for entry in folders.list_dir(root)] == ["a b é.csv", "b", "b.csv"]
+        file.write(b"c")
     assert (root / "b.csv").read_bytes() == b"abc"
 
 
-def test_write_atomically_leaves_nothing_when_it_fails(root: Path) -> None:
-    def chunks():
-        yield b"new"
-        assert [entry.path for entry in folders.list_dir(root)] == ["a b é.csv", "b", "b.csv"]
-        raise OSError("disk full")
-
+def test_what_fails_leaves_nothing_and_the_older_file(root: Path) -> None:
     (root / "b.csv").write_bytes(b"old")
+
+    def fail() -> None:
+        with folders.replacing(root / "b.csv") as file:
+            file.write(b"new")
+            raise OSError("disk full")
+
     with pytest.raises(OSError, match="disk full"):
-        folders.write_atomically(root / "b.csv", chunks())
+        fail()
     assert (root / "b.csv").read_bytes() == b"old"
     assert not list(root.glob(".*"))
 
 
-def test_what_a_killed_writer_left_is_removed_later(root: Path) -> None:
-    old, fresh = root / f"{folders.HIDDEN_PREFIX}old", root / f"{folders.HIDDEN_PREFIX}fresh"
-    for path in (old, fresh):
+def test_what_a_killed_writer_left_is_removed_later_and_what_is_being_written_is_not(root: Path) -> None:
+    old, fresh, folder = (root / f"{folders.HIDDEN_PREFIX}{name}" for name in ("old", "fresh", "folder"))
+    folder.mkdir()
+    for path in (old, fresh, folder / "inside"):
         path.write_bytes(b"half")
-    for path, age in ((old, 30 * 86_400), (fresh, 0)):
-        os.utime(path, (time.time() - age,) * 2)
-    folders.write_atomically(root / "b.csv", [])
-    assert not old.exists()
-    assert fresh.exists()
+    long_ago = (time.time() - 30 * 86_400,) * 2
+    os.utime(old, long_ago)
+    os.utime(folder, long_ago)
+    with folders.hidden_folder(root) as held, folders.replacing(root / "c.csv"):
+        (under_way,) = set(root.glob(f"{folders.HIDDEN_PREFIX}*")) - {held, fresh, folder, old}
+        for path in (held, under_way):
+            os.utime(path, long_ago)  # as where the clock jumped ahead meanwhile
+        with folders.replacing(root / "b.csv"):
+            assert set(root.glob(f"{folders.HIDDEN_PREFIX}*")) >= {held, under_way}
+    assert set(root.glob(".*")) == {fresh}
+    assert (root / "c.csv").exists()

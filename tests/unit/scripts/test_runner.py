@@ -15,6 +15,7 @@ import pytest
 from entrepot.errors import Unavailable
 from entrepot.scripts import Limits, ScriptError, ScriptRunner
 from entrepot.scripts import runner as runner_module
+from tests.support import another_day
 from tests.support.deadline import eventually
 from tests.unit.scripts.conftest import open_python
 
@@ -281,7 +282,9 @@ def test_nothing_of_the_server_is_loaded(runner):
 def test_the_package_can_be_imported_without_the_server():
     code = "import sys, entrepot.scripts; print([m for m in sys.modules if 'sqlalchemy' in m or 'fastapi' in m])"
     source = str(Path(runner_module.__file__).parents[2])
-    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": source}, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=another_day.kept() | {"PYTHONPATH": source}, capture_output=True, check=True
+    )
     assert done.stdout.strip() == b"[]"
 
 

@@ -1,10 +1,13 @@
 """Folders of gates and users: paths that cannot leave them, listings of complete files, files that appear whole."""
 
+import fcntl
 import os
+import shutil
 import stat
+import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,31 +130,35 @@ def list_dir(root: Path, path: str = "/") -> list[Entry]:
     return sorted(_scan(root, folder), key=lambda entry: entry.path)
 
 
-def write_atomically(path: Path, chunks: Iterable[bytes]) -> int:
-    """Write a file that appears complete and safe on disk, or not at all; return its size in bytes.
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that appears at `path`, complete and safe on disk, once the block ends well, or not at all.
 
     Its folder must exist. A file that was there before is replaced at the same moment.
     """
-    size = 0
-    with replacing(path) as file:
-        for chunk in chunks:
-            size += file.write(chunk)
-    return size
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes its place at `path` once the block ends well."""
-    remove_stale(path.parent)
+    _remove_stale(path.parent)
     hidden = path.with_name(f"{HIDDEN_PREFIX}{uuid.uuid4().hex}")
     try:
         with hidden.open("xb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
             yield file
             file.flush()
             os.fsync(file.fileno())
         put_in_place(hidden, path)
     finally:
         hidden.unlink(missing_ok=True)
+
+
+@contextmanager
+def hidden_folder(beside: Path) -> Iterator[Path]:
+    """Make a folder in another one that no listing shows, and remove it after the block with what is in it then."""
+    with tempfile.TemporaryDirectory(dir=beside, prefix=HIDDEN_PREFIX) as name:
+        folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_SH)
+            yield Path(name)
+        finally:
+            os.close(folder)
 
 
 def put_in_place(complete: Path, path: Path) -> None:
@@ -189,12 +196,24 @@ def _is_shown(name: str) -> bool:
     return not name.startswith(HIDDEN_PREFIX) and is_text(name)
 
 
-def remove_stale(folder: Path) -> None:
+def _remove_stale(folder: Path) -> None:
     """Remove what writers that were killed left in a folder."""
     for path in folder.glob(f"{HIDDEN_PREFIX}*"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - _STALE_SECONDS:
-                path.unlink()
+        with suppress(OSError):
+            if path.lstat().st_mtime < time.time() - _STALE_SECONDS and not _is_held(path):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _is_held(path: Path) -> bool:
+    """Tell whether somebody writes here still: a clock that jumped makes old what was begun a moment ago."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def is_text(name: str) -> bool:

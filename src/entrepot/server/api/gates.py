@@ -288,7 +288,6 @@ async def put_file(request: Request, principal: Principal) -> Response:
         home.mkdir(parents=True, exist_ok=True)
         staging = services.settings.data_dir / _HTTP_STAGING
         staging.mkdir(parents=True, exist_ok=True)
-        folders.remove_stale(staging)
         target = folders.resolve(home, path)
         if not target.exists():
             folders.require_shallow(path)
