@@ -20,6 +20,8 @@ from entrepot.jobs.worker import Worker
 from entrepot.settings import Settings
 from tests.support.deadline import eventually
 
+pytestmark = pytest.mark.flaky(reruns=1)  # turns are timed, and others may load the machine
+
 
 @pytest.fixture(autouse=True)
 def kinds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ from tests.support.deadline import eventually
 from tests.support.postgres import Cluster
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.flaky(reruns=1)  # what is told within seconds comes later on a machine that others load
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:

@@ -14,6 +14,8 @@ from tests.support.alerts import require_called
 from tests.support.deadline import eventually
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.flaky(reruns=1)  # what is told within seconds comes later on a machine that others load
+
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(
