@@ -22,11 +22,11 @@ from tests.support.alerts import require_called
 from tests.support.deadline import eventually
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.flaky(reruns=1)  # what is told within seconds comes later on a machine that others load
+
 PARTS = ("web-1", "ftp", "scheduler", "worker-1")
 SCRIPT = """
 import pandas as pd
-
-pytestmark = pytest.mark.flaky(reruns=1)  # what is told within seconds comes later on a machine that others load
 
 def parse(content_bytes, rel_path, **tools):
     return pd.read_csv(content_bytes, index_col=0, parse_dates=True)
