@@ -110,6 +110,7 @@ def test_what_a_killed_writer_left_is_removed_later_and_what_is_being_written_is
     folder.mkdir()
     for path in (old, fresh, folder / "inside"):
         path.write_bytes(b"half")
+    os.utime(fresh, (time.time(),) * 2)
     long_ago = (time.time() - 30 * 86_400,) * 2
     os.utime(old, long_ago)
     os.utime(folder, long_ago)
