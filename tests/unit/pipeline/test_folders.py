@@ -106,19 +106,23 @@ def test_what_fails_leaves_nothing_and_the_older_file(root: Path) -> None:
 
 
 def test_what_a_killed_writer_left_is_removed_later_and_what_is_being_written_is_not(root: Path) -> None:
-    old, fresh, folder = (root / f"{folders.HIDDEN_PREFIX}{name}" for name in ("old", "fresh", "folder"))
-    folder.mkdir()
-    for path in (old, fresh, folder / "inside"):
+    old, fresh, folder = (root / f"{folders.HIDDEN_PREFIX}{letter * 32}" for letter in "abc")
+    theirs = root / f"{folders.HIDDEN_PREFIX}data"  # a folder that a user named so
+    for each in (folder, theirs):
+        each.mkdir()
+    for path in (old, fresh, folder / "inside", theirs / "inside"):
         path.write_bytes(b"half")
     os.utime(fresh, (time.time(),) * 2)
     long_ago = (time.time() - 30 * 86_400,) * 2
     os.utime(old, long_ago)
-    os.utime(folder, long_ago)
+    for each in (folder, theirs):
+        os.utime(each, long_ago)
     with folders.hidden_folder(root) as held, folders.replacing(root / "c.csv"):
-        (under_way,) = set(root.glob(f"{folders.HIDDEN_PREFIX}*")) - {held, fresh, folder, old}
+        (under_way,) = set(root.glob(f"{folders.HIDDEN_PREFIX}*")) - {held, fresh, folder, old, theirs}
         for path in (held, under_way):
             os.utime(path, long_ago)  # as where the clock jumped ahead meanwhile
         with folders.replacing(root / "b.csv"):
             assert set(root.glob(f"{folders.HIDDEN_PREFIX}*")) >= {held, under_way}
-    assert set(root.glob(".*")) == {fresh}
+    assert set(root.glob(".*")) == {fresh, theirs}
+    assert (theirs / "inside").exists()
     assert (root / "c.csv").exists()

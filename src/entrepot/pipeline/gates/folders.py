@@ -4,7 +4,6 @@ import fcntl
 import os
 import shutil
 import stat
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -137,7 +136,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Its folder must exist. A file that was there before is replaced at the same moment.
     """
     _remove_stale(path.parent)
-    hidden = path.with_name(f"{HIDDEN_PREFIX}{uuid.uuid4().hex}")
+    hidden = _hidden(path.parent)
     try:
         with hidden.open("xb") as file:
             fcntl.flock(file, fcntl.LOCK_SH)
@@ -152,13 +151,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def hidden_folder(beside: Path) -> Iterator[Path]:
     """Make a folder in another one that no listing shows, and remove it after the block with what is in it then."""
-    with tempfile.TemporaryDirectory(dir=beside, prefix=HIDDEN_PREFIX) as name:
-        folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+    hidden = _hidden(beside)
+    hidden.mkdir(mode=0o700)
+    try:
+        descriptor = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_SH)
-            yield Path(name)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield hidden
         finally:
-            os.close(folder)
+            os.close(descriptor)
+    finally:
+        shutil.rmtree(hidden)
 
 
 def put_in_place(complete: Path, path: Path) -> None:
@@ -196,9 +199,13 @@ def _is_shown(name: str) -> bool:
     return not name.startswith(HIDDEN_PREFIX) and is_text(name)
 
 
+def _hidden(folder: Path) -> Path:
+    return folder / f"{HIDDEN_PREFIX}{uuid.uuid4().hex}"
+
+
 def _remove_stale(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder."""
-    for path in folder.glob(f"{HIDDEN_PREFIX}*"):
+    """Remove what writers that were killed left in a folder; a name of another kind is somebody's, and stays."""
+    for path in folder.glob(f"{HIDDEN_PREFIX}{'[0-9a-f]' * 32}"):
         with suppress(OSError):
             if path.lstat().st_mtime < time.time() - _STALE_SECONDS and not _is_held(path):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
