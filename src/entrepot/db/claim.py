@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, Select, Table, Update, update
 from sqlalchemy.orm import Session
 
+from entrepot.db.driver import whole
+
 
 def claim(
     session: Session, table: Table, candidates: Select[Any], values: Mapping[str, Any], *, limit: int = 1
@@ -49,7 +51,7 @@ def claiming(table: Table, candidates: Select[Any], values: Mapping[str, Any], *
     # Materialized, or PostgreSQL may run a limited, locking subquery more than once and take too many. SQLite ignores
     # FOR UPDATE: there the write transaction that the session is in keeps everybody else out.
     taken = (
-        candidates.limit(limit)
+        candidates.limit(whole(limit))
         .with_for_update(skip_locked=True, of=table)
         .cte("taken")
         .prefix_with("MATERIALIZED", dialect="postgresql")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from entrepot.errors import Away, EntrepotError, InvalidInput, OutOfSpace, Unavailable
+from entrepot.errors import Away, EntrepotError, InvalidInput, Moved, OutOfSpace, ReadOnly, Unavailable
 from entrepot.measures import DATABASE_FULL
 
 _Make = Callable[[], Unavailable]
@@ -55,6 +56,8 @@ _POSTGRESQL: dict[str, _Make] = {
     "57": Away,
 }
 _CANCELLED = "57014"  # by whoever set a time limit, who knows what it means
+#: What the guard of a database says to those who write; see :mod:`entrepot.db.guard`.
+_REFUSED = re.compile(r"entrepot (read-only|moved): (.*)")
 _NO_SPACE = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
 
 
@@ -67,6 +70,15 @@ def named(error: BaseException) -> Unavailable | None:
             return make() if found is None or make is OutOfSpace else found
         cause = cause.__cause__
     return found
+
+
+def refused(original: object) -> ReadOnly | None:
+    """Return what the guard of a database says, where it is that which an error of a driver tells."""
+    diagnosis = getattr(original, "diag", None)
+    found = _REFUSED.match(str(original) if diagnosis is None else diagnosis.message_primary or "")
+    if found is None:
+        return None
+    return Moved(found[2], retry_after=300.0) if found[1] == "moved" else ReadOnly(found[2])
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Column types and defaults shared by every table."""
 
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -98,9 +99,27 @@ class Packed(LargeBinary):
         """Take bytes."""
 
 
+def read_instant(value: datetime | str) -> datetime:
+    """Return an instant as the drivers have it: SQLite's as text, in UTC."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return value.astimezone(UTC)
+
+
 def new_id() -> str:
     """Return a fresh identifier: a random UUID as text."""
     return str(uuid.uuid4())
+
+
+def ordered_id() -> str:
+    """Return a fresh identifier that follows those of earlier milliseconds (UUID 7): its index grows at the end."""
+    return ordered_id_stem() + str(uuid.uuid4())[15:]
+
+
+def ordered_id_stem() -> str:
+    """Return what such identifiers of this millisecond begin with; the rest is that of any random UUID."""
+    instant = f"{time.time_ns() // 1_000_000:012x}"
+    return f"{instant[:8]}-{instant[8:]}-7"
 
 
 def now() -> datetime:

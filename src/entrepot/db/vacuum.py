@@ -20,6 +20,7 @@ STEP = 500
 _SPARE_SHARE, _SPARE_PAGES = 0.05, 1000
 _INCREMENTAL = 2
 _ASIDE = ".vacuum"
+_CHECKPOINT_MILLISECONDS = 1000
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,18 @@ def give_back(session: Session, *, spare: bool = True) -> int:
 
 
 def checkpoint(database: Database) -> bool:
-    """Bring what was written into SQLite's own file, which gets its new size by that; tell whether all of it was."""
+    """Bring what was written into SQLite's own file, which gets its new size by that; tell whether all of it was.
+
+    Whoever reads for long, as Litestream does, keeps it from that; writers wait for a second of it at most.
+    """
     driver = database.engine.raw_connection()  # it cannot be done in a transaction
     try:
-        (busy, *_) = driver.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor = driver.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={_CHECKPOINT_MILLISECONDS}")
+        (busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
     finally:
-        driver.close()
+        driver.invalidate()
 
 
 def rewrite(database: Database, free_bytes: int) -> None:

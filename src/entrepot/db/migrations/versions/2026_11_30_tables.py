@@ -5,7 +5,7 @@ from alembic import op
 
 import entrepot.db.types
 
-revision = "36dd2996cba0"
+revision = "868af5f8d96b"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("parent", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("locked", sa.Boolean(), nullable=False),
         sa.Column("document", sa.Text(), nullable=True),
-        sa.Column("body", entrepot.db.types.Body(), nullable=False),
+        sa.Column("body", entrepot.db.types.Body(), nullable=True),
         sa.Column("opaque", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_archived_work")),
         sqlite_autoincrement=True,
@@ -59,7 +59,9 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_archived_work_priority", ["organization_id", "pipeline", "priority"], unique=False)
         batch_op.create_index("ix_archived_work_site", ["organization_id", "site"], unique=False)
-        batch_op.create_index("ix_archived_work_status", ["organization_id", "pipeline", "status"], unique=False)
+        batch_op.create_index(
+            "ix_archived_work_status", ["organization_id", "status", "pipeline", "number"], unique=False
+        )
         batch_op.create_index("ix_archived_work_user", ["organization_id", "user"], unique=False)
         batch_op.create_index("uq_archived_work_id", ["organization_id", "pipeline", "id"], unique=True)
 
@@ -77,14 +79,44 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization_id", "kind", "part_id", "field", name=op.f("pk_attachment")),
     )
     op.create_table(
+        "audit_entry",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("login", sa.String(length=300), nullable=False),
+        sa.Column("key_id", sa.String(length=36), nullable=True),
+        sa.Column("address", sa.String(length=50), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("object_id", sa.String(length=73), nullable=False),
+        sa.Column("name", sa.String(length=300), nullable=False),
+        sa.Column("action", sa.String(length=20), nullable=False),
+        sa.Column("changes", entrepot.db.types.Json(), nullable=False),
+        sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_entry")),
+        sa.UniqueConstraint("id", name=op.f("uq_audit_entry_id")),
+    )
+    with op.batch_alter_table("audit_entry", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_audit_entry_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_audit_entry_created_at"), ["created_at"], unique=False)
+        batch_op.create_index(
+            "ix_audit_entry_kind", ["organization_id", "kind", sa.literal_column("(number + 0)")], unique=False
+        )
+        batch_op.create_index(
+            "ix_audit_entry_login", ["organization_id", "login", sa.literal_column("(number + 0)")], unique=False
+        )
+
+    op.create_table(
         "beat",
         sa.Column("holder", sa.String(length=200), nullable=False),
         sa.Column("part", sa.String(length=40), nullable=False),
         sa.Column("host", sa.String(length=100), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("version", sa.String(length=40), nullable=False),
-        sa.Column("started", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("seen", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("started_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("seen_at", entrepot.db.types.Instant(), nullable=False),
         sa.PrimaryKeyConstraint("holder", name=op.f("pk_beat")),
     )
     op.create_table(
@@ -103,7 +135,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "event",
-        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=True),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
@@ -114,20 +146,63 @@ def upgrade() -> None:
         sa.Column("data", entrepot.db.types.Json(), nullable=False),
         sa.Column("user_id", sa.String(length=36), nullable=True),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("position", name=op.f("pk_event")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_event")),
         sa.UniqueConstraint("id", name=op.f("uq_event_id")),
-        sa.UniqueConstraint("sequence", name=op.f("uq_event_sequence")),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_event_along",
+            ["organization_id", sa.literal_column("(sequence + 0)")],
+            unique=False,
+            sqlite_where=sa.text("sequence IS NOT NULL"),
+            postgresql_where=sa.text("sequence IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_event_object_id"), ["object_id"], unique=False)
-        batch_op.create_index("ix_event_organization_id_sequence", ["organization_id", "sequence"], unique=False)
+        batch_op.create_index(
+            "ix_event_project",
+            ["project_id", "number"],
+            unique=False,
+            sqlite_where=sa.text("project_id IS NOT NULL"),
+            postgresql_where=sa.text("project_id IS NOT NULL"),
+        )
         batch_op.create_index(
             "ix_event_unpublished",
-            ["position"],
+            ["number"],
             unique=False,
             sqlite_where=sa.text("sequence IS NULL"),
             postgresql_where=sa.text("sequence IS NULL"),
         )
+        batch_op.create_index(
+            "uq_event_sequence",
+            ["sequence"],
+            unique=True,
+            sqlite_where=sa.text("sequence IS NOT NULL"),
+            postgresql_where=sa.text("sequence IS NOT NULL"),
+        )
+
+    op.create_table(
+        "event_written",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("type", sa.String(length=40), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=True),
+        sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("events", entrepot.db.types.Json(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_event_written")),
+    )
+    op.create_table(
+        "file_fetch",
+        sa.Column("file_number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("reader", sa.String(length=36), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("first_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("last_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("address", sa.String(length=50), nullable=False),
+        sa.PrimaryKeyConstraint("file_number", "reader", name=op.f("pk_file_fetch")),
+    )
+    with op.batch_alter_table("file_fetch", schema=None) as batch_op:
+        batch_op.create_index("ix_file_fetch_reader", ["reader", "file_number"], unique=False)
 
     op.create_table(
         "ftp_account",
@@ -160,7 +235,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_idle_job_id")),
     )
     with op.batch_alter_table("idle_job", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_idle_job_ended_at"), ["ended_at"], unique=False)
+        batch_op.create_index("ix_idle_job_listed", ["organization_id", "ended_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_idle_job_project_id"), ["project_id"], unique=False)
 
     op.create_table(
@@ -173,12 +248,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "invalidation",
-        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("consumer_id", sa.String(length=36), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("start", sa.BigInteger(), nullable=False),
         sa.Column("stop", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_invalidation")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_invalidation")),
     )
     with op.batch_alter_table("invalidation", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_invalidation_consumer_id"), ["consumer_id"], unique=False)
@@ -200,7 +275,7 @@ def upgrade() -> None:
         sa.Column("tenant", sa.String(length=80), nullable=False),
         sa.Column("place", sa.Integer(), nullable=False),
         sa.Column("max_attempts", sa.Integer(), nullable=True),
-        sa.Column("deadline", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("deadline_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("run_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("ready_at", entrepot.db.types.Instant(), nullable=False),
@@ -255,6 +330,13 @@ def upgrade() -> None:
         batch_op.create_index("ix_job_organization_id_number", ["organization_id", "number"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_parent_id"), ["parent_id"], unique=False)
         batch_op.create_index(
+            "ix_job_ready",
+            ["ready_at"],
+            unique=False,
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
+        )
+        batch_op.create_index(
             "ix_job_running",
             ["kind", "tenant"],
             unique=False,
@@ -280,7 +362,7 @@ def upgrade() -> None:
         "job_turn",
         sa.Column("pool", sa.String(length=20), nullable=False),
         sa.Column("holder", sa.String(length=80), nullable=False),
-        sa.Column("taken", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("taken_at", entrepot.db.types.Instant(), nullable=False),
         sa.PrimaryKeyConstraint("pool", "holder", name=op.f("pk_job_turn")),
     )
     op.create_table(
@@ -295,8 +377,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_key_permissions_id")),
     )
     with op.batch_alter_table("key_permissions", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_key_permissions_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_key_permissions_key_id"), ["key_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_key_permissions_organization_id"), ["organization_id"], unique=False)
 
     op.create_table(
         "last_id",
@@ -329,7 +413,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("organization_id", "kind", "target", name=op.f("uq_lock_organization_id_kind_target")),
     )
     with op.batch_alter_table("lock", schema=None) as batch_op:
+        batch_op.create_index("ix_lock_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False)
         batch_op.create_index(batch_op.f("ix_lock_project_id"), ["project_id"], unique=False)
+
+    op.create_table(
+        "loose_object",
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("due_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("going", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_loose_object")),
+    )
+    with op.batch_alter_table("loose_object", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_loose_object_due_at"), ["due_at"], unique=False)
 
     op.create_table(
         "mail",
@@ -340,7 +435,7 @@ def upgrade() -> None:
         sa.Column("recipient", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
@@ -355,8 +450,8 @@ def upgrade() -> None:
             "ix_mail_pending",
             ["next_at"],
             unique=False,
-            sqlite_where=sa.text("state = 'pending'"),
-            postgresql_where=sa.text("state = 'pending'"),
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
         )
 
     op.create_table(
@@ -368,7 +463,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "notification",
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("project_id", sa.String(length=36), nullable=False),
@@ -383,12 +478,14 @@ def upgrade() -> None:
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("resolved_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("mailed_at", entrepot.db.types.Instant(), nullable=True),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_notification")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_notification")),
         sa.UniqueConstraint("id", name=op.f("uq_notification_id")),
     )
     with op.batch_alter_table("notification", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_notification_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_notification_generator_id"), ["generator_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_notification_organization_id"), ["organization_id"], unique=False)
         batch_op.create_index("ix_notification_project_resolved", ["project_id", "resolved"], unique=False)
 
     op.create_table(
@@ -402,7 +499,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_organization_name")),
     )
     op.create_table(
-        "poll",
+        "data_request",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key_id", sa.String(length=36), nullable=True),
         sa.Column("user_id", sa.String(length=36), nullable=True),
@@ -410,51 +507,55 @@ def upgrade() -> None:
         sa.Column("session_id", sa.String(length=36), nullable=True),
         sa.Column("subscription_id", sa.String(length=36), nullable=True),
         sa.Column("payload", entrepot.db.types.Json(), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
-        sa.Column("started", entrepot.db.types.Instant(), nullable=True),
-        sa.Column("completed", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("started_at", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("ended_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_poll")),
-        sa.UniqueConstraint("id", name=op.f("uq_poll_id")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_data_request")),
+        sa.UniqueConstraint("id", name=op.f("uq_data_request_id")),
     )
-    with op.batch_alter_table("poll", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_poll_organization_id"), ["organization_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_poll_session_id"), ["session_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_poll_source_id"), ["source_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_poll_subscription_id"), ["subscription_id"], unique=False)
+    with op.batch_alter_table("data_request", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_data_request_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_data_request_session_id"), ["session_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_data_request_source_id"), ["source_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_data_request_subscription_id"), ["subscription_id"], unique=False)
 
     op.create_table(
-        "poll_task",
+        "request_step",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key_id", sa.String(length=36), nullable=True),
         sa.Column("type", sa.String(length=100), nullable=False),
-        sa.Column("poll_id", sa.String(length=36), nullable=True),
+        sa.Column("request_id", sa.String(length=36), nullable=True),
         sa.Column("work_id", sa.String(length=100), nullable=True),
-        sa.Column("config_id", sa.String(length=36), nullable=True),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("target_id", sa.String(length=36), nullable=True),
+        sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("started", entrepot.db.types.Instant(), nullable=True),
-        sa.Column("completed", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("started_at", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("ended_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_poll_task")),
-        sa.UniqueConstraint("id", name=op.f("uq_poll_task_id")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_request_step")),
+        sa.UniqueConstraint("id", name=op.f("uq_request_step_id")),
     )
-    with op.batch_alter_table("poll_task", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_poll_task_organization_id"), ["organization_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_poll_task_poll_id"), ["poll_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_poll_task_work_id"), ["work_id"], unique=False)
+    with op.batch_alter_table("request_step", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_request_step_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_request_step_request_id"), ["request_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_request_step_work_id"), ["work_id"], unique=False)
 
     op.create_table(
         "published_file",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("project_id", sa.String(length=36), nullable=True),
-        sa.Column("poll_id", sa.String(length=36), nullable=False),
-        sa.Column("task_id", sa.String(length=36), nullable=False),
-        sa.Column("storage_config_id", sa.String(length=36), nullable=False),
+        sa.Column("request_id", sa.String(length=36), nullable=False),
+        sa.Column("step_id", sa.String(length=36), nullable=False),
+        sa.Column("storage_id", sa.String(length=36), nullable=False),
         sa.Column("user_id", sa.String(length=36), nullable=True),
         sa.Column("identifier", sa.String(length=500), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
@@ -464,9 +565,9 @@ def upgrade() -> None:
         sa.Column("md5", sa.String(length=32), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("leaves", sa.LargeBinary(), nullable=True),
-        sa.Column("state", sa.String(length=10), nullable=False),
-        sa.Column("consumed", entrepot.db.types.Instant(), nullable=True),
-        sa.Column("deleted", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("consumed_at", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("expired_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("signed_until", entrepot.db.types.Instant(), nullable=True),
         sa.Column("mismatches", entrepot.db.types.Json(), nullable=False),
         sa.Column("locked", sa.Boolean(), nullable=False),
@@ -477,15 +578,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_published_file_id")),
     )
     with op.batch_alter_table("published_file", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_published_file_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_published_file_identifier"), ["identifier"], unique=False)
-        batch_op.create_index("ix_published_file_listed", ["organization_id", "state", "number"], unique=False)
+        batch_op.create_index(
+            "ix_published_file_listed", ["organization_id", "status", sa.literal_column("(number + 0)")], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_published_file_md5"), ["md5"], unique=False)
-        batch_op.create_index(batch_op.f("ix_published_file_organization_id"), ["organization_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_published_file_poll_id"), ["poll_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_published_file_project_id"), ["project_id"], unique=False)
-        batch_op.create_index("ix_published_file_state_created", ["state", "created_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_published_file_storage_config_id"), ["storage_config_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_published_file_task_id"), ["task_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_published_file_request_id"), ["request_id"], unique=False)
+        batch_op.create_index("ix_published_file_status_created", ["status", "created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_published_file_step_id"), ["step_id"], unique=False)
+        batch_op.create_index("ix_published_file_storage", ["storage_id", "status", "number"], unique=False)
 
     op.create_table(
         "remote_session",
@@ -493,9 +598,9 @@ def upgrade() -> None:
         sa.Column("key_id", sa.String(length=36), nullable=True),
         sa.Column("user_id", sa.String(length=36), nullable=False),
         sa.Column("source_id", sa.String(length=36), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("expired", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("expired_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
@@ -503,7 +608,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_remote_session_id")),
     )
     with op.batch_alter_table("remote_session", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_remote_session_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(
+            "ix_remote_session_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_remote_session_source_id"), ["source_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_remote_session_user_id"), ["user_id"], unique=False)
 
@@ -514,7 +621,7 @@ def upgrade() -> None:
         sa.Column("parent_id", sa.String(length=36), nullable=True),
         sa.Column("type", sa.String(length=100), nullable=False),
         sa.Column("identifier", sa.String(length=300), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
@@ -529,7 +636,9 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("remote_source", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_remote_source_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(
+            "ix_remote_source_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_remote_source_parent_id"), ["parent_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_remote_source_user_id"), ["user_id"], unique=False)
 
@@ -538,7 +647,7 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key_id", sa.String(length=36), nullable=True),
         sa.Column("identifier", sa.String(length=300), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
@@ -547,7 +656,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("organization_id", "identifier", name=op.f("uq_remote_user_organization_id_identifier")),
     )
     with op.batch_alter_table("remote_user", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_remote_user_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(
+            "ix_remote_user_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
 
     op.create_table(
         "run",
@@ -558,20 +669,31 @@ def upgrade() -> None:
         sa.Column("generator_id", sa.Text(), nullable=False),
         sa.Column("user_id", sa.String(length=36), nullable=True),
         sa.Column("script_sha256", sa.String(length=64), nullable=True),
-        sa.Column("started", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("ended", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("started_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("ended_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("report", entrepot.db.types.Json(), nullable=False),
-        sa.Column("reviewed", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("reviewed_at", entrepot.db.types.Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
     )
     with op.batch_alter_table("run", schema=None) as batch_op:
-        batch_op.create_index("ix_run_generator", ["generator_id", "started"], unique=False)
+        batch_op.create_index("ix_run_generator", ["generator_id", "started_at"], unique=False)
+        batch_op.create_index("ix_run_listed", ["organization_id", "started_at", "id"], unique=False)
         batch_op.create_index(
-            "ix_run_listed", ["organization_id", sa.literal_column("started DESC"), "id"], unique=False
+            "ix_run_project_id",
+            ["project_id"],
+            unique=False,
+            sqlite_where=sa.text("project_id IS NOT NULL"),
+            postgresql_where=sa.text("project_id IS NOT NULL"),
         )
-        batch_op.create_index(batch_op.f("ix_run_project_id"), ["project_id"], unique=False)
-        batch_op.create_index("ix_run_reviewed", ["reviewed", "started"], unique=False)
+        batch_op.create_index("ix_run_reviewed", ["reviewed_at", "started_at"], unique=False)
+        batch_op.create_index(
+            "ix_run_works_ended",
+            ["organization_id", "ended_at", "generator_id"],
+            unique=False,
+            sqlite_where=sa.text("generator_kind = 'work'"),
+            postgresql_where=sa.text("generator_kind = 'work'"),
+        )
 
     op.create_table(
         "schedule",
@@ -589,11 +711,13 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(length=36), nullable=True),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("next_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("planned_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("last_at", entrepot.db.types.Instant(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_schedule")),
     )
     with op.batch_alter_table("schedule", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_schedule_next_at"), ["next_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_schedule_planned_at"), ["planned_at"], unique=False)
 
     op.create_table(
         "sensor",
@@ -618,7 +742,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "series",
-        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("project_id", sa.String(length=36), nullable=False),
@@ -636,15 +760,8 @@ def upgrade() -> None:
         sa.Column("pushed", sa.Boolean(), nullable=False),
         sa.Column("locked", sa.Boolean(), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.Column("first", sa.BigInteger(), nullable=True),
-        sa.Column("last", sa.BigInteger(), nullable=True),
-        sa.Column("last_value", sa.Double(), nullable=True),
-        sa.Column("width", sa.BigInteger(), nullable=False),
-        sa.Column("tail", sa.Integer(), nullable=False),
         sa.Column("damage", sa.Text(), nullable=True),
-        sa.Column("written", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_series")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_series")),
         sa.UniqueConstraint("generator_id", "name", name=op.f("uq_series_generator_id_name")),
         sa.UniqueConstraint("id", name=op.f("uq_series_id")),
         sqlite_autoincrement=True,
@@ -652,12 +769,12 @@ def upgrade() -> None:
     with op.batch_alter_table("series", schema=None) as batch_op:
         batch_op.create_index(
             "ix_series_damaged",
-            ["pk"],
+            ["number"],
             unique=False,
             sqlite_where=sa.text("damage IS NOT NULL"),
             postgresql_where=sa.text("damage IS NOT NULL"),
         )
-        batch_op.create_index("ix_series_listed", ["organization_id", "name", "id"], unique=False)
+        batch_op.create_index("ix_series_listed", ["organization_id", "name", "id", "title"], unique=False)
         batch_op.create_index(batch_op.f("ix_series_organization_id"), ["organization_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_series_project_id"), ["project_id"], unique=False)
         batch_op.create_index(
@@ -675,7 +792,7 @@ def upgrade() -> None:
         sa.Column("address", sa.String(length=50), nullable=False),
         sa.Column("login", sa.String(length=300), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("failed", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("failed_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("since", entrepot.db.types.Instant(), nullable=True),
         sa.Column("until", entrepot.db.types.Instant(), nullable=True),
         sa.Column("known_until", entrepot.db.types.Instant(), nullable=True),
@@ -700,35 +817,50 @@ def upgrade() -> None:
     )
     op.create_table(
         "site",
-        sa.Column("title", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("slug", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("additional_data", sa.Text(), nullable=True),
+        sa.Column("extra", sa.Text(), nullable=True),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_site")),
-        sa.UniqueConstraint("organization_id", "title", name=op.f("uq_site_organization_id_title")),
+        sa.UniqueConstraint("organization_id", "name", name=op.f("uq_site_organization_id_name")),
     )
     op.create_table(
-        "storage_config",
+        "storage",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("type", sa.String(length=10), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("credentials_encrypted", sa.Text(), nullable=True),
         sa.Column("own", sa.Boolean(), nullable=False),
-        sa.Column("signed_urls_enabled", sa.Boolean(), nullable=False),
-        sa.Column("signed_urls_expiry", sa.Double(), nullable=True),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("signed", sa.Boolean(), nullable=False),
+        sa.Column("signed_for", sa.Double(), nullable=True),
+        sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("tested", entrepot.db.types.Json(), nullable=True),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_storage_config")),
-        sa.UniqueConstraint("id", name=op.f("uq_storage_config_id")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_storage")),
+        sa.UniqueConstraint("id", name=op.f("uq_storage_id")),
     )
-    with op.batch_alter_table("storage_config", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_storage_config_organization_id"), ["organization_id"], unique=False)
+    with op.batch_alter_table("storage", schema=None) as batch_op:
+        batch_op.create_index("ix_storage_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False)
+
+    op.create_table(
+        "stored_file",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("home", sa.String(length=60), nullable=False),
+        sa.Column("path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("folder", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("modified_at", entrepot.db.types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_stored_file")),
+        sa.UniqueConstraint("home", "path", name=op.f("uq_stored_file_home_path")),
+    )
+    with op.batch_alter_table("stored_file", schema=None) as batch_op:
+        batch_op.create_index("ix_stored_file_folder", ["home", "folder"], unique=False)
 
     op.create_table(
         "subscription",
@@ -738,9 +870,9 @@ def upgrade() -> None:
         sa.Column("session_id", sa.String(length=36), nullable=True),
         sa.Column("payload", entrepot.db.types.Json(), nullable=False),
         sa.Column("interval", sa.Double(), nullable=False),
-        sa.Column("start", entrepot.db.types.Instant(), nullable=True),
-        sa.Column("end", entrepot.db.types.Instant(), nullable=True),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("starts_at", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("ends_at", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
@@ -748,7 +880,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_subscription_id")),
     )
     with op.batch_alter_table("subscription", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_subscription_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(
+            "ix_subscription_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_subscription_session_id"), ["session_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_subscription_source_id"), ["source_id"], unique=False)
 
@@ -758,9 +892,9 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(length=36), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=True),
         sa.Column("description", entrepot.db.types.Json(), nullable=False),
-        sa.Column("storage_config_id", sa.String(length=36), nullable=True),
+        sa.Column("storage_id", sa.String(length=36), nullable=True),
         sa.Column("path", sa.String(length=200), nullable=True),
-        sa.Column("touched", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("touched_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
@@ -768,8 +902,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_upload_id")),
     )
     with op.batch_alter_table("upload", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_upload_organization_id"), ["organization_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_upload_touched"), ["touched"], unique=False)
+        batch_op.create_index("ix_upload_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False)
+        batch_op.create_index(batch_op.f("ix_upload_touched_at"), ["touched_at"], unique=False)
 
     op.create_table(
         "user",
@@ -792,10 +926,10 @@ def upgrade() -> None:
         sa.Column("style", sa.String(length=20), nullable=False),
         sa.Column("secret_encrypted", sa.Text(), nullable=False),
         sa.Column("former_secret_encrypted", sa.Text(), nullable=True),
-        sa.Column("former_until", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("former_secret_until", entrepot.db.types.Instant(), nullable=True),
         sa.Column("types", entrepot.db.types.Json(), nullable=True),
         sa.Column("is_default", sa.Boolean(), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("active_since", entrepot.db.types.Instant(), nullable=False),
         sa.Column("slow", sa.Boolean(), nullable=False),
@@ -806,7 +940,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_webhook_id")),
     )
     with op.batch_alter_table("webhook", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_webhook_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index("ix_webhook_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False)
 
     op.create_table(
         "work",
@@ -829,13 +963,20 @@ def upgrade() -> None:
         sa.Column("parent", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("locked", sa.Boolean(), nullable=False),
         sa.Column("document", sa.Text(), nullable=True),
-        sa.Column("body", entrepot.db.types.Body(), nullable=False),
+        sa.Column("body", entrepot.db.types.Body(), nullable=True),
         sa.Column("opaque", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_work")),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("work", schema=None) as batch_op:
-        batch_op.create_index("ix_work_creation", ["organization_id", "creation"], unique=False)
+        batch_op.create_index(
+            "ix_work_ended",
+            ["organization_id", "pipeline", "status"],
+            unique=False,
+            sqlite_where=sa.text("status <> 'queued' AND status <> 'running'"),
+            postgresql_where=sa.text("status <> 'queued' AND status <> 'running'"),
+        )
+        batch_op.create_index("ix_work_listed", ["organization_id", "number"], unique=False)
         batch_op.create_index(
             "ix_work_opaque", ["opaque", "organization_id"], unique=False, postgresql_where=sa.text("opaque")
         )
@@ -867,20 +1008,17 @@ def upgrade() -> None:
             sqlite_where=sa.text("status = 'running'"),
             postgresql_where=sa.text("status = 'running'"),
         )
-        batch_op.create_index("ix_work_site", ["organization_id", "site"], unique=False)
-        batch_op.create_index("ix_work_status", ["organization_id", "pipeline", "status"], unique=False)
-        batch_op.create_index("ix_work_user", ["organization_id", "user"], unique=False)
         batch_op.create_index("uq_work_id", ["organization_id", "id"], unique=True)
 
     op.create_table(
         "work_deposit",
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("ids", sa.Text(), nullable=False),
-        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("deposited_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_work_deposit")),
     )
     with op.batch_alter_table("work_deposit", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_work_deposit_at"), ["at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_work_deposit_deposited_at"), ["deposited_at"], unique=False)
 
     op.create_table(
         "api_key",
@@ -890,15 +1028,17 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("token_sha256", sa.String(length=64), nullable=False),
         sa.Column("previous_sha256", sa.String(length=64), nullable=True),
-        sa.Column("previous_expires", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("previous_expires_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("scopes", entrepot.db.types.Json(), nullable=True),
         sa.Column("projects", entrepot.db.types.Json(), nullable=True),
         sa.Column("series", entrepot.db.types.Json(), nullable=True),
         sa.Column("networks", entrepot.db.types.Json(), nullable=True),
         sa.Column("config", entrepot.db.types.Json(), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("expires", entrepot.db.types.Instant(), nullable=True),
-        sa.Column("revoked", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("expires_at", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("revoked_at", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("last_used_at", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("last_used_from", sa.String(length=50), nullable=True),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organization.id"], name=op.f("fk_api_key_organization_id"), ondelete="CASCADE"
         ),
@@ -908,7 +1048,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_sha256", name=op.f("uq_api_key_token_sha256")),
     )
     with op.batch_alter_table("api_key", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_api_key_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index("ix_api_key_listed", ["organization_id", "created_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_api_key_user_id"), ["user_id"], unique=False)
 
     op.create_table(
@@ -940,20 +1080,25 @@ def upgrade() -> None:
     op.create_table(
         "console_session",
         sa.Column("token_sha256", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("address", sa.String(length=50), nullable=False),
+        sa.Column("agent", sa.String(length=300), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("expires", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("seen_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("expires_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_console_session_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("token_sha256", name=op.f("pk_console_session")),
+        sa.UniqueConstraint("id", name=op.f("uq_console_session_id")),
     )
     with op.batch_alter_table("console_session", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_console_session_expires"), ["expires"], unique=False)
-        batch_op.create_index(batch_op.f("ix_console_session_user_id"), ["user_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_console_session_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index("ix_console_session_listed", ["user_id", "created_at", "id"], unique=False)
 
     op.create_table(
         "file_defaults",
         sa.Column("organization_id", sa.String(length=36), nullable=False),
-        sa.Column("storage_config_id", sa.String(length=36), nullable=True),
+        sa.Column("storage_id", sa.String(length=36), nullable=True),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organization.id"], name=op.f("fk_file_defaults_organization_id"), ondelete="CASCADE"
         ),
@@ -976,7 +1121,7 @@ def upgrade() -> None:
 
     op.create_table(
         "lineage",
-        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("run_id", sa.String(length=36), nullable=False),
         sa.Column("direction", sa.String(length=4), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
@@ -985,7 +1130,7 @@ def upgrade() -> None:
         sa.Column("stop", sa.BigInteger(), nullable=True),
         sa.Column("detail", entrepot.db.types.Json(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_lineage_run_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_lineage")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_lineage")),
     )
     with op.batch_alter_table("lineage", schema=None) as batch_op:
         batch_op.create_index("ix_lineage_result", ["kind", "result_id", "direction", "start"], unique=False)
@@ -994,13 +1139,13 @@ def upgrade() -> None:
     op.create_table(
         "location",
         sa.Column("site_id", sa.Integer(), nullable=False),
-        sa.Column("title", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("slug", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("northing", sa.Double(), nullable=True),
         sa.Column("easting", sa.Double(), nullable=True),
         sa.Column("elevation", sa.Double(), nullable=True),
-        sa.Column("additional_data", sa.Text(), nullable=True),
+        sa.Column("extra", sa.Text(), nullable=True),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -1008,13 +1153,17 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_location")),
         sa.UniqueConstraint(
-            "organization_id", "site_id", "title", name=op.f("uq_location_organization_id_site_id_title")
+            "organization_id", "site_id", "name", name=op.f("uq_location_organization_id_site_id_name")
         ),
     )
+    with op.batch_alter_table("location", schema=None) as batch_op:
+        batch_op.create_index("ix_location_listed", ["organization_id", "name", "id"], unique=False)
+
     op.create_table(
         "membership",
         sa.Column("user_id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("login", sa.String(length=300), nullable=False),
         sa.Column("role", sa.String(length=10), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -1024,14 +1173,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", "organization_id", name=op.f("pk_membership")),
     )
     with op.batch_alter_table("membership", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_membership_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index("ix_membership_listed", ["organization_id", "login", "user_id"], unique=False)
 
     op.create_table(
         "model_definition",
         sa.Column("site_id", sa.Integer(), nullable=False),
-        sa.Column("title", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
-        sa.Column("additional_data", sa.Text(), nullable=True),
+        sa.Column("extra", sa.Text(), nullable=True),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -1039,9 +1188,12 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_model_definition")),
         sa.UniqueConstraint(
-            "organization_id", "site_id", "title", name=op.f("uq_model_definition_organization_id_site_id_title")
+            "organization_id", "site_id", "name", name=op.f("uq_model_definition_organization_id_site_id_name")
         ),
     )
+    with op.batch_alter_table("model_definition", schema=None) as batch_op:
+        batch_op.create_index("ix_model_definition_listed", ["organization_id", "name", "id"], unique=False)
+
     op.create_table(
         "project",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -1063,7 +1215,7 @@ def upgrade() -> None:
             "ix_project_deleting",
             ["id"],
             unique=False,
-            sqlite_where=sa.text("deleting"),
+            sqlite_where=sa.text("deleting = 1"),
             postgresql_where=sa.text("deleting"),
         )
         batch_op.create_index(batch_op.f("ix_project_organization_id"), ["organization_id"], unique=False)
@@ -1075,16 +1227,32 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("first", sa.BigInteger(), nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("sums", sa.LargeBinary(), nullable=True),
+        sa.Column("extremes", sa.LargeBinary(), nullable=True),
         sa.Column("data", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["series"], ["series.pk"], name=op.f("fk_series_chunk_series"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["series"], ["series.number"], name=op.f("fk_series_chunk_series"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("series", "bucket", name=op.f("pk_series_chunk")),
+    )
+    op.create_table(
+        "series_head",
+        sa.Column("series", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=True),
+        sa.Column("last", sa.BigInteger(), nullable=True),
+        sa.Column("last_value", sa.Double(), nullable=True),
+        sa.Column("width", sa.BigInteger(), nullable=False),
+        sa.Column("tail", sa.Integer(), nullable=False),
+        sa.Column("written_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["series"], ["series.number"], name=op.f("fk_series_head_series"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("series", name=op.f("pk_series_head")),
+        postgresql_with={"fillfactor": 50},
     )
     op.create_table(
         "series_label",
         sa.Column("series", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key", sa.String(length=100), nullable=False),
         sa.Column("value", sa.String(length=300), nullable=False),
-        sa.ForeignKeyConstraint(["series"], ["series.pk"], name=op.f("fk_series_label_series"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["series"], ["series.number"], name=op.f("fk_series_label_series"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("series", "key", name=op.f("pk_series_label")),
     )
     with op.batch_alter_table("series_label", schema=None) as batch_op:
@@ -1096,38 +1264,59 @@ def upgrade() -> None:
         sa.Column("time", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("value", sa.Double(), nullable=False),
         sa.Column("tag", sa.String(length=255), nullable=True),
-        sa.ForeignKeyConstraint(["series"], ["series.pk"], name=op.f("fk_series_tail_series"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["series"], ["series.number"], name=op.f("fk_series_tail_series"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("series", "time", name=op.f("pk_series_tail")),
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "sign_in_link",
+        sa.Column("token_sha256", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("expires_at", entrepot.db.types.Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_sign_in_link_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("token_sha256", name=op.f("pk_sign_in_link")),
+    )
+    with op.batch_alter_table("sign_in_link", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sign_in_link_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_sign_in_link_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
         "webhook_delivery",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("webhook_id", sa.String(length=36), nullable=False),
-        sa.Column("event_position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("event_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("object_key", sa.String(length=150), nullable=False),
-        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("delivered", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("delivered_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("log", entrepot.db.types.Json(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["event_position"], ["event.position"], name=op.f("fk_webhook_delivery_event_position")
-        ),
+        sa.ForeignKeyConstraint(["event_number"], ["event.number"], name=op.f("fk_webhook_delivery_event_number")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_webhook_delivery")),
     )
     with op.batch_alter_table("webhook_delivery", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_webhook_delivery_along", ["webhook_id", sa.literal_column("(number + 0)")], unique=False
+        )
         batch_op.create_index("ix_webhook_delivery_created", ["created_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_webhook_delivery_event_position"), ["event_position"], unique=False)
+        batch_op.create_index(batch_op.f("ix_webhook_delivery_event_number"), ["event_number"], unique=False)
+        batch_op.create_index(
+            "ix_webhook_delivery_failed",
+            ["webhook_id", "number"],
+            unique=False,
+            sqlite_where=sa.text("status = 'failed'"),
+            postgresql_where=sa.text("status = 'failed'"),
+        )
         batch_op.create_index(
             "ix_webhook_delivery_pending",
             ["webhook_id", "object_key", "number"],
             unique=False,
-            sqlite_where=sa.text("state = 'pending'"),
-            postgresql_where=sa.text("state = 'pending'"),
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
         )
-        batch_op.create_index("ix_webhook_delivery_webhook_id", ["webhook_id", "number"], unique=False)
 
     op.create_table(
         "work_event",
@@ -1157,28 +1346,28 @@ def upgrade() -> None:
         sa.Column("behind", sa.Boolean(), nullable=False),
         sa.Column("computed_start", sa.BigInteger(), nullable=True),
         sa.Column("computed_stop", sa.BigInteger(), nullable=True),
-        sa.Column("rows_analysis_id", sa.Integer(), nullable=True),
+        sa.Column("result_set_id", sa.Integer(), nullable=True),
         sa.Column("publishing", entrepot.db.types.Json(), nullable=True),
         sa.Column("last_run_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("last_cleared_at", entrepot.db.types.Instant(), nullable=True),
-        sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=300), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("project_id", sa.String(length=36), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("changed_at", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(
             ["project_id"], ["project.id"], name=op.f("fk_analysis_project_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_analysis")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_analysis")),
         sa.UniqueConstraint("id", name=op.f("uq_analysis_id")),
         sa.UniqueConstraint("project_id", "name", name=op.f("uq_analysis_project_id_name")),
     )
     with op.batch_alter_table("analysis", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_analysis_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index("ix_analysis_listed", ["organization_id", "name", "id"], unique=False)
 
     op.create_table(
         "derived_signal",
@@ -1203,34 +1392,67 @@ def upgrade() -> None:
         sa.Column("quota_files", sa.Integer(), nullable=True),
         sa.Column("quarantine", sa.Boolean(), nullable=False),
         sa.Column("after_import", sa.String(length=10), nullable=False),
-        sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=300), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("project_id", sa.String(length=36), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("changed_at", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_gate_project_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_gate")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_gate")),
         sa.UniqueConstraint("id", name=op.f("uq_gate_id")),
         sa.UniqueConstraint("project_id", "name", name=op.f("uq_gate_project_id_name")),
     )
     with op.batch_alter_table("gate", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_gate_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index("ix_gate_listed", ["organization_id", "name", "id"], unique=False)
 
     op.create_table(
-        "row_analysis",
+        "remote_call",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("limits", entrepot.db.types.Json(), nullable=False),
+        sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("answer_size", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("kept_until", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("worker", sa.String(length=100), nullable=True),
+        sa.Column("lease_until", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("ends_at", entrepot.db.types.Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_remote_call")),
+        sa.UniqueConstraint("id", name=op.f("uq_remote_call_id")),
+    )
+    with op.batch_alter_table("remote_call", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_remote_call_kept_until"), ["kept_until"], unique=False)
+        batch_op.create_index(batch_op.f("ix_remote_call_organization_id"), ["organization_id"], unique=False)
+
+    op.create_table(
+        "remote_call_part",
+        sa.Column("call", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["call"], ["remote_call.number"], name=op.f("fk_remote_call_part_call_remote_call"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("call", "fence", "place", name=op.f("pk_remote_call_part")),
+    )
+    op.create_table(
+        "result_set",
         sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("model_definition_id", sa.Integer(), nullable=False),
         sa.Column("location_id", sa.Integer(), nullable=True),
         sa.Column("source_type", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("source", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
-        sa.Column("user", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
-        sa.Column("timestamp", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("additional_data", sa.Text(), nullable=True),
+        sa.Column("made_by", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("made_at", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("extra", sa.Text(), nullable=True),
         sa.Column("slug", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("locked", sa.Boolean(), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
@@ -1238,27 +1460,51 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["organization_id", "location_id"],
             ["location.organization_id", "location.id"],
-            name="fk_row_analysis_location_id",
+            name="fk_result_set_location_id",
         ),
         sa.ForeignKeyConstraint(
             ["organization_id", "model_definition_id"],
             ["model_definition.organization_id", "model_definition.id"],
-            name="fk_row_analysis_model_definition_id",
+            name="fk_result_set_model_definition_id",
         ),
-        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_row_analysis")),
+        sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_result_set")),
     )
-    with op.batch_alter_table("row_analysis", schema=None) as batch_op:
+    with op.batch_alter_table("result_set", schema=None) as batch_op:
+        batch_op.create_index("ix_result_set_listed", ["organization_id", "name", "id"], unique=False)
         batch_op.create_index(
-            "uq_row_analysis_identity",
+            "uq_result_set_identity",
             [
                 "organization_id",
                 "model_definition_id",
                 "name",
-                "timestamp",
+                "made_at",
                 sa.literal_column("coalesce(location_id, 0)"),
             ],
             unique=True,
         )
+
+    op.create_table(
+        "script_version",
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("project_id", sa.String(length=36), nullable=False),
+        sa.Column("generator_id", sa.String(length=36), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("script", sa.String(), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=True),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_script_version_project_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_script_version")),
+        sa.UniqueConstraint("generator_id", "version", name=op.f("uq_script_version_generator_id_version")),
+        sa.UniqueConstraint("id", name=op.f("uq_script_version_id")),
+    )
+    with op.batch_alter_table("script_version", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_script_version_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_script_version_project_id"), ["project_id"], unique=False)
 
     op.create_table(
         "signal",
@@ -1284,18 +1530,20 @@ def upgrade() -> None:
         sa.Column("generator_id", sa.String(length=36), nullable=False),
         sa.Column("series_name", sa.String(), nullable=False),
         sa.Column("grace", sa.String(length=32), nullable=True),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(
             ["project_id"], ["project.id"], name=op.f("fk_silence_watch_project_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_silence_watch")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_silence_watch")),
         sa.UniqueConstraint("generator_id", "series_name", name=op.f("uq_silence_watch_generator_id_series_name")),
         sa.UniqueConstraint("id", name=op.f("uq_silence_watch_id")),
     )
     with op.batch_alter_table("silence_watch", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_silence_watch_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index(
+            "ix_silence_watch_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False
+        )
 
     op.create_table(
         "subassembly",
@@ -1322,13 +1570,13 @@ def upgrade() -> None:
         sa.Column("generator_id", sa.String(length=36), nullable=False),
         sa.Column("series_name", sa.String(), nullable=False),
         sa.Column("column", sa.String(), nullable=False),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(
             ["analysis_id"], ["analysis.id"], name=op.f("fk_analysis_input_analysis_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_analysis_input")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_analysis_input")),
         sa.UniqueConstraint("analysis_id", "column", name=op.f("uq_analysis_input_analysis_id_column")),
         sa.UniqueConstraint("id", name=op.f("uq_analysis_input_id")),
     )
@@ -1343,13 +1591,13 @@ def upgrade() -> None:
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("unit", sa.String(), nullable=False),
         sa.Column("kept", entrepot.db.types.Json(), nullable=False),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(
             ["analysis_id"], ["analysis.id"], name=op.f("fk_analysis_output_analysis_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_analysis_output")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_analysis_output")),
         sa.UniqueConstraint("analysis_id", "name", name=op.f("uq_analysis_output_analysis_id_name")),
         sa.UniqueConstraint("id", name=op.f("uq_analysis_output_id")),
     )
@@ -1369,13 +1617,13 @@ def upgrade() -> None:
         sa.Column("script", sa.String(), nullable=False),
         sa.Column("patience", sa.String(), nullable=False),
         sa.Column("delay", sa.String(), nullable=True),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(
             ["analysis_id"], ["analysis.id"], name=op.f("fk_analysis_settings_analysis_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_analysis_settings")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_analysis_settings")),
         sa.UniqueConstraint("analysis_id", name=op.f("uq_analysis_settings_analysis_id")),
         sa.UniqueConstraint("id", name=op.f("uq_analysis_settings_id")),
     )
@@ -1412,17 +1660,24 @@ def upgrade() -> None:
         sa.Column("known_host_key", sa.String(), nullable=True),
         sa.Column("state", entrepot.db.types.Json(), nullable=True),
         sa.Column("last_run_at", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("project_id", sa.String(length=36), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("changed_at", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(["gate_id"], ["gate.id"], name=op.f("fk_feeder_gate_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_feeder")),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_feeder_project_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_feeder")),
         sa.UniqueConstraint("gate_id", name=op.f("uq_feeder_gate_id")),
         sa.UniqueConstraint("id", name=op.f("uq_feeder_id")),
         sa.UniqueConstraint("source_id", name=op.f("uq_feeder_source_id")),
     )
+    with op.batch_alter_table("feeder", schema=None) as batch_op:
+        batch_op.create_index("ix_feeder_along", ["organization_id", sa.literal_column("(number + 0)")], unique=False)
+        batch_op.create_index("ix_feeder_project", ["project_id", sa.literal_column("(number + 0)")], unique=False)
+
     op.create_table(
         "importer",
         sa.Column("active", sa.Boolean(), nullable=False),
@@ -1449,58 +1704,58 @@ def upgrade() -> None:
         sa.Column("gate_id", sa.String(length=36), nullable=True),
         sa.Column("last_run_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("last_cleared_at", entrepot.db.types.Instant(), nullable=True),
-        sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=300), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("project_id", sa.String(length=36), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("changed_at", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(["gate_id"], ["gate.id"], name=op.f("fk_importer_gate_id"), ondelete="SET NULL"),
         sa.ForeignKeyConstraint(
             ["project_id"], ["project.id"], name=op.f("fk_importer_project_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_importer")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_importer")),
         sa.UniqueConstraint("id", name=op.f("uq_importer_id")),
         sa.UniqueConstraint("project_id", "name", name=op.f("uq_importer_project_id_name")),
     )
     with op.batch_alter_table("importer", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_importer_gate_id"), ["gate_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_importer_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index("ix_importer_listed", ["organization_id", "name", "id"], unique=False)
 
     op.create_table(
         "result_row",
-        sa.Column("analysis_id", sa.Integer(), nullable=False),
+        sa.Column("result_set_id", sa.Integer(), nullable=False),
         sa.Column("site_id", sa.Integer(), nullable=True),
         sa.Column("location_id", sa.Integer(), nullable=True),
-        sa.Column("name_col1", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("name_col2", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("name_col3", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
-        sa.Column("units_col1", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("units_col2", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("units_col3", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
-        sa.Column("value_col1", entrepot.db.types.Packed(), nullable=False),
-        sa.Column("value_col2", entrepot.db.types.Packed(), nullable=False),
-        sa.Column("value_col3", entrepot.db.types.Packed(), nullable=True),
-        sa.Column("short_description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("name1", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("name2", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("name3", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("unit1", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("unit2", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("unit3", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("values1", entrepot.db.types.Packed(), nullable=False),
+        sa.Column("values2", entrepot.db.types.Packed(), nullable=False),
+        sa.Column("values3", entrepot.db.types.Packed(), nullable=True),
+        sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
-        sa.Column("related_object", sa.Text(), nullable=True),
-        sa.Column("additional_data", sa.Text(), nullable=True),
+        sa.Column("about", sa.Text(), nullable=True),
+        sa.Column("extra", sa.Text(), nullable=True),
         sa.Column("slug", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("locked", sa.Boolean(), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["organization_id", "analysis_id"],
-            ["row_analysis.organization_id", "row_analysis.id"],
-            name="fk_result_row_analysis_id",
-        ),
-        sa.ForeignKeyConstraint(
             ["organization_id", "location_id"],
             ["location.organization_id", "location.id"],
             name="fk_result_row_location_id",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "result_set_id"],
+            ["result_set.organization_id", "result_set.id"],
+            name="fk_result_row_result_set_id",
         ),
         sa.ForeignKeyConstraint(
             ["organization_id", "site_id"], ["site.organization_id", "site.id"], name="fk_result_row_site_id"
@@ -1508,10 +1763,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_result_row")),
     )
     with op.batch_alter_table("result_row", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_result_row_analysis", ["organization_id", "analysis_id", "short_description"], unique=False
-        )
+        batch_op.create_index("ix_result_row_listed", ["organization_id", "name", "id"], unique=False)
         batch_op.create_index("ix_result_row_location", ["organization_id", "location_id"], unique=False)
+        batch_op.create_index("ix_result_row_result_set", ["organization_id", "result_set_id", "name"], unique=False)
         batch_op.create_index("ix_result_row_site", ["organization_id", "site_id"], unique=False)
 
     op.create_table(
@@ -1519,26 +1773,26 @@ def upgrade() -> None:
         sa.Column("importer_id", sa.String(length=36), nullable=False),
         sa.Column("last_run_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("last_cleared_at", entrepot.db.types.Instant(), nullable=True),
-        sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=300), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("project_id", sa.String(length=36), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("changed_at", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(
             ["importer_id"], ["importer.id"], name=op.f("fk_cleaner_importer_id"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_cleaner_project_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_cleaner")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_cleaner")),
         sa.UniqueConstraint("id", name=op.f("uq_cleaner_id")),
         sa.UniqueConstraint("importer_id", name=op.f("uq_cleaner_importer_id")),
         sa.UniqueConstraint("project_id", "name", name=op.f("uq_cleaner_project_id_name")),
     )
     with op.batch_alter_table("cleaner", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_cleaner_organization_id"), ["organization_id"], unique=False)
+        batch_op.create_index("ix_cleaner_listed", ["organization_id", "name", "id"], unique=False)
 
     op.create_table(
         "fed_file",
@@ -1550,7 +1804,7 @@ def upgrade() -> None:
         sa.Column("target", sa.String(), nullable=True),
         sa.Column("staged", sa.String(), nullable=True),
         sa.Column("run_id", sa.String(length=36), nullable=True),
-        sa.Column("fetched", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("fetched_at", entrepot.db.types.Instant(), nullable=True),
         sa.Column("seen", sa.String(), nullable=True),
         sa.Column("seen_since", entrepot.db.types.Instant(), nullable=True),
         sa.ForeignKeyConstraint(["feeder_id"], ["feeder.id"], name=op.f("fk_fed_file_feeder_id"), ondelete="CASCADE"),
@@ -1561,7 +1815,7 @@ def upgrade() -> None:
         sa.Column("importer_id", sa.String(length=36), nullable=False),
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("modified", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("modified_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("run_id", sa.String(length=36), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
@@ -1570,7 +1824,7 @@ def upgrade() -> None:
         sa.Column("zoned", sa.Boolean(), nullable=True),
         sa.Column("open_hours", entrepot.db.types.Json(), nullable=True),
         sa.Column("changed_size", sa.BigInteger(), nullable=True),
-        sa.Column("changed_modified", entrepot.db.types.Instant(), nullable=True),
+        sa.Column("changed_modified_at", entrepot.db.types.Instant(), nullable=True),
         sa.ForeignKeyConstraint(
             ["importer_id"], ["importer.id"], name=op.f("fk_imported_file_importer_id"), ondelete="CASCADE"
         ),
@@ -1589,13 +1843,13 @@ def upgrade() -> None:
         "importer_series",
         sa.Column("importer_id", sa.String(length=36), nullable=False),
         sa.Column("raw", sa.String(), nullable=False),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(
             ["importer_id"], ["importer.id"], name=op.f("fk_importer_series_importer_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_importer_series")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_importer_series")),
         sa.UniqueConstraint("id", name=op.f("uq_importer_series_id")),
         sa.UniqueConstraint("importer_id", "raw", name=op.f("uq_importer_series_importer_id_raw")),
     )
@@ -1606,23 +1860,23 @@ def upgrade() -> None:
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("stored", sa.String(), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("modified", entrepot.db.types.Instant(), nullable=False),
+        sa.Column("modified_at", entrepot.db.types.Instant(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("details", sa.String(), nullable=False),
         sa.Column("run_id", sa.String(length=36), nullable=False),
         sa.Column("retried", sa.Boolean(), nullable=False),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(["gate_id"], ["gate.id"], name=op.f("fk_quarantined_file_gate_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["importer_id"], ["importer.id"], name=op.f("fk_quarantined_file_importer_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_quarantined_file")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_quarantined_file")),
         sa.UniqueConstraint("id", name=op.f("uq_quarantined_file_id")),
     )
     with op.batch_alter_table("quarantined_file", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_quarantined_file_gate_id"), ["gate_id"], unique=False)
+        batch_op.create_index("ix_quarantined_file_along", ["gate_id", sa.literal_column("(number + 0)")], unique=False)
         batch_op.create_index(batch_op.f("ix_quarantined_file_importer_id"), ["importer_id"], unique=False)
 
     op.create_table(
@@ -1657,17 +1911,24 @@ def upgrade() -> None:
         sa.Column("maximum", sa.Double(), nullable=True),
         sa.Column("completeness", sa.Double(), nullable=True),
         sa.Column("labels", entrepot.db.types.Json(), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("project_id", sa.String(length=36), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("changed_at", entrepot.db.types.Instant(), nullable=False),
-        sa.Column("pk", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("created_at", entrepot.db.types.Instant(), nullable=False),
         sa.ForeignKeyConstraint(["cleaner_id"], ["cleaner.id"], name=op.f("fk_channel_cleaner_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_channel")),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_channel_project_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_channel")),
         sa.UniqueConstraint("cleaner_id", "name", name=op.f("uq_channel_cleaner_id_name")),
         sa.UniqueConstraint("cleaner_id", "raw", name=op.f("uq_channel_cleaner_id_raw")),
         sa.UniqueConstraint("id", name=op.f("uq_channel_id")),
     )
+    with op.batch_alter_table("channel", schema=None) as batch_op:
+        batch_op.create_index("ix_channel_listed", ["organization_id", "name", "id"], unique=False)
+        batch_op.create_index("ix_channel_project", ["project_id", "name", "id"], unique=False)
+
     op.create_table(
         "imported_stamps",
         sa.Column("importer_id", sa.String(length=36), nullable=False),
@@ -1690,18 +1951,29 @@ def upgrade() -> None:
     # ### end Alembic commands ###
     if op.get_bind().dialect.name == "postgresql":
         _store()
+        _index_words()
 
 
 def downgrade() -> None:
+    op.drop_table("remote_call_part")
+    with op.batch_alter_table("remote_call", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_remote_call_organization_id"))
+        batch_op.drop_index(batch_op.f("ix_remote_call_kept_until"))
+
+    op.drop_table("remote_call")
     # ### commands auto generated by Alembic - please adjust! ###
     with op.batch_alter_table("imported_stamps", schema=None) as batch_op:
         batch_op.drop_index("ix_imported_stamps_series")
 
     op.drop_table("imported_stamps")
+    with op.batch_alter_table("channel", schema=None) as batch_op:
+        batch_op.drop_index("ix_channel_project")
+        batch_op.drop_index("ix_channel_listed")
+
     op.drop_table("channel")
     with op.batch_alter_table("quarantined_file", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_quarantined_file_importer_id"))
-        batch_op.drop_index(batch_op.f("ix_quarantined_file_gate_id"))
+        batch_op.drop_index("ix_quarantined_file_along")
 
     op.drop_table("quarantined_file")
     op.drop_table("importer_series")
@@ -1715,20 +1987,25 @@ def downgrade() -> None:
     op.drop_table("imported_file")
     op.drop_table("fed_file")
     with op.batch_alter_table("cleaner", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_cleaner_organization_id"))
+        batch_op.drop_index("ix_cleaner_listed")
 
     op.drop_table("cleaner")
     with op.batch_alter_table("result_row", schema=None) as batch_op:
         batch_op.drop_index("ix_result_row_site")
+        batch_op.drop_index("ix_result_row_result_set")
         batch_op.drop_index("ix_result_row_location")
-        batch_op.drop_index("ix_result_row_analysis")
+        batch_op.drop_index("ix_result_row_listed")
 
     op.drop_table("result_row")
     with op.batch_alter_table("importer", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_importer_organization_id"))
+        batch_op.drop_index("ix_importer_listed")
         batch_op.drop_index(batch_op.f("ix_importer_gate_id"))
 
     op.drop_table("importer")
+    with op.batch_alter_table("feeder", schema=None) as batch_op:
+        batch_op.drop_index("ix_feeder_project")
+        batch_op.drop_index("ix_feeder_along")
+
     op.drop_table("feeder")
     op.drop_table("building_block")
     op.drop_table("analysis_settings")
@@ -1739,21 +2016,27 @@ def downgrade() -> None:
     op.drop_table("analysis_input")
     op.drop_table("subassembly")
     with op.batch_alter_table("silence_watch", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_silence_watch_organization_id"))
+        batch_op.drop_index("ix_silence_watch_along")
 
     op.drop_table("silence_watch")
     op.drop_table("signal")
-    with op.batch_alter_table("row_analysis", schema=None) as batch_op:
-        batch_op.drop_index("uq_row_analysis_identity")
+    with op.batch_alter_table("script_version", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_script_version_project_id"))
+        batch_op.drop_index(batch_op.f("ix_script_version_organization_id"))
 
-    op.drop_table("row_analysis")
+    op.drop_table("script_version")
+    with op.batch_alter_table("result_set", schema=None) as batch_op:
+        batch_op.drop_index("uq_result_set_identity")
+        batch_op.drop_index("ix_result_set_listed")
+
+    op.drop_table("result_set")
     with op.batch_alter_table("gate", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_gate_organization_id"))
+        batch_op.drop_index("ix_gate_listed")
 
     op.drop_table("gate")
     op.drop_table("derived_signal")
     with op.batch_alter_table("analysis", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_analysis_organization_id"))
+        batch_op.drop_index("ix_analysis_listed")
 
     op.drop_table("analysis")
     with op.batch_alter_table("work_tag", schema=None) as batch_op:
@@ -1765,34 +2048,51 @@ def downgrade() -> None:
 
     op.drop_table("work_event")
     with op.batch_alter_table("webhook_delivery", schema=None) as batch_op:
-        batch_op.drop_index("ix_webhook_delivery_webhook_id")
         batch_op.drop_index(
             "ix_webhook_delivery_pending",
-            sqlite_where=sa.text("state = 'pending'"),
-            postgresql_where=sa.text("state = 'pending'"),
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
         )
-        batch_op.drop_index(batch_op.f("ix_webhook_delivery_event_position"))
+        batch_op.drop_index(
+            "ix_webhook_delivery_failed",
+            sqlite_where=sa.text("status = 'failed'"),
+            postgresql_where=sa.text("status = 'failed'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_webhook_delivery_event_number"))
         batch_op.drop_index("ix_webhook_delivery_created")
+        batch_op.drop_index("ix_webhook_delivery_along")
 
     op.drop_table("webhook_delivery")
+    with op.batch_alter_table("sign_in_link", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sign_in_link_user_id"))
+        batch_op.drop_index(batch_op.f("ix_sign_in_link_expires_at"))
+
+    op.drop_table("sign_in_link")
     op.drop_table("series_tail")
     with op.batch_alter_table("series_label", schema=None) as batch_op:
         batch_op.drop_index("ix_series_label_found")
 
     op.drop_table("series_label")
+    op.drop_table("series_head")
     op.drop_table("series_chunk")
     with op.batch_alter_table("project", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_project_organization_id"))
         batch_op.drop_index(
-            "ix_project_deleting", sqlite_where=sa.text("deleting"), postgresql_where=sa.text("deleting")
+            "ix_project_deleting", sqlite_where=sa.text("deleting = 1"), postgresql_where=sa.text("deleting")
         )
 
     op.drop_table("project")
+    with op.batch_alter_table("model_definition", schema=None) as batch_op:
+        batch_op.drop_index("ix_model_definition_listed")
+
     op.drop_table("model_definition")
     with op.batch_alter_table("membership", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_membership_organization_id"))
+        batch_op.drop_index("ix_membership_listed")
 
     op.drop_table("membership")
+    with op.batch_alter_table("location", schema=None) as batch_op:
+        batch_op.drop_index("ix_location_listed")
+
     op.drop_table("location")
     with op.batch_alter_table("lineage", schema=None) as batch_op:
         batch_op.drop_index("ix_lineage_run")
@@ -1805,8 +2105,8 @@ def downgrade() -> None:
     op.drop_table("kept_answer")
     op.drop_table("file_defaults")
     with op.batch_alter_table("console_session", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_console_session_user_id"))
-        batch_op.drop_index(batch_op.f("ix_console_session_expires"))
+        batch_op.drop_index("ix_console_session_listed")
+        batch_op.drop_index(batch_op.f("ix_console_session_expires_at"))
 
     op.drop_table("console_session")
     with op.batch_alter_table("archived_work_tag", schema=None) as batch_op:
@@ -1819,18 +2119,15 @@ def downgrade() -> None:
     op.drop_table("archived_work_event")
     with op.batch_alter_table("api_key", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_api_key_user_id"))
-        batch_op.drop_index(batch_op.f("ix_api_key_organization_id"))
+        batch_op.drop_index("ix_api_key_listed")
 
     op.drop_table("api_key")
     with op.batch_alter_table("work_deposit", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_work_deposit_at"))
+        batch_op.drop_index(batch_op.f("ix_work_deposit_deposited_at"))
 
     op.drop_table("work_deposit")
     with op.batch_alter_table("work", schema=None) as batch_op:
         batch_op.drop_index("uq_work_id")
-        batch_op.drop_index("ix_work_user")
-        batch_op.drop_index("ix_work_status")
-        batch_op.drop_index("ix_work_site")
         batch_op.drop_index(
             "ix_work_running",
             sqlite_where=sa.text("status = 'running'"),
@@ -1848,29 +2145,38 @@ def downgrade() -> None:
             "ix_work_parent", sqlite_where=sa.text("parent IS NOT NULL"), postgresql_where=sa.text("parent IS NOT NULL")
         )
         batch_op.drop_index("ix_work_opaque", postgresql_where=sa.text("opaque"))
-        batch_op.drop_index("ix_work_creation")
+        batch_op.drop_index("ix_work_listed")
+        batch_op.drop_index(
+            "ix_work_ended",
+            sqlite_where=sa.text("status <> 'queued' AND status <> 'running'"),
+            postgresql_where=sa.text("status <> 'queued' AND status <> 'running'"),
+        )
 
     op.drop_table("work")
     with op.batch_alter_table("webhook", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_webhook_organization_id"))
+        batch_op.drop_index("ix_webhook_along")
 
     op.drop_table("webhook")
     op.drop_table("user")
     with op.batch_alter_table("upload", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_upload_touched"))
-        batch_op.drop_index(batch_op.f("ix_upload_organization_id"))
+        batch_op.drop_index(batch_op.f("ix_upload_touched_at"))
+        batch_op.drop_index("ix_upload_along")
 
     op.drop_table("upload")
     with op.batch_alter_table("subscription", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_subscription_source_id"))
         batch_op.drop_index(batch_op.f("ix_subscription_session_id"))
-        batch_op.drop_index(batch_op.f("ix_subscription_organization_id"))
+        batch_op.drop_index("ix_subscription_along")
 
     op.drop_table("subscription")
-    with op.batch_alter_table("storage_config", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_storage_config_organization_id"))
+    with op.batch_alter_table("stored_file", schema=None) as batch_op:
+        batch_op.drop_index("ix_stored_file_folder")
 
-    op.drop_table("storage_config")
+    op.drop_table("stored_file")
+    with op.batch_alter_table("storage", schema=None) as batch_op:
+        batch_op.drop_index("ix_storage_along")
+
+    op.drop_table("storage")
     op.drop_table("site")
     op.drop_table("signal_history")
     op.drop_table("signal_calibration")
@@ -1898,81 +2204,98 @@ def downgrade() -> None:
     op.drop_table("sensor_calibration")
     op.drop_table("sensor")
     with op.batch_alter_table("schedule", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_schedule_planned_at"))
         batch_op.drop_index(batch_op.f("ix_schedule_next_at"))
 
     op.drop_table("schedule")
     with op.batch_alter_table("run", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_run_works_ended",
+            sqlite_where=sa.text("generator_kind = 'work'"),
+            postgresql_where=sa.text("generator_kind = 'work'"),
+        )
         batch_op.drop_index("ix_run_reviewed")
-        batch_op.drop_index(batch_op.f("ix_run_project_id"))
+        batch_op.drop_index(
+            "ix_run_project_id",
+            sqlite_where=sa.text("project_id IS NOT NULL"),
+            postgresql_where=sa.text("project_id IS NOT NULL"),
+        )
         batch_op.drop_index("ix_run_listed")
         batch_op.drop_index("ix_run_generator")
 
     op.drop_table("run")
     with op.batch_alter_table("remote_user", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_remote_user_organization_id"))
+        batch_op.drop_index("ix_remote_user_along")
 
     op.drop_table("remote_user")
     with op.batch_alter_table("remote_source", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_remote_source_user_id"))
         batch_op.drop_index(batch_op.f("ix_remote_source_parent_id"))
-        batch_op.drop_index(batch_op.f("ix_remote_source_organization_id"))
+        batch_op.drop_index("ix_remote_source_along")
 
     op.drop_table("remote_source")
     with op.batch_alter_table("remote_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_remote_session_user_id"))
         batch_op.drop_index(batch_op.f("ix_remote_session_source_id"))
-        batch_op.drop_index(batch_op.f("ix_remote_session_organization_id"))
+        batch_op.drop_index("ix_remote_session_along")
 
     op.drop_table("remote_session")
     with op.batch_alter_table("published_file", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_published_file_task_id"))
-        batch_op.drop_index(batch_op.f("ix_published_file_storage_config_id"))
-        batch_op.drop_index("ix_published_file_state_created")
+        batch_op.drop_index("ix_published_file_storage")
+        batch_op.drop_index(batch_op.f("ix_published_file_step_id"))
+        batch_op.drop_index("ix_published_file_status_created")
+        batch_op.drop_index(batch_op.f("ix_published_file_request_id"))
         batch_op.drop_index(batch_op.f("ix_published_file_project_id"))
-        batch_op.drop_index(batch_op.f("ix_published_file_poll_id"))
-        batch_op.drop_index(batch_op.f("ix_published_file_organization_id"))
         batch_op.drop_index(batch_op.f("ix_published_file_md5"))
         batch_op.drop_index("ix_published_file_listed")
         batch_op.drop_index(batch_op.f("ix_published_file_identifier"))
+        batch_op.drop_index("ix_published_file_along")
 
     op.drop_table("published_file")
-    with op.batch_alter_table("poll_task", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_poll_task_work_id"))
-        batch_op.drop_index(batch_op.f("ix_poll_task_poll_id"))
-        batch_op.drop_index(batch_op.f("ix_poll_task_organization_id"))
+    with op.batch_alter_table("request_step", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_request_step_work_id"))
+        batch_op.drop_index(batch_op.f("ix_request_step_request_id"))
+        batch_op.drop_index("ix_request_step_along")
 
-    op.drop_table("poll_task")
-    with op.batch_alter_table("poll", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_poll_subscription_id"))
-        batch_op.drop_index(batch_op.f("ix_poll_source_id"))
-        batch_op.drop_index(batch_op.f("ix_poll_session_id"))
-        batch_op.drop_index(batch_op.f("ix_poll_organization_id"))
+    op.drop_table("request_step")
+    with op.batch_alter_table("data_request", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_data_request_subscription_id"))
+        batch_op.drop_index(batch_op.f("ix_data_request_source_id"))
+        batch_op.drop_index(batch_op.f("ix_data_request_session_id"))
+        batch_op.drop_index("ix_data_request_along")
 
-    op.drop_table("poll")
+    op.drop_table("data_request")
     op.drop_table("organization")
     with op.batch_alter_table("notification", schema=None) as batch_op:
         batch_op.drop_index("ix_notification_project_resolved")
-        batch_op.drop_index(batch_op.f("ix_notification_organization_id"))
         batch_op.drop_index(batch_op.f("ix_notification_generator_id"))
+        batch_op.drop_index("ix_notification_along")
 
     op.drop_table("notification")
     op.drop_table("material")
     with op.batch_alter_table("mail", schema=None) as batch_op:
         batch_op.drop_index(
-            "ix_mail_pending", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")
+            "ix_mail_pending",
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
         )
         batch_op.drop_index(batch_op.f("ix_mail_organization_id"))
 
     op.drop_table("mail")
+    with op.batch_alter_table("loose_object", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_loose_object_due_at"))
+
+    op.drop_table("loose_object")
     with op.batch_alter_table("lock", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_lock_project_id"))
+        batch_op.drop_index("ix_lock_along")
 
     op.drop_table("lock")
     op.drop_table("lease")
     op.drop_table("last_id")
     with op.batch_alter_table("key_permissions", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_key_permissions_organization_id"))
         batch_op.drop_index(batch_op.f("ix_key_permissions_key_id"))
+        batch_op.drop_index("ix_key_permissions_along")
 
     op.drop_table("key_permissions")
     op.drop_table("job_turn")
@@ -1987,6 +2310,9 @@ def downgrade() -> None:
         )
         batch_op.drop_index(
             "ix_job_running", sqlite_where=sa.text("status = 'running'"), postgresql_where=sa.text("status = 'running'")
+        )
+        batch_op.drop_index(
+            "ix_job_ready", sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'")
         )
         batch_op.drop_index(batch_op.f("ix_job_parent_id"))
         batch_op.drop_index("ix_job_organization_id_number")
@@ -2020,26 +2346,52 @@ def downgrade() -> None:
     op.drop_table("installation")
     with op.batch_alter_table("idle_job", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idle_job_project_id"))
-        batch_op.drop_index(batch_op.f("ix_idle_job_ended_at"))
+        batch_op.drop_index("ix_idle_job_listed")
 
     op.drop_table("idle_job")
     with op.batch_alter_table("ftp_account", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ftp_account_organization_id"))
 
     op.drop_table("ftp_account")
+    with op.batch_alter_table("file_fetch", schema=None) as batch_op:
+        batch_op.drop_index("ix_file_fetch_reader")
+
+    op.drop_table("file_fetch")
+    op.drop_table("event_written")
     with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_event_sequence",
+            sqlite_where=sa.text("sequence IS NOT NULL"),
+            postgresql_where=sa.text("sequence IS NOT NULL"),
+        )
         batch_op.drop_index(
             "ix_event_unpublished",
             sqlite_where=sa.text("sequence IS NULL"),
             postgresql_where=sa.text("sequence IS NULL"),
         )
-        batch_op.drop_index("ix_event_organization_id_sequence")
+        batch_op.drop_index(
+            "ix_event_project",
+            sqlite_where=sa.text("project_id IS NOT NULL"),
+            postgresql_where=sa.text("project_id IS NOT NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_event_object_id"))
+        batch_op.drop_index(
+            "ix_event_along",
+            sqlite_where=sa.text("sequence IS NOT NULL"),
+            postgresql_where=sa.text("sequence IS NOT NULL"),
+        )
 
     op.drop_table("event")
     op.drop_table("derived_signal_history")
     op.drop_table("derived_signal_calibration")
     op.drop_table("beat")
+    with op.batch_alter_table("audit_entry", schema=None) as batch_op:
+        batch_op.drop_index("ix_audit_entry_login")
+        batch_op.drop_index("ix_audit_entry_kind")
+        batch_op.drop_index(batch_op.f("ix_audit_entry_created_at"))
+        batch_op.drop_index("ix_audit_entry_along")
+
+    op.drop_table("audit_entry")
     op.drop_table("attachment")
     with op.batch_alter_table("archived_work", schema=None) as batch_op:
         batch_op.drop_index("uq_archived_work_id")
@@ -2077,3 +2429,21 @@ def _store() -> None:
             op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET COMPRESSION lz4")
         for column in ("body", "organization_id", "id", "pipeline", "site", '"user"', "status", "parent"):
             op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE MAIN")
+
+
+def _index_words() -> None:
+    """Have words in names of series found by their letters, three in a row, where PostgreSQL can.
+
+    Without the extension, and where the owner of the database may not install it, all names are read.
+    """
+    available = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')"
+    if op.get_bind().execute(sa.text(available)).scalar():
+        op.execute(
+            """
+            DO $$ BEGIN
+              CREATE EXTENSION IF NOT EXISTS pg_trgm;
+              CREATE INDEX ix_series_words ON series USING gin (name gin_trgm_ops, title gin_trgm_ops);
+            EXCEPTION WHEN insufficient_privilege THEN NULL;
+            END $$
+            """
+        )
