@@ -1,7 +1,8 @@
 """Units of measurement, as people write them, and conversion between those that measure the same."""
 
 import re
-from functools import lru_cache
+import threading
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ _LONGEST: Final = 60
 #: A power is a small number, and has none itself: anything else would be computed, however long that takes.
 _POWER: Final = re.compile(r"\*\*\s*\(?\s*[+-]?\d{1,2}\s*\)?(?!\s*\*\*|[\d.])")
 _NUMBER: Final = re.compile(r"\d{10}")
+_building: Final = threading.Lock()
 
 
 class Incompatible(ValueError):
@@ -59,7 +61,18 @@ def _parsed(text: str) -> Any:
         raise ValueError(f"{text!r} is no unit") from error
 
 
+def prepare() -> None:
+    """Build what conversions need, which takes most of a second, before somebody waits for the first of them."""
+    _registry()
+
+
 def _registry() -> Any:
+    with _building:  # pint's own is for whoever comes second before it is whole
+        return _built()
+
+
+@cache
+def _built() -> Any:
     import pint
 
-    return pint.get_application_registry()  # type: ignore[no-untyped-call]
+    return pint.UnitRegistry(on_redefinition="raise")

@@ -28,9 +28,9 @@ def plot_rows(
     Parameters
     ----------
     kind
-        What to draw; by default what the first row says that it is (``analysis_kind``), else a comparison.
+        What to draw; by default what the first row's ``extra`` says that it is (``analysis_kind``), else a comparison.
     locations
-        For maps: a table of locations with ``id``, ``title``, ``northing`` and ``easting`` (degrees).
+        For maps: a table of locations with ``id``, ``name``, ``northing`` and ``easting`` (degrees).
     unit, x_unit
         Units to convert to (second vector; first and third): by default those of the first row. A map shows the mean
         of each location's second vectors.
@@ -43,41 +43,45 @@ def plot_rows(
     records: list[dict[str, Any]] = rows.to_dict(orient="records")  # type: ignore[assignment]
     if not records:
         raise NotDrawable("There are no rows to plot.")
-    kind = kind or _additional(records[0]).get("analysis_kind", "comparison")
+    kind = kind or _extra(records[0]).get("analysis_kind", "comparison")
     if kind not in KINDS:
         raise NotDrawable(f"{kind!r} is no kind of plot; there are {', '.join(KINDS)}.")
     first = records[0]
-    unit = first["units_col2"] if unit is None else unit
-    values = [convert(_numbers(row["value_col2"]), row["units_col2"], unit) for row in records]
-    name = _common([row["name_col2"] for row in records])
-    several = len({row.get("analysis") for row in records}) > 1
+    unit = first["unit2"] if unit is None else unit
+    values = [convert(_numbers(row["values2"]), row["unit2"], unit) for row in records]
+    name = _common([row["name2"] for row in records])
+    several = len({row.get("result_set") for row in records}) > 1
     if kind == "map":
         return _map(records, values, locations, title or f"{name} by location", _axis(name, unit))
-    labels = kind == "comparison" and all(_additional(row).get("reference_labels") for row in records)
+    labels = kind == "comparison" and all(_extra(row).get("reference_labels") for row in records)
     if kind == "time_series":
         x_unit = "s"
     elif x_unit is None:
-        x_unit = first["units_col1"]
+        x_unit = first["unit1"]
     traces = []
     for row, numbers in zip(records, values, strict=True):
-        x: Any = convert(_numbers(row["value_col1"]), row["units_col1"], x_unit)
-        # Without a place there is nothing to draw; a gap in what is drawn leaves one in the figure.
-        placed = np.isfinite(x) | labels
-        x, y = x[placed], numbers[placed]
-        width = None
-        if kind == "histogram":
-            x, width = _bars(row, x, placed, x_unit)
-        elif kind == "time_series":
-            x = [datetime.fromtimestamp(seconds, UTC) for seconds in x.tolist()]
-        elif labels:
-            x = [str(label) for label in _additional(row)["reference_labels"]]
-            if len(x) != len(y):
-                raise NotDrawable(f"{row['short_description']}: as many reference labels as values are needed.")
-        shown = f"{row['short_description']} · {row['analysis']}" if several else str(row["short_description"])
-        traces.append(Trace(shown, x, y.tolist(), width))
-    x_name = _common([row["name_col1"] for row in records])
+        shown = f"{row['name']} · {row['result_set']}" if several else str(row["name"])
+        traces.append(_trace(shown, row, numbers, kind, x_unit, labels=labels))
+    x_name = _common([row["name1"] for row in records])
     x_title = {"time_series": "time (UTC)"}.get(kind, "" if labels else _axis(x_name, x_unit))
     return Plot(kind, title or name, x_title, _axis(name, unit), traces)
+
+
+def _trace(shown: str, row: Mapping[str, Any], numbers: Numbers, kind: str, x_unit: str, *, labels: bool) -> Trace:
+    x: Any = convert(_numbers(row["values1"]), row["unit1"], x_unit)
+    # Without a place there is nothing to draw; a gap in what is drawn leaves one in the figure.
+    placed = np.isfinite(x) | labels
+    x, y = x[placed], numbers[placed]
+    width = None
+    if kind == "histogram":
+        x, width = _bars(row, x, placed, x_unit)
+    elif kind == "time_series":
+        x = [datetime.fromtimestamp(seconds, UTC) for seconds in x.tolist()]
+    elif labels:
+        x = [str(label) for label in _extra(row)["reference_labels"]]
+        if len(x) != len(y):
+            raise NotDrawable(f"{row['name']}: as many reference labels as values are needed.")
+    return Trace(shown, x, y.tolist(), width)
 
 
 def convert(values: Numbers, unit: str, wanted: str) -> Numbers:
@@ -100,8 +104,8 @@ def _bars(
     """Return the middles and widths of a histogram's bars; without a right edge, a bar ends where the next begins."""
     last = left[-1] - left[-2] if len(left) > 1 else 1.0
     right = np.append(left[1:], left[-1:] + last)
-    if isinstance(row.get("value_col3"), (list, np.ndarray)) and len(row["value_col3"]):
-        given = convert(_numbers(row["value_col3"]), row["units_col3"], unit)[placed]
+    if isinstance(row.get("values3"), (list, np.ndarray)) and len(row["values3"]):
+        given = convert(_numbers(row["values3"]), row["unit3"], unit)[placed]
         right = np.where(np.isnan(given), right, given)
     return ((left + right) / 2).tolist(), (right - left).tolist()
 
@@ -129,7 +133,7 @@ def _map(
         chosen["easting"].tolist(),
         chosen["northing"].tolist(),
         color=[float(np.concatenate(numbers).mean()) for numbers in by_location.values()],
-        labels=[str(label) for label in chosen["title"]],
+        labels=[str(label) for label in chosen["name"]],
     )
     return Plot("map", title, "longitude (degrees)", "latitude (degrees)", [trace], f"mean {color_title}")
 
@@ -138,8 +142,8 @@ def _numbers(values: Any) -> Numbers:
     return np.asarray(values, float)
 
 
-def _additional(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = row.get("additional_data")
+def _extra(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = row.get("extra")
     return found if isinstance(found, Mapping) else {}
 
 

@@ -1,5 +1,6 @@
 """Which series there are: making, finding and listing them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -9,8 +10,8 @@ from sqlalchemy.orm import Session
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency
-from entrepot.series.keys import new_pk
-from entrepot.series.models import Series
+from entrepot.series.keys import new_number
+from entrepot.series.models import Series, SeriesHead
 from entrepot.series.resample import RULES
 
 GENERATOR_KINDS = ("importer", "cleaner", "analysis", "direct")
@@ -50,6 +51,31 @@ def create_series(
     Conflict
         When there is one of that name.
     """
+    _check(generator_kind, name, properties)
+    properties.setdefault("pushed", generator_kind == "direct")
+    while True:
+        series = Series(
+            number=new_number(),
+            organization_id=organization_id,
+            project_id=project_id,
+            generator_kind=generator_kind,
+            generator_id=generator_id,
+            name=name,
+            head=SeriesHead(),
+            **properties,
+        )
+        try:
+            with session.begin_nested():
+                session.add(series)
+        except IntegrityError as error:
+            # Another process may have made one in the same microsecond.
+            if session.scalar(select(Series.number).where(Series.number == series.number)) is None:
+                raise Conflict(f"there is a series {name!r} already") from error
+        else:
+            return series
+
+
+def _check(generator_kind: str, name: str, properties: Mapping[str, Any]) -> None:
     if not name.strip() or len(name) > LONGEST_NAME or "\0" in name:
         raise InvalidInput.field("name", f"a series' name has 1 to {LONGEST_NAME} characters")
     if generator_kind not in GENERATOR_KINDS:
@@ -63,26 +89,6 @@ def create_series(
     if properties.get("step") is not None:
         frequency("step", properties["step"])
     Clock(properties.get("clock"), properties.get("timezone"))  # refuses what it does not know
-    properties.setdefault("pushed", generator_kind == "direct")
-    while True:
-        series = Series(
-            pk=new_pk(),
-            organization_id=organization_id,
-            project_id=project_id,
-            generator_kind=generator_kind,
-            generator_id=generator_id,
-            name=name,
-            **properties,
-        )
-        try:
-            with session.begin_nested():
-                session.add(series)
-        except IntegrityError as error:
-            # Another process may have made one in the same microsecond.
-            if session.scalar(select(Series.pk).where(Series.pk == series.pk)) is None:
-                raise Conflict(f"there is a series {name!r} already") from error
-        else:
-            return series
 
 
 def frequency(field: str, text: str) -> Frequency:
@@ -94,14 +100,14 @@ def frequency(field: str, text: str) -> Frequency:
 
 
 def get_series(session: Session, key: int | str) -> Series:
-    """Return a series by its `pk` or its `id`.
+    """Return a series by its `number` or its `id`.
 
     Raises
     ------
     NotFound
         When there is none.
     """
-    column = Series.pk if isinstance(key, int) else Series.id
+    column = Series.number if isinstance(key, int) else Series.id
     series = session.scalars(select(Series).where(column == key)).one_or_none()
     if series is None:
         raise NotFound(f"no series {key}")
@@ -121,7 +127,7 @@ def list_series(session: Session, *, offset: int = 0, limit: int | None = None, 
         Columns that must equal a value, where it is not None: `organization_id`, `project_id`, `generator_kind`,
         `generator_id`, `name`.
     """
-    statement = select(Series).order_by(Series.pk.desc()).offset(offset).limit(limit)
+    statement = select(Series).order_by(Series.number.desc()).offset(offset).limit(limit)
     for name, value in filters.items():
         if value is not None:
             statement = statement.where(getattr(Series, name) == value)

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
-    Dialect,
+    Connection,
     Float,
     Select,
     String,
@@ -30,8 +30,10 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from entrepot.series import codec
-from entrepot.series.models import Series, SeriesChunk, SeriesTail
+from entrepot.db.driver import BATCH, Among, execute_many, fetch
+from entrepot.series import codec, extremes, sums
+from entrepot.series.heads import Head, head_table, series_table
+from entrepot.series.models import SeriesChunk, SeriesTail
 from entrepot.series.points import EARLIEST, EMPTY, LATEST, Points, Times, merge
 
 MINUTE = 60_000_000
@@ -41,31 +43,9 @@ FULL = 25_000  # most points that a window is made to hold
 TOO_FULL = 4 * FULL  # from here on a series gets narrower windows
 SPARSE = FULL // 25  # below that, on average, wider ones
 RECENT = 8  # windows that are looked at for it
-BATCH = 500  # parameters of an IN list
 
-series_table = cast("Table", Series.__table__)
 chunk_table = cast("Table", SeriesChunk.__table__)
 tail_table = cast("Table", SeriesTail.__table__)
-
-
-@dataclass(slots=True)
-class Head:
-    """What the store needs to know of a series in order to write to it: its row, held for this transaction."""
-
-    pk: int
-    count: int
-    first: int | None
-    last: int | None
-    last_value: float | None
-    width: int
-    tail: int
-    organization_id: str
-    damage: str | None
-    locked: bool
-
-    def window(self, times: Times) -> Times:
-        """Return the start of the window of each time."""
-        return times // self.width * self.width
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +58,8 @@ class Written:
         Numbers of points: new, with another value or tag than before, as before, gone.
     changed
         Times of the points added, replaced or deleted, sorted; empty when the writer did not ask for a report.
+    fresh
+        Those of the points added.
     """
 
     added: int = 0
@@ -85,6 +67,16 @@ class Written:
     unchanged: int = 0
     deleted: int = 0
     changed: Times = field(default_factory=lambda: np.empty(0, np.int64))
+    fresh: Times = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def of(self, points: Points) -> Self:
+        """Return what a write that deleted nothing did with a part of its points, between which lie no others."""
+        if not len(points):
+            return type(self)()
+        inside = int(points.times[0]), int(points.times[-1]) + 1
+        changed, fresh = (times[slice(*times.searchsorted(inside))] for times in (self.changed, self.fresh))
+        added, replaced = fresh.size, changed.size - fresh.size
+        return type(self)(added, replaced, len(points) - added - replaced, changed=changed, fresh=fresh)
 
 
 def width_for(times: Times) -> int:
@@ -93,7 +85,9 @@ def width_for(times: Times) -> int:
     return max((width for width in LADDER if width <= step * FULL), default=LADDER[0])
 
 
-def load(session: Session, pks: Sequence[int], start: int | None = None, stop: int | None = None) -> dict[int, Points]:
+def load(
+    session: Session | Connection, numbers: Sequence[int], start: int | None = None, stop: int | None = None
+) -> dict[int, Points]:
     """Return the points of each series in [start, stop), chunks and tail merged.
 
     One statement reads both, so that a fold in another process cannot hide points between two.
@@ -101,14 +95,14 @@ def load(session: Session, pks: Sequence[int], start: int | None = None, stop: i
     chunks: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
     tails: dict[int, list[tuple[int, float, str | None]]] = defaultdict(list)
     statement = _reading(start is not None, stop is not None)
-    for at in range(0, len(pks), BATCH):
-        parameters = {"pks": list(pks[at : at + BATCH]), "start": start, "stop": stop}
-        for pk, time, data, value, tag in session.execute(statement, parameters).all():
+    for at in range(0, len(numbers), BATCH):
+        parameters = {"numbers": list(numbers[at : at + BATCH]), "start": start, "stop": stop}
+        for number, time, data, value, tag in fetch(session, statement, parameters):
             if data is None:
-                tails[pk].append((time, value, tag))
+                tails[number].append((time, value, tag))
             else:
-                chunks[pk].append((time, data))
-    return {pk: _assemble(session, pk, chunks[pk], tails[pk], start, stop) for pk in pks}
+                chunks[number].append((time, data))
+    return {number: _assemble(session, number, chunks[number], tails[number], start, stop) for number in numbers}
 
 
 def load_windows(session: Session, head: Head, windows: Times) -> Points:
@@ -122,23 +116,29 @@ def load_windows(session: Session, head: Head, windows: Times) -> Points:
         return EMPTY
     start, stop = int(windows[0]), int(windows[-1]) + head.width
     if stop - start == windows.size * head.width:
-        return load(session, [head.pk], start, stop)[head.pk]
+        return load(session, [head.number], start, stop)[head.number]
     chunks: list[tuple[int, bytes]] = []
     for at in range(0, windows.size, BATCH):
-        parameters = {"pk": head.pk, "windows": windows[at : at + BATCH].tolist()}
+        parameters = {"number": head.number, "windows": windows[at : at + BATCH].tolist()}
         chunks.extend((row.bucket, row.data) for row in session.execute(_SOME_CHUNKS, parameters))
     rows = tail_rows(session, head, start, stop)
     touched = np.isin(head.window(_times(rows)), windows)
     tail = [row for row, inside in zip(rows, touched, strict=True) if inside]
-    return _assemble(session, head.pk, chunks, tail, None, None)
+    return _assemble(session, head.number, chunks, tail, None, None)
 
 
 def tail_rows(session: Session, head: Head, start: int, stop: int) -> list[tuple[int, float, str | None]]:
     """Return the rows (time, value, tag) of the series' tail in [start, stop), sorted."""
     if not head.tail:
         return []
-    rows = session.execute(_TAIL, {"pk": head.pk, "start": start, "stop": stop})
-    return [(time, value, tag) for time, value, tag in rows.all()]
+    rows: list[Any] = fetch(session, _TAIL, {"number": head.number, "start": start, "stop": stop})
+    return rows
+
+
+def load_tail(session: Session, number: int, start: int, stop: int) -> Points:
+    """Return the points of a series' tail in [start, stop)."""
+    rows = session.execute(_TAIL, {"number": number, "start": start, "stop": stop}).all()
+    return _of_tail(rows) if rows else EMPTY
 
 
 def tail_times(session: Session, head: Head, start: int = EARLIEST, stop: int = LATEST + 1) -> Times:
@@ -147,17 +147,17 @@ def tail_times(session: Session, head: Head, start: int = EARLIEST, stop: int = 
 
 
 def narrow(
-    session: Session, pk: int, start: int | None, stop: int | None, limit: int, *, newest: bool
+    session: Session | Connection, number: int, start: int | None, stop: int | None, limit: int, *, newest: bool
 ) -> tuple[int | None, int | None]:
     """Return bounds that may be tighter, but hold `limit` points of [start, stop) if there are as many."""
     parameters = {
-        "pk": pk,
+        "number": number,
         "start": EARLIEST if start is None else start,
         "stop": LATEST + 1 if stop is None else stop,
         "limit": limit,
     }
     held = 0
-    for count, first, last in session.execute(_NEWEST_WHOLE if newest else _OLDEST_WHOLE, parameters):
+    for count, first, last in fetch(session, _NEWEST_WHOLE if newest else _OLDEST_WHOLE, parameters):
         held += count
         if held >= limit:
             return (first, stop) if newest else (start, last + 1)
@@ -180,23 +180,25 @@ def save(session: Session, head: Head, points: Points, touched: Times) -> None:
         part = points[start:stop]
         rows.append(
             {
-                "series": head.pk,
+                "series": head.number,
                 "bucket": window,
                 "count": stop - start,
                 "first": int(part.times[0]),
                 "last": int(part.times[-1]),
+                "sums": sums.encode(part, window, head.width),
+                "extremes": extremes.encode(part, window, head.width),
                 "data": codec.encode(part),
             }
         )
     if rows:
         execute_many(session, _upsert(chunk_table, session), rows)
     if gone:
-        session.execute(_DELETE_CHUNK, [{"pk": head.pk, "window": window} for window in gone])
+        session.execute(_DELETE_CHUNK, [{"number": head.number, "window": window} for window in gone])
     if head.tail:
         folded = tail_times(session, head, int(windows[0]), int(windows[-1]) + head.width)
         folded = folded[np.isin(head.window(folded), windows)].tolist()
         if folded:
-            execute_many(session, _DELETE_TAIL, [{"pk": head.pk, "time": time} for time in folded])
+            execute_many(session, _DELETE_TAIL, [{"number": head.number, "time": time} for time in folded])
             head.tail -= len(folded)
 
 
@@ -204,9 +206,15 @@ def tail_of(head: Head, points: Points) -> list[dict[str, Any]]:
     """Return points as rows of the series' tail."""
     tags = [None] * len(points) if points.tags is None else points.tags.tolist()
     return [
-        {"series": head.pk, "time": time, "value": value, "tag": tag}
+        {"series": head.number, "time": time, "value": value, "tag": tag}
         for time, value, tag in zip(points.times.tolist(), points.values.tolist(), tags, strict=True)
     ]
+
+
+def add_to_tail(session: Session, rows: Sequence[tuple[int, int, float, str | None]]) -> None:
+    """Add rows (series, time, value, tag) to tails, which are known not to be there yet."""
+    if rows:
+        execute_many(session, _INSERT_TAIL, rows, _TAIL_COLUMNS)
 
 
 def save_tail(session: Session, rows: Sequence[dict[str, Any]], *, fresh: bool) -> None:
@@ -216,29 +224,29 @@ def save_tail(session: Session, rows: Sequence[dict[str, Any]], *, fresh: bool) 
 
 def refit(session: Session, head: Head) -> None:
     """Give a series other windows when its own have become far too full or far too empty."""
-    recent: list[int] = list(session.scalars(_RECENT, {"pk": head.pk}))
+    recent: list[int] = list(session.scalars(_RECENT, {"number": head.number}))
     if not recent:
         return
     width = head.width
     if max(recent) > TOO_FULL and width > LADDER[0]:
-        points = load(session, [head.pk])[head.pk]
+        points = load(session, [head.number])[head.number]
         fitting = (w for w in reversed(LADDER) if np.unique(points.times // w, return_counts=True)[1].max() <= TOO_FULL)
         width = next(fitting, LADDER[0])
     elif len(recent) == RECENT and sum(recent) < RECENT * SPARSE and width < LADDER[-1]:
         wider = LADDER[LADDER.index(width) + 1]
-        largest = session.execute(_LARGEST, {"pk": head.pk}).scalar_one()
+        largest = session.execute(_LARGEST, {"number": head.number}).scalar_one()
         if largest * wider / width <= FULL:
-            points = load(session, [head.pk])[head.pk]
+            points = load(session, [head.number])[head.number]
             width = wider
     if width != head.width:
-        session.execute(_DELETE_CHUNKS, {"pk": head.pk})
+        session.execute(_DELETE_CHUNKS, {"number": head.number})
         head.width = width
         save(session, head, points, points.times)
 
 
 def _assemble(
-    session: Session,
-    pk: int,
+    session: Session | Connection,
+    number: int,
     chunks: list[tuple[int, bytes]],
     tail: list[tuple[int, float, str | None]],
     start: int | None,
@@ -250,19 +258,20 @@ def _assemble(
         try:
             points = _decode_all([data for _, data in chunks])
         except (codec.DamagedChunk, RuntimeError, ValueError) as error:
-            raise codec.DamagedChunk(_damage(session, pk, chunks)) from error
+            raise codec.DamagedChunk(damage(session, number, chunks)) from error
         points = points[points.within(start, stop)]
-    if tail:
-        tail.sort(key=lambda row: row[0])
-        times, values, tags = zip(*tail, strict=True)
-        texts = np.array(tags, object) if any(tag is not None for tag in tags) else None
-        points = merge(points, Points(np.array(times, np.int64), np.array(values, np.float64), texts))
-    return points
+    return merge(points, _of_tail(tail)) if tail else points
 
 
-def _damage(session: Session, pk: int, chunks: list[tuple[int, bytes]]) -> str:
+def _of_tail(rows: Sequence[Any]) -> Points:
+    times, values, tags = zip(*sorted(rows, key=lambda row: row[0]), strict=True)
+    texts = np.array(tags, object) if any(tag is not None for tag in tags) else None
+    return Points(np.array(times, np.int64), np.array(values, np.float64), texts)
+
+
+def damage(session: Session | Connection, number: int, chunks: list[tuple[int, bytes]]) -> str:
     """Say in a sentence which points of which series cannot be read."""
-    name, width = session.execute(_NAME, {"pk": pk}).one()
+    name, width = session.execute(_NAME, {"number": number}).one()
     for bucket, data in chunks:
         try:
             codec.decode(data)
@@ -296,7 +305,6 @@ def _times(rows: Iterable[tuple[int, float, str | None]]) -> Times:
 @lru_cache(4)
 def _reading(bounded_below: bool, bounded_above: bool) -> Any:
     """Return the statement that reads chunks and tails of some series, with or without bounds of time."""
-    pks: Any = bindparam("pks", expanding=True)
     chunks = (
         select(
             chunk_table.c.series,
@@ -305,40 +313,22 @@ def _reading(bounded_below: bool, bounded_above: bool) -> Any:
             type_coerce(null(), Float),
             type_coerce(null(), String),
         )
-        .join_from(series_table, chunk_table, chunk_table.c.series == series_table.c.pk)
-        .where(series_table.c.pk.in_(pks))
+        .join_from(head_table, chunk_table, chunk_table.c.series == head_table.c.series)
+        .where(Among(head_table.c.series, "numbers"))
     )
     tails: Select[Any] = select(
         tail_table.c.series, tail_table.c.time, null(), tail_table.c.value, tail_table.c.tag
-    ).where(tail_table.c.series.in_(pks))
+    ).where(Among(tail_table.c.series, "numbers"))
     if bounded_below:
         # The window's end is spelled so that the key (series, bucket) finds it; `last` alone would read every chunk.
         start = bindparam("start", type_=chunk_table.c.bucket.type)
-        chunks = chunks.where(chunk_table.c.bucket > start - series_table.c.width, chunk_table.c.last >= start)
+        chunks = chunks.where(chunk_table.c.bucket > start - head_table.c.width, chunk_table.c.last >= start)
         tails = tails.where(tail_table.c.time >= start)
     if bounded_above:
         stop = bindparam("stop", type_=chunk_table.c.bucket.type)
         chunks = chunks.where(chunk_table.c.bucket < stop, chunk_table.c.first < stop)
         tails = tails.where(tail_table.c.time < stop)
     return union_all(chunks, tails)
-
-
-def execute_many(session: Session, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """Execute a statement for each row of plain numbers and texts.
-
-    The driver gets them at once: to prepare each row as SQLAlchemy does takes several times as long as to store it.
-    """
-    session.flush()
-    connection = session.connection()
-    compiled = _compiled(statement, connection.dialect)
-    names = compiled.positiontup
-    parameters: Any = rows if names is None else [tuple(row[name] for name in names) for row in rows]
-    connection.exec_driver_sql(compiled.string, parameters)
-
-
-@lru_cache(32)
-def _compiled(statement: Any, dialect: Dialect) -> Any:
-    return statement.compile(dialect=dialect)
 
 
 @lru_cache(4)
@@ -353,14 +343,18 @@ def _upsert(table: Table, session: Session) -> Any:
     return _upserting(table, session.get_bind().dialect.name)
 
 
-_NAME = select(series_table.c.name, series_table.c.width).where(series_table.c.pk == bindparam("pk"))
+_NAME = (
+    select(series_table.c.name, head_table.c.width)
+    .join_from(series_table, head_table, head_table.c.series == series_table.c.number)
+    .where(series_table.c.number == bindparam("number"))
+)
 _SOME_CHUNKS = select(chunk_table.c.bucket, chunk_table.c.data).where(
-    chunk_table.c.series == bindparam("pk"), chunk_table.c.bucket.in_(bindparam("windows", expanding=True))
+    chunk_table.c.series == bindparam("number"), chunk_table.c.bucket.in_(bindparam("windows", expanding=True))
 )
 _TAIL = (
     select(tail_table.c.time, tail_table.c.value, tail_table.c.tag)
     .where(
-        tail_table.c.series == bindparam("pk"),
+        tail_table.c.series == bindparam("number"),
         tail_table.c.time >= bindparam("start"),
         tail_table.c.time < bindparam("stop"),
     )
@@ -368,28 +362,31 @@ _TAIL = (
 )
 _RECENT = (
     select(chunk_table.c.count)
-    .where(chunk_table.c.series == bindparam("pk"))
+    .where(chunk_table.c.series == bindparam("number"))
     .order_by(chunk_table.c.bucket.desc())
     .limit(RECENT)
 )
 _LARGEST = (
     select(chunk_table.c.count)
-    .where(chunk_table.c.series == bindparam("pk"))
+    .where(chunk_table.c.series == bindparam("number"))
     .order_by(chunk_table.c.count.desc())
     .limit(1)
 )
 _DELETE_CHUNK = delete(chunk_table).where(
-    chunk_table.c.series == bindparam("pk"), chunk_table.c.bucket == bindparam("window")
+    chunk_table.c.series == bindparam("number"), chunk_table.c.bucket == bindparam("window")
 )
-_DELETE_CHUNKS = delete(chunk_table).where(chunk_table.c.series == bindparam("pk"))
-_DELETE_TAIL = delete(tail_table).where(tail_table.c.series == bindparam("pk"), tail_table.c.time == bindparam("time"))
+_DELETE_CHUNKS = delete(chunk_table).where(chunk_table.c.series == bindparam("number"))
+_DELETE_TAIL = delete(tail_table).where(
+    tail_table.c.series == bindparam("number"), tail_table.c.time == bindparam("time")
+)
 _INSERT_TAIL = insert(tail_table)
+_TAIL_COLUMNS = [column.name for column in tail_table.columns]
 
 # Chunks that lie wholly in a range; the bounds of the bucket are there for the key.
 _WHOLE = (
     select(chunk_table.c.count, chunk_table.c.first, chunk_table.c.last)
     .where(
-        chunk_table.c.series == bindparam("pk"),
+        chunk_table.c.series == bindparam("number"),
         chunk_table.c.bucket > bindparam("start", type_=chunk_table.c.bucket.type) - LADDER[-1],
         chunk_table.c.bucket < bindparam("stop", type_=chunk_table.c.bucket.type),
         chunk_table.c.first >= bindparam("start", type_=chunk_table.c.bucket.type),

@@ -2,13 +2,13 @@
 
 Instants are int64 microseconds since 1970 in UTC. *Naive* stamps are the same count of what a clock on the wall shows.
 
-========  ==============================================================================================================
-``gmt``   UTC.
-``tzt``   The zone's standard time of that year, all year: the smaller of its offsets on 1 January and on 1 July, which
-          changes only where a country took another standard time (see `zones.standard_time`).
-``dst``   The zone's wall clock, with all changes of time that the zone had from 1900 and will have until 2200.
-unknown   Stamps as delivered, read as if they were UTC.
-========  ==============================================================================================================
+============  ==========================================================================================================
+``utc``       UTC.
+``standard``  The zone's standard time of that year, all year: the smaller of its offsets on 1 January and on 1 July,
+              which changes only where a country took another standard time (see `zones.standard_time`).
+``local``     The zone's wall clock, with all changes of time that the zone had from 1900 and will have until 2200.
+unknown       Stamps as delivered, read as if they were UTC.
+============  ==========================================================================================================
 """
 
 from dataclasses import dataclass
@@ -61,9 +61,9 @@ class Clock:
     Parameters
     ----------
     kind
-        ``gmt``, ``tzt``, ``dst``, or None where it is not known.
+        ``utc``, ``standard``, ``local``, or None where it is not known.
     timezone
-        The IANA name of the zone; needed for ``tzt`` and ``dst``.
+        The IANA name of the zone; needed for ``standard`` and ``local``.
     day_begins
         What the clock shows when its days begin, in microseconds: that of all intervals follows.
 

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from entrepot.events import emit, notifications
 from entrepot.series import chunks
-from entrepot.series.chunks import Head, Written
+from entrepot.series.chunks import Written
 from entrepot.series.codec import DamagedChunk
+from entrepot.series.heads import Head
 from entrepot.series.models import Series
 from entrepot.series.points import Points
 
@@ -25,8 +26,8 @@ def set_aside(session: Session, head: Head, error: DamagedChunk) -> None:
     """Fold a series no more, and tell its owner why; the caller saves the head."""
     if head.damage is not None:
         return
-    head.damage = error.message
     series = _series(session, head)
+    head.damage = series.damage = error.message
     log.error("series damaged", series=series.id, name=series.name, project=series.project_id, reason=error.message)
     notifications.notify(
         session,
@@ -47,21 +48,21 @@ def keep(session: Session, head: Head, new: Points) -> Written:
     held = chunks.tail_times(session, head, int(new.times[0]), int(new.times[-1]) + 1)
     chunks.save_tail(session, chunks.tail_of(head, new), fresh=False)
     head.tail += len(new) - int(np.isin(new.times, held).sum())
-    return Written(added=len(new), changed=new.times)
+    return Written(added=len(new), changed=new.times, fresh=new.times)
 
 
 def heal(session: Session, head: Head) -> bool:
     """Take a series back whose points can all be read again; the caller holds and saves the head."""
     try:
-        points = chunks.load(session, [head.pk])[head.pk]
+        points = chunks.load(session, [head.number])[head.number]
     except DamagedChunk:
         return False
-    head.damage = None
+    series = _series(session, head)
+    head.damage = series.damage = None
     head.count = len(points)
     head.first = head.last = head.last_value = None
     if len(points):
         head.first, head.last, head.last_value = int(points.times[0]), int(points.times[-1]), float(points.values[-1])
-    series = _series(session, head)
     for notice in notifications.open_ones(session, NOTICE):
         if (notice.project_id, notice.generator_id, notice.subject) == (
             series.project_id,
@@ -74,7 +75,7 @@ def heal(session: Session, head: Head) -> bool:
 
 
 def _series(session: Session, head: Head) -> Series:
-    return session.scalars(select(Series).where(Series.pk == head.pk)).one()
+    return session.scalars(select(Series).where(Series.number == head.number)).one()
 
 
 def _emit(session: Session, series: Series, action: str, data: dict[str, str]) -> None:

@@ -11,9 +11,11 @@ from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
+from entrepot.db.driver import BATCH
 from entrepot.errors import Locked
 from entrepot.lineage import results
-from entrepot.series.chunks import BATCH, chunk_table, series_table, tail_table
+from entrepot.series.chunks import chunk_table, tail_table
+from entrepot.series.heads import series_table
 from entrepot.series.models import DISCARDED, Series
 from entrepot.settings import Settings
 
@@ -23,7 +25,7 @@ _AT_ONCE = 200
 _MOST_CHUNKS, _MOST_ROWS = 500, 20_000
 
 
-def discard(session: Session, pks: Iterable[int]) -> None:
+def discard(session: Session, numbers: Iterable[int]) -> None:
     """Delete series with all their points; those that somebody else deleted at this moment are passed over.
 
     Raises
@@ -31,17 +33,17 @@ def discard(session: Session, pks: Iterable[int]) -> None:
     Locked
         One of them is locked; nothing may be committed then.
     """
-    wanted = sorted(set(pks))
+    wanted = sorted(set(numbers))
     nobodys = {"organization_id": DISCARDED, "project_id": DISCARDED, "generator_id": series_table.c.id}
     for at in range(0, len(wanted), BATCH):
-        part = series_table.c.pk.in_(wanted[at : at + BATCH])
+        part = series_table.c.number.in_(wanted[at : at + BATCH])
         # Taken in the order in which writers take them.
-        taken = select(series_table.c.name, series_table.c.locked).where(part).order_by(series_table.c.pk)
+        taken = select(series_table.c.name, series_table.c.locked).where(part).order_by(series_table.c.number)
         if held := next((row.name for row in session.execute(taken.with_for_update()) if row.locked), None):
             raise Locked(f"Series {held} is locked.")
         session.execute(update(series_table).where(part).values(nobodys))
     if wanted:
-        known = (one for one in session.identity_map.values() if isinstance(one, Series) and one.pk in wanted)
+        known = (one for one in session.identity_map.values() if isinstance(one, Series) and one.number in wanted)
         for series in list(known):
             session.expunge(series)
         jobs.enqueue(session, DISCARD, key=DISCARD, coalesce=DISCARD)
@@ -82,19 +84,20 @@ def delete_some(session: Session, project_id: str) -> int:
     int
         How many series were deleted; -1: none, because points are left.
     """
-    some = select(series_table.c.pk).where(series_table.c.project_id == project_id).order_by(series_table.c.pk)
-    pks = list(session.scalars(some.limit(_AT_ONCE)))
-    if pks and not _emptied(session, pks):
+    # Held before their points are, and in the same order, as by whoever writes or folds.
+    some = select(series_table.c.number).where(series_table.c.project_id == project_id).order_by(series_table.c.number)
+    numbers = list(session.scalars(some.limit(_AT_ONCE).with_for_update()))
+    if numbers and not _emptied(session, numbers):
         return -1
-    session.execute(delete(series_table).where(series_table.c.pk.in_(pks)))
-    return len(pks)
+    session.execute(delete(series_table).where(series_table.c.number.in_(numbers)))
+    return len(numbers)
 
 
-def _emptied(session: Session, pks: Sequence[int]) -> bool:
+def _emptied(session: Session, numbers: Sequence[int]) -> bool:
     left = False
     for table, most in ((chunk_table, _MOST_CHUNKS), (tail_table, _MOST_ROWS)):
         keys = list(table.primary_key.columns)
-        some = select(*keys).where(table.c.series.in_(pks)).limit(most)
+        some = select(*keys).where(table.c.series.in_(numbers)).limit(most)
         gone = session.execute(delete(table).where(tuple_(*keys).in_(some)).returning(keys[0])).all()
         left = left or len(gone) == most
     return not left

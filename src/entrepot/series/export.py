@@ -197,7 +197,7 @@ def labels(sources: Sequence[Source]) -> list[str]:
 def _columns(sources: Sequence[Source], request: ExportRequest) -> list[Column]:
     """Return the columns in the order of their labels; numbers against clashes are given in the order of the keys."""
     freq = None if request.step is None else frequency("step", request.step)
-    ordered = sorted(sources, key=lambda source: source[0].pk)
+    ordered = sorted(sources, key=lambda source: source[0].number)
     columns = []
     for label, (series, _, _) in zip(labels(ordered), ordered, strict=True):
         clock = output_clock(series, request.clock, request.timezone)

@@ -87,8 +87,8 @@ class Frequency:
     def microseconds(self) -> int | None:
         """The length of a step; None where it depends on the calendar (months, quarters, years).
 
-        Days have 24 hours here, as they do in ``gmt`` and ``tzt``; in a ``dst`` clock those with a change of time have
-        more or fewer.
+        Days have 24 hours here, as they do in ``utc`` and ``standard``; in a ``local`` clock those with a change of
+        time have more or fewer.
         """
         length = _FIXED.get(self.unit)
         return None if length is None else self.count * length

@@ -18,4 +18,4 @@ class _Generator:
             return self._last
 
 
-new_pk = _Generator()
+new_number = _Generator()

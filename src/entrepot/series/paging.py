@@ -1,7 +1,9 @@
 """Points of a series page by page, so that memory does not grow with how many there are."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from entrepot.bounds.budget import Budget
@@ -15,13 +17,22 @@ PAGE = 250_000
 MOST_IN_INTERVAL = 20_000_000  # points of one interval that is resampled
 
 
-def first_page(session: Session, pk: int, start: int | None, stop: int | None, limit: int | None) -> Points:
-    """Return the first page of the points in [start, stop)."""
-    return store.read(session, pk, start, stop, limit=PAGE if limit is None else min(PAGE, limit))
+def first_page(
+    session: Session | Connection,
+    number: int,
+    start: int | None,
+    stop: int | None,
+    limit: int | None,
+    held: int | None = None,
+) -> Points:
+    """Return the first page of the points in [start, stop) of a series, which has as many as it `held` of late."""
+    if limit is None and held is not None and held < PAGE // 2:  # a page has them all; to look for its end takes time
+        return store.read(session, number, start, stop)[:PAGE]
+    return store.read(session, number, start, stop, limit=PAGE if limit is None else min(PAGE, limit))
 
 
 def pages(
-    database: Database, pk: int, start: int | None, stop: int | None, limit: int | None, budget: Budget
+    database: Database, number: int, start: int | None, stop: int | None, limit: int | None, budget: Budget
 ) -> Iterator[Points]:
     """Yield the points in [start, stop), at most so many; each page is read in a transaction of its own.
 
@@ -31,8 +42,7 @@ def pages(
     left = limit
     while left is None or left > 0:
         budget.check()
-        with database.read() as session:
-            points = first_page(session, pk, start, stop, left)
+        points = database.read_long(partial(first_page, number=number, start=start, stop=stop, limit=left))
         budget.made(len(points))
         if len(points):
             yield points

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from entrepot.series import chunks
@@ -12,8 +13,8 @@ Inclusive = Literal["left", "right", "both", "neither"]
 
 
 def read(
-    session: Session,
-    pk: int,
+    session: Session | Connection,
+    number: int,
     start: int | None = None,
     stop: int | None = None,
     *,
@@ -27,7 +28,7 @@ def read(
     ----------
     session
         Any session; chunks and tail are read in one statement, so it needs no snapshot for one series to be whole.
-    pk
+    number
         Key of the series.
     start, stop
         Microseconds since 1970; None is no bound.
@@ -38,17 +39,17 @@ def read(
     """
     low, high = _bounds(start, stop, inclusive)
     if limit is None:
-        return chunks.load(session, [pk], low, high)[pk]
+        return chunks.load(session, [number], low, high)[number]
     if limit <= 0:
         return EMPTY
-    low, high = chunks.narrow(session, pk, low, high, limit, newest=newest)
-    points = chunks.load(session, [pk], low, high)[pk]
+    low, high = chunks.narrow(session, number, low, high, limit, newest=newest)
+    points = chunks.load(session, [number], low, high)[number]
     return points[-limit:] if newest else points[:limit]
 
 
 def read_many(
     session: Session,
-    pks: Sequence[int],
+    numbers: Sequence[int],
     start: int | None = None,
     stop: int | None = None,
     limit: int | None = None,
@@ -57,8 +58,8 @@ def read_many(
 ) -> dict[int, Points]:
     """Return the points of several series, at most `limit` of each, the oldest; see :func:`read`."""
     if limit is None:
-        return chunks.load(session, pks, *_bounds(start, stop, inclusive))
-    return {pk: read(session, pk, start, stop, limit=limit, inclusive=inclusive) for pk in pks}
+        return chunks.load(session, numbers, *_bounds(start, stop, inclusive))
+    return {number: read(session, number, start, stop, limit=limit, inclusive=inclusive) for number in numbers}
 
 
 def _bounds(start: int | None, stop: int | None, inclusive: Inclusive) -> tuple[int | None, int | None]:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from entrepot.errors import EntrepotError
 from entrepot.events import emit, notifications
 from entrepot.series import codec, store
-from entrepot.series.chunks import chunk_table, series_table
+from entrepot.series.chunks import chunk_table
 from entrepot.series.integrity import span
 from entrepot.series.models import Series
 
@@ -42,23 +42,24 @@ def _by_hand(_session: Session, _series: Series, _spans: list[tuple[int, int]]) 
     return BY_HAND
 
 
-def repair(session: Session, pk: int, remake: Remake = _by_hand) -> list[str]:
+def repair(session: Session, number: int, remake: Remake = _by_hand) -> list[str]:
     """Drop the damaged chunks of a series and return which times they covered, and what becomes of these.
 
     Each is a notice and an event.
     """
     dropped: list[int] = []
-    chunks = select(chunk_table.c.bucket, chunk_table.c.data).where(chunk_table.c.series == pk)
+    chunks = select(chunk_table.c.bucket, chunk_table.c.data).where(chunk_table.c.series == number)
     for bucket, data in session.execute(chunks.order_by(chunk_table.c.bucket)).all():
         try:
             codec.decode(data)
         except (EntrepotError, RuntimeError, ValueError):
             dropped.append(bucket)
-    series = session.scalars(select(Series).where(Series.pk == pk)).one()
+    series = session.scalars(select(Series).where(Series.number == number)).one()
     width = series.width
-    session.execute(delete(chunk_table).where(chunk_table.c.series == pk, chunk_table.c.bucket.in_(dropped)))
+    session.execute(delete(chunk_table).where(chunk_table.c.series == number, chunk_table.c.bucket.in_(dropped)))
     # As if it had been set aside before: then it is counted anew, and taken back.
-    session.execute(update(series_table).where(series_table.c.pk == pk).values(damage="under repair"))
+    series.damage = "under repair"
+    session.flush()
     store.heal(session)
     if not dropped:
         return []

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from entrepot.bounds.budget import Budget, unlimited
 from entrepot.errors import InvalidInput
-from entrepot.series import store
+from entrepot.series import store, totals
 from entrepot.series.catalog import frequency
 from entrepot.series.clocks import Clock, Kind, ceil_to_grid, floor_to_grid, grid, next_start, to_naive, to_utc
 from entrepot.series.frequency import Frequency
@@ -139,7 +139,7 @@ def select(
     found = _read(session, series, bounds, limit)
     selected = []
     for each, clock in zip(series, clocks, strict=True):
-        points = found[each.pk] if each.clock is not None else as_delivered(found[each.pk])
+        points = found[each.number] if each.clock is not None else as_delivered(found[each.number])
         naive = to_naive(points.times, clock)
         selected.append(Selected(each, *once_with_tags(naive, points.values, points.tags, each.rule)))
     return selected
@@ -148,8 +148,8 @@ def select(
 def output_clock(series: Series, kind: Kind | None = None, timezone: str | None = None) -> Clock:
     """Return the clock on which a series is shown when `kind` is asked for: its own where it is None.
 
-    Nothing can be said of a series whose clock is unknown, so it keeps its stamps. A series in `gmt` without a time
-    zone stays in `gmt` unless a zone is asked for.
+    Nothing can be said of a series whose clock is unknown, so it keeps its stamps. A series in `utc` without a time
+    zone stays in `utc` unless a zone is asked for.
     """
     if series.clock is None:
         return Clock(None)
@@ -194,7 +194,7 @@ def once_with_tags(times: Times, values: Values, tags: Tags | None, rule: str) -
 
 def resampled_points(
     session: Session,
-    pk: int,
+    number: int,
     low: int | None,
     high: int | None,
     freq: Frequency,
@@ -208,17 +208,20 @@ def resampled_points(
     The bounds must be starts of intervals, for these to be whole. With a limit, reading stops once there are as many.
     """  # fmt: skip
     budget = budget or unlimited()
+    if rule in totals.RULES and (found := totals.read(session, number, low, high, freq, clock)) is not None:
+        budget.made(found.starts.size)
+        return found.starts, found.by(rule)
     times: list[Times] = [EMPTY.times]
     values: list[Values] = [EMPTY.values]
     rows = 0
     while limit is None or rows < limit:
-        points = store.read(session, pk, low, high, limit=PAGE)
+        points = store.read(session, number, low, high, limit=PAGE)
         budget.made(len(points))
         if more := len(points) == PAGE:
             edge = int(floor_to_grid(points.times[-1:], freq, clock)[0])
             if edge <= points.times[0]:  # one interval fills the page
                 edge = int(next_start(points.times[-1:], freq, clock)[0])
-                points = store.read(session, pk, low, edge if high is None else min(edge, high))
+                points = store.read(session, number, low, edge if high is None else min(edge, high))
             points, low = points[points.within(None, edge)], edge
         starts, means = resample(points.times, points.values, freq, clock, rule)
         times.append(starts)
@@ -241,7 +244,7 @@ def _resampled(
 ) -> Selected:
     low, high = (None if bound is None else _first_start(bound, freq, clock, selection.convention) for bound in bounds)
     rule = selection.rule
-    starts, values = resampled_points(session, series.pk, low, high, freq, clock, rule, limit, budget)
+    starts, values = resampled_points(session, series.number, low, high, freq, clock, rule, limit, budget)
     starts, values = starts[:limit], values[:limit]
     if not selection.dropna and starts.size:
         stop = int(starts[-1]) + 1
@@ -273,11 +276,11 @@ def _read(
     together: dict[tuple[int | None, int | None], list[int]] = defaultdict(list)
     for each, (low, high) in zip(series, bounds, strict=True):
         if limit is None or each.count <= limit:
-            together[low, high].append(each.pk)
+            together[low, high].append(each.number)
         else:
-            found[each.pk] = store.read(session, each.pk, low, high, limit=limit)
-    for (low, high), pks in together.items():
-        found.update(store.read_many(session, pks, low, high))
+            found[each.number] = store.read(session, each.number, low, high, limit=limit)
+    for (low, high), numbers in together.items():
+        found.update(store.read_many(session, numbers, low, high))
     return found
 
 

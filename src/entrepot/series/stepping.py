@@ -9,6 +9,7 @@ from entrepot.series.clocks import Clock, floor_to_grid, next_start
 from entrepot.series.frequency import Frequency
 from entrepot.series.points import Points, Times, Values
 from entrepot.series.resample import RULES, aggregate, intervals
+from entrepot.series.totals import Totals
 
 Aggregate = Literal["mean", "sum", "first", "last", "min", "max", "count", "weighted_mean"]
 #: How the points of a step become one: by a rule, or as the mean weighted by how long each value stood.
@@ -57,11 +58,18 @@ class Steps:
         else:
             assert self.how in RULES
             values = aggregate(points.values, positions, self.how)
+        return Points(starts, values), self._complete(starts, counts, ends)
+
+    def of_totals(self, found: Totals) -> tuple[Points, Values]:
+        """Return the same of what is kept with the points; `how` is one of :data:`.totals.RULES`."""
+        return Points(found.starts, found.by(self.how)), self._complete(found.starts, found.counts)
+
+    def _complete(self, starts: Times, counts: Values, ends: Times | None = None) -> Values:
         if self.native is None:
-            complete = np.full(len(starts), np.nan)
-        else:
-            complete = np.minimum(100.0, 100.0 * counts * self.native.longest / (ends - starts))
-        return Points(starts, values), complete
+            return np.full(len(starts), np.nan)
+        ends = next_start(starts, self.step, self.clock) if ends is None else ends
+        complete: Values = np.minimum(100.0, 100.0 * counts * self.native.longest / (ends - starts))
+        return complete
 
 
 def weighted_mean(

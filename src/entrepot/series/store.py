@@ -7,26 +7,24 @@ several series in several calls takes them all first, with :func:`lock`, so that
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from time import time_ns
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import set_committed_value
-from sqlalchemy.orm.util import identity_key
 
 from entrepot import jobs
 from entrepot.db import now
-from entrepot.errors import InvalidInput, Locked, NotFound
+from entrepot.errors import InvalidInput, Locked
 from entrepot.identity import limits
 from entrepot.series import chunks, damage
 from entrepot.series.catalog import create_series, get_series, list_series
-from entrepot.series.chunks import Head, Written, series_table, tail_of
+from entrepot.series.chunks import Written, tail_of
 from entrepot.series.codec import DamagedChunk
 from entrepot.series.discarding import discard
+from entrepot.series.heads import Head, head_table, hold, hold_free, series_table
+from entrepot.series.heads import save as save_heads
 from entrepot.series.integrity import check
-from entrepot.series.models import DISCARDED, Series
 from entrepot.series.points import EARLIEST, EMPTY, LATEST, Points, Tags, Times, compare, concatenate, merge, tidy
 from entrepot.series.reading import clip, read, read_many
 
@@ -64,7 +62,7 @@ _NONE: Times = np.empty(0, np.int64)
 
 def append(
     session: Session,
-    pk: int,
+    number: int,
     times: npt.ArrayLike,
     values: npt.ArrayLike,
     tags: Sequence[str | None] | Tags | None = None,
@@ -77,7 +75,7 @@ def append(
     ----------
     session
         A unit of work (`Database.write`).
-    pk
+    number
         Key of the series.
     times
         Microseconds since 1970 in UTC, in any order; a time may come several times.
@@ -97,50 +95,50 @@ def append(
     Locked
         When it is locked, and would change; nothing may be committed then.
     """
-    return append_many(session, {pk: (times, values, tags)}, report=report)[pk]
+    return append_many(session, {number: (times, values, tags)}, report=report)[number]
 
 
 def append_many(session: Session, batch: Mapping[int, Input], *, report: bool = True) -> dict[int, Written]:
     """Write points to several series (key to times, values and perhaps tags); see :func:`append`."""
-    points = {pk: tidy(*parts) for pk, parts in sorted(batch.items())}
-    heads = _heads(session, points)
+    points = {number: tidy(*parts) for number, parts in sorted(batch.items())}
+    heads = hold(session, points)
     written, tail, began = {}, [], False
-    for pk, new in points.items():
-        head = heads[pk]
+    for number, new in points.items():
+        head = heads[number]
         if head.damage is not None and len(new):
-            written[pk] = damage.keep(session, head, new)
+            written[number] = damage.keep(session, head, new)
             continue
         late = bool(len(new)) and head.last is not None and int(new.times[0]) <= head.last
         if late or len(new) + head.tail >= TAIL_LIMIT or len(new) >= LONG:
             try:
-                written[pk] = _change(session, head, new)
+                written[number] = _change(session, head, new)
             except DamagedChunk as error:  # found before anything was written
                 damage.set_aside(session, head, error)
-                written[pk] = damage.keep(session, head, new)
+                written[number] = damage.keep(session, head, new)
         elif len(new):
             began = began or not head.tail
             tail += tail_of(head, new)
             head.tail += len(new)
-            _extend(head, new, added=len(new))
-            written[pk] = Written(added=len(new), changed=new.times)
+            head.extend(new, added=len(new))
+            written[number] = Written(added=len(new), changed=new.times, fresh=new.times)
         else:
-            written[pk] = Written()
+            written[number] = Written()
     if tail:
         chunks.save_tail(session, tail, fresh=True)
     if began:
-        _request_fold(session)
-    for pk, result in written.items():
-        _require_open(session, heads[pk], result)
-    _save_heads(session, [heads[pk] for pk, result in written.items() if result.added or result.replaced])
-    _grown(session, heads, written)
+        request_fold(session)
+    for number, result in written.items():
+        _require_open(session, heads[number], result)
+    save_heads(session, [heads[number] for number, result in written.items() if result.added or result.replaced])
+    grown(session, heads.values(), written)
     if not report:
-        return {pk: Written(w.added, w.replaced, w.unchanged, w.deleted) for pk, w in written.items()}
+        return {number: Written(w.added, w.replaced, w.unchanged, w.deleted) for number, w in written.items()}
     return written
 
 
 def replace_range(
     session: Session,
-    pk: int,
+    number: int,
     start: int | None,
     stop: int | None,
     times: npt.ArrayLike,
@@ -162,21 +160,21 @@ def replace_range(
     low, high = clip(start, EARLIEST), clip(stop, LATEST + 1)
     if len(new) and (new.times[0] < low or new.times[-1] >= high):
         raise InvalidInput.field("times", "a time is outside the range that is to be replaced")
-    head = _heads(session, [pk])[pk]
+    head = hold(session, [number])[number]
     written = _change(session, head, new, (low, high))
     _require_open(session, head, written)
     if written.changed.size:
-        _save_heads(session, [head])
-    _grown(session, {pk: head}, {pk: written})
+        save_heads(session, [head])
+    grown(session, [head], {number: written})
     return written
 
 
-def delete_after(session: Session, pk: int, instant: int) -> Written:
+def delete_after(session: Session, number: int, instant: int) -> Written:
     """Delete the points of a series at and after an instant (microseconds since 1970)."""
-    return replace_range(session, pk, instant, None, _NONE, np.empty(0))
+    return replace_range(session, number, instant, None, _NONE, np.empty(0))
 
 
-def delete_series(session: Session, pk: int) -> None:
+def delete_series(session: Session, number: int) -> None:
     """Delete a series with all its points.
 
     Raises
@@ -184,11 +182,11 @@ def delete_series(session: Session, pk: int) -> None:
     NotFound
         When there is no such series.
     """
-    lock(session, [pk])
-    discard(session, [pk])
+    lock(session, [number])
+    discard(session, [number])
 
 
-def lock(session: Session, pks: Iterable[int]) -> None:
+def lock(session: Session, numbers: Iterable[int]) -> None:
     """Take these series for writing until the transaction ends.
 
     Raises
@@ -196,14 +194,14 @@ def lock(session: Session, pks: Iterable[int]) -> None:
     NotFound
         When one of them does not exist.
     """
-    _heads(session, pks)
+    hold(session, numbers)
 
 
-def fold(session: Session, pk: int) -> None:
+def fold(session: Session, number: int) -> None:
     """Move a series' tail into its chunks."""
-    heads = _heads(session, [pk])
-    _fold(session, heads[pk])
-    _save_heads(session, heads.values(), written=False)
+    heads = hold(session, [number])
+    _fold(session, heads[number])
+    save_heads(session, heads.values(), written=False)
 
 
 def fold_due(session: Session, limit: int = 50, *, idle: timedelta = IDLE) -> int:
@@ -212,98 +210,54 @@ def fold_due(session: Session, limit: int = 50, *, idle: timedelta = IDLE) -> in
     Series that are being written are left for the next time; those that cannot be read are set aside and told of.
     """
     due = or_(
-        series_table.c.tail >= FOLD_AT,
-        and_(series_table.c.tail > 0, series_table.c.written <= time_ns() // 1000 - idle // timedelta(microseconds=1)),
+        head_table.c.tail >= FOLD_AT,
+        and_(head_table.c.tail > 0, head_table.c.written_at <= time_ns() // 1000 - idle // timedelta(microseconds=1)),
     )
-    statement = (
-        _HEADS.where(due, series_table.c.damage.is_(None))
-        .limit(limit)
-        .with_for_update(key_share=True, skip_locked=True)
-    )
-    heads = [Head(*row) for row in session.execute(statement)]
+    heads = hold_free(session, due, series_table.c.damage.is_(None), limit=limit)
     for head in heads:
         try:
             _fold(session, head)
         except DamagedChunk as error:
             damage.set_aside(session, head, error)
-    _save_heads(session, heads, written=False)
+    save_heads(session, heads, written=False)
     return len(heads)
 
 
 def heal(session: Session) -> int:
     """Take back the damaged series that can be read again, and return how many."""
-    statement = _HEADS.where(series_table.c.damage.is_not(None)).with_for_update(key_share=True, skip_locked=True)
-    heads = [head for row in session.execute(statement).all() if damage.heal(session, head := Head(*row))]
-    _save_heads(session, heads, written=False)
+    heads = [head for head in hold_free(session, series_table.c.damage.is_not(None)) if damage.heal(session, head)]
+    save_heads(session, heads, written=False)
     return len(heads)
 
 
 def fold_later(session: Session) -> None:
     """Have the tails that are not due yet, if there are any, folded when they are."""
-    if session.scalar(_WITH_TAIL) is not None:
-        _request_fold(session)
-
-
-def _heads(session: Session, pks: Iterable[int]) -> dict[int, Head]:
-    """Return the rows of these series, locked in the order of their keys."""
-    wanted = sorted(set(pks))
-    heads: dict[int, Head] = {}
-    for at in range(0, len(wanted), chunks.BATCH):
-        rows = session.execute(_HEADS_OF, {"pks": wanted[at : at + chunks.BATCH]})
-        heads.update((row[0], Head(*row)) for row in rows)
-    if len(heads) < len(wanted):
-        raise NotFound(f"no series {next(pk for pk in wanted if pk not in heads)}")
-    return heads
-
-
-def _save_heads(session: Session, heads: Iterable[Head], *, written: bool = True) -> None:
-    rows: list[dict[str, Any]] = [
-        {
-            "row": head.pk,
-            "count": head.count,
-            "first": head.first,
-            "last": head.last,
-            "last_value": head.last_value,
-            "width": head.width,
-            "tail": head.tail,
-            "damage": head.damage,
-        }
-        for head in heads
-    ]
-    if not rows:
-        return
-    if written:
-        instant = time_ns() // 1000
-        for row in rows:
-            row["written"] = instant
-    chunks.execute_many(session, _SAVE_HEAD_WRITTEN if written else _SAVE_HEAD, rows)
-    for row in rows:
-        loaded = session.identity_map.get(identity_key(Series, row["row"]))
-        if loaded is not None:
-            for name, value in row.items():
-                if name != "row":
-                    set_committed_value(loaded, name, value)
+    of = head_table.c.series == series_table.c.number
+    waiting = select(series_table.c.number).where(of, head_table.c.tail > 0, series_table.c.damage.is_(None)).limit(1)
+    if session.scalar(waiting) is not None:
+        request_fold(session)
 
 
 def _require_open(session: Session, head: Head, written: Written) -> None:
     if head.locked and (written.added or written.replaced or written.deleted):
-        name = session.scalar(select(series_table.c.name).where(series_table.c.pk == head.pk))
+        name = session.scalar(select(series_table.c.name).where(series_table.c.number == head.number))
         raise Locked(f"Series {name} is locked.")
 
 
-def _grown(session: Session, heads: Mapping[int, Head], written: Mapping[int, Written]) -> None:
+def grown(session: Session, heads: Iterable[Head], written: Mapping[int, Written]) -> None:
     """Hold organizations to their limits of points."""
     by: dict[str, int] = {}
-    for pk, result in written.items():
-        organization_id = heads[pk].organization_id
-        by[organization_id] = by.get(organization_id, 0) + result.added - result.deleted
+    for head in heads:
+        result = written[head.number]
+        by[head.organization_id] = by.get(head.organization_id, 0) + result.added - result.deleted
     for organization_id, points in by.items():
         limits.grown(session, organization_id, "points", points)
 
 
 @limits.measured_by("points")
 def _points_of(session: Session, organization_id: str) -> int:
-    query = select(func.sum(series_table.c.count)).where(series_table.c.organization_id == organization_id)
+    of = head_table.c.series == series_table.c.number
+    query = select(func.sum(head_table.c.count)).where(of, series_table.c.organization_id == organization_id)
     return int(session.scalar(query) or 0)
 
 
@@ -318,21 +272,28 @@ def _change(session: Session, head: Head, new: Points, within: tuple[int, int] |
     difference = compare(old, whole)
     changes, gone = whole[difference.added | difference.replaced], old.times[difference.deleted]
     added, replaced = int(difference.added.sum()), int(difference.replaced.sum())
-    written = Written(added, replaced, len(new) - added - replaced, gone.size, np.sort(np.append(changes.times, gone)))
+    written = Written(
+        added,
+        replaced,
+        len(new) - added - replaced,
+        gone.size,
+        np.sort(np.append(changes.times, gone)),
+        whole.times[difference.added],
+    )
     if not written.changed.size:
         return written
     if not gone.size and len(changes) < LONG and len(changes) + head.tail < TAIL_LIMIT:
         held = chunks.tail_times(session, head, int(changes.times[0]), int(changes.times[-1]) + 1)
         chunks.save_tail(session, tail_of(head, changes), fresh=False)
         if not head.tail:
-            _request_fold(session)
+            request_fold(session)
         head.tail += len(changes) - int(np.isin(changes.times, held).sum())
     else:
         _save_chunks(session, head, whole, written.changed)
-    _extend(head, changes, added=added)
+    head.extend(changes, added=added)
     if gone.size:
         head.count -= gone.size
-        _save_heads(session, [head])  # finding the ends reads with its width
+        save_heads(session, [head])  # finding the ends reads with its width
         _find_ends(session, head, gone)
     return written
 
@@ -342,7 +303,7 @@ def _touched(session: Session, head: Head, new: Points, within: tuple[int, int] 
     if head.first is None or head.last is None:
         return EMPTY
     if not head.width:
-        return chunks.load(session, [head.pk])[head.pk]
+        return chunks.load(session, [head.number])[head.number]
     if within is None:
         return chunks.load_windows(session, head, np.unique(head.window(new.times)))
     edges = new.times[[0, -1]].tolist() if len(new) else []
@@ -352,7 +313,7 @@ def _touched(session: Session, head: Head, new: Points, within: tuple[int, int] 
     if not edges:
         return EMPTY
     start, last = head.window(np.array([min(edges), max(edges)])).tolist()
-    return chunks.load(session, [head.pk], start, last + head.width)[head.pk]
+    return chunks.load(session, [head.number], start, last + head.width)[head.number]
 
 
 def _fold(session: Session, head: Head) -> None:
@@ -360,12 +321,20 @@ def _fold(session: Session, head: Head) -> None:
     if touched.size:
         windows = np.unique(head.window(touched)) if head.width else None
         points = (
-            chunks.load(session, [head.pk])[head.pk] if windows is None else chunks.load_windows(session, head, windows)
+            chunks.load(session, [head.number])[head.number]
+            if windows is None
+            else chunks.load_windows(session, head, windows)
         )
         _save_chunks(session, head, points, touched)
 
 
-def _request_fold(session: Session) -> None:
+def takes_at_its_end(head: Head, first: int, count: int) -> bool:
+    """Tell whether so many points from a time on can go to the end of a series' tail, whatever is stored."""
+    late = head.last is not None and first <= head.last
+    return not (late or head.damage or head.locked) and count < LONG and count + head.tail < TAIL_LIMIT
+
+
+def request_fold(session: Session) -> None:
     """Have tails folded soon, because one begins; the job asks again for as long as there are any."""
     jobs.enqueue(session, FOLD, {}, key=FOLD, coalesce=FOLD, run_at=now() + IDLE + timedelta(seconds=5))
 
@@ -381,16 +350,6 @@ def _save_chunks(session: Session, head: Head, points: Points, touched: Times) -
         damage.set_aside(session, head, error)
 
 
-def _extend(head: Head, points: Points, *, added: int) -> None:
-    """Let the summary know of points that were written."""
-    head.count += added
-    if len(points):
-        first, last = int(points.times[0]), int(points.times[-1])
-        if head.last is None or last >= head.last:
-            head.last, head.last_value = last, float(points.values[-1])
-        head.first = first if head.first is None else min(first, head.first)
-
-
 def _find_ends(session: Session, head: Head, gone: Times) -> None:
     """Correct the summary after points have gone."""
     if not head.count:
@@ -398,22 +357,7 @@ def _find_ends(session: Session, head: Head, gone: Times) -> None:
         head.width = 0
         return
     if head.first in gone[[0, -1]]:
-        head.first = int(read(session, head.pk, limit=1).times[0])
+        head.first = int(read(session, head.number, limit=1).times[0])
     if head.last in gone[[0, -1]]:
-        newest = read(session, head.pk, limit=1, newest=True)
+        newest = read(session, head.number, limit=1, newest=True)
         head.last, head.last_value = int(newest.times[0]), float(newest.values[0])
-
-
-_HEADS = (
-    select(*(series_table.c[name] for name in Head.__slots__))
-    .where(series_table.c.project_id != DISCARDED)
-    .order_by(series_table.c.pk)
-)
-_HEADS_OF = _HEADS.where(series_table.c.pk.in_(bindparam("pks", expanding=True))).with_for_update(key_share=True)
-_WITH_TAIL = select(series_table.c.pk).where(series_table.c.tail > 0, series_table.c.damage.is_(None)).limit(1)
-_SAVE_HEAD = (
-    update(series_table)
-    .where(series_table.c.pk == bindparam("row"))
-    .values({name: bindparam(name) for name in Head.__slots__ if name not in ("pk", "organization_id", "locked")})
-)
-_SAVE_HEAD_WRITTEN = _SAVE_HEAD.values(written=bindparam("written"))

@@ -10,21 +10,21 @@ from entrepot.series.reading import read
 Stretch = tuple[int, int]
 
 
-def stretches(session: Session, pk: int, apart: int) -> list[Stretch]:
+def stretches(session: Session, number: int, apart: int) -> list[Stretch]:
     """Return from which point to which one the points of a series lie no further apart than `apart`.
 
     Chunks are looked into only where one alone may hold such a gap.
     """
-    ends = select(SeriesChunk.first, SeriesChunk.last).where(SeriesChunk.series == pk)
+    ends = select(SeriesChunk.first, SeriesChunk.last).where(SeriesChunk.series == number)
     found: list[Stretch] = []
     for first, last in session.execute(ends).all():
         if last - first <= apart:
             found.append((first, last))
             continue
-        times = read(session, pk, first, last + 1).times
+        times = read(session, number, first, last + 1).times
         cuts = np.flatnonzero(np.diff(times) > apart)
         found += zip(times[np.append(0, cuts + 1)].tolist(), times[np.append(cuts, -1)].tolist(), strict=True)
-    found += [(time, time) for time in session.scalars(select(SeriesTail.time).where(SeriesTail.series == pk))]
+    found += [(time, time) for time in session.scalars(select(SeriesTail.time).where(SeriesTail.series == number))]
     return joined(found, apart)
 
 

@@ -67,11 +67,11 @@ class Column:
             low, high = self.low, self.high
         else:
             low, high = (None if bound is None else self.ceil(bound) for bound in (self.low, self.high))
-        first = store.read(session, self.series.pk, low, high, limit=1).times
-        last = store.read(session, self.series.pk, low, high, limit=1, newest=True).times
+        first = store.read(session, self.series.number, low, high, limit=1).times
+        last = store.read(session, self.series.number, low, high, limit=1, newest=True).times
         if (step := self._longer_step()) is not None:
             if low is not None:
-                before = store.read(session, self.series.pk, low - _reach(step), low, limit=1, newest=True).times
+                before = store.read(session, self.series.number, low - _reach(step), low, limit=1, newest=True).times
                 if before.size and next_start(before, step, self.clock)[0] > low:
                     first, last = np.array([low]), last if last.size else before
             if last.size:
@@ -89,16 +89,16 @@ class Column:
         """Return the rows in the instants [low, high)."""
         low, high = self.within(low, high)
         if self.freq is None:
-            points = store.read(session, self.series.pk, low, high)
+            points = store.read(session, self.series.number, low, high)
             return points.times, points.values, points.tags
         low, high = self.ceil(low), self.ceil(high)
         if (step := self._longer_step()) is None:
             patience = Budget(stop=budget.check)  # points that are read are no rows that are written
             rows = resampled_points(
-                session, self.series.pk, low, high, self.freq, self.clock, self.rule, budget=patience
+                session, self.series.number, low, high, self.freq, self.clock, self.rule, budget=patience
             )
             return *rows, None
-        points = store.read(session, self.series.pk, low - _reach(step), high + _reach(step))
+        points = store.read(session, self.series.number, low - _reach(step), high + _reach(step))
         times, values = spread(points.times, points.values, step, self.freq, self.clock, self.rule)
         inside = slice(*times.searchsorted([low, high]))
         return times[inside], values[inside], None
@@ -108,7 +108,7 @@ class Column:
         if self.freq is not None:
             return min(high, self.ceil(low + max(limit, 1) * self.freq.longest))
         inside = self.within(low, high)
-        _, stop = chunks.narrow(session, self.series.pk, *inside, max(limit, 1), newest=False)
+        _, stop = chunks.narrow(session, self.series.number, *inside, max(limit, 1), newest=False)
         return high if stop is None or stop >= inside[1] else stop
 
     def within(self, low: int, high: int) -> tuple[int, int]:

@@ -48,16 +48,17 @@ def check_timezone(name: object) -> None:
 def wall_clock(name: str | None) -> Zone:
     """Return the changes of a zone's wall clock, from 1900 to 2200."""
     zone = ZoneInfo(name or "")
+    probes, at = range(*_PROBED, _PROBE), datetime.fromtimestamp
+    found = [at(probe, zone).utcoffset() for probe in probes]
     offsets, changes = [_offset(zone, _PROBED[0])], []
-    for probe in range(_PROBED[0] + _PROBE, _PROBED[1], _PROBE):
-        after = _offset(zone, probe)
-        if after == offsets[-1]:
+    for probe, before, after in zip(probes, found, found[1:], strict=False):
+        if before == after:
             continue
-        low, high = probe - _PROBE, probe
+        low, high = probe, probe + _PROBE
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (low, middle) if _offset(zone, middle) == after else (middle, high)
-        offsets.append(after)
+            low, high = (low, middle) if at(middle, zone).utcoffset() == after else (middle, high)
+        offsets.append(_offset(zone, high))
         changes.append(high)
     return _zone(np.array(offsets, np.int64) * SECOND, np.array(changes, np.int64) * SECOND)
 
@@ -98,11 +99,18 @@ def shown_twice_somewhere(stamps: Stamps) -> Mask:
 @lru_cache(maxsize=4096)
 def _shown_twice(slot: int) -> bool:
     at = _EPOCH.replace(tzinfo=None) + timedelta(minutes=15 * slot)
-    for zone in _all_zones():
+    for zone in _changing(slot // 96):
         first, second = (at.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
         if first is not None and second is not None and first > second:
             return True
     return False
+
+
+@lru_cache(maxsize=4096)
+def _changing(day: int) -> tuple[ZoneInfo, ...]:
+    """Return the zones whose clocks change near a day of 1970 and after: three days have one change at most."""
+    start = day * 86_400 - _PROBE // 3
+    return tuple(zone for zone in _all_zones() if _offset(zone, start) != _offset(zone, start + _PROBE))
 
 
 @cache
@@ -111,7 +119,7 @@ def _all_zones() -> tuple[ZoneInfo, ...]:
 
 
 def _offset(zone: ZoneInfo, at: int) -> int:
-    found = (_EPOCH + timedelta(seconds=at)).astimezone(zone).utcoffset()
+    found = datetime.fromtimestamp(at, zone).utcoffset()
     assert found is not None
     return round(found.total_seconds())
 
