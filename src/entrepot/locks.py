@@ -18,6 +18,7 @@ from entrepot.db import Base, Instant, new_id, now
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import Principal, Role
 from entrepot.identity.reach import Right
+from entrepot.identity.records import by_number
 
 END: Final = "locks.end"
 #: What a key must be scoped to, by the kind of what is locked.
@@ -28,7 +29,7 @@ class Lock(Base):
     """That something is locked."""
 
     __tablename__ = "lock"
-    __table_args__ = (UniqueConstraint("organization_id", "kind", "target"),)
+    __table_args__ = (by_number("lock"), UniqueConstraint("organization_id", "kind", "target"))
 
     number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)

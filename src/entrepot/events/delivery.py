@@ -1,10 +1,11 @@
 """Sending events to webhooks: at least once, in order for each object, for hours if need be."""
 
 import random
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -38,6 +39,8 @@ _AT_ONCE = 16
 _THREADS = 4
 _MOST_ANSWER = 4096
 _LOG = 20
+_MOST_KEPT, _MOST_SAID, _MOST_HEADERS = 1000, 300, 30
+_SECRET = re.compile("cookie|auth|token|secret|key|signature|password|session", re.IGNORECASE)
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 600.0
 
 
@@ -53,6 +56,8 @@ class Outcome:
         What went wrong; None when it went well.
     wait
         How long the receiver asks to be left alone, from the end of the attempt.
+    request, answer
+        What was sent and what came, as far as it is kept: headers that hold no secret, and how the answer begins.
     """
 
     at: datetime
@@ -60,6 +65,8 @@ class Outcome:
     status: int | None
     error: str | None
     wait: timedelta | None = None
+    request: Mapping[str, Any] = field(default_factory=dict)
+    answer: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_slow(self) -> bool:
@@ -73,7 +80,15 @@ class Outcome:
             "seconds": round(self.seconds, 3),
             "status": self.status,
             "error": self.error,
+            **({"request": dict(self.request)} if self.request else {}),
+            **({"answer": dict(self.answer)} if self.answer else {}),
         }
+
+
+def logged(log: Sequence[Mapping[str, Any]], outcome: Outcome) -> list[dict[str, Any]]:
+    """Return the log of a delivery with one more attempt: of the last alone, what was sent and came is kept."""
+    before = [{name: value for name, value in one.items() if name not in ("request", "answer")} for one in log]
+    return [*before, outcome.entry()][-_LOG:]
 
 
 def send(client: httpx.Client, style: str, secrets: Sequence[str], message: Message) -> Outcome:
@@ -84,17 +99,23 @@ def send(client: httpx.Client, style: str, secrets: Sequence[str], message: Mess
     wait: timedelta | None = None
     headers = {"content-type": "application/json", "user-agent": "entrepot-webhooks"}
     headers |= STYLES[style].sign(secrets, message)
+    came: dict[str, Any] = {}
     try:
         with client.stream("POST", message.url, content=message.body, headers=headers) as answer:
             status = answer.status_code
-            if not answer.is_success:
+            came["headers"] = _kept(answer.headers)
+            if answer.is_success:
+                # Of a success, what came at once is enough: nobody waits for the rest.
+                came["body"] = _text(next(answer.iter_raw(_MOST_ANSWER), b""))
+            else:
                 wait = _asked_wait(answer)
-                error = f"answered {status}: {_beginning(answer)}"
+                came["body"] = _beginning(answer)
+                error = f"answered {status}: {came['body'][:_MOST_SAID]}"
     except (httpx.HTTPError, httpx.InvalidURL, EntrepotError) as problem:
         # Once there is a status, a broken body changes nothing.
         if status is None or not 200 <= status < 300:
             error = f"{type(problem).__name__}: {problem}"[:500]
-    return Outcome(at, time.monotonic() - began, status, error, wait)
+    return Outcome(at, time.monotonic() - began, status, error, wait, {"headers": _kept(headers)}, came)
 
 
 @jobs.task(DELIVER_SLOWLY, max_attempts=10, pool="slow_deliveries", calls_out=True)
@@ -144,13 +165,13 @@ def record(session: Session, webhook_id: str, outcomes: list[tuple[int, Outcome]
     for number, outcome in outcomes:
         delivery = session.get_one(Delivery, number)
         delivery.attempts += 1
-        delivery.log = [*delivery.log, outcome.entry()][-_LOG:]
+        delivery.log = logged(delivery.log, outcome)
         if outcome.error is None:
-            delivery.state, delivery.delivered = "delivered", now()
+            delivery.status, delivery.delivered_at = "delivered", now()
             continue
         failures += 1
         if delivery.attempts > len(delays):
-            delivery.state = "failed"
+            delivery.status = "failed"
         else:
             wait = timedelta(seconds=delays[delivery.attempts - 1] * random.uniform(0.9, 1.3))  # noqa: S311 - no secret
             delivery.next_at = now() + (outcome.wait or wait)
@@ -182,7 +203,7 @@ def _judge(session: Session, webhook: Webhook, outcomes: list[Outcome]) -> None:
 
 
 def _deactivate(session: Session, webhook: Webhook, reason: str) -> None:
-    webhook.state = "deactivated"
+    webhook.status = "deactivated"
     data = {
         "url": webhook.url,
         "reason": reason,
@@ -192,12 +213,12 @@ def _deactivate(session: Session, webhook: Webhook, reason: str) -> None:
 
 
 def _due(session: Session, webhook_id: str) -> tuple[Webhook | None, list[tuple[int, Message]]]:
-    webhook = session.scalar(select(Webhook).where(Webhook.id == webhook_id, Webhook.state.in_(ACTIVE)))
+    webhook = session.scalar(select(Webhook).where(Webhook.id == webhook_id, Webhook.status.in_(ACTIVE)))
     if webhook is None or (webhook.paused_until is not None and webhook.paused_until > now()):
         return webhook, []
     query = (
         select(Delivery, Event)
-        .join(Event, Event.position == Delivery.event_position)
+        .join(Event, Event.number == Delivery.event_number)
         .where(Delivery.webhook_id == webhook_id, _is_first(), Delivery.next_at <= now())
         .order_by(Delivery.number)
         .limit(_AT_ONCE)
@@ -213,14 +234,14 @@ def _is_first() -> Any:
     blocked = exists().where(
         earlier.webhook_id == Delivery.webhook_id,
         earlier.object_key == Delivery.object_key,
-        earlier.state == "pending",
+        earlier.status == "pending",
         earlier.number < Delivery.number,
     )
-    return (Delivery.state == "pending") & ~blocked
+    return (Delivery.status == "pending") & ~blocked
 
 
 def _go_on(session: Session, webhook_id: str) -> None:
-    webhook = session.scalar(select(Webhook).where(Webhook.id == webhook_id, Webhook.state.in_(ACTIVE)))
+    webhook = session.scalar(select(Webhook).where(Webhook.id == webhook_id, Webhook.status.in_(ACTIVE)))
     if webhook is None:
         return
     next_at = session.scalar(select(func.min(Delivery.next_at)).where(Delivery.webhook_id == webhook_id, _is_first()))
@@ -249,4 +270,14 @@ def _beginning(answer: httpx.Response) -> str:
         body += part
         if len(body) >= _MOST_ANSWER:
             break
-    return body[:300].decode(errors="replace").replace("\0", "")
+    return _text(body)
+
+
+def _text(body: bytes) -> str:
+    return body[:_MOST_KEPT].decode(errors="replace").replace("\0", "")
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers as they are kept: of those that may hold a secret, that they were there."""
+    first = list(headers.items())[:_MOST_HEADERS]
+    return {name[:100]: "…" if _SECRET.search(name) else value[:_MOST_SAID].replace("\0", "") for name, value in first}

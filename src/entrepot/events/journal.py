@@ -13,26 +13,25 @@ from sqlalchemy import (
     Delete,
     Executable,
     Insert,
-    RowMapping,
     String,
-    Text,
+    Table,
     Update,
     bindparam,
-    cast,
     exists,
     func,
     insert,
-    literal,
     select,
 )
 from sqlalchemy.orm import Session
 
-from entrepot.db import Instant, now
+from entrepot.db import Instant, now, ordered_id
+from entrepot.db.driver import add_rows, fetch_named, word
 from entrepot.events import log
-from entrepot.events.models import Event, Webhook
+from entrepot.events.models import Event, Webhook, Written
 
-Rows = Sequence[RowMapping] | Sequence[dict[str, Any]]
-_COLUMNS = ("id", "created_at", "type", "action", "object_id", "organization_id", "user_id", "data")
+Rows = Sequence[dict[str, Any]]
+_events: Table = Event.__table__  # type: ignore[assignment]
+_COLUMNS = ("organization_id", "type", "user_id", "created_at", "count", "events")
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,10 @@ class Journal:
     type: str
     data: tuple[str, ...]
 
-    def entered(self, dialect: str, change: Insert | Update | Delete | CTE, *others: CTE) -> Executable:
-        """Return a statement that changes rows and, on PostgreSQL, records an event for each.
+    def entered(
+        self, dialect: str, change: Insert | Update | Delete | CTE, *others: CTE, told: bool = True
+    ) -> Executable:
+        """Return a statement that changes rows and, on PostgreSQL, records an event for each, in one row.
 
         Parameters
         ----------
@@ -60,46 +61,78 @@ class Journal:
             ``organization_id``, ``action`` (the events') and the columns of `data`.
         others
             What the statement does besides; PostgreSQL only.
+        told
+            Whether it returns the changed rows. Otherwise it says whether anybody listens, and :meth:`enter` is given
+            the rows.
         """
         if dialect != "postgresql":
             assert not isinstance(change, CTE)
             return change
         changed = change if isinstance(change, CTE) else change.cte("changed")
-        kept = [part for name in self.data for part in (literal(name, Text()), changed.c[name])]
+        kept = [part for name in self.data for part in (word(name), changed.c[name])]
+        one = func.jsonb_build_array(changed.c.id, changed.c.action, func.jsonb_build_object(*kept))
         entry = select(
-            cast(func.gen_random_uuid(), String()),
-            bindparam("entered_at", callable_=now, type_=Instant()),
-            literal(self.type, String()),
-            changed.c.action,
-            changed.c.id,
             changed.c.organization_id,
-            bindparam("entered_by", type_=String()),
-            func.jsonb_build_object(*kept),
+            word(self.type),
+            bindparam("entered_by", required=False, type_=String()),
+            bindparam("entered_at", required=False, type_=Instant()),
+            func.count(),
+            func.jsonb_agg(one),
+        ).group_by(changed.c.organization_id)
+        entered = insert(Written).from_select(_COLUMNS, entry, include_defaults=False).cte("entered")
+        if not told:
+            whose = Webhook.organization_id == bindparam("owner", type_=String())
+            listened = exists().where(whose, Webhook.status.in_(map(word, log.ACTIVE)))
+            return select(listened.label("listened")).add_cte(entered, *others)
+        listened = exists().where(
+            Webhook.organization_id == changed.c.organization_id, Webhook.status.in_(map(word, log.ACTIVE))
         )
-        entered = insert(Event).from_select(_COLUMNS, entry, include_defaults=False).cte("entered")
-        listened = exists().where(Webhook.organization_id == changed.c.organization_id, Webhook.state.in_(log.ACTIVE))
         return select(*changed.c, listened.label("listened")).add_cte(entered, *others)
 
     def enter(
-        self, session: Session, statement: Executable, parameters: Mapping[str, Any], *, user_id: str | None = None
-    ) -> Sequence[RowMapping]:
-        """Run a statement of :meth:`entered` and return the rows that it changed."""
-        connection = session.connection()
-        if connection.dialect.name != "postgresql":
-            rows = connection.execute(statement, parameters).mappings().all()
+        self,
+        session: Session,
+        statement: Executable,
+        parameters: Mapping[str, Any],
+        *,
+        user_id: str | None = None,
+        anew: bool = False,
+        known: Rows | None = None,
+        last: Rows | None = None,
+    ) -> list[dict[str, Any]]:
+        """Run a statement of :meth:`entered` and return the rows that it changed.
+
+        Parameters
+        ----------
+        anew
+            Whether the statement was made for this call, as are those that few ask for.
+        known
+            The rows of a statement that does not tell them.
+        last
+            Of the last statement of a unit of work: what it may change, one row of each kind. Unless somebody has to be
+            told of one within the same transaction, it is committed with the statement.
+        """
+        if session.get_bind().dialect.name != "postgresql":
+            rows = self._run(session, statement, parameters, anew=anew, last=False)
             self.add(session, rows, user_id=user_id)
             return rows
-        rows = connection.execute(statement, {**parameters, "entered_by": user_id}).mappings().all()
+        entered = {"entered_at": now(), "entered_by": user_id}
+        ends = last is not None and not any(log.concerned(self.type, row["action"], row) for row in last)
+        rows = self._run(session, statement, {**parameters, **entered}, anew=anew, last=ends)
         log.listened(session, any(row["listened"] for row in rows))
-        self._react(session, rows)
+        if not ends:  # else nobody would
+            self._react(session, rows if known is None else known)
         return rows
 
     def add(self, session: Session, rows: Rows, *, user_id: str | None = None) -> None:
         """Record events for rows that were changed already."""
         if not rows:
             return
+        instant = now()
         entries = [
             {
+                "id": ordered_id(),
+                "created_at": instant,
                 "type": self.type,
                 "action": row["action"],
                 "object_id": row["id"],
@@ -109,10 +142,18 @@ class Journal:
             }
             for row in rows
         ]
-        session.connection().execute(insert(Event), entries)
+        add_rows(session, _events, entries)
         for organization_id in {row["organization_id"] for row in rows}:
             log.wrote(session, organization_id)
         self._react(session, rows)
+
+    @staticmethod
+    def _run(
+        session: Session, statement: Executable, parameters: Mapping[str, Any], *, anew: bool, last: bool
+    ) -> list[dict[str, Any]]:
+        if anew:
+            return [dict(row) for row in session.connection().execute(statement, parameters).mappings()]
+        return fetch_named(session, statement, parameters, last=last)
 
     def _react(self, session: Session, rows: Rows) -> None:
         for row in rows:

@@ -6,20 +6,28 @@ time (:func:`publish`); whoever reads on from a sequence misses nothing and gets
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from sqlalchemy import ColumnElement, Table, delete, exists, func, or_, select, update
 from sqlalchemy import event as listeners
-from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
-from entrepot.db import advisory_lock
-from entrepot.events.models import Event, Webhook
+from entrepot.db import advisory_lock, now, ordered_id
+from entrepot.db.driver import Among, add_rows, fetch, word
+from entrepot.events.models import Event, Webhook, Written
 
+_events, _written = cast("Table", Event.__table__), cast("Table", Written.__table__)
+_webhook = cast("Table", Webhook.__table__).c
 #: The kind of job that publishes and addresses what was written.
 DISPATCH = "events.dispatch"
-#: States in which a webhook is sent events.
+#: Of what status a webhook is sent events.
 ACTIVE = ("new", "valid")
+_LISTENING = (
+    select(_webhook.number)
+    .where(Among(_webhook.organization_id, "organizations"), _webhook.status.in_(map(word, ACTIVE)))
+    .limit(1)
+)
 _ORGANIZATIONS = "organizations with events"
 _LISTENED = "events that somebody listens to"
 _reactions: list[tuple[str, str, Callable[[str, Mapping[str, Any]], bool]]] = []
@@ -69,12 +77,12 @@ def emit_many(
         "organization_id": organization_id,
         "project_id": project_id,
         "user_id": user_id,
+        "created_at": now(),
     }
     if objects:
         wrote(session, organization_id)
-        session.connection().execute(
-            insert(Event), [common | {"object_id": id_, "data": d} for id_, d in objects.items()]
-        )
+        rows = [common | {"id": ordered_id(), "object_id": id_, "data": data} for id_, data in objects.items()]
+        add_rows(session, _events, rows)
 
 
 def react(type_: str, kind: str, concerns: Callable[[str, Mapping[str, Any]], bool]) -> None:
@@ -101,26 +109,60 @@ def react_to(
             jobs.enqueue(session, kind, payload, organization_id=organization_id, key=f"{kind}:{object_id}")
 
 
+def concerned(type_: str, action: str, data: Mapping[str, Any]) -> bool:
+    """Tell whether an event calls for jobs."""
+    return any(of == type_ and concerns(action, data) for of, _, concerns in _reactions)
+
+
 def listened(session: Session, listening: bool) -> None:
     """Have what was written sent after the commit, somebody having been found to listen."""
     session.info[_LISTENED] = session.info.get(_LISTENED, False) or listening
 
 
+def is_unpublished() -> ColumnElement[bool]:
+    """Tell whether there are events that nobody can read yet."""
+    return or_(exists().where(Event.sequence.is_(None)), exists().select_from(_written))
+
+
 def publish(session: Session, limit: int = 1000) -> Sequence[Event]:
     """Give the next sequences to events that are committed, and return these in their order."""
     advisory_lock(session, DISPATCH)
-    last = session.scalar(select(func.max(Event.sequence))) or 0
-    unpublished = (
-        select(Event.position).where(Event.sequence.is_(None)).order_by(Event.position).limit(limit).subquery()
-    )
+    _take_apart(session, limit)
+    last = session.scalar(select(func.max(Event.sequence)).where(Event.sequence.is_not(None))) or 0
+    unpublished = select(Event.number).where(Event.sequence.is_(None)).order_by(Event.number).limit(limit).subquery()
     numbered = select(
-        unpublished.c.position, (func.row_number().over(order_by=unpublished.c.position) + last).label("sequence")
+        unpublished.c.number, (func.row_number().over(order_by=unpublished.c.number) + last).label("sequence")
     ).subquery()
-    statement = update(Event).values(sequence=numbered.c.sequence).where(Event.position == numbered.c.position)
+    statement = update(Event).values(sequence=numbered.c.sequence).where(Event.number == numbered.c.number)
     published = session.scalars(
         statement.returning(Event), execution_options={"synchronize_session": False, "populate_existing": True}
     ).all()
     return sorted(published, key=lambda event: event.sequence or 0)
+
+
+def _take_apart(session: Session, limit: int) -> None:
+    """Make events of what statements wrote in one row each (PostgreSQL): so many, and the rest of the last row."""
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    before = func.sum(_written.c.count).over(order_by=_written.c.number) - _written.c.count
+    few = select(_written.c.number, before.label("before")).order_by(_written.c.number).limit(limit).subquery()
+    taken = delete(_written).where(_written.c.number.in_(select(few.c.number).where(few.c.before < limit)))
+    rows = session.execute(taken.returning(*_written.c)).all()
+    entries = [
+        {
+            "id": ordered_id(),
+            "created_at": row.created_at,
+            "type": row.type,
+            "action": action,
+            "object_id": object_id,
+            "organization_id": row.organization_id,
+            "user_id": row.user_id,
+            "data": data,
+        }
+        for row in sorted(rows, key=lambda row: row.number)
+        for object_id, action, data in row.events
+    ]
+    add_rows(session, _events, entries)
 
 
 def wrote(session: Session, organization_id: str) -> None:
@@ -132,7 +174,6 @@ def wrote(session: Session, organization_id: str) -> None:
 def _dispatch_later(session: Session) -> None:
     organization_ids, listening = session.info.pop(_ORGANIZATIONS, None), session.info.pop(_LISTENED, False)
     if organization_ids and not listening:
-        query = exists().where(Webhook.organization_id.in_(organization_ids), Webhook.state.in_(ACTIVE))
-        listening = session.scalar(select(query))
+        listening = bool(fetch(session, _LISTENING, {"organizations": list(organization_ids)}))
     if listening:
         jobs.enqueue(session, DISPATCH, coalesce=DISPATCH)

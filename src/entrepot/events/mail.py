@@ -85,7 +85,7 @@ def send(context: jobs.JobContext) -> dict[str, int]:
     """Hand over the mails that are due, one after the other; those that are not taken come back, ever later."""
     settings, sent = context.settings, 0
     with context.database.read() as session:
-        due = select(Mail).where(Mail.state == "pending", Mail.next_at <= now())
+        due = select(Mail).where(Mail.status == "pending", Mail.next_at <= now())
         waiting = list(session.scalars(due.order_by(Mail.number).limit(_AT_ONCE)))
     if settings.smtp_host is None or not waiting:
         return {"sent": 0, "left": len(waiting)}
@@ -101,7 +101,7 @@ def send(context: jobs.JobContext) -> dict[str, int]:
                     continue
                 with context.unit() as session:
                     found = session.get_one(Mail, mail.number)
-                    found.state, found.sent_at, found.error = "sent", now(), None
+                    found.status, found.sent_at, found.error = "sent", now(), None
                 sent += 1
     except (smtplib.SMTPException, OSError) as error:
         problems |= dict.fromkeys(concerned, f"{type(error).__name__}: {error}"[:500])
@@ -188,7 +188,7 @@ def _postpone(session: Session, problems: dict[int, str]) -> None:
         mail.error = problem
         mail.next_at = now() + timedelta(seconds=min(FIRST_PAUSE * 2.0 ** min(mail.attempts - 1, 20), LONGEST_PAUSE))
         if now() - mail.created_at > GIVE_UP:
-            mail.state = "failed"
+            mail.status = "failed"
             data = {"recipient": mail.recipient, "subject": mail.subject, "error": problem}
             owner = {"organization_id": mail.organization_id, "project_id": mail.project_id}
             emit(session, "mail", "failed", mail.id, data=data, **owner)
@@ -196,7 +196,7 @@ def _postpone(session: Session, problems: dict[int, str]) -> None:
 
 
 def _go_on(session: Session) -> None:
-    next_at = session.scalar(select(func.min(Mail.next_at)).where(Mail.state == "pending"))
+    next_at = session.scalar(select(func.min(Mail.next_at)).where(Mail.status == "pending"))
     if next_at is not None:
         jobs.enqueue(session, SEND, key=SEND, coalesce=SEND, run_at=max(next_at, now()))
 
@@ -212,7 +212,7 @@ def _due(session: Session, settings: Settings, project: Project) -> tuple[list[N
     delay, pause = (timedelta(seconds=s) for s in (settings.mail_delay_seconds, settings.mail_pause_seconds))
     of_project = Notification.project_id == project.id
     query = select(Notification).where(of_project, Notification.resolved.is_(False), Notification.mailed_at.is_(None))
-    waiting = session.scalars(query.order_by(Notification.pk)).all()
+    waiting = session.scalars(query.order_by(Notification.number)).all()
     query_last = select(Notification.origin, func.max(Notification.mailed_at)).where(of_project)
     last = {origin: at for origin, at in session.execute(query_last.group_by(Notification.origin)) if at is not None}
     instant = now()
@@ -276,7 +276,7 @@ def compose(settings: Settings, project: Project, notices: Sequence[Notification
     lines += [
         "",
         "You get this because the project sends mails (mails) and you want them.",
-        "An administrator can end it: entrepot user mail LOGIN --off",
+        "You can end it: entrepot users set LOGIN mail_notices=false",
         "",
     ]
     return subject[:200], "\n".join(lines)

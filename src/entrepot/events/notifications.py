@@ -4,7 +4,7 @@ from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
-from entrepot.db import advisory_lock, now
+from entrepot.db import advisory_lock, keyset, now
 from entrepot.errors import NotFound
 from entrepot.events.log import emit
 from entrepot.events.models import Notification
@@ -116,7 +116,7 @@ def list_notifications(
         query = query.where(Notification.resolved.is_(resolved))
     if read is not None:
         query = query.where(Notification.read.is_(read))
-    return list(session.scalars(query.order_by(Notification.pk.desc()).offset(offset).limit(limit)))
+    return list(session.scalars(query.order_by(keyset.along(Notification.number).desc()).offset(offset).limit(limit)))
 
 
 def count_unresolved(session: Session, generator_id: str) -> int:

@@ -35,7 +35,7 @@ def require_kept(session: Session, after: int) -> None:
     Gone
         Some of it was deleted.
     """
-    first = session.scalar(select(func.min(Event.sequence)))
+    first = session.scalar(select(func.min(Event.sequence)).where(Event.sequence.is_not(None)))
     if after and first is not None and after < first - 1:
         raise Gone.field(
             "after", "Some events after this are no longer kept: leave it out to begin with the first that is."
@@ -48,7 +48,7 @@ def prune(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
     The newest event is always kept: sequences are counted on from it.
     """
     oldest = select(Event.sequence, Event.created_at).where(Event.sequence.is_not(None)).order_by(Event.sequence)
-    last = session.scalar(select(func.max(Event.sequence)))
+    last = session.scalar(select(func.max(Event.sequence)).where(Event.sequence.is_not(None)))
     gone = None
     for sequence, created in session.execute(oldest.limit(limit)):
         if created >= before or sequence == last:
@@ -56,30 +56,30 @@ def prune(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
         gone = sequence
     if gone is None:
         return 0
-    positions = select(Event.position).where(Event.sequence <= gone)
+    numbers = select(Event.number).where(Event.sequence <= gone)
     session.execute(
-        delete(Delivery).where(Delivery.event_position.in_(positions)),
+        delete(Delivery).where(Delivery.event_number.in_(numbers)),
         execution_options={"synchronize_session": False},
     )
-    deleted = delete(Event).where(Event.sequence <= gone).returning(Event.position)
+    deleted = delete(Event).where(Event.sequence <= gone).returning(Event.number)
     return len(session.scalars(deleted, execution_options={"synchronize_session": False}).all())
 
 
 def prune_deliveries(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
     """Delete the oldest deliveries that ended, as far as they are from before an instant; return how many."""
-    old = select(Delivery.number).where(Delivery.created_at < before, Delivery.state != "pending")
+    old = select(Delivery.number).where(Delivery.created_at < before, Delivery.status != "pending")
     return _delete(session, Delivery, Delivery.number, old.order_by(Delivery.created_at).limit(limit))
 
 
 def prune_notifications(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
     """Delete notifications that were resolved before an instant; return how many."""
-    old = select(Notification.pk).where(Notification.resolved_at < before, Notification.resolved.is_(True))
-    return _delete(session, Notification, Notification.pk, old.limit(limit))
+    old = select(Notification.number).where(Notification.resolved_at < before, Notification.resolved.is_(True))
+    return _delete(session, Notification, Notification.number, old.limit(limit))
 
 
 def prune_mails(session: Session, before: datetime, limit: int = _AT_ONCE) -> int:
     """Delete mails from before an instant that were sent or given up; return how many."""
-    old = select(Mail.number).where(Mail.created_at < before, Mail.state != "pending")
+    old = select(Mail.number).where(Mail.created_at < before, Mail.status != "pending")
     return _delete(session, Mail, Mail.number, old.order_by(Mail.created_at).limit(limit))
 
 

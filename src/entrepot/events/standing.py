@@ -11,20 +11,20 @@ _PENDING: ColumnClause[str] = literal_column("'pending'")  # spelled out, so tha
 
 def deliveries(session: Session) -> tuple[int, float]:
     """Return how many deliveries wait, and for how many seconds the oldest one does."""
-    query = select(func.count(), func.min(Delivery.created_at)).where(Delivery.state == _PENDING)
+    query = select(func.count(), func.min(Delivery.created_at)).where(Delivery.status == _PENDING)
     count, oldest = session.execute(query).one()
     return count, (now() - oldest).total_seconds() if oldest else 0.0
 
 
 def webhooks(session: Session) -> dict[str, int]:
-    """Return how many webhooks there are by state."""
-    query = select(Webhook.state, func.count()).group_by(Webhook.state)
+    """Return how many webhooks there are by status."""
+    query = select(Webhook.status, func.count()).group_by(Webhook.status)
     return dict(session.execute(query).all())
 
 
 def mails(session: Session) -> int:
     """Return how many mails wait."""
-    return session.scalar(select(func.count()).select_from(Mail).where(Mail.state == _PENDING)) or 0
+    return session.scalar(select(func.count()).select_from(Mail).where(Mail.status == _PENDING)) or 0
 
 
 def notices(session: Session) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Durable jobs: a queue, a scheduler, workers and the engines on which they run.
+"""Durable jobs: a queue, a scheduler and workers.
 
 A domain module registers what it can do, and enqueues it inside a unit of work::
 
@@ -9,25 +9,14 @@ A domain module registers what it can do, and enqueues it inside a unit of work:
 """
 
 from entrepot.jobs import idle, schedules
+from entrepot.jobs.amounts import Backlog, backlog, counts
 from entrepot.jobs.cancelling import Cancelled, cancel_all
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.cron import validate_cron
 from entrepot.jobs.idle import Nothing
 from entrepot.jobs.models import Idle, Job, Schedule
 from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobCancelled, JobStopped, LeaseLost, Refused, Released
-from entrepot.jobs.queue import (
-    ENDED,
-    STATUSES,
-    Backlog,
-    backlog,
-    cancel,
-    counts,
-    enqueue,
-    get,
-    list_,
-    retry,
-    when_given_up,
-)
+from entrepot.jobs.queue import ENDED, STATUSES, cancel, enqueue, get, list_, retry, when_given_up
 from entrepot.jobs.registry import load, task
 from entrepot.jobs.units import in_units
 

@@ -25,13 +25,14 @@ def shorten_leases(session: Session, lease_seconds: float) -> int:
 
 
 def bring_forward(session: Session, instant: datetime) -> int:
-    """Have jobs that came, or were tried, while the clock was ahead wait for no longer than they should."""
-    longest = timedelta(seconds=queue.LONGEST_BACK_OFF_SECONDS * 1.25)
-    ahead = or_(Job.created_at > instant + _TOLERANCE, and_(Job.attempt > 0, Job.ready_at > instant + longest))
+    """Have jobs that came, or were put off, while the clock was ahead wait for no longer than they should."""
+    soon = instant + _TOLERANCE
+    ahead = or_(Job.created_at > soon, and_(Job.ready_at > Job.run_at, Job.ready_at > soon))
     found = session.scalars(select(Job).where(Job.status == "pending", ahead).with_for_update(skip_locked=True)).all()
-    for job in found:
-        waits = job.run_at - job.created_at
+    late = [job for job in found if job.created_at > soon or job.ready_at > instant + queue.longest_wait(job.attempt)]
+    for job in late:
+        due = instant + max(job.run_at - job.created_at, timedelta(0))
         job.created_at = min(job.created_at, instant)
-        job.run_at = job.ready_at = min(job.ready_at, instant + max(waits, timedelta(0)))
+        job.run_at, job.ready_at = min(job.run_at, due), min(job.ready_at, due)
     session.flush()
-    return len(found)
+    return len(late)

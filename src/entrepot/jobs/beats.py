@@ -18,10 +18,10 @@ _table = cast("Table", Beat.__table__)
 
 def beat(session: Session, one: Mapping[str, Any], forget: timedelta) -> None:
     """Note that a part lives: all columns but when it was seen; forget those that were not heard of for so long."""
-    values = {**one, "seen": now()}
+    values = {**one, "seen_at": now()}
     insert = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
     session.execute(insert(_table).values(values).on_conflict_do_update(index_elements=["holder"], set_=values))
-    session.execute(delete(_table).where(_table.c.seen < values["seen"] - forget))
+    session.execute(delete(_table).where(_table.c.seen_at < values["seen_at"] - forget))
 
 
 def leave(session: Session, holder: str) -> None:
@@ -31,4 +31,4 @@ def leave(session: Session, holder: str) -> None:
 
 def all_(session: Session) -> Sequence[Row[Any]]:
     """Return the last beat of each part that was heard of lately."""
-    return session.execute(select(_table).order_by(_table.c.host, _table.c.part, _table.c.started)).all()
+    return session.execute(select(_table).order_by(_table.c.host, _table.c.part, _table.c.started_at)).all()

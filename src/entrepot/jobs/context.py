@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from entrepot.db import Database, clock, now
 from entrepot.jobs import idle, queue, registry
 from entrepot.jobs.models import Job
-from entrepot.jobs.outcomes import DeadlinePassed, JobStopped, LeaseLost
+from entrepot.jobs.outcomes import DeadlinePassed, Failed, JobStopped, LeaseLost
 from entrepot.settings import Settings
 
 MAX_OUTPUT_CHARACTERS = 64 * 1024
@@ -35,7 +35,7 @@ class JobContext:
         True once the job's end is committed.
     about
         What the line about it in the log names besides: the run's project and name.
-    did
+    did, failure
         What :meth:`finish` was told.
     idle
         True once it is known to have found nothing: it leaves a count, not a row.
@@ -51,13 +51,14 @@ class JobContext:
         self.ended = False
         self.about: dict[str, str] = {}
         self.did: Any = None
+        self.failure: Failed | None = None
         self.idle = False
         self._ending = False
         self._in_unit = False
         self._reason: JobStopped | None = None
         self._lock = threading.Lock()
         self._progress: tuple[int, int, str] = (0, 0, "")
-        self._output = ""
+        self._output = self._printed = ""
         self._changed = False
         self._stop_at = time.monotonic() + _seconds_left(job)
 
@@ -68,13 +69,18 @@ class JobContext:
             self._changed = True
 
     def log(self, text: str) -> None:
-        """Add to the output that is kept with the job: of more than 64 Ki characters, the last."""
+        """Add to the output that is kept with the job: of more than 64 Ki characters, the last.
+
+        It takes the place of what was only :meth:`printed`.
+        """
         with self._lock:
-            output = self._output + storable(text)
-            if len(output) > MAX_OUTPUT_CHARACTERS:
-                output = _CUT + output[len(_CUT) - MAX_OUTPUT_CHARACTERS :]
-            self._output = output
-            self._changed = True
+            self._changed = self._changed or bool(text or self._printed)
+            self._output, self._printed = _cut(self._output + storable(text)), ""
+
+    def printed(self, text: str) -> None:
+        """Show after the output what a script printed so far; what is kept of it :meth:`log` is given then."""
+        with self._lock:
+            self._printed, self._changed = storable(text), True
 
     def cancelled(self) -> bool:
         """Tell whether to stop: cancelled, past the deadline, taken over, or the worker is stopping.
@@ -123,25 +129,25 @@ class JobContext:
         finally:
             self._in_unit = self._ending = False
 
-    def finish(
-        self, session: Session, result: Any = None, *, status: str = "finished", error: str | None = None
-    ) -> None:
+    def finish(self, session: Session, result: Any = None, *, failure: Failed | None = None) -> None:
         """End the job within the open :meth:`unit`: what it wrote and its end are one transaction.
 
         Parameters
         ----------
         result
             JSON kept with the job.
-        status
-            One of the statuses in which a job ends.
-        error
-            What the user reads when it is not ``finished``.
+        failure
+            What is wrong when it ends as failed; the handler may raise it afterwards, or return.
         """
         if not self._in_unit:
             raise RuntimeError("finish() belongs into a unit()")
-        if not queue.end(session, self.job, status, result=result, error=error, **self.report()):
+        told: dict[str, Any] = {"error": None, "error_details": None}
+        if failure is not None:
+            told = {"error": storable(failure.message), "error_details": failure.details}
+        status = "finished" if failure is None else "failed"
+        if not queue.end(session, self.job, status, result=result, **told, **self.report(ended=True)):
             raise LeaseLost
-        self.did = result
+        self.did, self.failure = result, failure
         self._ending = True
 
     def finish_idle(self, session: Session) -> None:
@@ -169,8 +175,8 @@ class JobContext:
         """Whether progress or output changed since :meth:`report`."""
         return self._changed
 
-    def report(self) -> dict[str, Any]:
-        """Return progress and output as columns of the job."""
+    def report(self, *, ended: bool = False) -> dict[str, Any]:
+        """Return progress and output as columns of the job; of one that ended, what is kept."""
         with self._lock:
             self._changed = False
             done, total, message = self._progress
@@ -178,7 +184,7 @@ class JobContext:
                 "progress_done": done,
                 "progress_total": total,
                 "progress_message": message,
-                "output": self._output,
+                "output": self._output if ended else _cut(self._output + self._printed),
             }
 
 
@@ -187,7 +193,13 @@ def storable(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
+def _cut(output: str) -> str:
+    if len(output) <= MAX_OUTPUT_CHARACTERS:
+        return output
+    return _CUT + output[len(_CUT) - MAX_OUTPUT_CHARACTERS :]
+
+
 def _seconds_left(job: Job) -> float:
     task = registry.find(job.kind)
     seconds = task.timeout_seconds if task and task.timeout_seconds else float("inf")
-    return min(seconds, (job.deadline - now()).total_seconds()) if job.deadline else seconds
+    return min(seconds, (job.deadline_at - now()).total_seconds()) if job.deadline_at else seconds

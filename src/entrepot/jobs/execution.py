@@ -18,8 +18,6 @@ from entrepot.measures import JOB_SECONDS, JOBS_ENDED
 
 _log = structlog.get_logger(__name__)
 _DATABASE_PAUSE_SECONDS = 0.5
-#: A job that was kept from its end by what an operator has to mend is tried again after so long, however often.
-_PUT_OFF_SECONDS = 15.0
 _SERVER_ERROR = "An error of the server stopped the job."
 
 
@@ -39,9 +37,9 @@ def execute(context: JobContext) -> None:
     except Exception as error:  # noqa: BLE001 - the border between the worker and what it runs
         failure = error
     if context.ended:
-        if failure is not None:
+        if failure is not None and failure is not context.failure:
             log.warning("job raised after its end", exc_info=failure)
-        _tell(context, log, began, None, result)
+        _tell(context, log, began, context.failure, result)
         return
     if failure is not None and context.reason is not None:
         # Whatever a handler makes of being stopped, that it was stopped is what happened.
@@ -107,7 +105,7 @@ def _found_nothing(job: Job, result: Any) -> bool:
 
 
 def _end(session: Session, context: JobContext, result: Any, failure: Exception | None) -> bool:
-    job, report = context.job, context.report()
+    job, report = context.job, context.report(ended=True)
     match failure:
         case None if _found_nothing(job, result):
             context.idle = idle.end(session, job)
@@ -128,7 +126,7 @@ def _end(session: Session, context: JobContext, result: Any, failure: Exception 
             details = failure.details
             return queue.end(session, job, "failed", error=storable(failure.message), error_details=details, **report)
         case Away() | OutOfSpace():
-            return queue.put_off(session, job, _PUT_OFF_SECONDS, error=failure.message, **report)
+            return queue.put_off(session, job, queue.PUT_OFF_SECONDS, error=failure.message, **report)
         case EntrepotError() if failure.status < 500:
             # What the domain refuses now it will refuse again.
             return queue.end(session, job, "failed", error=storable(failure.message), **report)

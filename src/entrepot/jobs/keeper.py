@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from entrepot.db import Database
-from entrepot.errors import Unavailable
+from entrepot.errors import ReadOnly, Unavailable
 from entrepot.jobs import queue
 from entrepot.jobs.context import JobContext
 from entrepot.jobs.outcomes import JobCancelled, LeaseLost
@@ -53,6 +53,8 @@ class Keeper:
         while not self._stop.wait(self._tick_seconds):
             try:
                 self._beat()
+            except ReadOnly as error:
+                _log.warning("heartbeat failed", error=error.message)
             except (SQLAlchemyError, Unavailable):
                 _log.exception("heartbeat failed")
 

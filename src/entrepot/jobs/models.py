@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base, Instant, Json, new_id, now
+from entrepot.db.partial import partial
 
 #: How the `coalesce` of a schedule's jobs begins.
 SCHEDULED = "schedule:"
@@ -22,7 +23,7 @@ class Job(Base):
     __tablename__ = "job"
     __table_args__ = (
         Index("ix_job_organization_id_number", "organization_id", "number"),
-        Index(
+        partial(
             "ix_job_turn",
             "kind",
             "tenant",
@@ -30,52 +31,16 @@ class Job(Base):
             "place",
             "run_at",
             "number",
-            sqlite_where=text("status = 'pending'"),
-            postgresql_where=text("status = 'pending'"),
+            where="status = 'pending'",
         ),
-        Index(
-            "ix_job_running",
-            "kind",
-            "tenant",
-            sqlite_where=text("status = 'running'"),
-            postgresql_where=text("status = 'running'"),
-        ),
-        Index(
-            "ix_job_key_order",
-            "key",
-            "run_at",
-            "number",
-            sqlite_where=text("status IN ('pending', 'running')"),
-            postgresql_where=text("status IN ('pending', 'running')"),
-        ),
+        partial("ix_job_ready", "ready_at", where="status = 'pending'"),
+        partial("ix_job_running", "kind", "tenant", where="status = 'running'"),
+        partial("ix_job_key_order", "key", "run_at", "number", where="status IN ('pending', 'running')"),
         # Two jobs of one key never run at once: the database itself refuses it.
-        Index(
-            "uq_job_running_key",
-            "key",
-            unique=True,
-            sqlite_where=text("status = 'running'"),
-            postgresql_where=text("status = 'running'"),
-        ),
-        Index(
-            "ix_job_key_ended",
-            "key",
-            "kind",
-            "number",
-            sqlite_where=text("ended_at IS NOT NULL"),
-            postgresql_where=text("ended_at IS NOT NULL"),
-        ),
-        Index(
-            "ix_job_coalesce",
-            "coalesce",
-            sqlite_where=text("status = 'pending'"),
-            postgresql_where=text("status = 'pending'"),
-        ),
-        Index(
-            "ix_job_lease_until",
-            "lease_until",
-            sqlite_where=text("status = 'running'"),
-            postgresql_where=text("status = 'running'"),
-        ),
+        partial("uq_job_running_key", "key", unique=True, where="status = 'running'"),
+        partial("ix_job_key_ended", "key", "kind", "number", where="ended_at IS NOT NULL"),
+        partial("ix_job_coalesce", "coalesce", where="status = 'pending'"),
+        partial("ix_job_lease_until", "lease_until", where="status = 'running'"),
     )
 
     number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
@@ -93,7 +58,7 @@ class Job(Base):
     tenant: Mapped[str] = mapped_column(String(80), default="/")  # organization and project: who takes turns
     place: Mapped[int] = mapped_column(default=0)  # how many jobs of the same key waited when it came
     max_attempts: Mapped[int | None]
-    deadline: Mapped[datetime | None] = mapped_column(Instant)
+    deadline_at: Mapped[datetime | None] = mapped_column(Instant)
 
     created_at: Mapped[datetime] = mapped_column(Instant, default=now)
     run_at: Mapped[datetime] = mapped_column(Instant)
@@ -132,6 +97,8 @@ class Idle(Base):
     """
 
     __tablename__ = "idle_job"
+    #: And none of `ended_at` alone, along which a list would walk through those of others.
+    __table_args__ = (Index("ix_idle_job_listed", "organization_id", "ended_at", "id"),)
 
     kind: Mapped[str] = mapped_column(String(100), primary_key=True)
     key: Mapped[str] = mapped_column(String, primary_key=True)
@@ -144,7 +111,7 @@ class Idle(Base):
     id: Mapped[str] = mapped_column(String(36), unique=True)
     created_at: Mapped[datetime] = mapped_column(Instant)
     started_at: Mapped[datetime | None] = mapped_column(Instant)
-    ended_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    ended_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class Turn(Base):
@@ -154,7 +121,7 @@ class Turn(Base):
 
     pool: Mapped[str] = mapped_column(String(20), primary_key=True)
     holder: Mapped[str] = mapped_column(String(80), primary_key=True)
-    taken: Mapped[datetime] = mapped_column(Instant)
+    taken_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class Schedule(Base):
@@ -176,6 +143,8 @@ class Schedule(Base):
     user_id: Mapped[str | None] = mapped_column(String(36))
     enabled: Mapped[bool] = mapped_column(default=True)
     next_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    #: When it was found out when it fires next: a clock that was ahead then is told by that.
+    planned_at: Mapped[datetime] = mapped_column(Instant, default=now, index=True)
     last_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
@@ -199,5 +168,5 @@ class Beat(Base):
     host: Mapped[str] = mapped_column(String(100))
     pid: Mapped[int]
     version: Mapped[str] = mapped_column(String(40))
-    started: Mapped[datetime] = mapped_column(Instant)
-    seen: Mapped[datetime] = mapped_column(Instant)
+    started_at: Mapped[datetime] = mapped_column(Instant)
+    seen_at: Mapped[datetime] = mapped_column(Instant)

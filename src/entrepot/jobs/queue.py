@@ -1,14 +1,10 @@
 """The durable queue: enqueue, look, cancel, retry; and for workers: claim, keep, end."""
 
 import random
-import threading
-import weakref
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import (
     ColumnElement,
@@ -16,28 +12,53 @@ from sqlalchemy import (
     Interval,
     Table,
     bindparam,
-    event,
     func,
     literal_column,
     select,
 )
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session
 
 from entrepot.db import clock, now
 from entrepot.db.claim import claiming, hold
 from entrepot.errors import Conflict, NotFound
 from entrepot.jobs import idle, registry, turns
 from entrepot.jobs.models import Job
+from entrepot.jobs.waking import wake_after_commit
 
 STATUSES = ("pending", "running", "finished", "refused", "failed", "cancelled", "server_error")
 ENDED = STATUSES[2:]
 BACK_OFF_SECONDS = 2.0
 LONGEST_BACK_OFF_SECONDS = 3600.0
+#: A job that was kept from its end by what an operator has to mend is tried again after so long, however often.
+PUT_OFF_SECONDS = 15.0
 
 _table: Table = Job.__table__  # type: ignore[assignment]
 _is_running = _table.c.status == literal_column("'running'")
 _told: list[Callable[[Session, Job, str, str | None], None]] = []
-_wakers: weakref.WeakSet[threading.Event] = weakref.WeakSet()
+
+
+class Options(TypedDict, total=False):
+    """What else a job is given, and keeps as it is.
+
+    Attributes
+    ----------
+    organization_id, project_id, user_id, parent_id
+        Whose it is, and which job had it made.
+    priority
+        Higher comes first among the jobs of a project; within a key the order of arrival counts alone.
+    max_attempts
+        In place of the kind's own number.
+    deadline_at
+        The instant past which the job is stopped, or not begun.
+    """
+
+    organization_id: str | None
+    project_id: str | None
+    user_id: str | None
+    parent_id: str | None
+    priority: int
+    max_attempts: int | None
+    deadline_at: datetime | None
 
 
 def enqueue(
@@ -45,16 +66,10 @@ def enqueue(
     kind: str,
     payload: Any = None,
     *,
-    organization_id: str | None = None,
-    project_id: str | None = None,
-    user_id: str | None = None,
     key: str | None = None,
     coalesce: str | None = None,
     run_at: datetime | None = None,
-    priority: int = 0,
-    max_attempts: int | None = None,
-    deadline: datetime | None = None,
-    parent_id: str | None = None,
+    **options: Unpack[Options],
 ) -> Job:
     """Have a job done once the caller's unit of work is committed; never, if it is not.
 
@@ -72,12 +87,6 @@ def enqueue(
         that are open at the same moment do not share a job but make one each.
     run_at
         Not before this instant; None: at once.
-    priority
-        Higher comes first among the jobs of a project; within a key the order of arrival counts alone.
-    max_attempts
-        In place of the kind's own number.
-    deadline
-        The instant past which the job is stopped, or not begun.
 
     Returns
     -------
@@ -86,40 +95,33 @@ def enqueue(
     """
     session.connection()  # What others wrote while SQLite had us wait our turn is not in our future.
     wanted_at = run_at or now()
-    if coalesce is not None:
-        # The lock makes claimants pass the job over until our writes can be seen. It is not shared: under constant load
-        # there would be no moment without one, and the job would never start.
-        waiting = (
-            select(Job)
-            .where(Job.coalesce == coalesce, Job.status == "pending", Job.ready_at <= wanted_at, Job.kind == kind)
-            .order_by(Job.number)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        if found := session.scalars(waiting).first():
-            found.created_now = False
-            return found
-    job = Job(
-        kind=kind,
-        payload=payload,
-        organization_id=organization_id,
-        project_id=project_id,
-        user_id=user_id,
-        key=key,
-        coalesce=coalesce,
-        tenant=turns.tenant_of(organization_id, project_id),
-        place=0 if key is None else turns.next_place(session, key),
-        run_at=wanted_at,
-        ready_at=wanted_at,
-        priority=priority,
-        max_attempts=max_attempts,
-        deadline=deadline,
-        parent_id=parent_id,
-    )
+    if coalesce is not None and (found := _waiting(session, kind, coalesce, wanted_at)):
+        found.created_now = False
+        return found
+    tenant = turns.tenant_of(options.get("organization_id"), options.get("project_id"))
+    place = 0 if key is None else turns.next_place(session, key)
+    job = Job(kind=kind, payload=payload, key=key, coalesce=coalesce, tenant=tenant, place=place, **options)
+    job.run_at = job.ready_at = wanted_at
     session.add(job)
     session.flush()
-    _wake_after_commit(session)
+    wake_after_commit(session)
     return job
+
+
+def _waiting(session: Session, kind: str, coalesce: str, wanted_at: datetime) -> Job | None:
+    """Return a job that may do as well, locked.
+
+    The lock makes claimants pass the job over until our writes can be seen. It is not shared: under constant load there
+    would be no moment without one, and the job would never start.
+    """
+    query = (
+        select(Job)
+        .where(Job.coalesce == coalesce, Job.status == "pending", Job.ready_at <= wanted_at, Job.kind == kind)
+        .order_by(Job.number)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return session.scalars(query).first()
 
 
 def get(session: Session, job_id: str) -> Job:
@@ -195,46 +197,10 @@ def retry(session: Session, job_id: str) -> Job:
     job.attempt = 0
     job.cancel_requested = False
     job.run_at = job.ready_at = now()
-    job.deadline = job.ended_at = job.error = job.error_details = job.traceback = None
+    job.deadline_at = job.ended_at = job.error = job.error_details = job.traceback = None
     session.flush()
-    _wake_after_commit(session)
+    wake_after_commit(session)
     return job
-
-
-def counts(session: Session) -> dict[tuple[str, str], int]:
-    """Return how many jobs there are by kind and status."""
-    query = select(Job.kind, Job.status, func.count()).group_by(Job.kind, Job.status)
-    return {(kind, status): count for kind, status, count in session.execute(query)}
-
-
-@dataclass
-class Backlog:
-    """The jobs of a kind that have not ended, and those that ended badly within the last hour."""
-
-    waiting: int = 0
-    oldest_seconds: float = 0.0
-    running: int = 0
-    failed: int = 0
-
-
-def backlog(session: Session) -> dict[str, Backlog]:
-    """Return what there is to do by kind, by looks into indexes of what has not ended."""
-    instant = now()
-    found: defaultdict[str, Backlog] = defaultdict(Backlog)
-    waiting = select(Job.kind, func.count(), func.min(Job.ready_at)).where(
-        Job.status == literal_column("'pending'"), Job.ready_at <= instant
-    )
-    for kind, count, oldest in session.execute(waiting.group_by(Job.kind)):
-        found[kind].waiting = count
-        found[kind].oldest_seconds = round((instant - oldest).total_seconds(), 1)
-    running = select(Job.kind, func.count()).where(Job.status == literal_column("'running'"))
-    for kind, count in session.execute(running.group_by(Job.kind)):
-        found[kind].running = count
-    bad = Job.status.in_(("failed", "server_error"))
-    failed = select(Job.kind, func.count()).where(bad, Job.ended_at > instant - timedelta(hours=1))
-    for kind, count in session.execute(failed.group_by(Job.kind)):
-        found[kind].failed = count
-    return dict(found)
 
 
 # What workers do
@@ -391,8 +357,16 @@ def when_given_up(tell: Callable[[Session, Job, str, str | None], None]) -> None
 
 def back_off_seconds(attempt: int) -> float:
     """Return how long to wait after an attempt: doubling, give or take a quarter lest many come back at once."""
-    longest = min(BACK_OFF_SECONDS * 2.0 ** (attempt - 1), LONGEST_BACK_OFF_SECONDS)
-    return longest * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+    return _back_off(attempt) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+
+
+def longest_wait(attempt: int) -> timedelta:
+    """Return for how long a job that was put off, or goes wrong, waits at most after an attempt."""
+    return timedelta(seconds=max(PUT_OFF_SECONDS, _back_off(attempt) * 1.25))
+
+
+def _back_off(attempt: int) -> float:
+    return float(min(BACK_OFF_SECONDS * 2.0 ** (attempt - 1), LONGEST_BACK_OFF_SECONDS))
 
 
 def recover(session: Session) -> int:
@@ -413,11 +387,6 @@ def recover(session: Session) -> int:
     return len(lost)
 
 
-def add_waker(waker: threading.Event) -> None:
-    """Have an event set each time this process commits a new job; forgotten when nobody else keeps it."""
-    _wakers.add(waker)
-
-
 def _unclaimed() -> dict[str, Any]:
     return {"worker": None, "lease_until": None}
 
@@ -427,14 +396,3 @@ def _locked(session: Session, job_id: str) -> Job:
     if job := session.scalars(query).one_or_none() or idle.find(session, job_id):
         return job
     raise NotFound(f"There is no job {job_id}.")
-
-
-def _wake_after_commit(session: Session) -> None:
-    session.info["wakes_workers"] = True
-
-
-@event.listens_for(Session, "after_transaction_end")
-def _wake(session: Session, transaction: SessionTransaction) -> None:
-    if transaction.parent is None and session.info.pop("wakes_workers", False):
-        for waker in list(_wakers):
-            waker.set()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,16 +11,22 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from entrepot.db import Database, clock, new_id, now
-from entrepot.errors import Unavailable
-from entrepot.jobs import ahead, schedules
+from entrepot.db.engine import write_by
+from entrepot.errors import ReadOnly, Unavailable
+from entrepot.jobs import ahead, due, schedules
 from entrepot.jobs.housekeeping import PRUNE
 from entrepot.jobs.models import Job, Lease
 
 LEASE = "scheduler"
-LEASE_SECONDS = 15.0
+#: Short enough that a standby which looks twice a second fires within 15 s of the last holder's end.
+LEASE_SECONDS = 12.0
 TICK_SECONDS = 0.5
+#: How long it waits for others who write, so that it ends in time when it is asked to.
+PATIENCE_SECONDS = 4.0
 #: How often it is looked for what lies too far ahead, though no clock jumped; and what is a jump.
 MEND_SECONDS, JUMP_SECONDS = 600.0, 2.0
+#: How often, and for how long, after a jump: other parts see it later, and write by the old clock until then.
+AFTER_JUMP_SECONDS, AFTER_JUMP_FOR_SECONDS = 2.0, 30.0
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +38,7 @@ class Scheduler:
         self._database = database
         self._lease = timedelta(seconds=lease_seconds)
         self._holder = new_id()
-        self._renew_at = self._mend_at = 0.0
+        self._renew_at = self._mend_at = self._jumped_until = 0.0
         self._offset = time.time() - time.monotonic()
         self._tick_seconds = min(TICK_SECONDS, lease_seconds / 6)
 
@@ -40,14 +47,23 @@ class Scheduler:
         with self._database.write() as session:
             schedules.every(session, PRUNE, 3600, PRUNE)
         while not stop.is_set():
-            instant = now()  # before it is looked for a jump: what a jump alone made due is not fired before
+            _give_up_soon()
+            # The earlier of before and after it is looked for a jump: no jump makes anything due, or plans far ahead.
+            instant = now()
             try:
                 self.mend()
-                self.tick(instant)
-            except (SQLAlchemyError, Unavailable):
+                if len(self.tick(min(instant, now()))) == schedules.MOST_AT_ONCE:
+                    continue
+            except ReadOnly as error:
+                _log.warning("scheduler fires nothing", error=error.message)
+                stop.wait(error.retry_after)
+            except Unavailable as error:
+                _log.warning("scheduler cannot reach the database", error=error.message)
+            except SQLAlchemyError:
                 _log.exception("scheduler cannot reach the database")
             stop.wait(self._tick_seconds)
-        with self._database.write() as session:
+        _give_up_soon()
+        with suppress(Unavailable), self._database.write() as session:  # or else it lapses
             session.execute(
                 update(Lease).where(Lease.name == LEASE, Lease.holder == self._holder).values(until=clock.read(session))
             )
@@ -56,8 +72,8 @@ class Scheduler:
         """Fire what is due if the lease is ours, and return the jobs."""
         instant = instant or now()
         if time.monotonic() < self._renew_at:
-            with self._database.read() as session:
-                if not schedules.any_due(session, instant):
+            with self._database.snapshot() as connection:
+                if not due.schedules(connection, instant):
                     return []
         try:
             with self._database.write() as session:
@@ -74,12 +90,15 @@ class Scheduler:
         jumped = abs(ahead_by) > JUMP_SECONDS
         if not jumped and time.monotonic() < self._mend_at:
             return []
-        begins, self._mend_at = not self._mend_at, time.monotonic() + MEND_SECONDS
+        begins, again = not self._mend_at, time.monotonic() < self._jumped_until
+        if jumped:
+            self._jumped_until = time.monotonic() + AFTER_JUMP_FOR_SECONDS
+        self._mend_at = time.monotonic() + (AFTER_JUMP_SECONDS if jumped or again else MEND_SECONDS)
         with self._database.write() as session:
             self._wait_after_leap(session, instant or now(), timedelta(seconds=ahead_by), begins=begins)
             fast = clock.skew(session)
             mended, waiting = schedules.mend(session, instant or now()), ahead.bring_forward(session, instant or now())
-        if abs(fast.total_seconds()) > JUMP_SECONDS:
+        if abs(fast.total_seconds()) > JUMP_SECONDS and (jumped or not again):
             _log.warning("the clocks of this machine and the database differ", ahead_seconds=fast.total_seconds())
         if mended or waiting:
             _log.warning("computed anew what lay too far ahead: the clock was set back", schedules=mended, jobs=waiting)
@@ -111,3 +130,8 @@ class Scheduler:
             held = True
         self._renew_at = time.monotonic() + self._lease.total_seconds() / 3
         return held
+
+
+def _give_up_soon() -> None:
+    """Have what is done next wait for others who write for a few seconds at most."""
+    write_by.set(time.monotonic() + PATIENCE_SECONDS)

@@ -9,13 +9,17 @@ from sqlalchemy.orm import Session
 
 from entrepot.db import advisory_lock, now
 from entrepot.errors import InvalidInput
-from entrepot.jobs import queue, registry
+from entrepot.jobs import many, registry
 from entrepot.jobs.cron import next_after, validate_cron
 from entrepot.jobs.models import SCHEDULED, Job, Schedule
 
 _TOLERANCE = timedelta(seconds=2)
 #: So far ahead, of what it was or of when anything fired last, a clock may as well be wrong as right.
 LEAP = timedelta(days=1)
+#: So many fire in one unit of work.
+MOST_AT_ONCE = 500
+#: What a schedule says of its jobs.
+_OF_ITS_JOBS = ("kind", "payload", "organization_id", "project_id", "user_id", "key", "coalesce", "priority")
 
 
 def set(  # noqa: A001 - read as schedules.set
@@ -72,6 +76,7 @@ def set(  # noqa: A001 - read as schedules.set
             project_id=project_id,
             user_id=user_id,
             next_at=next_after(cron, timezone, now()),
+            planned_at=now(),
         )
     )
     session.flush()
@@ -103,6 +108,7 @@ def every(
             coalesce=f"{SCHEDULED}{name}",
             organization_id=organization_id,
             next_at=now(),
+            planned_at=now(),
         )
     )
     session.flush()
@@ -120,8 +126,11 @@ def remove_of_project(session: Session, project_id: str) -> None:
     session.execute(delete(Schedule).where(Schedule.project_id == project_id))
 
 
-def fire_due(session: Session, instant: datetime, *, limit: int = 100) -> list[Job]:
-    """Enqueue the jobs of schedules that are due and move these on, in one unit of work."""
+def fire_due(session: Session, instant: datetime, *, limit: int = MOST_AT_ONCE) -> list[Job]:
+    """Enqueue the jobs of schedules that are due and move these on, in one unit of work.
+
+    It takes as many statements for many as for one.
+    """
     query = (
         select(Schedule)
         .where(Schedule.enabled, Schedule.next_at <= instant)
@@ -129,39 +138,49 @@ def fire_due(session: Session, instant: datetime, *, limit: int = 100) -> list[J
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    jobs = []
-    for schedule in session.scalars(query).all():
-        jobs.append(
-            queue.enqueue(
-                session,
-                schedule.kind,
-                schedule.payload,
-                organization_id=schedule.organization_id,
-                project_id=schedule.project_id,
-                user_id=schedule.user_id,
-                key=schedule.key,
-                coalesce=schedule.coalesce,
-                priority=schedule.priority,
-            )
-        )
-        schedule.last_at = instant
-        schedule.next_at = _next(schedule, instant)
+    if not (due := session.scalars(query).all()):
+        return []
+    jobs = many.enqueue_all(session, [{name: getattr(schedule, name) for name in _OF_ITS_JOBS} for schedule in due])
+    following = _Following(instant)
+    for schedule in due:
+        schedule.last_at = schedule.planned_at = instant
+        schedule.next_at = following(schedule)
     session.flush()
     return jobs
 
 
+class _Following:
+    """When schedules fire next after an instant; those that have one cron share what it takes to find out."""
+
+    def __init__(self, instant: datetime) -> None:
+        self._instant = instant
+        self._found: dict[tuple[str, str], datetime] = {}
+
+    def __call__(self, schedule: Schedule) -> datetime:
+        if schedule.seconds is not None:
+            return self._instant + timedelta(seconds=schedule.seconds)
+        cron = schedule.cron, schedule.timezone
+        if cron not in self._found:
+            self._found[cron] = next_after(*cron, self._instant)
+        return self._found[cron]
+
+
 def mend(session: Session, instant: datetime) -> list[str]:
-    """Compute anew what lies further ahead than it can, since the clock was set back; return the schedules' names."""
-    ahead = select(Schedule).where(Schedule.enabled, Schedule.next_at > instant).with_for_update(skip_locked=True)
-    # What fired in a future that was none says nothing of when the clock was right last.
-    session.execute(update(Schedule).where(Schedule.last_at > instant + _TOLERANCE).values(last_at=instant))
-    mended, by_age = [], registry.kinds_by_age()
+    """Compute anew what was planned in a future that was none, since the clock was set back; return the names.
+
+    What a clock that was right planned is not looked at, however much that is.
+    """
+    ahead = select(Schedule).where(Schedule.planned_at > instant + _TOLERANCE).with_for_update(skip_locked=True)
+    mended, by_age, following = [], registry.kinds_by_age(), _Following(instant)
     for schedule in session.scalars(ahead).all():
-        latest = _next(schedule, instant)
+        latest = following(schedule)
         if schedule.kind in by_age:
             latest = max(latest, instant + LEAP)
+        schedule.planned_at = instant
+        if schedule.last_at is not None:  # or it would say when the clock was right last
+            schedule.last_at = min(schedule.last_at, instant)
         if schedule.next_at > latest + _TOLERANCE:
-            schedule.next_at = _next(schedule, instant)
+            schedule.next_at = following(schedule)
             mended.append(schedule.name)
     session.flush()
     return mended
@@ -176,19 +195,7 @@ def wait_after_leap(session: Session, instant: datetime) -> list[str]:
     """Have nothing deleted for its age until a day has passed; return the schedules that wait."""
     until = instant + LEAP
     sooner = update(Schedule).where(Schedule.kind.in_(registry.kinds_by_age()), Schedule.next_at < until)
-    return list(session.scalars(sooner.values(next_at=until).returning(Schedule.name)))
-
-
-def any_due(session: Session, instant: datetime) -> bool:
-    """Tell whether a schedule is due."""
-    query = select(Schedule.name).where(Schedule.enabled, Schedule.next_at <= instant).limit(1)
-    return session.execute(query).first() is not None
-
-
-def _next(schedule: Schedule, instant: datetime) -> datetime:
-    if schedule.seconds is not None:
-        return instant + timedelta(seconds=schedule.seconds)
-    return next_after(schedule.cron, schedule.timezone, instant)
+    return list(session.scalars(sooner.values(next_at=until, planned_at=instant).returning(Schedule.name)))
 
 
 def _validate_timezone(name: str) -> None:

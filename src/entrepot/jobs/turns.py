@@ -8,7 +8,8 @@ What this costs depends on how many tenants wait, not on how many jobs: the inde
 tenant to tenant, and of each only the head is looked at.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
@@ -44,6 +45,13 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 _job = cast("Table", Job.__table__)
 _turn = cast("Table", Turn.__table__)
+
+
+#: As the index of waiting and running jobs by their keys says it, or SQLite would not see that it can be used.
+_PENDING_BY_KEY = (
+    _job.c.status.in_([literal_column("'pending'"), literal_column("'running'")]),
+    _job.c.status == literal_column("'pending'"),
+)
 
 
 def tenant_of(organization_id: str | None, project_id: str | None) -> str:
@@ -93,25 +101,33 @@ def took(session: Session, pool: str, jobs: Iterable[Job], instant: datetime) ->
     insert = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
     # In one order, or two claimants could wait for each other.
     for holder in sorted(holders):
-        statement = insert(_turn).values(pool=pool, holder=holder, taken=instant)
-        session.execute(statement.on_conflict_do_update(index_elements=["pool", "holder"], set_={"taken": instant}))
+        statement = insert(_turn).values(pool=pool, holder=holder, taken_at=instant)
+        session.execute(statement.on_conflict_do_update(index_elements=["pool", "holder"], set_={"taken_at": instant}))
 
 
 def forget(session: Session, before: datetime) -> None:
     """Forget turns that were so long ago that they count as none."""
-    session.execute(delete(_turn).where(_turn.c.taken < before))
+    session.execute(delete(_turn).where(_turn.c.taken_at < before))
 
 
 def next_place(session: Session, key: str) -> int:
     """Return how many turns the jobs of a key have to wait for, before another one that comes now."""
     last = (
         select(_job.c.place)
-        .where(_job.c.key == key, _job.c.status == literal_column("'pending'"))
+        .where(_job.c.key == key, *_PENDING_BY_KEY)
         .order_by(_job.c.run_at.desc(), _job.c.number.desc())
         .limit(1)
     )
     found: int | None = session.scalar(last)
     return 0 if found is None else found + 1
+
+
+def next_places(session: Session, keys: Sequence[str]) -> defaultdict[str, int]:
+    """Return :func:`next_place` of many keys."""
+    query = select(_job.c.key, _job.c.place).where(_job.c.key.in_(keys), *_PENDING_BY_KEY)
+    # The last of each key counts.
+    found = session.execute(query.order_by(_job.c.run_at, _job.c.number))
+    return defaultdict(int, {key: place + 1 for key, place in found})
 
 
 def _lanes(kinds: tuple[str, ...]) -> CTE:
@@ -141,7 +157,7 @@ def _sum(running: CTE, whose: ColumnElement[bool]) -> ColumnElement[Any]:
 
 
 def _last_turn(holder: ColumnElement[Any]) -> ColumnElement[Any]:
-    taken = select(_turn.c.taken).where(_turn.c.pool == bindparam("pool"), _turn.c.holder == holder).correlate(_job)
+    taken = select(_turn.c.taken_at).where(_turn.c.pool == bindparam("pool"), _turn.c.holder == holder).correlate(_job)
     return func.coalesce(taken.scalar_subquery(), literal(_LONG_AGO, Instant()))
 
 

@@ -6,6 +6,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,13 +15,13 @@ import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from entrepot.db import Database, installation, new_id
-from entrepot.errors import Unavailable
-from entrepot.jobs import ahead, queue, registry, turns
+from entrepot.errors import ReadOnly, Unavailable
+from entrepot.jobs import ahead, due, queue, registry, turns, waking
 from entrepot.jobs.context import JobContext
-from entrepot.jobs.engine import Engine, Handle, LocalEngine
 from entrepot.jobs.execution import execute
 from entrepot.jobs.keeper import Keeper
 from entrepot.jobs.outcomes import Released
+from entrepot.jobs.threads import in_thread
 from entrepot.measures import LEASES_LOST
 from entrepot.settings import Settings
 
@@ -41,8 +43,6 @@ class Worker:
         What handlers find as ``context.services``.
     slots
         Most jobs at a time in each pool (:data:`entrepot.jobs.registry.POOLS`), or the same number in every one.
-    engine
-        Where handlers run; by default in threads.
     """
 
     def __init__(
@@ -51,7 +51,6 @@ class Worker:
         settings: Settings,
         services: Mapping[str, Any] | None = None,
         slots: int | Mapping[str, int] = 4,
-        engine: Engine | None = None,
     ) -> None:
         registry.load(["entrepot.jobs.housekeeping"])
         self.name = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
@@ -59,7 +58,6 @@ class Worker:
         self._settings = settings
         self._services = services or {}
         self._slots = dict.fromkeys(registry.POOLS, slots) if isinstance(slots, int) else dict(slots)
-        self._engine = engine or LocalEngine()
         self._running: dict[JobContext, str] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -69,7 +67,7 @@ class Worker:
 
     def run(self, stop: threading.Event, grace_seconds: float = GRACE_SECONDS) -> None:
         """Work until `stop` is set; then give running jobs time to end and release those that do not."""
-        queue.add_waker(self._wake)
+        waking.add_waker(self._wake)
         _log.info("worker started", worker=self.name, slots=self._slots)
         with Keeper(self._database, self._settings.job_lease_seconds) as keeper:
             pause = BUSY_POLL_SECONDS
@@ -78,6 +76,10 @@ class Worker:
                 try:
                     started = self._step(keeper)
                     pause = BUSY_POLL_SECONDS if started else min(pause * 1.5, IDLE_POLL_SECONDS)
+                except ReadOnly as error:
+                    _log.warning("worker claims nothing", error=error.message)
+                    stop.wait(error.retry_after)
+                    continue
                 except (SQLAlchemyError, Unavailable):
                     _log.exception("worker cannot reach the database")
                     stop.wait(AFTER_ERROR_SECONDS)
@@ -96,19 +98,21 @@ class Worker:
         for pool in self._due_pools():
             while self._free(pool) > 0 and (context := self._claim(pool)) is not None:
                 keeper.add(context)
-                handle = self._engine.submit(execute, context)
-                handle.add_done_callback(partial(self._done, keeper, context))
+                in_thread(execute, context).add_done_callback(partial(self._done, keeper, context))
                 started += 1
         self._look_again = started > 0
         return started
 
     def _due_pools(self) -> list[str]:
         free = {pool: self._full(pool) for pool in self._slots if self._free(pool) > 0}
-        if free and not self._look_again:
-            with self._database.read() as session:
-                if not queue.is_due(session, free, quiet=self._quiet):
-                    return []
-        return list(free)
+        if not free or self._look_again:
+            return list(free)
+        with self._database.snapshot() as connection:
+            kinds = [kind for pool in free for kind in registry.kinds(pool, quiet=self._quiet)]
+            if not due.jobs(connection, kinds):
+                return []
+        with self._database.read() as session:
+            return list(free) if queue.is_due(session, free, quiet=self._quiet) else []
 
     def _claim(self, pool: str) -> JobContext | None:
         try:
@@ -142,10 +146,13 @@ class Worker:
         return [tenant for tenant, count in held.items() if tenant != turns.SERVER and count >= most > 0]
 
     def _recover(self) -> None:
+        with self._database.read() as session:
+            self._quiet = installation.is_quiet(session)
+            if not due.running(session.connection()):
+                return
         with self._database.write() as session:
             shortened = ahead.shorten_leases(session, self._settings.job_lease_seconds)
             lost = queue.recover(session)
-            self._quiet = installation.is_quiet(session)
         if shortened:
             _log.warning("leases lay too far ahead: the clock was set back", jobs=shortened)
         if lost:
@@ -153,7 +160,7 @@ class Worker:
             self._look_again = True
             _log.warning("took over from a silent worker", jobs=lost)
 
-    def _done(self, keeper: Keeper, context: JobContext, handle: Handle) -> None:
+    def _done(self, keeper: Keeper, context: JobContext, handle: Future[None]) -> None:
         # Until its lease runs out, nobody takes up a job whose end could not be stored.
         keeper.remove(context)
         try:
@@ -170,7 +177,8 @@ class Worker:
             context.stop(Released("The worker is stopping."))
         self._wait(LAST_GRACE_SECONDS)
         for context in self._contexts():
-            with self._database.write() as session:
+            # Where nothing is written any more, the lease lapses by itself, at the new server, too.
+            with suppress(ReadOnly), self._database.write() as session:
                 queue.release(session, context.job)
 
     def _wait(self, seconds: float) -> None:

@@ -2,10 +2,23 @@
 
 from entrepot.lineage.ended import record_ended
 from entrepot.lineage.models import Link, Run
-from entrepot.lineage.record import begin_run, drop_run, end_run, explain, forget, last_made, made, made_many, read
+from entrepot.lineage.record import (
+    Linked,
+    begin_run,
+    drop_run,
+    end_run,
+    explain,
+    forget,
+    last_made,
+    made,
+    made_many,
+    read,
+    record_links,
+)
 
 __all__ = [
     "Link",
+    "Linked",
     "Run",
     "begin_run",
     "drop_run",
@@ -17,4 +30,5 @@ __all__ = [
     "made_many",
     "read",
     "record_ended",
+    "record_links",
 ]

@@ -1,14 +1,16 @@
 """Recording runs, and answering where a result came from."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, exists, insert, or_, select
+from sqlalchemy import ColumnElement, Table, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from entrepot.db import now
+from entrepot.db.driver import add_rows
 from entrepot.lineage.models import Link, Run
 
+_links: Table = Link.__table__  # type: ignore[assignment]
 _DEEPEST = 20
 #: Of a result that has no intervals, so many of the runs that made it; and runs told with what they read.
 _MOST_MAKERS, _MOST_TOLD = 20, 1000
@@ -31,7 +33,7 @@ def begin_run(
         run = Run(id=run_id, organization_id=organization_id, generator_kind=generator_kind, generator_id=generator_id)
         session.add(run)
     run.project_id, run.user_id, run.script_sha256 = project_id, user_id, script_sha256
-    run.started, run.ended, run.status = now(), None, "running"
+    run.started_at, run.ended_at, run.status = now(), None, "running"
     session.flush()
     return run
 
@@ -40,7 +42,7 @@ def end_run(session: Session, run_id: str, status: str, report: dict[str, Any]) 
     """Record how a run ended and its report."""
     run = session.get(Run, run_id)
     if run is not None:
-        run.ended, run.status, run.report = now(), status, report
+        run.ended_at, run.status, run.report = now(), status, report
 
 
 def drop_run(session: Session, run_id: str) -> None:
@@ -74,13 +76,26 @@ def made(
     _link(session, "out", run_id, kind, result_id, start, stop, detail)
 
 
+class Linked(NamedTuple):
+    """A result that a run read (``in``) or made (``out``), for series an interval of it."""
+
+    direction: str
+    kind: str
+    result_id: str
+    detail: dict[str, Any]
+    start: int | None = None
+    stop: int | None = None
+
+
+def record_links(session: Session, run_id: str, links: Iterable[Linked]) -> None:
+    """Record many results that a run read and made."""
+    add_rows(session, _links, [{"run_id": run_id, **link._asdict()} for link in links])
+
+
 def made_many(session: Session, run_id: str, kind: str, results: Mapping[str, dict[str, Any]]) -> None:
     """Record that the run made many results, each with its detail."""
     common = {"run_id": run_id, "direction": "out", "kind": kind}
-    if results:
-        session.connection().execute(
-            insert(Link), [common | {"result_id": id_, "detail": d} for id_, d in results.items()]
-        )
+    add_rows(session, _links, [common | {"result_id": id_, "detail": d} for id_, d in results.items()])
 
 
 def last_made(session: Session, generator_id: str, kind: str) -> dict[str, dict[str, Any]]:
@@ -89,7 +104,7 @@ def last_made(session: Session, generator_id: str, kind: str) -> dict[str, dict[
     latest = (
         select(Run.id)
         .where(Run.generator_id == generator_id, exists().where(Link.run_id == Run.id, *out))
-        .order_by(Run.started.desc())
+        .order_by(Run.started_at.desc())
         .limit(1)
     )
     run_id = session.scalar(latest)
@@ -147,7 +162,7 @@ def _makers(
         select(Link.start, Link.stop, Run)
         .join(Run, Run.id == Link.run_id)
         .where(Link.kind == kind, Link.result_id == result_id, Link.direction == "out")
-        .order_by(Run.started.desc(), Link.pk.desc())
+        .order_by(Run.started_at.desc(), Link.number.desc())
     )
     if within is not None:
         query = query.where(within)
@@ -180,22 +195,22 @@ def _explained(
         upstream &= within
     if run.id not in told and len(told) < _MOST_TOLD:
         told.add(run.id)
-        query = select(Link).where(Link.run_id == run.id, Link.direction == "in").order_by(Link.pk)
+        query = select(Link).where(Link.run_id == run.id, Link.direction == "in").order_by(Link.number)
         inputs = list(session.scalars(query))
     return {
         "run": run.id,
         "generator": {"kind": run.generator_kind, "id": run.generator_id},
         "script_sha256": run.script_sha256,
-        "started": run.started.isoformat(),
-        "ended": run.ended.isoformat() if run.ended else None,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
         "status": run.status,
         "inputs": [
             {
+                **link.detail,
                 "kind": link.kind,
                 "id": link.result_id,
                 "start": link.start,
                 "stop": link.stop,
-                **link.detail,
                 "made_by": _makers(session, link.kind, link.result_id, _span(link), depth - 1, told, upstream)
                 if depth > 0
                 else [],

@@ -55,7 +55,7 @@ def review(session: Session, settings: Settings, before: datetime, instant: date
     kept = [run for run in runs if run.id in alive and run.id not in last]
     _delete(session, [id_ for id_ in ids if id_ not in alive and id_ not in last])
     for run in runs:
-        run.reviewed = instant
+        run.reviewed_at = instant
     session.flush()
     for group in _groups(kept, alive):
         if len(group) > 1 and not _others(session, group, alive):
@@ -69,15 +69,15 @@ def review(session: Session, settings: Settings, before: datetime, instant: date
 
 def _due(session: Session, before: datetime, instant: datetime) -> Sequence[Run]:
     """Return the runs of one generator and day that are to be looked at: those that never were, or long ago."""
-    never, long_ago = Run.reviewed.is_(None), Run.reviewed < instant - _AGAIN
-    for due, order in ((never & (Run.started < before), Run.started), (long_ago, Run.reviewed)):
+    never, long_ago = Run.reviewed_at.is_(None), Run.reviewed_at < instant - _AGAIN
+    for due, order in ((never & (Run.started_at < before), Run.started_at), (long_ago, Run.reviewed_at)):
         first = session.scalar(select(Run).where(due).order_by(order).limit(1))
         if first is None:
             continue
-        day = first.started.replace(hour=0, minute=0, second=0, microsecond=0)
+        day = first.started_at.replace(hour=0, minute=0, second=0, microsecond=0)
         of = (Run.organization_id == first.organization_id, Run.generator_id == first.generator_id)
-        that_day = (Run.started >= day, Run.started < day + _DAY, Run.generator_kind == first.generator_kind)
-        query = select(Run).where(due, *of, *that_day).order_by(Run.started, Run.id).limit(_AT_ONCE)
+        that_day = (Run.started_at >= day, Run.started_at < day + _DAY, Run.generator_kind == first.generator_kind)
+        query = select(Run).where(due, *of, *that_day).order_by(Run.started_at, Run.id).limit(_AT_ONCE)
         # Nobody begins one of them again meanwhile.
         return _few(session, session.scalars(query.with_for_update()).all())
     return []
@@ -94,8 +94,8 @@ def _few(session: Session, runs: Sequence[Run]) -> Sequence[Run]:
 def _last(session: Session, run: Run, ids: Collection[str]) -> set[str]:
     """Return those of the runs that are the last of their generator, or the last that failed, or that still go on."""
     of = (Run.generator_id == run.generator_id, Run.organization_id == run.organization_id)
-    latest = select(Run.id).where(*of).order_by(Run.started.desc()).limit(1)
-    going_on = set(session.scalars(select(Run.id).where(Run.id.in_(ids), Run.ended.is_(None))))
+    latest = select(Run.id).where(*of).order_by(Run.started_at.desc()).limit(1)
+    going_on = set(session.scalars(select(Run.id).where(Run.id.in_(ids), Run.ended_at.is_(None))))
     going_on &= set(session.scalars(select(jobs.Job.id).where(jobs.Job.id.in_(going_on))))
     return going_on | {*session.scalars(latest), *session.scalars(latest.where(Run.status.in_(_BAD)))}
 
@@ -103,20 +103,27 @@ def _last(session: Session, run: Run, ids: Collection[str]) -> set[str]:
 def _alive(session: Session, settings: Settings, runs: Sequence[Run]) -> dict[str, list[Link]]:
     """Return, by run, the links to what these runs made that is still there as they made it."""
     by_id = {run.id: run for run in runs}
-    query = select(Link).where(Link.run_id.in_(by_id), Link.direction == "out").order_by(Link.pk)
+    query = select(Link).where(Link.run_id.in_(by_id), Link.direction == "out").order_by(Link.number)
     of_kind: defaultdict[str, list[Link]] = defaultdict(list)
     for link in session.scalars(query):
         of_kind[link.kind].append(link)
     alive: defaultdict[str, list[Link]] = defaultdict(list)
-    organization_id, first = runs[0].organization_id, runs[0].started
+    organization_id, first = runs[0].organization_id, runs[0].started_at
+    own: list[Link] = []  # to what their run alone read: it keeps no run, but is told of one that stays
     for kind, links in of_kind.items():
         wanted = {link.result_id for link in links}
         there = results.existing(session, settings, kind, organization_id, wanted)
         readers = results.readers(session, kind, organization_id, wanted - there)
         makers = _makers(session, kind, organization_id, [link for link in links if link.result_id in there], first)
         for link in links:
-            if link.pk in makers or readers.get(link.result_id, set()) - {link.run_id}:
+            reading = readers.get(link.result_id, set())
+            if link.number in makers or reading - {link.run_id}:
                 alive[link.run_id].append(link)
+            elif reading:
+                own.append(link)
+    for link in own:
+        if link.run_id in alive:
+            alive[link.run_id].append(link)
     return alive
 
 
@@ -126,23 +133,25 @@ def _makers(session: Session, kind: str, organization_id: str, links: Sequence[L
     Of results without intervals, such as rows, it is the last one; and the first, with which they began.
     """
     found: set[int] = set()
-    mine = {link.pk for link in links}
-    query = select(Link.result_id, Link.pk, Link.start, Link.stop).join(Run, Run.id == Link.run_id)
+    mine = {link.number for link in links}
+    query = select(Link.result_id, Link.number, Link.start, Link.stop).join(Run, Run.id == Link.run_id)
     query = query.where(Run.organization_id == organization_id, Link.kind == kind, Link.direction == "out")
     if links:
         spans = [span_of(link) for link in links]
         low, high = min(start for start, _ in spans), max(stop for _, stop in spans)
         meets = (Link.start.is_(None) | (Link.start < high), Link.stop.is_(None) | (Link.stop > low))
-        later = query.where(Run.started >= first, *meets).order_by(Run.started.desc(), Link.pk.desc())
+        later = query.where(Run.started_at >= first, *meets).order_by(Run.started_at.desc(), Link.number.desc())
         covers: defaultdict[str, Cover] = defaultdict(Cover)
         for some in results.parts({link.result_id for link in links}):
-            for result_id, pk, start, stop in session.execute(later.where(Link.result_id.in_(some))):
+            for result_id, number, start, stop in session.execute(later.where(Link.result_id.in_(some))):
                 if covers[result_id].add(start, stop):
-                    found.add(pk)
+                    found.add(number)
     began: dict[str, int] = {}
     for some in results.parts({link.result_id for link in links if link.start is None}):
-        for result_id, pk, *_ in session.execute(query.where(Link.result_id.in_(some)).order_by(Run.started, Link.pk)):
-            began.setdefault(result_id, pk)
+        for result_id, number, *_ in session.execute(
+            query.where(Link.result_id.in_(some)).order_by(Run.started_at, Link.number)
+        ):
+            began.setdefault(result_id, number)
     return mine & (found | set(began.values()))
 
 
@@ -167,10 +176,14 @@ def _groups(runs: Iterable[Run], alive: dict[str, list[Link]]) -> list[list[Run]
 def _others(session: Session, group: Sequence[Run], alive: dict[str, list[Link]]) -> bool:
     """Tell whether another run made something of the same results amid these runs: then their order matters."""
     made = {(link.kind, link.result_id) for run in group for link in alive[run.id]}
-    amid = (Run.started >= group[0].started, Run.started <= group[-1].started, Run.id.not_in([run.id for run in group]))
+    amid = (
+        Run.started_at >= group[0].started_at,
+        Run.started_at <= group[-1].started_at,
+        Run.id.not_in([run.id for run in group]),
+    )
     for kind in {kind for kind, _ in made}:
         ids = [result_id for of, result_id in made if of == kind]
-        query = select(Link.pk).join(Run, Run.id == Link.run_id).where(*amid, Link.direction == "out")
+        query = select(Link.number).join(Run, Run.id == Link.run_id).where(*amid, Link.direction == "out")
         for some in results.parts(ids):
             if session.scalar(query.where(Link.kind == kind, Link.result_id.in_(some)).limit(1)) is not None:
                 return True
@@ -180,10 +193,13 @@ def _others(session: Session, group: Sequence[Run], alive: dict[str, list[Link]]
 def _merge(session: Session, group: Sequence[Run], alive: dict[str, list[Link]]) -> None:
     """Have the first of these runs stand for all of them."""
     survivor, ids = group[0], [run.id for run in group]
-    survivor.ended, survivor.report = max(run.ended for run in group if run.ended is not None), _sums(group)
+    survivor.ended_at, survivor.report = max(run.ended_at for run in group if run.ended_at is not None), _sums(group)
     if len({run.user_id for run in group}) > 1:
         survivor.user_id = None
-    made = merged(link for run in group for link in alive[run.id])
+    links = [link for run in group for link in alive[run.id]]
+    made = merged(links)
+    for link in links:  # its number may be given again
+        session.expunge(link)
     spanned = (Link.run_id.in_(ids), Link.direction == "in", Link.start.is_not(None), Link.stop.is_not(None))
     read = merged(session.scalars(select(Link).where(*spanned)))
     quietly = {"synchronize_session": False}

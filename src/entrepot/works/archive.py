@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, literal, not_, select
+from sqlalchemy import String, bindparam, delete, func, literal, not_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from entrepot import locks
+from entrepot.db.driver import Among, fetch
 from entrepot.errors import Conflict, InvalidInput, Locked, NotFound
 from entrepot.identity import Principal, limits
 from entrepot.lineage import forget
@@ -20,6 +21,9 @@ from entrepot.works.search import dialect_of
 
 _AT_ONCE = 1000
 _table = ARCHIVE.table
+_TAKEN = select(_table.c.pipeline, _table.c.id).where(
+    _table.c.organization_id == bindparam("owner", type_=String()), Among(_table.c.id, "ids")
+)
 #: What can be asked of archived works, the newest id first.
 view, view_texts, walk, count, explain = ARCHIVE.view, ARCHIVE.texts, ARCHIVE.walk, ARCHIVE.count, ARCHIVE.explain
 _journal = ARCHIVE.storage.journal
@@ -66,11 +70,10 @@ def deposit(session: Session, principal: Principal, given: Sequence[Document]) -
             one["id"] = new_id()
     _refuse_taken(session, principal, new)
     try:
-        ARCHIVE.storage.add(session, principal.organization_id, principal.user_id, new)
+        ARCHIVE.storage.add(session, principal, new, ended=True)
     except IntegrityError:
         raise Conflict("An id was archived at the same moment.") from None
     limits.grown(session, principal.organization_id, "works", len(new))
-    lineage.record(session, principal, new)
     return [one["id"] for one in new]
 
 
@@ -137,7 +140,7 @@ def delete_ids(session: Session, principal: Principal, pipeline: str, ids: Itera
         gone = delete(_table).where(_table.c.number.in_(part), not_(_table.c.locked))
         kept = (_table.c.id, _table.c.organization_id, _table.c.pipeline, _table.c.status)
         statement = _journal.entered(dialect_of(session), gone.returning(*kept, literal("deleted").label("action")))
-        _journal.enter(session, statement, {}, user_id=principal.user_id)
+        _journal.enter(session, statement, {}, user_id=principal.user_id, anew=True)
     forget(session, "work", [row.id for row in held], principal.organization_id)
     return len(held)
 
@@ -197,16 +200,13 @@ def _refuse_taken(session: Session, principal: Principal, new: Sequence[Document
             raise Conflict(f"id {key[1]} is given twice for {key[0]}")
         wanted.add(key)
     for part in _parts(sorted({key[1] for key in wanted})):
-        query = select(_table.c.pipeline, _table.c.id)
-        query = query.where(_table.c.organization_id == principal.organization_id, _table.c.id.in_(part))
-        for row in session.connection().execute(query):
-            if tuple(row) in wanted:
-                raise Conflict(f"id {row.id} already exists in {row.pipeline}")
+        for pipeline, work_id in fetch(session, _TAKEN, {"owner": principal.organization_id, "ids": [*part]}):
+            if (pipeline, work_id) in wanted:
+                raise Conflict(f"id {work_id} already exists in {pipeline}")
 
 
 def _replace(session: Session, principal: Principal, new: dict[tuple[str, str], Document]) -> None:
-    done = ARCHIVE.storage.replace(session, principal.organization_id, principal.user_id, list(new.values()))
-    lineage.record(session, principal, list(done.values()))
+    done = ARCHIVE.storage.replace(session, principal, list(new.values()))
     for key, document in new.items():
         if key not in done:
             _require_same(session, principal, document)
@@ -246,7 +246,7 @@ def _set_locked(session: Session, principal: Principal, pipeline: str, ids: Iter
     for one in new:
         one["results"]["locked"] = locked
     storage, action = ARCHIVE.storage, "locked" if locked else "unlocked"
-    return len(storage.replace(session, principal.organization_id, principal.user_id, new, action=action))
+    return len(storage.replace(session, principal, new, action=action))
 
 
 def _hold(session: Session, principal: Principal, pipeline: str, ids: Sequence[str]) -> Sequence[Any]:

@@ -30,7 +30,7 @@ def expire(session: Session, organization_id: str | None = None) -> int:
     instant = time.time()
     begun = func.coalesce(_table.c.start, _table.c.creation)
     lost = or_(instant - begun > _table.c.timeout, _table.c.lease_until < instant)
-    values = moved(dialect_of(session), "failure", stop=instant, keep_start=True)
+    values = moved("failure", stop=instant, keep_start=True)
     return _move(session, organization_id, "expired", (_table.c.status == "running") & lost, values)
 
 
@@ -43,7 +43,7 @@ def requeue(session: Session, organization_id: str | None = None) -> int:
         How many.
     """
     failed = (_table.c.status == "failure") & (_table.c.attempt < _table.c.retries)
-    return _move(session, organization_id, "requeued", failed, moved(dialect_of(session), "queued"))
+    return _move(session, organization_id, "requeued", failed, moved("queued"))
 
 
 def stale(session: Session, organization_id: str, days: float) -> int:
@@ -79,7 +79,7 @@ def _move(session: Session, organization_id: str | None, action: str, condition:
         kept = (_table.c.id, _table.c.organization_id, _table.c.pipeline, _table.c.status)
         change = update(_table).where(_table.c.number == taken.c.number).values(values)
         change = change.returning(*kept, literal(action, String()).label("action"))
-        rows = journal.enter(session, journal.entered(dialect_of(session), change), {})
+        rows = journal.enter(session, journal.entered(dialect_of(session), change), {}, anew=True)
         total += len(rows)
         if len(rows) < _AT_ONCE:
             return total

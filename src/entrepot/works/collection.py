@@ -1,10 +1,24 @@
 """A table of documents with its side tables: kept, and found by MongoDB queries."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Result, Row, RowMapping, literal, not_, or_, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Result,
+    Row,
+    RowMapping,
+    Select,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
 
@@ -13,6 +27,7 @@ from entrepot.events.journal import Journal
 from entrepot.identity import Principal
 from entrepot.works import cursors
 from entrepot.works import document as documents
+from entrepot.works.codec import decoded
 from entrepot.works.document import Document
 from entrepot.works.limits import limited
 from entrepot.works.models import Archived, ArchivedEvent, ArchivedTag, Work, WorkEvent, WorkTag
@@ -21,6 +36,7 @@ from entrepot.works.query import Plan, Steps, parse, parse_projection
 from entrepot.works.search import (
     LONGEST_REMEMBERED,
     Search,
+    among,
     dialect_of,
     make_ready,
     plan_for,
@@ -31,6 +47,9 @@ from entrepot.works.storing import Storage, locked_or_updated, reported
 
 #: The most that one query may have tested document by document, for what SQL cannot say exactly.
 MAX_TESTED = 500_000
+
+#: Up to how many documents it is counted that a query must read.
+MOST_COUNTED = 100_000
 
 _CHUNK = 200
 _ALL = 2**62
@@ -62,7 +81,7 @@ class Collection:
 
     def plan_for(self, dialect: str, query: Any, table: FromClause) -> Plan:
         """Return the plan of a query, as decoded from JSON, on the table or an alias of it."""
-        return plan_for(self.storage, dialect, query, table)
+        return plan_for(self.storage, dialect, query, table, live=self.live)
 
     def view(
         self,
@@ -152,9 +171,50 @@ class Collection:
             return int(certain) + sum(1 for _ in self._tested(rows, search.full, steps, skip=0, limit=None))
 
     def explain(self, session: Session, principal: Principal, query: Any) -> dict[str, Any]:
-        """Return what of a query the database decides, and by what."""
+        """Return what of a query the database decides, and by what; and of how many documents it must read for that.
+
+        These are counted up to a bound (``more`` says that there are).
+        """
         principal.require("read")
-        return self.plan_for(dialect_of(session), query, self.table).explain()
+        dialect = dialect_of(session)
+        plan = self.plan_for(dialect, query, self.table)
+        documents_read = 0 if plan.quick else self._read_for(session, principal.organization_id, query)
+        more = documents_read > MOST_COUNTED
+        return {**plan.explain(), "documents": min(documents_read, MOST_COUNTED), "more": more}
+
+    def _read_for(self, session: Session, organization_id: str, query: Any) -> int:
+        """Return of how many documents the columns and side tables say that they must be read, and one at most more."""
+        make_ready(session)
+        narrowed = plan_for(self.storage, dialect_of(session), query, self.table, bodies=False, live=self.live)
+        some = select(self.table.c.number).where(self.table.c.organization_id == organization_id, narrowed.where)
+        with limited(session, quick=True):
+            counted = select(func.count()).select_from(some.limit(MOST_COUNTED + 1).subquery())
+            return int(session.scalar(counted) or 0)
+
+    def of_hits(
+        self,
+        session: Session,
+        principal: Principal,
+        query: Any,
+        make: Callable[[Select[Any]], Executable],
+        *condition: ColumnElement[bool],
+        most: int,
+    ) -> Sequence[Any]:
+        """Return the rows of a statement made of another, which has the numbers of the works that match.
+
+        Of more than `most`, it has the latest.
+        """
+        principal.require("read")
+        search, owner = self._search(session, query), principal.organization_id
+        latest = Order((("number", False),))
+        hits = select(self.table.c.number).where(self.table.c.organization_id == owner)
+        if search.is_exact(session, owner):
+            hits = hits.where(search.where, *condition).order_by(*latest.of(self.table)).limit(most)
+        else:
+            found = self.find(session, owner, query, true(), *condition, limit=most, order=latest)
+            hits = hits.where(among(dialect_of(session), self.table.c.number, [row.number for row in found]))
+        with self._limited(session, search):
+            return session.execute(make(hits)).all()
 
     def find(
         self,
@@ -199,7 +259,7 @@ class Collection:
 
     def overlaid(self, text: str, columns: RowMapping | Mapping[str, Any]) -> Document:
         """Return the document of a text, with what its columns say."""
-        document: Document = documents.loads(text)
+        document: Document = decoded(text)
         for name in self.live:
             document[name] = columns[name]
         return document
@@ -247,6 +307,7 @@ QUEUE = Collection(
         key=("id",),
         replaceable=lambda stored, new: stored["attempt"] <= new["attempt"],
         replaced=reported,
+        searched_apart=True,
     ),
     Order((("number", True),)),
     live=("status", "start", "stop", "attempt"),

@@ -1,12 +1,17 @@
 """A work's document: read and written faithfully, completed, checked, and what columns hold of it."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
+
+from pydantic_core import from_json
 
 from entrepot.bounds.text import require_modest
 from entrepot.errors import InvalidInput, TooLarge
+from entrepot.works.codec import encoded
 from entrepot.works.query.searchable import is_storable, searchable
 
 Document = dict[str, Any]
@@ -17,8 +22,11 @@ MAX_RESULTS_BYTES = 4_000_000
 MAX_ID_CHARACTERS = 100
 
 _EXACT = 2**53
+_LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _COPIED = ("id", "pipeline", "site", "user", "status", "creation", "start", "stop", "timeout")
 
+#: Objects of which what is left out is filled in where they are given, too.
+_FILLED = frozenset(("config", "archive", "notify"))
 _DEFAULTS: Document = {
     "site": None,
     "user": None,
@@ -43,7 +51,7 @@ _DEFAULTS: Document = {
         "archive": {"results": True, "products": "copy", "plots": "copy", "logs": "move"},
         "metrics": False,
         "parent": None,
-        "orgs": ["chimefrb"],
+        "orgs": [],
         "teams": None,
     },
     "notify": {
@@ -71,6 +79,8 @@ def loads(text: bytes | str) -> Any:
     """
     if isinstance(text, bytes):  # what others sent; texts are our own
         require_modest(text)
+    with contextlib.suppress(ValueError):
+        return from_json(text, allow_inf_nan=False)
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except ValueError as error:
@@ -81,12 +91,17 @@ def loads(text: bytes | str) -> Any:
 
 def dumps(value: Any) -> str:
     """Return the compact JSON text of a value, which can be encoded whatever its strings hold."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = encoded(value)
     try:
         text.encode()
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":"))
     return text
+
+
+def instant(seconds: float) -> datetime:
+    """Return the instant so many seconds after 1970, as works have them, as far as there is one."""
+    return datetime.fromtimestamp(min(max(seconds, 0), _LAST), UTC)
 
 
 def query_text(query: Any) -> str:
@@ -157,7 +172,10 @@ def check(document: Document) -> None:
 
 def results_too_large(document: Document) -> bool:
     """Tell whether the results exceed what a document may hold."""
-    return len(dumps(document["results"]).encode()) > MAX_RESULTS_BYTES
+    if (results := document["results"]) is None:
+        return False
+    text = dumps(results)  # of which no character takes more than four bytes
+    return len(text) * 4 > MAX_RESULTS_BYTES and len(text.encode()) > MAX_RESULTS_BYTES
 
 
 def check_results_size(document: Document) -> None:
@@ -179,11 +197,11 @@ def is_locked(document: Document) -> bool:
     return locked is True or (isinstance(locked, list) and any(element is True for element in locked))
 
 
-def columns_of(document: Document, dialect: str) -> dict[str, Any]:
+def columns_of(document: Document, dialect: str, *, in_body: bool) -> dict[str, Any]:
     """Return what the columns of a table of works hold of a document that was checked.
 
-    Where its own text and what is searched of it are the same, one of the two is None: on SQLite ``document``, which is
-    not stored then, on PostgreSQL ``body``, which the database makes of the other.
+    Where its own text and what is searched of it are the same, one of the two is None: ``document`` where it is to be
+    `in_body`, else ``body``.
     """
     stored = searchable(document, "postgresql" if dialect == "postgresql" else "sqlite")
     same = stored.text == stored.document
@@ -192,8 +210,8 @@ def columns_of(document: Document, dialect: str) -> dict[str, Any]:
         **{name: int(document[name]) for name in ("attempt", "retries", "priority")},
         "parent": document["config"]["parent"],
         "locked": is_locked(document),
-        "document": None if same and dialect == "sqlite" else stored.document,
-        "body": None if same and dialect == "postgresql" else stored.text,
+        "document": None if same and in_body else stored.document,
+        "body": None if same and not in_body else stored.text,
         "opaque": stored.opaque,
     }
 
@@ -220,10 +238,10 @@ def _refuse_constant(name: str) -> None:
 def _filled(given: Document, defaults: Document) -> Document:
     filled = dict(given)
     for name, default in defaults.items():
-        value = given.get(name)
+        value = filled.get(name)
         if value is None:
-            filled[name] = _filled({}, default) if isinstance(default, dict) else default
-        elif isinstance(default, dict) and isinstance(value, dict) and name != "slack":
+            filled[name] = default  # objects among them are nobody's to change
+        elif name in _FILLED and isinstance(value, dict):
             filled[name] = _filled(value, default)
     return filled
 

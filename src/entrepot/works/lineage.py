@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,14 +10,13 @@ from sqlalchemy.orm import Session
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
-from entrepot.lineage import record_ended, results
+from entrepot.lineage import ended, record_ended, results
 from entrepot.settings import Settings
-from entrepot.works.document import Document
+from entrepot.works.document import Document, instant
 from entrepot.works.models import Archived, Work
 from entrepot.works.query.searchable import is_storable
 
 _NAMESPACE = uuid.UUID("7d5f5f3c-7f0e-4c5e-9d6f-3a5e0a1f9b52")
-_LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 def check_inputs(document: Document) -> None:
@@ -40,6 +38,16 @@ def check_inputs(document: Document) -> None:
 
 def record(session: Session, principal: Principal, finished: Sequence[Document]) -> None:
     """Record the runs of finished works; a work that is recorded again replaces what was known of its run."""
+    record_ended(session, *_runs_of(principal, finished))
+
+
+def parameters_of(principal: Principal, finished: Sequence[Document]) -> dict[str, str]:
+    """Return the parameters of a statement that records the runs of those finished works that it changes."""
+    return ended.parameters_of(*_runs_of(principal, finished), of=[one["id"] for one in finished])
+
+
+def _runs_of(principal: Principal, finished: Sequence[Document]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the runs of finished works, and what these read and made."""
     runs, links = [], []
     for document in finished:
         key = f"{principal.organization_id}\0{document['pipeline']}\0{document['id']}"
@@ -51,8 +59,8 @@ def record(session: Session, principal: Principal, finished: Sequence[Document])
                 "generator_kind": "work",
                 "generator_id": document["pipeline"],
                 "user_id": principal.user_id,
-                "started": _instant(document["start"] or document["creation"]),
-                "ended": _instant(document["stop"]) if document["stop"] else None,
+                "started_at": instant(document["start"] or document["creation"]),
+                "ended_at": instant(document["stop"]) if document["stop"] else None,
                 "status": document["status"],
                 "report": {name: document[name] for name in ("site", "user", "attempt")},
             }
@@ -68,7 +76,7 @@ def record(session: Session, principal: Principal, finished: Sequence[Document])
             name: document[name] for name in ("products", "plots") if document[name] and can_be_kept(document[name])
         }
         links.append(_link(run_id, "out", "work", document["id"], {"pipeline": document["pipeline"], **made}))
-    record_ended(session, runs, links)
+    return runs, links
 
 
 @results.found_by("work")
@@ -92,7 +100,3 @@ def can_be_kept(value: Any) -> bool:
     except TypeError:
         return False
     return is_storable(value)
-
-
-def _instant(seconds: float) -> datetime:
-    return datetime.fromtimestamp(min(max(seconds, 0), _LAST), UTC)

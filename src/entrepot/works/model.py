@@ -34,7 +34,7 @@ class _Config(BaseModel):
     archive: _Archive = _Archive()
     metrics: bool = False
     parent: str | None = None
-    orgs: list[str] = ["chimefrb"]
+    orgs: list[str] = []
     teams: list[str] | None = None
     strategy: Literal["strict", "relaxed"] = "strict"
 
@@ -79,7 +79,7 @@ class _Work(BaseModel):
     @field_validator("pipeline")
     @classmethod
     def _letters_digits_hyphens(cls, pipeline: str) -> str:
-        if not all(char.isalnum() or char == "-" for char in pipeline):
+        if not pipeline.replace("-", "0").isalnum():
             raise ValueError("must have 1 to 128 characters: letters, digits and hyphens")
         return pipeline
 
@@ -126,9 +126,13 @@ def _refuse_settings(document: Document) -> None:
     inner = [config, config.get("archive") if isinstance(config, dict) else None]
     inner.append(notify.get("slack") if isinstance(notify, dict) else None)
     for place in (document, *inner):
-        for name in place if isinstance(place, dict) else ():
-            if name.startswith(_SETTINGS) or (place is document and name in _CLIENTS_OWN):
-                raise InvalidInput.field(name, "configures the worker that reads it, and is no part of a work")
+        if not isinstance(place, dict):
+            continue
+        own: set[str] = place.keys() & _CLIENTS_OWN if place is document else set()
+        if own or "\n_" in "\n" + "\n".join(place):
+            for name in place:
+                if name in own or name.startswith(_SETTINGS):
+                    raise InvalidInput.field(name, "configures the worker that reads it, and is no part of a work")
 
 
 def _named(error: ValidationError) -> InvalidInput:

@@ -17,6 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base
+from entrepot.db.partial import partial
 from entrepot.db.types import Body
 
 _Key = BigInteger().with_variant(Integer, "sqlite")
@@ -28,7 +29,8 @@ class _Document:
     """A work's document, and the columns that hold copies of its fields for the database to select by.
 
     ``body`` is what `entrepot.works.query.searchable` made of the document; ``document`` is its text as it is given
-    back, None where ``body`` is that text (SQLite). Instants are seconds since 1970, as in the document.
+    back. Where the two are the same, one is None: of archived works ``document`` (SQLite), which are searched often; of
+    those in the queue ``body``, which come and go. Instants are seconds since 1970, as in the document.
     """
 
     number: Mapped[int] = mapped_column(_Key, primary_key=True)
@@ -48,13 +50,8 @@ class _Document:
     parent: Mapped[str | None] = mapped_column(_Word)
     locked: Mapped[bool] = mapped_column(Boolean)
     document: Mapped[str | None] = mapped_column(Text)
-    body: Mapped[str] = mapped_column(Body)
+    body: Mapped[str | None] = mapped_column(Body)
     opaque: Mapped[bool] = mapped_column(Boolean)
-
-
-def _index(name: str, *columns: Any, where: str | None = None) -> Index:
-    condition = None if where is None else text(where)
-    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
 
 
 def _few(name: str, flag: str, *columns: str) -> Index:
@@ -66,28 +63,31 @@ class Work(_Document, Base):
     """A work in the queue.
 
     ``status``, ``start``, ``stop`` and ``attempt`` count, whatever the document's text says: the queue changes them
-    without rewriting it.
+    without rewriting it. Its indexes are few, for each is written at every change: what waits, runs or has ended is
+    found by one of its own.
     """
 
     __tablename__ = "work"
     __table_args__ = (
         Index("uq_work_id", "organization_id", "id", unique=True),
-        _index(
+        partial(
             "ix_work_queued",
             "organization_id", "pipeline", text("priority DESC"), "creation", "id",
             where="status = 'queued'",
         ),
-        _index(
+        partial(
             "ix_work_queued_parent",
             "organization_id", "parent", text("priority DESC"), "creation",
             where="status = 'queued' AND parent IS NOT NULL",
         ),
-        _index("ix_work_running", "organization_id", "start", where="status = 'running'"),
-        Index("ix_work_status", "organization_id", "pipeline", "status"),
-        Index("ix_work_creation", "organization_id", "creation"),
-        Index("ix_work_site", "organization_id", "site"),
-        Index("ix_work_user", "organization_id", "user"),
-        _index("ix_work_parent", "organization_id", "parent", where="parent IS NOT NULL"),
+        partial("ix_work_running", "organization_id", "start", where="status = 'running'"),
+        partial(
+            "ix_work_ended",
+            "organization_id", "pipeline", "status",
+            where="status <> 'queued' AND status <> 'running'",
+        ),
+        Index("ix_work_listed", "organization_id", "number"),
+        partial("ix_work_parent", "organization_id", "parent", where="parent IS NOT NULL"),
         _few("ix_work_opaque", "opaque", "organization_id"),
         {"sqlite_autoincrement": True},  # numbers tell the order of deposits: none may come back
     )  # fmt: skip
@@ -105,13 +105,14 @@ class Archived(_Document, Base):
     __table_args__ = (
         Index("uq_archived_work_id", "organization_id", "pipeline", "id", unique=True),
         Index("ix_archived_work_id", "organization_id", "id"),
-        Index("ix_archived_work_status", "organization_id", "pipeline", "status"),
+        # With the number, by which tags know a document: so those of a status that have a tag are counted by indexes.
+        Index("ix_archived_work_status", "organization_id", "status", "pipeline", "number"),
         Index("ix_archived_work_priority", "organization_id", "pipeline", "priority"),
         Index("ix_archived_work_creation", "organization_id", "pipeline", "creation"),
         Index("ix_archived_work_created", "organization_id", "creation"),
         Index("ix_archived_work_site", "organization_id", "site"),
         Index("ix_archived_work_user", "organization_id", "user"),
-        _index("ix_archived_work_parent", "organization_id", "parent", where="parent IS NOT NULL"),
+        partial("ix_archived_work_parent", "organization_id", "parent", where="parent IS NOT NULL"),
         _few("ix_archived_work_locked", "locked", "organization_id", "pipeline", "id"),
         _few("ix_archived_work_opaque", "opaque", "organization_id"),
         {"sqlite_autoincrement": True},
@@ -174,4 +175,4 @@ class Deposit(Base):
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     ids: Mapped[str] = mapped_column(Text)
-    at: Mapped[float] = mapped_column(Double, index=True)
+    deposited_at: Mapped[float] = mapped_column(Double, index=True)

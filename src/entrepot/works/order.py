@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import FromClause
 
 from entrepot.errors import InvalidInput
+
+_PLUS: Any = custom_op("+")
 
 
 @dataclass(frozen=True)
@@ -16,9 +19,12 @@ class Order:
 
     columns: tuple[tuple[str, bool], ...]
 
-    def of(self, table: FromClause) -> list[ColumnElement[Any]]:
-        """Return the ORDER BY of a table."""
-        return [table.c[name].asc() if ascending else table.c[name].desc() for name, ascending in self.columns]
+    def of(self, table: FromClause, *, unindexed: bool = False) -> list[ColumnElement[Any]]:
+        """Return the ORDER BY of a table; on SQLite perhaps so that no index of it serves: ``+column`` is the same."""
+        named: list[tuple[ColumnElement[Any], bool]] = [(table.c[name], up) for name, up in self.columns]
+        if unindexed:
+            named = [(UnaryExpression(column, operator=_PLUS), ascending) for column, ascending in named]
+        return [column.asc() if ascending else column.desc() for column, ascending in named]
 
 
 #: The fields that documents can be sorted by.

@@ -3,13 +3,30 @@
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, String, Update, and_, case, delete, func, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Double,
+    Executable,
+    String,
+    Update,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from entrepot.db.driver import Among, fetch, word
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import Principal, limits
 from entrepot.works import document as documents
@@ -20,6 +37,8 @@ from entrepot.works.ids import new_id
 from entrepot.works.model import runnable
 from entrepot.works.models import Deposit
 from entrepot.works.moves import moved
+from entrepot.works.plain import is_plain
+from entrepot.works.query.searchable import is_storable
 from entrepot.works.search import dialect_of
 
 #: How long a repeated deposit counts as the same one, in seconds.
@@ -28,6 +47,17 @@ STATUSES = ("queued", "running", "success", "failure")
 
 _AT_ONCE = 1000
 _table = QUEUE.table
+_HEARTBEAT = (
+    update(_table)
+    .where(
+        _table.c.organization_id == bindparam("owner"),
+        _table.c.id == bindparam("work"),
+        _table.c.attempt == bindparam("at"),
+        _table.c.status == word("running"),
+    )
+    .values(lease_until=bindparam("lapses"))
+    .returning(_table.c.number)
+)
 #: What can be asked of works that wait, run or ended, in the order of their deposits.
 view, walk, count, explain = QUEUE.view, QUEUE.walk, QUEUE.count, QUEUE.explain
 
@@ -59,10 +89,11 @@ def deposit(session: Session, principal: Principal, given: Sequence[Document], *
         known = _first_ids(session, digest, ids)
         if known != ids:
             return known
-    if keep_ids:
-        _refuse_taken(session, principal, ids)
+    if keep_ids:  # a new one is nobody else's
+        _refuse_taken(session, principal, [one["id"] for one in given if one.get("id") is not None])
+    last = not limits.is_limited(session, principal.organization_id, "works")
     try:
-        QUEUE.storage.add(session, principal.organization_id, principal.user_id, new)
+        QUEUE.storage.add(session, principal, new, last=last)
     except IntegrityError:
         raise Conflict("An id was taken at the same moment.") from None
     limits.grown(session, principal.organization_id, "works", len(new))
@@ -80,17 +111,19 @@ def update_documents(session: Session, principal: Principal, given: Sequence[Doc
     for one in given:
         document = documents.completed(one)
         documents.check_id(document["id"])
-        if document["status"] not in FINISHED:  # somebody may withdraw it yet
-            document = runnable(document)
-        documents.check(document)
+        if not is_plain(document):
+            if document["status"] not in FINISHED:  # somebody may withdraw it yet
+                document = runnable(document)
+            documents.check(document)
         lineage.check_inputs(document)
         if documents.results_too_large(document):
             document["results"] = None
         new.append(document)
     done: list[Document] = []
-    for part in _rounds(new):
-        done += QUEUE.storage.replace(session, principal.organization_id, principal.user_id, part).values()
-    lineage.record(session, principal, [one for one in done if one["status"] in FINISHED])
+    rounds = list(_rounds(new))
+    last = len(rounds) == 1 and not any(map(slack.is_told, new))
+    for part in rounds:
+        done += QUEUE.storage.replace(session, principal, part, last=last).values()
     slack.tell_later(session, principal, done)
     return len(done) == len(new)
 
@@ -104,40 +137,30 @@ def heartbeat(session: Session, principal: Principal, work_id: str, attempt: int
         It is no longer the caller's: it was given up and perhaps withdrawn again, or deleted.
     """
     principal.require("write")
-    statement = (
-        update(_table)
-        .where(
-            _table.c.organization_id == principal.organization_id,
-            _table.c.id == work_id,
-            _table.c.attempt == attempt,
-            _table.c.status == "running",
-        )
-        .values(lease_until=time.time() + lease_seconds)
-        .returning(_table.c.number)
-    )
-    if session.scalar(statement) is None:
+    mine = {"owner": principal.organization_id, "work": work_id, "at": attempt}
+    if not fetch(session, _HEARTBEAT, {**mine, "lapses": time.time() + lease_seconds}, last=True):
         raise Conflict("The work was given up for lost, or withdrawn again.")
 
 
 def retry(session: Session, principal: Principal, ids: Iterable[str]) -> int:
     """Queue works that failed once more, with all their attempts, and return how many were."""
     principal.require("write")
-    wanted = sorted(set(ids))
-    values = moved(dialect_of(session), "queued", attempt=0)
-    failed = _table.c.status == "failure"
-    return sum(
-        _change(session, principal, "requeued", update(_table).where(failed, _are(principal, part)).values(values))
-        for part in _parts(wanted)
-    )
+    return _change(session, principal, "requeued", ids)
+
+
+def cancel(session: Session, principal: Principal, ids: Iterable[str]) -> int:
+    """Give works up that wait or run, and return how many did: they fail, with no attempt left.
+
+    What the worker of one that runs still does is not taken; it learns so by its next heartbeat or report.
+    """
+    principal.require("write")
+    return _change(session, principal, "cancelled", ids)
 
 
 def delete_ids(session: Session, principal: Principal, ids: Iterable[str]) -> int:
     """Delete works and return how many there were."""
     principal.require("write")
-    return sum(
-        _change(session, principal, "deleted", delete(_table).where(_are(principal, part)))
-        for part in _parts(sorted(set(ids)))
-    )
+    return _change(session, principal, "deleted", ids)
 
 
 def matching(session: Session, principal: Principal, query: Any) -> list[str]:
@@ -157,29 +180,61 @@ def get(session: Session, principal: Principal, work_id: str) -> Document:
 def status(session: Session, principal: Principal, pipeline: str | None = None) -> dict[str, int]:
     """Return how many works there are, in all and by status, of one pipeline or of all."""
     principal.require("read")
-    query = select(_table.c.status, func.count().label("works")).where(
-        _table.c.organization_id == principal.organization_id
-    )
-    if pipeline is not None:
-        query = query.where(_table.c.pipeline == pipeline)
-    counts = {row.status: row.works for row in session.execute(query.group_by(_table.c.status))}
+    conditions = [] if pipeline is None else [_table.c.pipeline == pipeline]
+    rows = by_state(session, principal, [_table.c.status, func.count()], [_table.c.status], *conditions)
+    counts = {row[0]: row[1] for row in rows}
     return {"total": sum(counts.values()), **{name: counts.get(name, 0) for name in STATUSES}}
 
 
 def pipelines(session: Session, principal: Principal) -> list[str]:
     """Return the names of the pipelines that have works, sorted."""
     principal.require("read")
-    query = select(_table.c.pipeline).where(_table.c.organization_id == principal.organization_id)
-    return list(session.scalars(query.distinct().order_by(_table.c.pipeline)))
+    pipeline = _table.c.pipeline
+    return sorted({row[0] for row in by_state(session, principal, [pipeline], [pipeline])})
 
 
-def _change(session: Session, principal: Principal, action: str, change: Update | Delete) -> int:
+def by_state(
+    session: Session, principal: Principal, wanted: Sequence[Any], by: Sequence[ColumnElement[Any]], *conditions: Any
+) -> Sequence[Any]:
+    """Return what is wanted of works in groups: each state has an index that tells of no other."""
+    mine = (_table.c.organization_id == principal.organization_id, *conditions)
+    states = (
+        _table.c.status == word("queued"),
+        _table.c.status == word("running"),
+        and_(_table.c.status != word("queued"), _table.c.status != word("running")),
+    )
+    return session.execute(union_all(*(select(*wanted).where(*mine, state).group_by(*by) for state in states))).all()
+
+
+def _change(session: Session, principal: Principal, action: str, ids: Iterable[str]) -> int:
     """Change works, record it, and return how many there were."""
-    journal = QUEUE.storage.journal
+    journal, statement = QUEUE.storage.journal, _changing(dialect_of(session), action)
+    common, changed = {"owner": principal.organization_id, "instant": time.time()}, 0
+    for part in _parts(sorted(set(ids))):
+        given = common | {"ids": [one for one in part if is_storable(one)]}
+        changed += len(journal.enter(session, statement, given, user_id=principal.user_id))
+    return changed
+
+
+@cache
+def _changing(dialect: str, action: str) -> Executable:
+    """Return the statement that deletes works, queues those again that failed, or cancels those that have not ended."""
+    those = and_(_table.c.organization_id == bindparam("owner", type_=String()), Among(_table.c.id, "ids"))
+    change: Update | Delete = delete(_table).where(those)
+    if action == "requeued":
+        failed = _table.c.status == word("failure")
+        change = update(_table).where(failed, those).values(moved("queued", attempt=0))
+    elif action == "cancelled":
+        # An attempt that nobody makes: reports of those that were made are of former ones.
+        attempt = (func.greatest if dialect == "postgresql" else func.max)(_table.c.attempt + 1, _table.c.retries)
+        stopped = moved("failure", stop=bindparam("instant", type_=Double()), keep_start=True, attempt=attempt)
+        open_ = _table.c.status.in_((word("queued"), word("running")))
+        change = update(_table).where(open_, those).values(stopped)
     kept = (_table.c.id, _table.c.organization_id, _table.c.pipeline, _table.c.status)
-    change = change.returning(*kept, literal(action, String()).label("action"))
-    statement = journal.entered(dialect_of(session), change)
-    return len(journal.enter(session, statement, {}, user_id=principal.user_id))
+    statement: Executable = QUEUE.storage.journal.entered(
+        dialect, change.returning(*kept, word(action).label("action"))
+    )
+    return statement
 
 
 def _are(principal: Principal, ids: Sequence[str]) -> ColumnElement[bool]:
@@ -191,8 +246,9 @@ def _queued(given: Document, *, keep_ids: bool) -> Document:
     document["status"], document["start"], document["stop"] = "queued", None, None
     kept = document["id"] if keep_ids else None
     document["id"] = new_id() if kept is None else documents.check_id(kept)
-    document = runnable(document)
-    documents.check(document)
+    if not is_plain(document):
+        document = runnable(document)
+        documents.check(document)
     documents.check_results_size(document)
     lineage.check_inputs(document)
     return document
@@ -218,20 +274,29 @@ def _digest(principal: Principal, given: Sequence[Document]) -> str | None:
 
 def _first_ids(session: Session, digest: str, ids: list[str]) -> list[str]:
     """Return the ids of the deposit of this digest: those given, unless there was one in the last minute."""
-    module = postgresql if dialect_of(session) == "postgresql" else sqlite
     instant = time.time()
-    new = module.insert(Deposit).values(digest=digest, ids=documents.dumps(ids), at=instant)
-    lapsed = Deposit.at < instant - REPEAT_SECONDS
-    values = {name: case((lapsed, new.excluded[name]), else_=getattr(Deposit, name)) for name in ("ids", "at")}
-    # It waits for whoever is making the same deposit.
-    statement = new.on_conflict_do_update(index_elements=["digest"], set_=values).returning(Deposit.ids)
-    found: list[str] = documents.loads(session.connection().execute(statement).scalar_one())
+    new = {"new_digest": digest, "new_ids": documents.dumps(ids), "new_deposited_at": instant}
+    ((text,),) = fetch(session, _remembering(dialect_of(session)), new | {"since": instant - REPEAT_SECONDS})
+    found: list[str] = documents.loads(text)
     return found
+
+
+@cache
+def _remembering(dialect: str) -> Executable:
+    """Return the statement that keeps a deposit, or finds one of the last minute; it waits for whoever is making it."""
+    module = postgresql if dialect == "postgresql" else sqlite
+    names = ("digest", "ids", "deposited_at")
+    put = module.insert(Deposit).values({name: bindparam(f"new_{name}") for name in names})
+    lapsed = Deposit.deposited_at < bindparam("since")
+    kept = {name: getattr(Deposit, name) for name in names[1:]}
+    values = {name: case((lapsed, put.excluded[name]), else_=column) for name, column in kept.items()}
+    statement: Executable = put.on_conflict_do_update(index_elements=["digest"], set_=values).returning(Deposit.ids)
+    return statement
 
 
 def forget_deposits(session: Session) -> None:
     """Drop what is kept of deposits that can no longer be repeated."""
-    session.execute(delete(Deposit).where(Deposit.at < time.time() - REPEAT_SECONDS))
+    session.execute(delete(Deposit).where(Deposit.deposited_at < time.time() - REPEAT_SECONDS))
 
 
 def _rounds(new: Sequence[Document]) -> Iterable[list[Document]]:

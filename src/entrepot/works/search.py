@@ -16,12 +16,15 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    cast,
     func,
     literal,
     not_,
     select,
     true,
+    type_coerce,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import FromClause
 
@@ -35,15 +38,29 @@ from entrepot.works.storing import Storage
 LONGEST_REMEMBERED = 4096
 
 _MANY = 100
+_FEW = ("id", "config.parent", "event")
 
 
-def plan_for(storage: Storage, dialect: str, query: Any, table: FromClause, *, opaque: bool = True) -> Plan:
+def plan_for(
+    storage: Storage,
+    dialect: str,
+    query: Any,
+    table: FromClause,
+    *,
+    opaque: bool = True,
+    bodies: bool = True,
+    live: tuple[str, ...] = (),
+) -> Plan:
     """Return the plan of a query, as decoded from JSON, on the table or an alias of it.
 
     Parameters
     ----------
     opaque
         Whether it is to find opaque documents too.
+    bodies
+        Whether bodies may be read for it.
+    live
+        The columns that count in place of the document's own fields.
 
     Raises
     ------
@@ -54,14 +71,23 @@ def plan_for(storage: Storage, dialect: str, query: Any, table: FromClause, *, o
     return compile_query(
         parse(query),
         dialect="sqlite" if dialect == "sqlite" else "postgresql",
-        body=table.c.body,
+        body=searched(table, dialect) if live else table.c.body,
+        live=live,
         columns=_columns(table),
         multikey={
             "tags": MultikeySpec(_has(tags, table, Text(), dialect), "string", exact=True, flat=True),
             "event": MultikeySpec(_has(events, table, Double(), dialect), "number", exact=True, flat=True),
         },
         opaque=table.c.opaque if opaque else None,
+        bodies=bodies,
     )
+
+
+def searched(table: FromClause, dialect: str) -> ColumnElement[Any]:
+    """Return the expression of what is searched of a document, in the queue or in the archive."""
+    if dialect == "postgresql":
+        return func.coalesce(type_coerce(table.c.body, JSONB), cast(table.c.document, JSONB), type_=JSONB())
+    return func.coalesce(table.c.body, table.c.document, type_=Text())
 
 
 def text_column(table: FromClause, dialect: str) -> ColumnElement[str]:
@@ -77,16 +103,17 @@ class Search:
     def __init__(self, storage: Storage, live: tuple[str, ...], dialect: str, query: Any) -> None:
         self._storage, self._live, self._dialect, self._query = storage, live, dialect, query
         self._table = storage.table
-        self.full = plan_for(storage, dialect, query, self._table)
+        self.full = plan_for(storage, dialect, query, self._table, live=live)
         self._statements: dict[Any, Select[Any]] = {}
 
     @cached_property
     def _plain(self) -> Plan:
         """The plan for documents that are not opaque."""
-        return plan_for(self._storage, self._dialect, self._query, self._table, opaque=False)
+        return plan_for(self._storage, self._dialect, self._query, self._table, opaque=False, live=self._live)
 
     @cached_property
-    def _where(self) -> ColumnElement[bool]:
+    def where(self) -> ColumnElement[bool]:
+        """The condition of those that match, where `is_exact`."""
         if self.full.residual is None:
             return self.full.where
         return and_(not_(self._table.c.opaque), self._plain.where)
@@ -113,12 +140,14 @@ class Search:
         table, unsure = self._table, self.full.needs_residual
         match name:
             case "count":
-                return select(func.count()).select_from(table).where(self._where)
+                return select(func.count()).select_from(table).where(self.where)
             case "opaque":
                 return select(table.c.number).where(table.c.opaque, self.full.where).limit(1)
             case "view" | "page":
                 assert order
-                rows = self._rows().where(self._where).order_by(*order.of(table))
+                # SQLite knows nothing of how many a condition finds, and would rather walk in the order of the page.
+                looked_up = self._dialect == "sqlite" and _finds_few(self._query)
+                rows = self._rows().where(self.where).order_by(*order.of(table, unindexed=looked_up))
                 # Written out, so that the database plans for this very page.
                 skip, most = (bindparam(part, type_=BigInteger(), literal_execute=True) for part in ("skip", "most"))
                 return rows if name == "view" else rows.offset(skip).limit(most)
@@ -158,6 +187,13 @@ def make_ready(session: Session) -> None:
             connection.info["regexp"] = True
 
 
+def among(dialect: str, column: ColumnElement[Any], numbers: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a number is one of many, which are one parameter."""
+    if dialect == "sqlite":
+        return column.in_(json_list(list(numbers)))
+    return column == any_(literal(list(numbers), ARRAY(BigInteger())))
+
+
 def dialect_of(session: Session) -> str:
     """Return the name of the session's database."""
     return session.get_bind().dialect.name
@@ -176,6 +212,12 @@ def _columns(table: FromClause) -> dict[str, ColumnSpec]:
         "config.parent": ColumnSpec(table.c.parent, "string", "empty"),
         "results.locked": ColumnSpec(table.c.locked, "flag", "never"),
     }  # fmt: skip
+
+
+def _finds_few(query: Any) -> bool:
+    """Tell whether a query names values of a field by which few documents are found, whatever else it asks for."""
+    asked = [query[name] for name in _FEW if name in query] if isinstance(query, dict) else []
+    return any(list(test) in (["$in"], ["$eq"]) if isinstance(test, dict) else test is not None for test in asked)
 
 
 def _has(side: Table, table: FromClause, kind: Any, dialect: str) -> Callable[[Sequence[Any]], ColumnElement[bool]]:

@@ -22,16 +22,28 @@ _MAX_CHARACTERS = 3000
 def tell_later(session: Session, principal: Principal, reported: list[Document]) -> None:
     """Have the ends of works told, once the caller's unit of work is committed, to whom they name."""
     for work in reported:
-        slack = (work["notify"] or {}).get("slack")
-        if work["status"] not in FINISHED or not isinstance(slack, dict):
-            continue
-        recipients = _recipients(slack)
+        slack, recipients = _wanted(work)
         if not recipients:
             continue
         blocks = slack.get("blocks")
         payload = {"to": recipients, "text": _text(work, slack), "blocks": blocks if can_be_kept(blocks) else None}
         once = f"{principal.organization_id} {work['id']} {work['attempt']} {work['status']}"[:200]
         jobs.enqueue(session, _KIND, payload, organization_id=principal.organization_id, coalesce=once)
+
+
+def is_told(work: Document) -> bool:
+    """Tell whether somebody is told of the end of a work, if that is what is reported."""
+    return bool(_wanted(work)[1])
+
+
+def _wanted(work: Document) -> tuple[dict[str, Any], list[str]]:
+    """Return what a work says of notices, and to whom its end is told."""
+    slack = (work["notify"] or {}).get("slack")
+    if work["status"] not in FINISHED or not isinstance(slack, dict):
+        return {}, []
+    if slack.get("channel_id") is None and slack.get("member_ids") is None:
+        return slack, []
+    return slack, _recipients(slack)
 
 
 @jobs.task(_KIND, max_attempts=5, calls_out=True)

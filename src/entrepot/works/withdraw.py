@@ -7,22 +7,23 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
     Executable,
-    RowMapping,
     Select,
-    String,
     Text,
     and_,
+    column,
     func,
     literal,
+    literal_column,
     select,
     true,
+    values,
 )
 from sqlalchemy.orm import Session
 
 from entrepot.db.claim import claiming
+from entrepot.db.driver import fetch, whole, word
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
 from entrepot.works import document as documents
@@ -39,7 +40,7 @@ MAX_WORKS = 1000
 _table = QUEUE.table
 _URGENCY = Order((("priority", False), ("creation", True), ("id", True)))
 #: Works that are offered to a claim beside those wanted: as many as others may be taking at the same moment.
-_SPARE = 16
+_SPARE = 8
 
 
 def is_quick(dialect: str, query: Any) -> bool:
@@ -57,7 +58,7 @@ def candidates(session: Session, principal: Principal, query: Any, limit: int = 
     _check(limit)
     if is_quick(dialect_of(session), query):
         return None
-    queued = _table.c.status == "queued"
+    queued = _table.c.status == word("queued")
     most = limit + _SPARE
     found = QUEUE.find(session, principal.organization_id, query, queued, limit=most, order=_URGENCY)
     return [row.number for row in found]
@@ -114,24 +115,26 @@ class _Withdrawal:
         self._dialect = dialect_of(session)
         self._parameters = taken_at(time.time(), lease_seconds)
 
-    def take(self, limit: int) -> list[RowMapping]:
+    def take(self, limit: int) -> list[dict[str, Any]]:
         found = candidates(self._session, self._principal, self._query, limit)
         if found is not None:
             return self.take_found(found, limit)
         text = documents.query_text(self._query)
         claims = _compiled(self._dialect, self._principal.organization_id, text, limit)
-        if claims.of_heads is not None and claims.heads is not None:
-            claimed = self._enter(claims.of_heads)
-            if claimed or self._dialect == "sqlite" or self._session.scalar(claims.heads.limit(1)) is None:
+        if claims.of_heads is not None and claims.some is not None:
+            claimed = self._enter(claims.of_heads, last=claims.kinds)
+            if claimed or self._dialect == "sqlite" or not fetch(self._session, claims.some, {}):
                 return claimed
             # There are some, and others are taking all that were offered.
-        return self._enter(claims.of_every)
+        return self._enter(claims.of_every, last=claims.kinds)
 
-    def _enter(self, claim: Executable) -> list[RowMapping]:
+    def _enter(
+        self, claim: Executable, *, anew: bool = False, last: list[dict[str, Any]] | None = None
+    ) -> list[dict[str, Any]]:
         journal, user_id = QUEUE.storage.journal, self._principal.user_id
-        return list(journal.enter(self._session, claim, self._parameters, user_id=user_id))
+        return journal.enter(self._session, claim, self._parameters, user_id=user_id, anew=anew, last=last)
 
-    def take_found(self, found: Sequence[int], limit: int) -> list[RowMapping]:
+    def take_found(self, found: Sequence[int], limit: int) -> list[dict[str, Any]]:
         """Withdraw works that were found by a query, where they are still queued and match."""
         offered = select(_table.c.number).where(
             _queued(_table, self._principal.organization_id), _table.c.number.in_(found)
@@ -144,7 +147,7 @@ class _Withdrawal:
             if len(right) < limit + _SPARE and matches(parsed, QUEUE.document_of(row), steps):
                 right.append(row.number)
         claim = _claim(self._dialect, _ordered(offered.where(_table.c.number.in_(right))), limit)
-        return self._enter(claim) if right else []
+        return self._enter(claim, anew=True) if right else []
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,11 @@ class _Claims:
 
     every: Select[Any]
     of_every: Executable
+    #: The events that there may be, one of each kind; None: any.
+    kinds: list[dict[str, Any]] | None
     heads: Select[Any] | None = None
+    #: Whether there are any of these.
+    some: Executable | None = None
     of_heads: Executable | None = None
 
 
@@ -164,19 +171,25 @@ def _compiled(dialect: str, organization_id: str, text: str, limit: int) -> _Cla
     query = documents.loads(text)
     plan = QUEUE.plan_for(dialect, query, _table)
     every = _ordered(select(_table.c.number).where(_queued(_table, organization_id), plan.where))
-    claims = _Claims(every, _claim(dialect, every, limit))
-    pipelines = _pipelines_of(query) or []
-    if len(pipelines) < 2:
+    pipelines = _pipelines_of(query)
+    kinds = None if pipelines is None else [_withdrawn(name) for name in pipelines]
+    claims = _Claims(every, _claim(dialect, every, limit), kinds)
+    if pipelines is None or len(pipelines) < 2:
         return claims
     heads = _heads(dialect, organization_id, query, pipelines, limit)
-    return replace(claims, heads=heads, of_heads=_claim(dialect, heads, limit))
+    return replace(claims, heads=heads, some=heads.limit(whole(1)), of_heads=_claim(dialect, heads, limit))
+
+
+def _withdrawn(pipeline: str) -> dict[str, Any]:
+    """Return what an event tells of a work of a pipeline that is withdrawn."""
+    return {"action": "withdrawn", "pipeline": pipeline, "status": "running"}
 
 
 def _claim(dialect: str, candidates: Select[Any], limit: int) -> Executable:
     """Return the statement that claims works, with their events where that can be one."""
     kept = [_table.c[name] for name in ("id", "organization_id", "pipeline", "priority", "creation", *QUEUE.live)]
-    claim = claiming(_table, candidates, taken(dialect), limit=limit)
-    claim = claim.returning(*kept, QUEUE.text_column(dialect), literal("withdrawn", String()).label("action"))
+    claim = claiming(_table, candidates, taken(), limit=limit)
+    claim = claim.returning(*kept, QUEUE.text_column(dialect), word("withdrawn").label("action"))
     return QUEUE.storage.journal.entered(dialect, claim)
 
 
@@ -186,17 +199,18 @@ def _heads(dialect: str, organization_id: str, query: Any, pipelines: list[str],
     Listing the pipelines in one condition would have the database walk through the works of all the others.
     """
     head = _table.alias("head")
-    plan = QUEUE.plan_for(dialect, query, head)
+    plan = QUEUE.plan_for(dialect, {name: test for name, test in query.items() if name != "pipeline"}, head)
     if dialect == "sqlite":
         wanted: Any = func.json_each(literal(documents.dumps(pipelines), Text())).table_valued("value")
     else:
-        wanted = func.unnest(literal(pipelines, ARRAY(Text()))).table_valued("value").render_derived()
+        # Not an array, of which a plan for all parameters would not know how long it is.
+        wanted = values(column("value", Text()), name="wanted").data([(name,) for name in pipelines])
     offered = limit if dialect == "sqlite" else limit + _SPARE
     heads = (
         select(head.c.number, head.c.priority, head.c.creation, head.c.id)
         .where(_queued(head, organization_id), head.c.pipeline == wanted.c.value, plan.where)
         .order_by(*_URGENCY.of(head))
-        .limit(offered)
+        .limit(whole(offered))
         .correlate(wanted)
     )
     # Once the works are known, a condition that an index serves would have the database start from all that wait.
@@ -208,18 +222,18 @@ def _heads(dialect: str, organization_id: str, query: Any, pipelines: list[str],
         select(lateral.c.number)
         .select_from(wanted.join(lateral, true()))
         .order_by(*_URGENCY.of(lateral))
-        .limit(offered)
+        .limit(whole(offered))
         .cte("best")
         .prefix_with("MATERIALIZED")
     )
-    still_queued = _table.c.status.concat("") == "queued"
+    still_queued = _table.c.status.concat(literal_column("''")) == word("queued")
     return _ordered(
         select(_table.c.number).join_from(best, _table, _table.c.number == best.c.number).where(still_queued)
     )
 
 
 def _queued(table: Any, organization_id: str) -> ColumnElement[bool]:
-    return and_(table.c.organization_id == organization_id, table.c.status == "queued")
+    return and_(table.c.organization_id == organization_id, table.c.status == word("queued"))
 
 
 def _ordered(candidates: Select[Any]) -> Select[Any]:

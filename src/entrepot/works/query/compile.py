@@ -1,6 +1,6 @@
 """Queries compiled to SQL: what the database decides, and what is left to the exact matcher."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -61,6 +61,8 @@ def compile_query(
     columns: Mapping[str, ColumnSpec] | None = None,
     multikey: Mapping[str, MultikeySpec] | None = None,
     opaque: ColumnElement[bool] | None = None,
+    bodies: bool = True,
+    live: Collection[str] = (),
 ) -> Plan:
     """Compile a query.
 
@@ -78,8 +80,12 @@ def compile_query(
         By path, the side tables that hold a row a value.
     opaque
         The column of the flag that `searchable` returned. Without it there must be no opaque document.
+    bodies
+        Whether bodies may be read. Otherwise `where` is what is said without: of which documents they must be.
+    live
+        Fields of which the body does not know: what no column says of them, the matcher does.
     """
-    compiler = _Compiler(dialect, body, columns or {}, multikey or {}, opaque)
+    compiler = _Compiler(dialect, body, columns or {}, multikey or {}, opaque, bodies, live)
     condition = compiler.compile(query, compiler.room)
     exact = condition.exact
     return Plan(
@@ -97,6 +103,8 @@ class _Compiler:
     columns: Mapping[str, ColumnSpec]
     multikey: Mapping[str, MultikeySpec]
     opaque: ColumnElement[bool] | None
+    bodies: bool = True
+    live: Collection[str] = ()
     conditions: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -135,6 +143,8 @@ class _Compiler:
             return self._explained(
                 query, "column or body", any_of([told, all_of([unknown, self._in_body(query, room - 6)])])
             )
+        if query.name.partition(".")[0] in self.live:
+            return self._explained(query, "matcher", UNKNOWN)
         side_table = self.multikey.get(query.name)
         listed = multikey_condition(side_table, query.test) if side_table else None
         if listed is None:
@@ -146,6 +156,8 @@ class _Compiler:
         return self._explained(query, "side table and body", narrowed)
 
     def _in_body(self, query: Field, room: int) -> Tri:
+        if not self.bodies:
+            return UNKNOWN
         condition = body.field_condition(self._place, query, room)
         if self.dialect == "postgresql":
             # PostgreSQL knows nothing of what bodies hold, and takes a bare condition for one that hardly any meets: to

@@ -46,6 +46,14 @@ _TYPES_NOT_OF_JSON = {
     "symbol": 14, "javascriptWithScope": 15, "timestamp": 17, "decimal": 19, "minKey": -1, "maxKey": 127,
 }  # fmt: skip
 _TYPE_CODES = _TYPES_BY_CODE | {code: name for name, code in _TYPES_NOT_OF_JSON.items()}
+#: The operators of queries, for who writes one: those that stand in place of a field, and those that test one.
+OPERATORS = {
+    "above": ("$and", "$or", "$nor", "$expr"),
+    "below": (
+        "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$regex", "$options", "$not", "$all",
+        "$elemMatch", "$size", "$type", "$mod", *bits.OPERATORS,
+    ),
+}  # fmt: skip
 _LOGICAL = {"$and", "$or", "$nor"}
 # How MongoDB's extended JSON writes what plain JSON has not; no work holds such values.
 _EXTENDED = {

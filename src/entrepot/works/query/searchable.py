@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from entrepot.errors import InvalidInput
+from entrepot.works.codec import encoded_strictly
 
 MAX_DEPTH = 100
 """Most levels of a document, as in MongoDB."""
@@ -53,7 +54,7 @@ def searchable(document: dict[str, Any], dialect: Dialect) -> Searchable:
         When the document is nested deeper than 100 levels or holds a number that JSON has not.
     """
     try:
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = encoded_strictly(document)
     except ValueError:
         raise InvalidInput("The document holds a number that JSON has not.") from None
     except RecursionError:
@@ -65,7 +66,7 @@ def searchable(document: dict[str, Any], dialect: Dialect) -> Searchable:
         return Searchable("{}", opaque=True, document=json.dumps(document, separators=(",", ":")))
     if "\\u0000" in text:
         return Searchable("{}", opaque=True, document=text)
-    if dialect == "postgresql" and _POSITIVE_EXPONENT.search(text):
+    if dialect == "postgresql" and "e+" in text and _POSITIVE_EXPONENT.search(text):
         return Searchable(exact_json(document), opaque=False, document=text)
     return Searchable(text, opaque=False, document=text)
 
@@ -85,7 +86,7 @@ def is_storable(value: Any) -> bool:
     """Tell whether the databases can hold a value's strings."""
     if isinstance(value, str):
         return "\0" not in value and _is_unicode(value)
-    text = _dumps(value)
+    text = encoded_strictly(value)
     return "\\u0000" not in text and _is_unicode(text)
 
 
@@ -94,6 +95,8 @@ def _dumps(value: Any) -> str:
 
 
 def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
