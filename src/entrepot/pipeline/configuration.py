@@ -12,9 +12,9 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from entrepot import jobs
-from entrepot.db import advisory_lock
+from entrepot.db import advisory_lock, keyset
 from entrepot.errors import InvalidInput, NotFound
-from entrepot.identity import Principal, Right
+from entrepot.identity import Principal, Right, records
 from entrepot.identity.projects import is_kept
 from entrepot.identity.users import check_name
 from entrepot.pipeline.models import (
@@ -22,16 +22,10 @@ from entrepot.pipeline.models import (
     AnalysisInput,
     AnalysisOutput,
     AnalysisSettings,
-    Channel,
-    Cleaner,
-    Edited,
-    Feeder,
-    Gate,
     Importer,
     ImporterSeries,
-    Owned,
-    Record,
 )
+from entrepot.pipeline.records import Edited, Owned, Placed, Record
 from entrepot.series import clocks
 from entrepot.series.frequency import Frequency
 
@@ -40,10 +34,8 @@ RecordT = TypeVar("RecordT", bound=Record)
 #: Longest name, unit or label of a series.
 SERIES_TEXT_MOST = 255
 #: What each kind of record hangs on, when it does not itself say whose it is.
-_OWNERS: dict[type[Record], tuple[type[Owned], InstrumentedAttribute[str]]] = {
-    Feeder: (Gate, Feeder.gate_id),
+_OWNERS: dict[type[Record], tuple[type[Placed], InstrumentedAttribute[str]]] = {
     ImporterSeries: (Importer, ImporterSeries.importer_id),
-    Channel: (Cleaner, Channel.cleaner_id),
     AnalysisSettings: (Analysis, AnalysisSettings.analysis_id),
     AnalysisInput: (Analysis, AnalysisInput.analysis_id),
     AnalysisOutput: (Analysis, AnalysisOutput.analysis_id),
@@ -62,6 +54,11 @@ def get(session: Session, principal: Principal, model: type[RecordT], record_id:
     record, organization_id, project_id = found
     principal.require(right, organization_id, what, project_id)
     return record  # type: ignore[no-any-return]
+
+
+def existing(model: type[RecordT]) -> Select[Any]:
+    """Return the query of the records of a kind, but for those of projects that are being deleted."""
+    return _with_owner(model)[0]
 
 
 def readable(principal: Principal, model: type[RecordT]) -> Select[Any]:
@@ -96,23 +93,19 @@ def listed(
     for name, value in equal.items():
         if value is not None:
             query = query.where((getattr(model, name, None) or getattr(owner, name)) == value)
-    order = (owner.name, model.pk) if owner is model else (model.pk.desc(),)
+    order = (model.name, model.number) if issubclass(model, Owned) else (keyset.along(model.number).desc(),)
     return list(session.scalars(query.order_by(*order).offset(offset).limit(limit)))
 
 
 def remove(session: Session, record: Record) -> None:
     """Delete a record; the database deletes what hangs on it."""
     session.flush()
-    session.execute(delete(type(record)).where(type(record).pk == record.pk))
+    session.execute(delete(type(record)).where(type(record).number == record.number))
 
 
 def assign(record: Record, fields: Mapping[str, Any]) -> set[str]:
     """Give the record its new values and return the names of those that differ."""
-    if "kept" in fields:  # what is kept for clients comes piece by piece
-        fields = {**fields, "kept": getattr(record, "kept") | fields["kept"]}  # noqa: B009
-    changed = {name for name, value in fields.items() if getattr(record, name) != value}
-    for name in changed:
-        setattr(record, name, fields[name])
+    changed = records.assign(record, fields)
     if changed and isinstance(record, Edited):
         record.touch()
     return changed
@@ -193,8 +186,8 @@ def naming(field: str) -> Iterator[None]:
         raise InvalidInput(fields={field: reasons}) from error
 
 
-def _with_owner(model: type[RecordT]) -> tuple[Select[Any], type[Owned]]:
-    if issubclass(model, Owned):
+def _with_owner(model: type[RecordT]) -> tuple[Select[Any], type[Placed]]:
+    if issubclass(model, Placed):
         return select(model).where(is_kept(model.project_id)), model
     owner, column = _OWNERS[model]
     return select(model).join(owner, column == owner.id).where(is_kept(owner.project_id)), owner

@@ -13,48 +13,12 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from entrepot.db import Base, Instant, Json, new_id, now
-
-
-class Record:
-    """What every record has: ``pk`` orders records by creation, ``id`` names them outside."""
-
-    pk: Mapped[int] = mapped_column(primary_key=True)
-    id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
-    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
-
-
-class Edited(Record):
-    """What people change: ``version`` grows with each change of its settings."""
-
-    version: Mapped[int] = mapped_column(default=1)
-    changed_at: Mapped[datetime] = mapped_column(Instant, default=now)
-
-    def touch(self) -> None:
-        """Note that this is another version."""
-        self.version = (self.version or 0) + 1
-        self.changed_at = now()
-
-
-class Owned(Edited):
-    """What belongs to a project, under a name that is unique among its kind."""
-
-    organization_id: Mapped[str] = mapped_column(String(36), index=True)
-    name: Mapped[str] = mapped_column(String(300))
-    description: Mapped[str] = mapped_column(default="")
-
-    @declared_attr
-    @classmethod
-    def project_id(cls) -> Mapped[str]:
-        """The project it belongs to."""
-        return mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        return (UniqueConstraint("project_id", "name"),)
+from entrepot.db import Base, Instant, Json, keyset
+from entrepot.db.partial import partial
+from entrepot.identity.records import by_number
+from entrepot.pipeline.records import Owned, Placed, Record
 
 
 class Gate(Owned, Base):
@@ -72,10 +36,15 @@ class Gate(Owned, Base):
     feeder: Mapped["Feeder | None"] = relationship(back_populates="gate", passive_deletes=True)
 
 
-class Feeder(Edited, Base):
+class Feeder(Placed, Base):
     """What fetches files into a gate, on a schedule."""
 
     __tablename__ = "feeder"
+    __table_args__ = (
+        by_number("feeder"),
+        Index("ix_feeder_project", "project_id", text("(number + 0)")),
+    )
+    kind = "feeder"
 
     gate_id: Mapped[str] = mapped_column(ForeignKey("gate.id", ondelete="CASCADE"), unique=True)
     gate: Mapped[Gate] = relationship(back_populates="feeder")
@@ -114,7 +83,7 @@ class FedFile(Base):
     #: The name of the complete file on its way to the gate; null: it has arrived.
     staged: Mapped[str | None]
     run_id: Mapped[str | None] = mapped_column(String(36))
-    fetched: Mapped[datetime | None] = mapped_column(Instant)
+    fetched_at: Mapped[datetime | None] = mapped_column(Instant)
     #: A version that may still grow, and since when it has been seen.
     seen: Mapped[str | None]
     seen_since: Mapped[datetime | None] = mapped_column(Instant)
@@ -147,7 +116,7 @@ class Importer(Generator, Base):
     replaces: Mapped[bool] = mapped_column(default=False)
     #: In which order files are read: ``name`` (numbers in names compare as numbers) or ``arrival``.
     file_order: Mapped[str] = mapped_column(String(10), default="name")
-    #: The clock of stamps without a zone (``gmt``, ``tzt``, ``dst``) and its zone; null: left to the cleaner.
+    #: The clock of stamps without a zone (``utc``, ``standard``, ``local``) and its zone; null: left to the cleaner.
     clock: Mapped[str | None] = mapped_column(String(8))
     timezone: Mapped[str | None] = mapped_column(String(64))
     #: How it is told of which time around a file is that begins inside an hour which the clock showed twice: by what
@@ -189,11 +158,16 @@ class Cleaner(Generator, Base):
     importer: Mapped[Importer] = relationship(back_populates="cleaner")
 
 
-class Channel(Edited, Base):
+class Channel(Placed, Base):
     """How one raw series becomes one regular series; texts are kept as they were given."""
 
     __tablename__ = "channel"
-    __table_args__ = (UniqueConstraint("cleaner_id", "raw"), UniqueConstraint("cleaner_id", "name"))
+    __table_args__ = (
+        UniqueConstraint("cleaner_id", "raw"),
+        UniqueConstraint("cleaner_id", "name"),
+        Index("ix_channel_listed", "organization_id", "name", "id"),
+        Index("ix_channel_project", "project_id", "name", "id"),
+    )
 
     cleaner_id: Mapped[str] = mapped_column(ForeignKey("cleaner.id", ondelete="CASCADE"))
     cleaner: Mapped[Cleaner] = relationship()
@@ -247,12 +221,12 @@ class Analysis(Generator, Base):
     computed_start: Mapped[int | None] = mapped_column(BigInteger)
     computed_stop: Mapped[int | None] = mapped_column(BigInteger)
     #: The rows' analysis under which the rows of its script are kept, if it makes any.
-    rows_analysis_id: Mapped[int | None] = mapped_column(Integer)
+    result_set_id: Mapped[int | None] = mapped_column(Integer)
     #: How its runs publish what they made (see :mod:`.publication`); null: they do not.
     publishing: Mapped[dict[str, Any] | None] = mapped_column(Json)
     config: Mapped["AnalysisSettings | None"] = relationship(back_populates="analysis", passive_deletes=True)
-    inputs: Mapped[list["AnalysisInput"]] = relationship(order_by="AnalysisInput.pk", passive_deletes=True)
-    outputs: Mapped[list["AnalysisOutput"]] = relationship(order_by="AnalysisOutput.pk", passive_deletes=True)
+    inputs: Mapped[list["AnalysisInput"]] = relationship(order_by="AnalysisInput.number", passive_deletes=True)
+    outputs: Mapped[list["AnalysisOutput"]] = relationship(order_by="AnalysisOutput.number", passive_deletes=True)
 
 
 class AnalysisSettings(Record, Base):
@@ -306,23 +280,32 @@ class AnalysisOutput(Record, Base):
     kept: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
 
 
+class ScriptVersion(Record, Base):
+    """A script that an importer or an analysis had, since when, and who gave it."""
+
+    __tablename__ = "script_version"
+    __table_args__ = (UniqueConstraint("generator_id", "version"),)
+
+    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), index=True)
+    generator_id: Mapped[str] = mapped_column(String(36))
+    #: From 1 on, of each generator.
+    version: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    script: Mapped[str]
+    user_id: Mapped[str | None] = mapped_column(String(36))
+
+
 class ImportedFile(Base):
     """What an importer last read from a path of its gate."""
 
     __tablename__ = "imported_file"
-    __table_args__ = (
-        Index(
-            "ix_imported_file_changed",
-            "importer_id",
-            sqlite_where=text("changed_size IS NOT NULL"),
-            postgresql_where=text("changed_size IS NOT NULL"),
-        ),
-    )
+    __table_args__ = (partial("ix_imported_file_changed", "importer_id", where="changed_size IS NOT NULL"),)
 
     importer_id: Mapped[str] = mapped_column(ForeignKey("importer.id", ondelete="CASCADE"), primary_key=True)
     path: Mapped[str] = mapped_column(primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
-    modified: Mapped[datetime] = mapped_column(Instant)
+    modified_at: Mapped[datetime] = mapped_column(Instant)
     #: Empty where it counts as imported though it never was read.
     sha256: Mapped[str] = mapped_column(String(64))
     run_id: Mapped[str] = mapped_column(String(36))
@@ -336,7 +319,7 @@ class ImportedFile(Base):
     open_hours: Mapped[dict[str, Any] | None] = mapped_column(Json)
     #: The version that lies on the gate now, where its content is another and it is not read again.
     changed_size: Mapped[int | None] = mapped_column(BigInteger)
-    changed_modified: Mapped[datetime | None] = mapped_column(Instant)
+    changed_modified_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class ImportedStamps(Base):
@@ -362,15 +345,16 @@ class QuarantinedFile(Record, Base):
     """A file that an importer's script refused, or that the importer is to read again, though it has passed it."""
 
     __tablename__ = "quarantined_file"
+    __table_args__ = (keyset.listed("quarantined_file", "gate_id", "number"),)
 
-    gate_id: Mapped[str] = mapped_column(ForeignKey("gate.id", ondelete="CASCADE"), index=True)
+    gate_id: Mapped[str] = mapped_column(ForeignKey("gate.id", ondelete="CASCADE"))
     importer_id: Mapped[str] = mapped_column(ForeignKey("importer.id", ondelete="CASCADE"), index=True)
     #: Where it was on the gate, and will be again when it is retried.
     path: Mapped[str]
     #: Where it lies meanwhile; null when it never left its place.
     stored: Mapped[str | None]
     size: Mapped[int] = mapped_column(BigInteger)
-    modified: Mapped[datetime] = mapped_column(Instant)
+    modified_at: Mapped[datetime] = mapped_column(Instant)
     reason: Mapped[str] = mapped_column(default="")
     #: The script's own lines that raised, and what it printed.
     details: Mapped[str] = mapped_column(default="")
@@ -383,9 +367,9 @@ class SilenceWatch(Record, Base):
     """How old the last point of a series may be before somebody is told."""
 
     __tablename__ = "silence_watch"
-    __table_args__ = (UniqueConstraint("generator_id", "series_name"),)
+    __table_args__ = (by_number("silence_watch"), UniqueConstraint("generator_id", "series_name"))
 
-    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    organization_id: Mapped[str] = mapped_column(String(36))
     project_id: Mapped[str] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
     generator_id: Mapped[str] = mapped_column(String(36))
     #: Empty: every series of the generator that has no watch of its own.
@@ -403,7 +387,7 @@ class Invalidation(Base):
 
     __tablename__ = "invalidation"
 
-    pk: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     consumer_id: Mapped[str] = mapped_column(String(36), index=True)
     source: Mapped[str]
     start: Mapped[int] = mapped_column(BigInteger)

@@ -1,1 +1,1 @@
-"""What others ask to be fetched and published: polls and their tasks, and whose data is asked for, through what."""
+"""What others ask to be fetched and published: requests and their steps, and whose data is asked for, through what."""

@@ -1,6 +1,6 @@
-"""Who fulfils polls: each becomes a work, which any worker may withdraw, and whose end is the task's end.
+"""Who fulfils requests: each becomes a work, which any worker may withdraw, and whose end is the step's end.
 
-The worker publishes what it fetched with the task's id, and reports the work.
+The worker publishes what it fetched with the step's id, and reports the work.
 """
 
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from entrepot import jobs
 from entrepot.errors import NotFound
 from entrepot.events import log
 from entrepot.identity import Principal, Role
-from entrepot.requests import polls, sources
-from entrepot.requests.models import Poll, RemoteSession, RemoteSource, Subscription, Task
+from entrepot.requests import requested, sources
+from entrepot.requests.models import DataRequest, RemoteSession, RemoteSource, RequestStep, Subscription
 from entrepot.works import archive, queue
 
 PIPELINE = "ricloud-poll"
-FOLLOW = "ricloud.follow"
+FOLLOW = "requests.follow"
 _LONGEST_ERROR = 1000
 
 
@@ -30,10 +30,10 @@ def start(
     remote: RemoteSession | None,
     source: RemoteSource | None,
     subscription: Subscription | None = None,
-) -> Poll:
-    """Make a poll, with a task that a work fulfils."""
+) -> DataRequest:
+    """Make a request, with a step that a work fulfils."""
     principal.require("write")
-    poll = polls.create_poll(
+    request = requested.create_request(
         session,
         principal.organization_id,
         key_id=principal.key_id or (subscription.key_id if subscription else None),
@@ -43,29 +43,38 @@ def start(
         session_id=remote.id if remote else None,
         subscription_id=subscription.id if subscription else None,
     )
-    add_task(session, principal, poll)
-    return poll
+    add_step(session, principal, request)
+    return request
 
 
-def add_task(session: Session, principal: Principal, poll: Poll) -> Task:
-    """Give a poll a task, and deposit the work that fulfils it."""
-    principal.require("write", poll.organization_id, "Poll")
-    task = polls.create_task(session, poll.organization_id, polls.FETCH, poll=poll, key_id=poll.key_id)
-    source = session.scalar(select(RemoteSource).where(RemoteSource.id == poll.source_id))
+def add_step(session: Session, principal: Principal, request: DataRequest) -> RequestStep:
+    """Give a request a step, and deposit the work that fulfils it."""
+    principal.require("write", request.organization_id, "Request")
+    step = requested.create_step(
+        session, request.organization_id, requested.FETCH, request=request, key_id=request.key_id
+    )
+    source = session.scalar(select(RemoteSource).where(RemoteSource.id == request.source_id))
     parent = session.scalar(select(RemoteSource).where(RemoteSource.id == source.parent_id)) if source else None
     about = {**_described(source), "parent": _described(parent) if parent else None} if source else None
     work = {
         "pipeline": PIPELINE,
         "site": "local",
         "user": principal.login or "entrepot",
-        "parameters": {"poll": poll.id, "task": task.id, "source": about, "payload": poll.payload},
+        "parameters": {"poll": request.id, "task": step.id, "source": about, "payload": request.payload},
         "tags": [source.type] if source else None,
     }
-    (task.work_id,) = queue.deposit(session, principal, [work])
-    if poll.state == "completed":
-        poll.state, poll.completed = "processing", None
+    (step.work_id,) = queue.deposit(session, principal, [work])
+    if request.status in requested.ENDED:
+        request.status, request.ended_at = "processing", None
     session.flush()
-    return task
+    return step
+
+
+def cancel(session: Session, principal: Principal, request_id: str) -> DataRequest:
+    """End a request early: nobody withdraws the works of its steps any more. One that ended stays as it is."""
+    request, works = requested.cancel_request(session, principal, request_id)
+    queue.delete_ids(session, principal, works)
+    return request
 
 
 def _described(source: RemoteSource) -> dict[str, Any]:
@@ -74,23 +83,23 @@ def _described(source: RemoteSource) -> dict[str, Any]:
 
 @jobs.task(FOLLOW)
 def follow(context: jobs.JobContext) -> None:
-    """Do to the tasks of a work what happened to the work."""
+    """Do to the steps of a work what happened to the work."""
     payload: dict[str, str] = context.job.payload or {}
     organization_id, action = payload["organization_id"], payload["action"]
     with context.unit() as session:
-        for task in polls.tasks_of_work(session, organization_id, payload["id"]):
+        for step in requested.steps_of_work(session, organization_id, payload["id"]):
             if action == "withdrawn":
-                polls.start_task(session, task)
+                requested.start_step(session, step)
             elif action == "success":
                 work = _find(session, organization_id, payload["id"])
-                sources.found_by(session, task, ((work or {}).get("results") or {}).get("sources"))
-                polls.end_task(session, task)
+                sources.found_by(session, step, ((work or {}).get("results") or {}).get("sources"))
+                requested.end_step(session, step)
             elif action == "deleted":
-                polls.end_task(session, task, "The work was deleted.")
+                requested.end_step(session, step, "The work was deleted.")
             else:
                 work = _find(session, organization_id, payload["id"])
                 if work is None or (work["status"] == "failure" and work["attempt"] >= work["retries"]):
-                    polls.end_task(session, task, _why(work))
+                    requested.end_step(session, step, _why(work))
 
 
 def _find(session: Session, organization_id: str, work_id: str) -> dict[str, Any] | None:

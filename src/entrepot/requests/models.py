@@ -1,4 +1,4 @@
-"""Tables of requests for data: polls and their tasks, whose data is asked for, and through what."""
+"""Tables of requests for data and their steps, whose data is asked for, and through what."""
 
 from datetime import datetime
 from typing import Any
@@ -7,13 +7,13 @@ from sqlalchemy import String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from entrepot.db import Base, Instant, Json
-from entrepot.identity.records import Owned
+from entrepot.identity.records import Owned, by_number
 
 
-class Poll(Owned, Base):
-    """A request for data; ``state`` is ``pending``, ``processing`` or ``completed``."""
+class DataRequest(Owned, Base):
+    """A request for data; ``status`` is ``pending``, ``processing``, ``completed``, ``failed`` or ``cancelled``."""
 
-    __tablename__ = "poll"
+    __tablename__ = "data_request"
 
     key_id: Mapped[str | None] = mapped_column(String(36))
     user_id: Mapped[str | None] = mapped_column(String(36))
@@ -21,75 +21,78 @@ class Poll(Owned, Base):
     session_id: Mapped[str | None] = mapped_column(String(36), index=True)
     subscription_id: Mapped[str | None] = mapped_column(String(36), index=True)
     payload: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
-    state: Mapped[str] = mapped_column(String(20), default="pending")
-    started: Mapped[datetime | None] = mapped_column(Instant)
-    completed: Mapped[datetime | None] = mapped_column(Instant)
+    status: Mapped[str] = mapped_column(String(20), default="pending")
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
-class Task(Owned, Base):
-    """A step of a poll, or the test of a configuration.
+class RequestStep(Owned, Base):
+    """A step of a request, or the test of a storage or a webhook.
 
-    ``state`` is ``pending``, ``processing``, ``succeeded``, ``failed`` or ``suspended``.
+    ``status`` is ``pending``, ``processing``, ``succeeded``, ``failed`` or ``suspended``.
     """
 
-    __tablename__ = "poll_task"
+    __tablename__ = "request_step"
 
     key_id: Mapped[str | None] = mapped_column(String(36))
     type: Mapped[str] = mapped_column(String(100))
-    poll_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    request_id: Mapped[str | None] = mapped_column(String(36), index=True)
     #: The work that fulfils it.
     work_id: Mapped[str | None] = mapped_column(String(100), index=True)
-    #: The configuration that it tests.
-    config_id: Mapped[str | None] = mapped_column(String(36))
-    state: Mapped[str] = mapped_column(String(20), default="pending")
+    #: The storage or webhook that it tests.
+    target_id: Mapped[str | None] = mapped_column(String(36))
+    status: Mapped[str] = mapped_column(String(20), default="pending")
     error: Mapped[str | None] = mapped_column(Text)
-    started: Mapped[datetime | None] = mapped_column(Instant)
-    completed: Mapped[datetime | None] = mapped_column(Instant)
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class RemoteUser(Owned, Base):
-    """A user of whoever asks for data, not one of ours; ``state`` is ``active``, ``deactivated`` or ``blocked``."""
+    """A user of whoever asks for data, not one of ours; ``status`` is ``active``, ``deactivated`` or ``blocked``."""
 
     __tablename__ = "remote_user"
-    __table_args__ = (UniqueConstraint("organization_id", "identifier"),)
+    __table_args__ = (by_number("remote_user"), UniqueConstraint("organization_id", "identifier"))
 
     key_id: Mapped[str | None] = mapped_column(String(36))
     identifier: Mapped[str] = mapped_column(String(300))
-    state: Mapped[str] = mapped_column(String(20), default="active")
+    status: Mapped[str] = mapped_column(String(20), default="active")
 
 
 class RemoteSource(Owned, Base):
-    """An account or a device that data comes from, or a part of one; ``state`` is ``unvalidated`` until it was used.
+    """An account or a device that data comes from, or a part of one; ``status`` is ``unvalidated`` until it was used.
 
-    Other states are ``active``, ``deactivated``, ``blocked`` and ``locked``.
+    It may be ``active``, ``deactivated``, ``blocked`` and ``locked``.
     """
 
     __tablename__ = "remote_source"
-    __table_args__ = (UniqueConstraint("organization_id", "user_id", "type", "identifier"),)
+    __table_args__ = (
+        by_number("remote_source"),
+        UniqueConstraint("organization_id", "user_id", "type", "identifier"),
+    )
 
     user_id: Mapped[str] = mapped_column(String(36), index=True)
     #: The source that it is a part of, such as the account of a backup.
     parent_id: Mapped[str | None] = mapped_column(String(36), index=True)
     type: Mapped[str] = mapped_column(String(100))
     identifier: Mapped[str] = mapped_column(String(300))
-    state: Mapped[str] = mapped_column(String(20), default="unvalidated")
+    status: Mapped[str] = mapped_column(String(20), default="unvalidated")
 
 
 class RemoteSession(Owned, Base):
-    """Access to a source; ``state`` is ``pending``, ``active``, ``failed`` or ``expired``."""
+    """Access to a source; ``status`` is ``pending``, ``active``, ``failed`` or ``expired``."""
 
     __tablename__ = "remote_session"
 
     key_id: Mapped[str | None] = mapped_column(String(36))
     user_id: Mapped[str] = mapped_column(String(36), index=True)
     source_id: Mapped[str] = mapped_column(String(36), index=True)
-    state: Mapped[str] = mapped_column(String(20), default="pending")
+    status: Mapped[str] = mapped_column(String(20), default="pending")
     error: Mapped[str | None] = mapped_column(Text)
-    expired: Mapped[datetime | None] = mapped_column(Instant)
+    expired_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Subscription(Owned, Base):
-    """A poll that is made again and again; ``state`` is ``active`` or ``deleted``."""
+    """A request that is made again and again; ``status`` is ``active`` or ``deleted``."""
 
     __tablename__ = "subscription"
 
@@ -98,9 +101,9 @@ class Subscription(Owned, Base):
     session_id: Mapped[str | None] = mapped_column(String(36), index=True)
     payload: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     interval: Mapped[float]
-    start: Mapped[datetime | None] = mapped_column(Instant)
-    end: Mapped[datetime | None] = mapped_column(Instant)
-    state: Mapped[str] = mapped_column(String(20), default="active")
+    starts_at: Mapped[datetime | None] = mapped_column(Instant)
+    ends_at: Mapped[datetime | None] = mapped_column(Instant)
+    status: Mapped[str] = mapped_column(String(20), default="active")
 
 
 class Permissions(Owned, Base):

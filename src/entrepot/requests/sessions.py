@@ -9,7 +9,7 @@ from entrepot.identity import Principal, records
 from entrepot.requests import sources
 from entrepot.requests.models import RemoteSession, RemoteSource
 
-STATES = ("pending", "active", "failed", "expired")
+STATUSES = ("pending", "active", "failed", "expired")
 
 
 class SessionEnded(InvalidInput):
@@ -26,7 +26,7 @@ def begin(session: Session, principal: Principal, source: RemoteSource) -> Remot
         key_id=principal.key_id,
         user_id=source.user_id,
         source_id=source.id,
-        state="active",
+        status="active",
     )
     session.add(remote)
     session.flush()
@@ -35,9 +35,9 @@ def begin(session: Session, principal: Principal, source: RemoteSource) -> Remot
 
 def end(session: Session, remote: RemoteSession) -> None:
     """End access; a second end changes nothing."""
-    if remote.state == "expired":
+    if remote.status == "expired":
         return
-    remote.state, remote.expired = "expired", now()
+    remote.status, remote.expired_at = "expired", now()
     session.flush()
     data = {"key": remote.key_id}
     emit(session, "session", "expired", remote.id, organization_id=remote.organization_id, data=data)
@@ -45,7 +45,7 @@ def end(session: Session, remote: RemoteSession) -> None:
 
 def require_active(remote: RemoteSession) -> None:
     """Raise SessionEnded unless data may be asked for through a session."""
-    if remote.state != "active":
+    if remote.status != "active":
         raise SessionEnded("The session is not active.", {"session": ["It is not active."]})
 
 

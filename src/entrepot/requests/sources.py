@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from entrepot.db import advisory_lock, new_id
 from entrepot.errors import Conflict, InvalidInput
 from entrepot.identity import Principal
-from entrepot.requests.models import Poll, RemoteSource, RemoteUser, Task
+from entrepot.requests.models import DataRequest, RemoteSource, RemoteUser, RequestStep
 
-USER_STATES = ("active", "deactivated", "blocked")
-SOURCE_STATES = ("unvalidated", "active", "deactivated", "blocked", "locked")
+USER_STATUSES = ("active", "deactivated", "blocked")
+SOURCE_STATUSES = ("unvalidated", "active", "deactivated", "blocked", "locked")
 LONGEST_TYPE, LONGEST_IDENTIFIER = 100, 300
 _USABLE = ("unvalidated", "active")
 #: So many parts of a source are taken from one work.
@@ -43,13 +43,13 @@ def ensure_user(
 
 
 def change_user(session: Session, user: RemoteUser, changes: Mapping[str, Any]) -> None:
-    """Change ``identifier``, ``key_id`` or ``state`` of a user."""
+    """Change ``identifier``, ``key_id`` or ``status`` of a user."""
     if "identifier" in changes:
         _rename(session, user, changes["identifier"])
     if "key_id" in changes:
         user.key_id = changes["key_id"]
-    if "state" in changes:
-        user.state = _switched(changes["state"])
+    if "status" in changes:
+        user.status = _switched(changes["status"])
     session.flush()
 
 
@@ -131,25 +131,25 @@ def children_of(session: Session, ids: Iterable[str]) -> dict[str, list[RemoteSo
 
 def validate(session: Session, source: RemoteSource) -> None:
     """Say that a source was used."""
-    if source.state == "unvalidated":
-        source.state = "active"
+    if source.status == "unvalidated":
+        source.status = "active"
         session.flush()
 
 
 def change_source(session: Session, source: RemoteSource, changes: Mapping[str, Any]) -> None:
-    """Change ``state`` of a source; its ``identifier`` may be said, but not changed."""
+    """Change ``status`` of a source; its ``identifier`` may be said, but not changed."""
     if changes.get("identifier", source.identifier) != source.identifier:
         raise Conflict("A source is its identifier: create another.")
-    if "state" in changes:
-        source.state = _switched(changes["state"])
+    if "status" in changes:
+        source.status = _switched(changes["status"])
     session.flush()
 
 
-def _switched(state: Any) -> str:
-    """Return the state of a user or a source that is switched off or on again, as its organization may."""
-    if state not in ("active", "deactivated"):
-        raise InvalidInput.field("state", "active, or deactivated.")
-    return str(state)
+def _switched(status: Any) -> str:
+    """Return the status of a user or a source that is switched off or on again, as its organization may."""
+    if status not in ("active", "deactivated"):
+        raise InvalidInput.field("status", "active, or deactivated.")
+    return str(status)
 
 
 def missing(session: Session, principal: Principal, ids: Iterable[str]) -> set[str]:
@@ -161,12 +161,12 @@ def missing(session: Session, principal: Principal, ids: Iterable[str]) -> set[s
 
 def why_unusable(session: Session, source: RemoteSource) -> str | None:
     """Return why nothing may be asked of a source: it, its parent or its user is switched off; None when it may."""
-    if source.state not in _USABLE:
-        return f"It is {source.state}."
-    parent = session.scalar(select(RemoteSource.state).where(RemoteSource.id == source.parent_id))
+    if source.status not in _USABLE:
+        return f"It is {source.status}."
+    parent = session.scalar(select(RemoteSource.status).where(RemoteSource.id == source.parent_id))
     if parent not in (None, *_USABLE):
         return f"Its parent is {parent}."
-    user = session.scalar(select(RemoteUser.state).where(RemoteUser.id == source.user_id))
+    user = session.scalar(select(RemoteUser.status).where(RemoteUser.id == source.user_id))
     return f"Its user is {user}." if user not in (None, "active") else None
 
 
@@ -176,13 +176,13 @@ def require_usable(session: Session, source: RemoteSource) -> None:
         raise InvalidInput.field("source", reason)
 
 
-def found_by(session: Session, task: Task, given: Any) -> None:
-    """Keep the parts of a source that a task found, objects with ``type`` and ``identifier``; others are passed over.
+def found_by(session: Session, step: RequestStep, given: Any) -> None:
+    """Keep the parts of a source that a step found, objects with ``type`` and ``identifier``; others are passed over.
 
-    That the task found anything says that its source can be used.
+    That the step found anything says that its source can be used.
     """
-    poll = session.scalar(select(Poll).where(Poll.id == task.poll_id))
-    source = session.scalar(select(RemoteSource).where(RemoteSource.id == poll.source_id)) if poll else None
+    request = session.scalar(select(DataRequest).where(DataRequest.id == step.request_id))
+    source = session.scalar(select(RemoteSource).where(RemoteSource.id == request.source_id)) if request else None
     if source is None:
         return
     validate(session, source)

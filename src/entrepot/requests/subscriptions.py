@@ -1,4 +1,4 @@
-"""Subscriptions: polls that are made again and again."""
+"""Subscriptions: requests that are made again and again."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,11 +11,11 @@ from entrepot import jobs
 from entrepot.db import now
 from entrepot.errors import Conflict, InvalidInput
 from entrepot.identity import Principal, keys
-from entrepot.requests import fulfilment, sources
-from entrepot.requests.models import Poll, RemoteSession, RemoteSource, Subscription
+from entrepot.requests import fulfilment, requested, sources
+from entrepot.requests.models import DataRequest, RemoteSession, RemoteSource, Subscription
 
-STATES = ("pending", "active", "deleted")
-AGAIN = "ricloud.subscription"
+STATUSES = ("pending", "active", "deleted")
+AGAIN = "requests.repeat"
 _SHORTEST_INTERVAL, _LONGEST_INTERVAL = 1.0, 366 * 86_400.0
 
 
@@ -27,10 +27,10 @@ def create_subscription(
     interval: float = 86_400.0,
     remote: RemoteSession | None = None,
     source: RemoteSource | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
 ) -> Subscription:
-    """Have a poll made every so many seconds, for the caller's key."""
+    """Have a request made every so many seconds, for the caller's key."""
     principal.require("write")
     if principal.key_id is None:
         raise Conflict("A subscription acts for a key: come with one.")
@@ -43,8 +43,8 @@ def create_subscription(
         session_id=remote.id if remote else None,
         payload=dict(payload),
         interval=interval,
-        start=start,
-        end=end,
+        starts_at=starts_at,
+        ends_at=ends_at,
     )
     session.add(subscription)
     session.flush()
@@ -53,44 +53,46 @@ def create_subscription(
 
 
 def delete_subscription(session: Session, subscription: Subscription) -> None:
-    """Have no more polls made."""
-    subscription.state = "deleted"
+    """Have no more requests made."""
+    subscription.status = "deleted"
     _unschedule(session, subscription)
     session.flush()
 
 
 def _schedule(session: Session, subscription: Subscription) -> None:
-    """Have a subscription's polls made, from now on."""
+    """Have a subscription's requests made, from now on."""
     payload = {"subscription": subscription.id}
     jobs.schedules.every(session, _name(subscription), subscription.interval, AGAIN, payload)
 
 
 def _unschedule(session: Session, subscription: Subscription) -> None:
-    """Have no more polls made for a subscription."""
+    """Have no more requests made for a subscription."""
     jobs.schedules.remove(session, _name(subscription))
 
 
 @jobs.task(AGAIN)
 def again(context: jobs.JobContext) -> dict[str, int]:
-    """Make the next poll of a subscription; none while the last one is still being fulfilled."""
+    """Make the next request of a subscription; none while the last one is still being fulfilled."""
     payload: dict[str, str] = context.job.payload or {}
     with context.unit() as session:
         subscription = session.scalar(select(Subscription).where(Subscription.id == payload["subscription"]))
-        active = subscription is not None and subscription.state == "active"
-        return {"polls": int(subscription is not None and active and _made(session, subscription))}
+        active = subscription is not None and subscription.status == "active"
+        return {"requests": int(subscription is not None and active and _made(session, subscription))}
 
 
 def _made(session: Session, subscription: Subscription) -> bool:
-    """Make the next poll of an active subscription, if it is time, and tell whether it was."""
+    """Make the next request of an active subscription, if it is time, and tell whether it was."""
     instant = now()
-    if subscription.start is not None and subscription.start > instant:
+    if subscription.starts_at is not None and subscription.starts_at > instant:
         return False
     principal = _owner(session, subscription)
-    if principal is None or (subscription.end is not None and subscription.end <= instant):
-        subscription.state = "deleted"
+    if principal is None or (subscription.ends_at is not None and subscription.ends_at <= instant):
+        subscription.status = "deleted"
         _unschedule(session, subscription)
         return False
-    waiting = select(Poll.id).where(Poll.subscription_id == subscription.id, Poll.state != "completed")
+    waiting = select(DataRequest.id).where(
+        DataRequest.subscription_id == subscription.id, DataRequest.status.not_in(requested.ENDED)
+    )
     if session.scalar(waiting.limit(1)) is not None:
         return False
     remote = session.scalar(select(RemoteSession).where(RemoteSession.id == subscription.session_id))
@@ -108,4 +110,4 @@ def _owner(session: Session, subscription: Subscription) -> Principal | None:
 
 
 def _name(subscription: Subscription) -> str:
-    return f"ricloud subscription:{subscription.id}"
+    return f"subscription:{subscription.id}"

@@ -1,4 +1,4 @@
-"""Tests of configurations: a task, done by a job, whose end says whether the configuration is valid."""
+"""Tests of storages and webhooks: a step, done by a job, whose end says whether what it tests is valid."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,25 +9,25 @@ from entrepot.events import delivery, emit
 from entrepot.events.models import Delivery, Webhook
 from entrepot.events.styles import STYLES
 from entrepot.identity import Vault
-from entrepot.requests import polls
-from entrepot.requests.models import Task
+from entrepot.requests import requested
+from entrepot.requests.models import RequestStep
 
-WEBHOOK = "webhook_config.test"
-
-
-def begin(session: Session, kind: str, organization_id: str, config_id: str, key_id: str | None) -> Task:
-    """Have a configuration tested by a kind of job, which gets the task's id; return the task that is done then."""
-    task = polls.create_task(session, organization_id, kind, config_id=config_id, key_id=key_id)
-    jobs.enqueue(session, kind, {"task": task.id}, organization_id=organization_id, key=f"test:{config_id}")
-    return task
+WEBHOOK = "webhook.test"
 
 
-def state_of(session: Session, task_id: str) -> str:
+def begin(session: Session, kind: str, organization_id: str, target_id: str, key_id: str | None) -> RequestStep:
+    """Have a storage or a webhook tested by a kind of job, and return the step that is done then."""
+    step = requested.create_step(session, organization_id, kind, target_id=target_id, key_id=key_id)
+    jobs.enqueue(session, kind, {"step": step.id}, organization_id=organization_id, key=f"test:{target_id}")
+    return step
+
+
+def status_of(session: Session, step_id: str) -> str:
     """Return how far a test is."""
-    return session.scalars(select(Task.state).where(Task.id == task_id)).one()
+    return session.scalars(select(RequestStep.status).where(RequestStep.id == step_id)).one()
 
 
-def begin_webhook(session: Session, webhook: Webhook, key_id: str | None = None) -> Task:
+def begin_webhook(session: Session, webhook: Webhook, key_id: str | None = None) -> RequestStep:
     """Have a webhook tested."""
     return begin(session, WEBHOOK, webhook.organization_id, webhook.id, key_id)
 
@@ -35,17 +35,17 @@ def begin_webhook(session: Session, webhook: Webhook, key_id: str | None = None)
 @jobs.task(WEBHOOK, pool="deliveries", calls_out=True)
 def test_webhook(context: jobs.JobContext) -> None:
     """Try a webhook out: post a test event, once."""
-    task, webhook = _subject(context)
-    if task is None or webhook is None:
+    step, webhook = _subject(context)
+    if step is None or webhook is None:
         return
     vault: Vault = context.services["vault"]
     with context.unit() as session:
-        event = emit(session, "webhook_config", "test", webhook.id, organization_id=webhook.organization_id)
+        event = emit(session, "webhook", "test", webhook.id, organization_id=webhook.organization_id)
         session.flush()
-        row = Delivery(webhook_id=webhook.id, event_position=event.position, object_key=f"test:{event.id}")
+        row = Delivery(webhook_id=webhook.id, event_number=event.number, object_key=f"test:{event.id}")
         row.next_at = now()
         # Failed until it went well: nobody but this job tries it.
-        row.state = "failed"
+        row.status = "failed"
         session.add(row)
         session.flush()
         message = STYLES[webhook.style].compose(session, webhook.url, event, row)
@@ -53,23 +53,25 @@ def test_webhook(context: jobs.JobContext) -> None:
         outcome = delivery.send(client, webhook.style, [vault.decrypt(webhook.secret_encrypted)], message)
     with context.unit() as session:
         stored = session.get_one(Delivery, row.number)
-        stored.attempts, stored.log = 1, [outcome.entry()]
+        stored.attempts, stored.log = 1, delivery.logged((), outcome)
         if outcome.error is None:
-            stored.state, stored.delivered = "delivered", now()
+            stored.status, stored.delivered_at = "delivered", now()
         current = session.scalars(select(Webhook).where(Webhook.id == webhook.id)).one()
-        if current.url == webhook.url and current.state != "deactivated":
-            current.state = "valid" if outcome.error is None else "invalid"
-        polls.end_task(session, session.scalars(select(Task).where(Task.id == task.id)).one(), outcome.error)
+        if current.url == webhook.url and current.status != "deactivated":
+            current.status = "valid" if outcome.error is None else "invalid"
+        requested.end_step(
+            session, session.scalars(select(RequestStep).where(RequestStep.id == step.id)).one(), outcome.error
+        )
 
 
-def _subject(context: jobs.JobContext) -> tuple[Task | None, Webhook | None]:
-    """Begin a task, and return it with the webhook; None and nothing when either is gone."""
+def _subject(context: jobs.JobContext) -> tuple[RequestStep | None, Webhook | None]:
+    """Begin a step, and return it with the webhook; None and nothing when either is gone."""
     payload: dict[str, str] = context.job.payload or {}
     with context.unit() as session:
-        task = session.scalar(select(Task).where(Task.id == payload["task"]))
-        webhook = session.scalar(select(Webhook).where(Webhook.id == task.config_id)) if task else None
-        if task is not None:
-            polls.start_task(session, task)
+        step = session.scalar(select(RequestStep).where(RequestStep.id == payload["step"]))
+        webhook = session.scalar(select(Webhook).where(Webhook.id == step.target_id)) if step else None
+        if step is not None:
+            requested.start_step(session, step)
             if webhook is None:
-                polls.end_task(session, task, "The configuration was deleted.")
-        return task, webhook
+                requested.end_step(session, step, "The webhook was deleted.")
+        return step, webhook

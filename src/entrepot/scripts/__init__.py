@@ -10,8 +10,19 @@ checked on both sides; nothing is ever pickled. Scripts written for pandas below
 from .content import FileContent
 from .errors import Kind, Note, ScriptError
 from .limits import Limits
-from .outcome import Outcome
+from .outcome import Outcome, Several
 from .runner import ScriptRunner
 from .sandbox import Level, level
 
-__all__ = ["FileContent", "Kind", "Level", "Limits", "Note", "Outcome", "ScriptError", "ScriptRunner", "level"]
+__all__ = [
+    "FileContent",
+    "Kind",
+    "Level",
+    "Limits",
+    "Note",
+    "Outcome",
+    "ScriptError",
+    "ScriptRunner",
+    "Several",
+    "level",
+]

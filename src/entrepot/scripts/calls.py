@@ -33,12 +33,7 @@ def encode(
     limit: int,
 ) -> list[wire.Buffer]:
     """Return the message that asks the child for a call; TypeError for an argument that cannot cross."""
-    described: list[dict[str, Any]] = []
     buffers: list[wire.Buffer] = []
-    for argument in arguments:
-        described.append(_describe(argument, len(buffers)))
-        if "buffer" in described[-1]:
-            buffers.append(_buffer(argument))
     header = {
         "source": source,
         "function": function,
@@ -47,9 +42,38 @@ def encode(
         "each": each,
         "expects": expects,
         "limit": limit,
-        "arguments": described,
+        "arguments": _crossing(arguments, buffers),
     }
     return wire.pack(header, buffers)
+
+
+def encode_several(
+    source: str, function: str, several: Sequence[Sequence[Argument]], *, filename: str, seconds: float, limit: int
+) -> list[wire.Buffer]:
+    """Return the message that asks the child for calls that each return a frame, for as long as `seconds`."""
+    buffers: list[wire.Buffer] = []
+    header = {
+        "source": source,
+        "function": function,
+        "filename": filename,
+        "variable": None,
+        "each": False,
+        "expects": "frame",
+        "limit": limit,
+        "seconds": seconds,
+        "several": [_crossing(arguments, buffers) for arguments in several],
+    }
+    return wire.pack(header, buffers)
+
+
+def _crossing(arguments: Sequence[Argument], buffers: list[wire.Buffer]) -> list[dict[str, Any]]:
+    """Return the description of arguments, having added what crosses beside it to the buffers."""
+    described: list[dict[str, Any]] = []
+    for argument in arguments:
+        described.append(_describe(argument, len(buffers)))
+        if "buffer" in described[-1]:
+            buffers.append(_buffer(argument))
+    return described
 
 
 def decode(message: wire.Buffer, expects: Expects) -> tuple[Any, list[Note]]:

@@ -1,13 +1,19 @@
 """What happens in the child: the user's code is compiled, called, and its result put into form."""
 
 import ast
+import contextlib
+import functools
 import importlib
 import json
 import linecache
+import os
 import sys
+import threading
+import time
 import traceback
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,27 +42,82 @@ class _Failure(Exception):
 
 def evaluate(header: Mapping[str, Any], buffers: Sequence[memoryview]) -> list[Buffer]:
     """Do what a request asks for; return the message of its result, or of its failure."""
-    filename = header["filename"]
-    try:
-        old_pandas.install(header["source"], filename)
-        function = _function(header["source"], header["function"], filename, header["variable"])
-        arguments = [_argument(described, buffers) for described in header["arguments"]]
-        content = next((each for each in arguments if isinstance(each, FileContent)), None)
-        if header["each"]:
-            result = _each(function, arguments[0], header["function"], filename)
-        else:
-            result = _guarded(lambda: function(*arguments), filename, content=content)
-        message = _describe(result, header["expects"], header["function"], content)
-    except _Failure as failure:
-        return _failed(failure)
-    except frames.BadResult as error:
-        return _failed(_Failure("result", str(error)))
-    except MemoryError:
-        return _failed(_Failure("memory", "the result needs more memory than is allowed"))
-    size = sum(len(part) for part in message)
-    if size > header["limit"]:
-        return _failed(_Failure("result", f"the result has {size} bytes, more than the {header['limit']} allowed"))
+    message, _ = _answer(lambda: _call(header, _program(header), header["arguments"], buffers), header["limit"])
     return message
+
+
+def evaluate_several(header: Mapping[str, Any], buffers: Sequence[memoryview]) -> Iterator[list[Buffer]]:
+    """Do what a request asks for with several lists of arguments, one after the other; yield the messages.
+
+    The script is run anew for each, so that its names are each call's own. The first call that fails is the last, as is
+    one that leaves behind what the next would find, and one at whose end the time is up.
+    """
+    until, surroundings = time.monotonic() + header["seconds"], _Surroundings()
+    program = functools.cache(lambda: _program(header))
+
+    def call(arguments: Sequence[Mapping[str, Any]]) -> list[Buffer]:
+        return _call(header, program(), arguments, buffers)
+
+    size = 0
+    for arguments in header["several"]:
+        message, well = _answer(functools.partial(call, arguments), header["limit"])
+        yield message
+        size += sum(len(part) for part in message)
+        if not well or size > header["limit"] or time.monotonic() > until or surroundings.differ():
+            return
+
+
+class _Surroundings:
+    """What a call may leave behind for another one in the same process: files, variables, threads, processes."""
+
+    def __init__(self) -> None:
+        self._folder, self._variables, self._threads = Path.cwd(), dict(os.environ), threading.active_count()
+
+    def differ(self) -> bool:
+        """Tell whether there is something that was not there before."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            return True
+        try:
+            moved = Path.cwd() != self._folder or any(self._folder.iterdir())
+        except OSError:
+            return True
+        return moved or os.environ != self._variables or threading.active_count() != self._threads
+
+
+def _answer(call: Callable[[], list[Buffer]], limit: int) -> tuple[list[Buffer], bool]:
+    """Return the message of a call's result, or of its failure, and whether it went well."""
+    try:
+        message = call()
+        size = sum(len(part) for part in message)
+        if size <= limit:
+            return message, True
+        failure = _Failure("result", f"the result has {size} bytes, more than the {limit} allowed")
+    except _Failure as raised:
+        failure = raised
+    except frames.BadResult as error:
+        failure = _Failure("result", str(error))
+    except MemoryError:
+        failure = _Failure("memory", "the result needs more memory than is allowed")
+    return _failed(failure), False
+
+
+def _call(
+    header: Mapping[str, Any],
+    program: "_Program",
+    described: Sequence[Mapping[str, Any]],
+    buffers: Sequence[memoryview],
+) -> list[Buffer]:
+    """Run the script, call its function, and return the message of the result."""
+    filename, name = header["filename"], header["function"]
+    function = program()
+    arguments = [_argument(each, buffers) for each in described]
+    content = next((each for each in arguments if isinstance(each, FileContent)), None)
+    if header["each"]:
+        result = _each(function, arguments[0], name, filename)
+    else:
+        result = _guarded(lambda: function(*arguments), filename, content=content)
+    return _describe(result, header["expects"], name, content)
 
 
 def _failed(failure: _Failure) -> list[Buffer]:
@@ -88,22 +149,34 @@ def _argument(described: Mapping[str, Any], buffers: Sequence[memoryview]) -> An
 # ------------------------------------------------------------------------------------------------ the user's code
 
 
-def _function(source: str, name: str, filename: str, variable: str | None) -> Callable[..., Any]:
-    """Return the function that the script defines, or is."""
+_Program = Callable[[], Callable[..., Any]]
+
+
+def _program(header: Mapping[str, Any]) -> _Program:
+    """Compile the script; return what runs it, and returns the function that it defines, or is."""
+    source, filename, variable = header["source"], header["filename"], header["variable"]
+    old_pandas.install(source, filename)
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    module = types.ModuleType(_MODULE)
-    module.__file__ = filename
-    sys.modules[_MODULE] = module
-    namespace = vars(module)
     try:
         expression = variable and _expression(source, variable, filename)
         code = expression or compile(old_pandas.rewritten(source, filename), filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _Failure("syntax", _syntax(error), _shown(error, filename)) from None
+    return lambda: _function(code, header["function"], filename, variable, expression=bool(expression))
+
+
+def _function(
+    code: types.CodeType, name: str, filename: str, variable: str | None, *, expression: bool
+) -> Callable[..., Any]:
+    """Run a script as a module of its own; return the function that it defines, or is."""
+    module = types.ModuleType(_MODULE)
+    module.__file__ = filename
+    sys.modules[_MODULE] = module
+    namespace = vars(module)
     namespace[old_pandas.NAME] = old_pandas.parts
     if expression:
         namespace.update({short: importlib.import_module(long) for short, long in _FOR_EXPRESSIONS.items()})
-        function: Callable[..., Any] = _guarded(lambda: eval(expression, namespace), filename)  # noqa: S307
+        function: Callable[..., Any] = _guarded(lambda: eval(code, namespace), filename)  # noqa: S307
         return function
     _guarded(lambda: exec(code, namespace), filename)  # noqa: S102
     if callable(found := namespace.get(name)):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 MIB = 1 << 20
+#: What a script prints is told this often while it goes, and no oftener.
+TELL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,25 @@ class Outcome(Generic[T]):
     notes: list[Note] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Several(Generic[T]):
+    """What came of several calls in one process.
+
+    Parameters
+    ----------
+    values
+        The results of the first calls, each with what was old in the script until then.
+    alone
+        Whether the next call has to be made in a process of its own, to be told what it comes to.
+    output
+        What was printed, by the next call too if that was begun.
+    """
+
+    values: list[tuple[T, list[Note]]]
+    alone: bool
+    output: str = ""
+
+
 def stopped(report: Mapping[str, Any], limits: Limits) -> tuple[Kind, str] | None:
     """Say why the supervisor ended the script; None if the script ended by itself."""
     match report["reason"]:

@@ -14,7 +14,8 @@ from . import sandbox
 
 _READY = b"ready"
 _START_SECONDS = 120.0
-_STOP_SECONDS = 10.0
+#: Less than whoever ends the server's own process gives it.
+_STOP_SECONDS = 3.0
 
 
 class TemplateGone(Exception):

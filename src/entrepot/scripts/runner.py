@@ -1,14 +1,7 @@
 """Calls users' Python from the server, safely."""
 
-import contextlib
-import dataclasses
-import itertools
-import logging
-import os
-import socket
-import tempfile
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -17,42 +10,32 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from entrepot.errors import Unavailable
-
-from . import calls, outcome, sandbox, wire
-from .answer import Cancelled, judge, wait
+from . import calls, wire
+from .answer import Answer, Cancelled, Judged, Printed, T, gather, judge
 from .calls import Argument, Expects
-from .cgroup import Group
+from .engine import Engine, in_order
 from .errors import ScriptError
-from .limits import Limits
-from .outcome import Outcome
-from .process import Template, TemplateGone
-from .share import reserved
-from .spool import Spool, remove
-
-logger = logging.getLogger(__name__)
+from .here import Here
+from .limits import MIB, Limits
+from .outcome import Outcome, Several
 
 _DEFAULT = Limits()
-_TRIES = 3  # of a call that nobody began
+_SEVERAL_RESULTS = 32 * MIB  # of calls in one process
 
 
 class ScriptRunner:
     """Runs users' scripts, each call in a process of its own, forked from one warm template.
 
     A script has no server memory, no database, a scrubbed environment, a folder of its own, no capability, and limits;
-    where this machine lets it (`sandbox.level`), also users, processes, network and memory of its own, and a minimal
+    where the machine lets it (`sandbox.level`), also users, processes, network and memory of its own, and a minimal
     read-only file system. All that it started ends with the call.
-
-    The template starts with the first call and again should it end; calls with the network have one of their own.
-    Calls may come from several threads at once.
 
     Parameters
     ----------
-    sandboxed
-        Give each call a cell: None where that works, True always (calls are `Unavailable` where it does not), False
-        never.
-    data_dir
-        The server's data folder: what calls need on disk lies in its ``run``, and no script sees anything of it.
+    sandboxed, data_dir
+        As for `Here`.
+    engine
+        Where calls are made; by default, and always those with the network or a folder to take, on this machine.
 
     Notes
     -----
@@ -61,17 +44,11 @@ class ScriptRunner:
     to can kill the server's processes or leave a process behind.
     """
 
-    def __init__(self, *, sandboxed: bool | None = None, data_dir: Path | None = None) -> None:
-        self._hidden = [] if data_dir is None else [data_dir]
-        self._run = None if data_dir is None else data_dir / "run"
-        self._spool: Spool | None = None
-        self._wanted = sandboxed
-        #: By whether they have the network.
-        self._templates: dict[bool, Template] = {}
-        self._lock = threading.Lock()
-        self._numbers = itertools.count()
-        self._closed = False
-        self._shares = (self._run or Path(tempfile.gettempdir())) / "organizations"
+    def __init__(
+        self, *, sandboxed: bool | None = None, data_dir: Path | None = None, engine: Engine | None = None
+    ) -> None:
+        self._here = Here(sandboxed=sandboxed, data_dir=data_dir)
+        self._engine = engine or self._here
 
     def __enter__(self) -> Self:
         return self
@@ -83,28 +60,22 @@ class ScriptRunner:
 
     def close(self) -> None:
         """End the template and every call that still runs."""
-        with self._lock:
-            self._closed = True
-            templates, self._templates = list(self._templates.values()), {}
-        for template in templates:
-            template.close()
-        if self._spool is not None:
-            self._spool.close()
+        self._engine.close()
+        self._here.close()
 
     @property
     def sandboxed(self) -> bool:
-        """Whether each call has a cell."""
-        return sandbox.available() if self._wanted is None else self._wanted
+        """Whether each call on this machine has a cell."""
+        return self._here.sandboxed
 
     @property
     def pid(self) -> int | None:
-        """The number of the process that was started last for calls without the network; None before the first."""
-        template = self._templates.get(False)
-        return template.pid if template else None
+        """The number of the template's process for calls without the network; None before the first."""
+        return self._here.pid
 
     def start(self) -> None:
-        """Start the template now, so that the first call need not wait for it."""
-        self._ready()
+        """Have the first call wait for nothing."""
+        self._engine.start()
 
     # -------------------------------------------------------------------------------------------- what scripts are for
 
@@ -117,6 +88,7 @@ class ScriptRunner:
         *,
         filename: str = "<parse>",
         cancelled: Cancelled | None = None,
+        printed: Printed | None = None,
     ) -> Outcome[pd.DataFrame | None]:
         """Call the script's ``parse(content_bytes, rel_path)``.
 
@@ -132,7 +104,31 @@ class ScriptRunner:
         ScriptError
             As for `call`.
         """
-        return self.call(source, "parse", [content, rel_path], filename=filename, limits=limits, cancelled=cancelled)
+        return self.call(
+            source, "parse", [content, rel_path], filename=filename, limits=limits, cancelled=cancelled, printed=printed
+        )
+
+    def parse_several(
+        self,
+        source: str,
+        files: Sequence[tuple[bytes, str]],
+        limits: Limits = _DEFAULT,
+        *,
+        seconds: float,
+        cancelled: Cancelled | None = None,
+        printed: Printed | None = None,
+    ) -> Several[pd.DataFrame | None]:
+        """Call the script's ``parse`` for each of some files in one process, until one fails or `seconds` are over.
+
+        The script is run anew for each; after one that leaves files, variables of the environment, threads or processes
+        behind, no other is begun. What went wrong may be the doing of the files before: `parse` tells it, of the next.
+        """
+        limit = min(limits.result, _SEVERAL_RESULTS)
+        request = calls.encode_several(source, "parse", files, filename="<parse>", seconds=seconds, limit=limit)
+        try:
+            return self._perform(request, partial(gather, limits=limits), limits, None, cancelled, printed)
+        except ScriptError:
+            return Several([], alone=True)
 
     def analyze(
         self,
@@ -142,9 +138,34 @@ class ScriptRunner:
         *,
         filename: str = "<script>",
         cancelled: Cancelled | None = None,
+        printed: Printed | None = None,
     ) -> Outcome[pd.DataFrame | None]:
         """Call the script's ``analyze(df)``; returns and raises as `parse` does."""
-        return self.call(source, "analyze", [frame], filename=filename, limits=limits, cancelled=cancelled)
+        return self.call(
+            source, "analyze", [frame], filename=filename, limits=limits, cancelled=cancelled, printed=printed
+        )
+
+    def analyze_each(
+        self,
+        source: str,
+        given: Iterable[pd.DataFrame],
+        limits: Limits = _DEFAULT,
+        *,
+        cancelled: Cancelled,
+        printed: Printed | None = None,
+    ) -> Iterator[Outcome[pd.DataFrame | None]]:
+        """Call the script's ``analyze(df)`` for each frame, as many at once as the engine says; yield in their order.
+
+        A frame is asked for when its call is about to be made. Raises as `call` does, for the first that fails. Of
+        several at once, what they print is told with what came of them alone.
+        """
+        at_once = self._engine.at_once
+        heard = printed if at_once == 1 else None
+
+        def analyze(frame: pd.DataFrame, stopped: Cancelled) -> Outcome[pd.DataFrame | None]:
+            return self.analyze(source, frame, limits, cancelled=stopped, printed=heard)
+
+        return in_order(analyze, given, at_once, cancelled)
 
     def map_values(
         self,
@@ -156,6 +177,7 @@ class ScriptRunner:
         expects: Literal["values", "mask"] = "values",
         filename: str = "<fct>",
         cancelled: Cancelled | None = None,
+        printed: Printed | None = None,
     ) -> Outcome[npt.NDArray[Any]]:
         """Call a function of one value for each value, one after the other.
 
@@ -181,7 +203,7 @@ class ScriptRunner:
         """
         done: Outcome[npt.NDArray[Any]] = self.call(
             source, function, [values], filename=filename, limits=limits, expects=expects, variable="value",
-            each=True, cancelled=cancelled,
+            each=True, cancelled=cancelled, printed=printed,
         )  # fmt: skip
         if len(done.value) != len(values):
             message = f"{len(done.value)} results came back for {len(values)} values"
@@ -197,6 +219,7 @@ class ScriptRunner:
         *,
         filename: str = "<custom>",
         cancelled: Cancelled | None = None,
+        printed: Printed | None = None,
     ) -> Outcome[pd.Series]:
         """Call a function of a whole series, with a DatetimeIndex; the expression's variable is ``se``.
 
@@ -212,7 +235,7 @@ class ScriptRunner:
         """
         done: Outcome[pd.Series | None] = self.call(
             source, function, [series], filename=filename, limits=limits, expects="series", variable="se",
-            cancelled=cancelled,
+            cancelled=cancelled, printed=printed,
         )  # fmt: skip
         empty = pd.Series(index=pd.DatetimeIndex([]).as_unit("us"), dtype="float64")
         result = empty if done.value is None else done.value
@@ -235,6 +258,7 @@ class ScriptRunner:
         network: bool = False,
         take: Callable[[Path], None] | None = None,
         cancelled: Cancelled | None = None,
+        printed: Printed | None = None,
     ) -> Outcome[Any]:
         """Run a script's text and call one of its functions.
 
@@ -266,6 +290,8 @@ class ScriptRunner:
             lies there may be anything, links included. The folder is gone afterwards.
         cancelled
             Asked several times a second; the script is ended once it says True.
+        printed
+            Told now and then while the script goes what it has printed so far: the whole lines of what would be kept.
 
         Raises
         ------
@@ -280,85 +306,27 @@ class ScriptRunner:
             source, function, args, filename=filename, expects=expects, variable=variable, each=each,
             limit=limits.result,
         )  # fmt: skip
-        with reserved(self._shares, limits, cancelled):
-            for _ in range(_TRIES):
-                template = self._ready(network=network)
-                try:
-                    return self._attempt(template, request, expects, limits, take, cancelled)
-                except TemplateGone:
-                    logger.warning("a call was not begun; the template %s", "runs" if template.alive() else "has ended")
-        raise Unavailable(f"users' scripts cannot be run: {_TRIES} calls were not begun")
+        judged = partial(judge, expects=expects, limits=limits)
+        return self._perform(request, judged, limits, take, cancelled, printed, network=network)
 
-    def _ready(self, *, network: bool = False) -> Template:
-        with self._lock:
-            if self._closed:
-                raise Unavailable("the script runner is closed")
-            template = self._templates.get(network)
-            if template and not template.alive():
-                logger.warning("the template of the scripts has ended; another is started")
-                self._templates.pop(network).close()
-                template = None
-            if template is None:
-                template = self._templates[network] = self._start(network=network)
-            return template
-
-    def _start(self, *, network: bool) -> Template:
-        if self._wanted and not sandbox.available():
-            raise Unavailable(f"users' scripts cannot be run: they are to be kept apart, but {sandbox.obstacle()}")
-        if not self.sandboxed and self._spool is None:
-            self._spool = Spool(self._run)
-        spool = Path("/call") if self._spool is None else self._spool.path
-        return Template(spool, sandboxed=self.sandboxed, network=network, hidden=self._hidden)
-
-    def _attempt(
+    def _perform(
         self,
-        template: Template,
         request: Sequence[wire.Buffer],
-        expects: Expects,
+        judged: Judged[T],
         limits: Limits,
         take: Callable[[Path], None] | None,
         cancelled: Cancelled | None,
-    ) -> Outcome[Any]:
-        folder = template.spool / str(next(self._numbers))
-        with contextlib.ExitStack() as stack:
-            if self._spool is not None:
-                stack.callback(remove, folder)
-            group = Group.make(limits) if self.sandboxed else None
-            if group is not None:
-                stack.callback(group.close)
-            ours, theirs = socket.socketpair()
-            stack.enter_context(ours)
-            with theirs, _closing(wire.memory(request)) as asked:
-                answer = stack.enter_context(_closing(wire.memory()))
-                order = {"folder": str(folder), "limits": dataclasses.asdict(limits)}
-                entrance = [] if group is None else [group.entrance]
-                template.send(order, [theirs.fileno(), asked, answer, *entrance])
-            try:
-                reply, left, lost = wait(ours, limits, cancelled)
-            except TimeoutError:
-                logger.warning("the template of the scripts hangs, killed")
-                template.kill()
-                raise TemplateGone from None
-            for each in left:
-                stack.callback(os.close, each)
-            if not reply and not lost:
-                # Nothing was run, so it may be tried again.
-                raise TemplateGone
-            try:
-                done: Outcome[Any] = judge(reply[1:], lost, answer, expects, limits)
-            except ScriptError as error:
-                if error.kind != "killed" or group is None or not group.overflowed():
-                    raise
-                kind, said = outcome.overflowed(limits)
-                raise ScriptError(kind, said, output=error.output, seconds=error.seconds) from None
-            if take is not None:
-                take(Path(f"/proc/self/fd/{left[0]}"))
+        printed: Printed | None,
+        *,
+        network: bool = False,
+    ) -> T:
+        if take is None and not network:
+            return judged(self._engine.make(request, limits, cancelled, printed))
+
+        def finish(answer: Answer, folder: Path | None) -> T:
+            done = judged(answer)
+            if take is not None and folder is not None:
+                take(folder)
             return done
 
-
-@contextlib.contextmanager
-def _closing(descriptor: int) -> Any:
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        return self._here.perform(request, limits, cancelled, finish, network=network, printed=printed)

@@ -22,9 +22,9 @@ from typing import NoReturn
 import numpy as np
 
 from . import libc, wire
-from .child import evaluate
+from .child import evaluate, evaluate_several
 from .confine import Job, confine, loosen, make_job
-from .limits import Limits
+from .limits import TELL_SECONDS, Limits
 
 STARTED = b"\x01"
 _TICK = 0.1
@@ -46,7 +46,7 @@ def supervise(descriptors: list[int], folder: Path, limits: Limits, *, cells: bo
         _run_child(job, limits, request, result, writing, entrance)
     for fd in (writing, request, result, *entrance):
         os.close(fd)
-    output = _Output(limits.output)
+    output = _Output(limits.output, status)
     reason = _watch(child, status, reading, output, job, limits, started)
     if job.cell is not None:
         reason = reason or ("disk" if job.cell.full() else None)
@@ -66,7 +66,7 @@ def supervise(descriptors: list[int], folder: Path, limits: Limits, *, cells: bo
     }
     os.set_blocking(status, True)
     with open(status, "wb", closefd=False) as file:
-        file.writelines(wire.pack(report, [output.text()]))
+        file.writelines([output.unsent, *wire.numbered(wire.pack(report, [output.text()]))])
 
 
 def _run_child(job: Job, limits: Limits, request: int, result: int, output: int, entrance: list[int]) -> NoReturn:
@@ -91,9 +91,14 @@ def _run_child(job: Job, limits: Limits, request: int, result: int, output: int,
         )
         np.random.seed()  # noqa: NPY002 - scripts use it, and forks would all draw the same numbers
         confine(job, limits)
-        message = evaluate(header, buffers)
-        loosen()
-        wire.write(answer, message)
+        if "several" in header:
+            position = 0
+            for message in evaluate_several(header, buffers):
+                position = wire.write(answer, wire.numbered(message), position)
+        else:
+            message = evaluate(header, buffers)
+            loosen()
+            wire.write(answer, message)
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
         code = 0
@@ -124,6 +129,7 @@ def _watch(
             return "cancelled"
         if reading in ready and not output.drain(reading):
             poll.unregister(reading)
+        output.tell()
         if time.monotonic() - checked >= _TICK:
             if reason := _exceeded(job, limits):
                 return reason
@@ -230,13 +236,17 @@ def _kill_user(user: int) -> None:
 
 
 class _Output:
-    """What was printed: the first and the last of it."""
+    """What was printed: the first and the last of it, told now and then while it goes."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, status: int) -> None:
         self._half = most // 2
         self._head = bytearray()
         self._tail = bytearray()
         self._dropped = 0
+        self._runner = socket.socket(fileno=os.dup(status))
+        self._told_at, self._is_news = time.monotonic(), False
+        #: The rest of what is being told.
+        self.unsent = b""
 
     def drain(self, fd: int) -> bool:
         """Take a few pieces of what is there to read; False at the end."""
@@ -247,6 +257,7 @@ class _Output:
                 return True
             if not piece:
                 return False
+            self._is_news = True
             room = self._half - len(self._head)
             self._head += piece[:room] if room > 0 else b""
             self._tail += piece[max(room, 0) :]
@@ -259,3 +270,14 @@ class _Output:
         """Return what was kept, with a note where something is missing."""
         note = f"\n[... {self._dropped} bytes left out ...]\n".encode() if self._dropped else b""
         return bytes(self._head) + note + bytes(self._tail)
+
+    def tell(self) -> None:
+        """Tell the runner the whole lines of what would be kept by now, if it is time; never wait for it to read."""
+        if self._is_news and not self.unsent and time.monotonic() - self._told_at >= TELL_SECONDS:
+            text = self.text()
+            lines = text[: text.rfind(b"\n") + 1]
+            self._told_at, self._is_news = time.monotonic(), False
+            self.unsent = b"".join(wire.numbered(wire.pack({"printed": len(lines)}, [lines])))
+        if self.unsent:
+            with contextlib.suppress(OSError):  # it reads later; or never more, which the watch sees
+                self.unsent = self.unsent[self._runner.send(self.unsent, socket.MSG_DONTWAIT) :]

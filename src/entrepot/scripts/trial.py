@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 
 from . import frames, mistakes
+from .sketch import sketch
 
 _FIRST_ROWS, _MOST_COLUMNS, _LONGEST = 10, 1000, 80
+#: Columns of which it is told what they look like, and the points or extremes that are told of each.
+_MOST_SKETCHED, _SKETCHED_POINTS = 40, 240
 
 
 def describe(result: Any, name: str, content: bytes | None = None) -> dict[str, Any]:
@@ -27,6 +30,8 @@ def describe(result: Any, name: str, content: bytes | None = None) -> dict[str, 
         for at, row in zip(result.index[:_FIRST_ROWS], result.iloc[:_FIRST_ROWS].itertuples(index=False), strict=True)
     ]
     told["columns"] = [_column(result, at, name, content) for at in range(min(result.shape[1], _MOST_COLUMNS))]
+    for at, column in enumerate(told["columns"][:_MOST_SKETCHED]):
+        column["sketch"] = None if column["min"] is None else _sketch(result, at)
     told |= _stamps(result)
     # The whole is refused for more than its columns.
     if len(result) and (reason := _reason(lambda: frames.check_shape(result, name, content))):
@@ -55,6 +60,15 @@ def _column(frame: pd.DataFrame, at: int, name: str, content: bytes | None) -> d
         if present.any():
             told["min"], told["max"] = float(np.nanmin(values)), float(np.nanmax(values))
     return told
+
+
+def _sketch(frame: pd.DataFrame, at: int) -> dict[str, list[Any]] | None:
+    """Return a column as a small plot shows it: stamps in microseconds, and the lowest and highest value at each."""
+    if not isinstance(frame.index, pd.DatetimeIndex):
+        return None
+    values = pd.to_numeric(frame.iloc[:, at], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    known = frame.index.notna()
+    return sketch(frame.index.as_unit("us").asi8[known], values[known], _SKETCHED_POINTS)
 
 
 def _stamps(frame: pd.DataFrame) -> dict[str, Any]:

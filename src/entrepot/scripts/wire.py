@@ -4,11 +4,12 @@ import fcntl
 import json
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 MAGIC = b"ENT1"
 _PREFIX = struct.Struct("<4sI")
+LENGTH = struct.Struct("<Q")
 MAX_HEADER = 16 << 20
 MAX_BUFFERS = 10_000
 #: Objects and arrays in a header: two bytes there, seventy in memory.
@@ -27,10 +28,25 @@ def pack(header: Mapping[str, Any], buffers: Sequence[Buffer] = ()) -> list[Buff
 def unpack(message: Buffer) -> tuple[dict[str, Any], list[memoryview]]:
     """Return header and buffers of a message; ValueError if it is anything but one whole message."""
     view = memoryview(message)
+    header, sizes, position = unpack_head(view)
+    buffers = []
+    for size in sizes:
+        if size > len(view) - position:
+            raise ValueError("the sizes contradict the message")
+        buffers.append(view[position : position + size])
+        position += size
+    if position != len(view):
+        raise ValueError("the message has a tail")
+    return header, buffers
+
+
+def unpack_head(message: Buffer, most: int = MAX_HEADER) -> tuple[dict[str, Any], list[int], int]:
+    """Return a message's header, the sizes of its buffers and where these begin, of which none need be there."""
+    view = memoryview(message)
     if len(view) < _PREFIX.size:
         raise ValueError("the message is too short")
     magic, length = _PREFIX.unpack_from(view)
-    if magic != MAGIC or length > min(MAX_HEADER, len(view) - _PREFIX.size):
+    if magic != MAGIC or length > min(most, len(view) - _PREFIX.size):
         raise ValueError("this is no message")
     position = _PREFIX.size + length
     text = bytes(view[_PREFIX.size : position])
@@ -47,26 +63,33 @@ def unpack(message: Buffer) -> tuple[dict[str, Any], list[memoryview]]:
         raise ValueError("the header is malformed")  # noqa: TRY004
     if len(sizes) > MAX_BUFFERS:
         raise ValueError(f"the message has more than {MAX_BUFFERS} parts")
-    buffers = []
-    for size in sizes:
-        if type(size) is not int or not 0 <= size <= len(view) - position:
-            raise ValueError("the sizes contradict the message")
-        buffers.append(view[position : position + size])
-        position += size
-    if position != len(view):
-        raise ValueError("the message has a tail")
-    return header, buffers
+    if not all(type(size) is int and size >= 0 for size in sizes):
+        raise ValueError("the sizes contradict the message")
+    return header, sizes, position
 
 
-def write(fd: int, parts: Sequence[Buffer]) -> None:
-    """Write all parts to a file, from its start."""
-    position = 0
+def numbered(parts: Sequence[Buffer]) -> list[Buffer]:
+    """Return the parts of a message that others follow: its length comes before it."""
+    return [LENGTH.pack(sum(map(len, parts))), *parts]
+
+
+def messages(content: Buffer) -> Iterator[memoryview]:
+    """Yield the messages that were written one after the other, :func:`numbered`; not one that was cut."""
+    view = memoryview(content)
+    while len(view) >= LENGTH.size and (end := LENGTH.size + LENGTH.unpack_from(view)[0]) <= len(view):
+        yield view[LENGTH.size : end]
+        view = view[end:]
+
+
+def write(fd: int, parts: Sequence[Buffer], position: int = 0) -> int:
+    """Write all parts to a file, from a position on; return where they end."""
     for part in parts:
         view = memoryview(part)
         while view:
             written = os.pwrite(fd, view[: 1 << 30], position)
             position += written
             view = view[written:]
+    return position
 
 
 def read(fd: int, limit: int) -> bytes:

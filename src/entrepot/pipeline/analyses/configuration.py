@@ -22,7 +22,7 @@ from entrepot.pipeline.configuration import (
     remove,
     require_free,
 )
-from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators import actions, versions
 from entrepot.pipeline.generators.finding import get_generator
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, AnalysisSettings
 
@@ -79,6 +79,7 @@ def create_config(session: Session, principal: Principal, fields: Mapping[str, A
     config = AnalysisSettings(analysis=analysis, **values)
     session.add(config)
     session.flush()
+    versions.note(session, principal, analysis, config.script)
     actions.analysis_changed(session, analysis)
     return config
 
@@ -92,6 +93,7 @@ def update_config(
     if assign(config, fields):
         config.analysis.touch()
         session.flush()
+        versions.note(session, principal, config.analysis, config.script)
         actions.analysis_changed(session, config.analysis)
     return config
 

@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot.errors import InvalidInput
-from entrepot.pipeline.models import Analysis, AnalysisOutput, Channel, Cleaner
+from entrepot.pipeline.models import Analysis, AnalysisOutput, Channel
 from entrepot.series.models import Series
 
 
@@ -43,11 +43,7 @@ def _makers(session: Session, analysis: Analysis, name: str) -> set[str]:
     """Return what else in an analysis' project makes a series of this name, or will."""
     own = analysis.project_id
     made = select(Series.generator_id).where(Series.project_id == own, Series.name == name)
-    cleaned = (
-        select(Channel.cleaner_id)
-        .join(Cleaner, Cleaner.id == Channel.cleaner_id)
-        .where(Cleaner.project_id == own, Channel.name == name)
-    )
+    cleaned = select(Channel.cleaner_id).where(Channel.project_id == own, Channel.name == name)
     computed = (
         select(AnalysisOutput.analysis_id)
         .join(Analysis, Analysis.id == AnalysisOutput.analysis_id)

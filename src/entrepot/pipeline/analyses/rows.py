@@ -1,11 +1,12 @@
 """Rows that an analysis computes: what its script's ``rows(df)`` makes of all complete steps of its inputs.
 
 A histogram or a power curve is of all data, not of an interval. So the function is called in every run, and what it
-returns takes the place of what it returned before, row by row, matched by ``short_description``.
+returns takes the place of what it returned before, row by row, matched by ``name``.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -17,32 +18,33 @@ from entrepot.identity import Principal, Role
 from entrepot.pipeline.analyses.windows import AnalysisSpec, Bounds, Input, build_frame, read_range
 from entrepot.pipeline.configuration import get
 from entrepot.pipeline.generators.finding import enqueue_run
-from entrepot.pipeline.generators.reports import note_old, script_limits
+from entrepot.pipeline.generators.reports import heard, note_old
 from entrepot.pipeline.intervals import Interval, subtract_intervals
 from entrepot.pipeline.models import Analysis
-from entrepot.rows import analyses as rows_analyses
-from entrepot.rows import places, results
+from entrepot.rows import places, result_sets, results
 from entrepot.rows.checks import InvalidRows, no_such
 from entrepot.series import store
 
+#: What a row may say beside its vectors.
+_FIELDS = frozenset({"name", "location", "description", "about", "extra"})
 #: Steps of a frame that is given to a script whole.
 MOST_STEPS = 5_000_000
 
 
-def keep_under(session: Session, principal: Principal, analysis_id: str, rows_analysis_id: int | None) -> Analysis:
-    """Have an analysis' rows kept under a rows' analysis of its organization; with None, have it make no rows.
+def keep_in(session: Session, principal: Principal, analysis_id: str, result_set_id: int | None) -> Analysis:
+    """Have an analysis' rows kept in a result set of its organization; with None, have it make no rows.
 
-    Rows that it made under another one stay there.
+    Rows that it made in another one stay there.
     """
     analysis = get(session, principal, Analysis, analysis_id, "write")
-    if rows_analysis_id is not None:
+    if result_set_id is not None:
         principal.require_scope("rows", "write")
         try:
-            rows_analyses.get(session, replace(principal, organization_id=analysis.organization_id), rows_analysis_id)
+            result_sets.get(session, replace(principal, organization_id=analysis.organization_id), result_set_id)
         except NotFound:
-            raise InvalidInput.field("analysis", no_such(rows_analysis_id)) from None
-    if analysis.rows_analysis_id != rows_analysis_id:
-        analysis.rows_analysis_id = rows_analysis_id
+            raise InvalidInput.field("into", no_such(result_set_id)) from None
+    if analysis.result_set_id != result_set_id:
+        analysis.result_set_id = result_set_id
         session.flush()
         if analysis.active:
             enqueue_run(session, analysis)
@@ -71,8 +73,8 @@ def frame_of(
     named, alone, parts = list(inputs), replace(spec, before=0, after=0), []
     for start, stop in spans:
         data = {}
-        for each, series_pk in named:
-            points = store.read(session, series_pk, *read_range(each, bounds, alone, start, stop))
+        for each, series_number in named:
+            points = store.read(session, series_number, *read_range(each, bounds, alone, start, stop))
             data[each.column] = (points.times, points.values)
         frame = build_frame([each for each, _ in named], data, alone, bounds, start, stop)
         parts.append(pd.DataFrame(frame.columns, pd.DatetimeIndex(frame.naive.astype("datetime64[us]"))))
@@ -81,16 +83,7 @@ def frame_of(
 
 def compute(context: jobs.JobContext, script: str, frame: pd.DataFrame, report: dict[str, Any]) -> list[Any]:
     """Return what the script's ``rows`` makes of the frame; the run's report gets what is old in it."""
-    outcome = context.services["scripts"].call(
-        script,
-        "rows",
-        [frame],
-        limits=script_limits(context),
-        expects="json",
-        cancelled=context.cancelled,
-    )
-    if outcome.output:
-        context.log(outcome.output)
+    outcome = heard(context, partial(context.services["scripts"].call, script, "rows", [frame], expects="json"))
     note_old(report, outcome.notes)
     if not isinstance(outcome.value, list):
         raise jobs.Failed(f"rows() must return a list of rows, not a {type(outcome.value).__name__}.")
@@ -100,21 +93,21 @@ def compute(context: jobs.JobContext, script: str, frame: pd.DataFrame, report: 
 def store_rows(context: jobs.JobContext, session: Session, analysis: Analysis, payloads: list[Any]) -> dict[str, int]:
     """Create, update and delete rows, so that those that the analysis made are these, and return how many of each.
 
-    A row need not say its analysis and its site, and may name its location by title.
+    A row may name its location, which is one of the site's.
 
     Raises
     ------
     jobs.Failed
         Names the row and the field at fault, or what is locked; nothing may be committed then.
     """
-    organization, target = analysis.organization_id, analysis.rows_analysis_id
+    organization, target = analysis.organization_id, analysis.result_set_id
     assert target is not None
     principal = Principal(context.job.user_id or "", analysis.name, organization, {organization: Role.WRITER})
     before = lineage.last_made(session, analysis.id, "row")
     try:
         rows = _completed(payloads, target, *places.around(session, principal, target))
         kept, summary = results.upsert_many(session, principal, rows, run_id=context.job.id)
-        ours = {int(id_) for id_, detail in before.items() if detail.get("analysis") == target}
+        ours = {int(id_) for id_, detail in before.items() if detail.get("result_set") == target}
         gone = ours - {row["id"] for row in kept}
         results.remove(session, principal, gone)
     except InvalidRows as error:
@@ -127,36 +120,42 @@ def store_rows(context: jobs.JobContext, session: Session, analysis: Analysis, p
     return {"created": created, "updated": len(summary) - created, "deleted": len(gone)}
 
 
-def _completed(payloads: list[Any], analysis_id: int, site_id: int, locations: Mapping[str, int]) -> list[Any]:
-    """Return rows with their analysis, site and location as ids."""
+def _completed(payloads: list[Any], result_set_id: int, site_id: int, locations: Mapping[str, int]) -> list[Any]:
+    """Return rows as the verbs of rows take them, with their result set, site and location as ids."""
     rows = []
     for at, payload in enumerate(payloads):
         if not isinstance(payload, dict):
             raise jobs.Failed(f"Row {at} is no dict, but a {type(payload).__name__}.")
-        row = {"analysis": analysis_id, "site": site_id, **(_of_vectors(payload) if "name" in payload else payload)}
-        if row["analysis"] != analysis_id:
-            raise jobs.Failed(f"analysis: these rows are kept under {analysis_id}, in row {_named(at, payload)}")
-        if isinstance(title := row.get("location"), str):
-            if title not in locations:
-                raise jobs.Failed(f"location: the site has no {title!r:.80}, in row {_named(at, payload)}")
-            row["location"] = locations[title]
+        row = _with_columns(payload, at) | {"result_set": result_set_id, "site": site_id}
+        location = row.get("location")
+        if location is not None:
+            if location not in locations:
+                raise jobs.Failed(f"location: the site has no {location!r:.80}, in row {_named(at, payload)}")
+            row["location"] = locations[location]
         rows.append(row)
     return rows
 
 
-def _of_vectors(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row that has a ``name``, and each vector under its own: its values and their unit."""
-    vectors = {
-        name: value
-        for name, value in payload.items()
-        if isinstance(value, list) and len(value) == 2 and isinstance(value[0], list) and isinstance(value[1], str)
-    }
-    words = {"name": "short_description", "about": "related_object", "extra": "additional_data"}
-    row = {words.get(name, name): value for name, value in payload.items() if name not in vectors}
-    for number, (name, (values, unit)) in enumerate(vectors.items(), 1):
-        row |= {f"name_col{number}": name, f"units_col{number}": unit, f"value_col{number}": values}
+def _with_columns(payload: Mapping[str, Any], at: int) -> dict[str, Any]:
+    """Return a row whose vectors, each under its name as its values and their unit, are columns.
+
+    Raises
+    ------
+    jobs.Failed
+        Something is neither a field of rows nor a vector.
+    """
+    vectors = {name: value for name, value in payload.items() if name not in _FIELDS}
+    row = {name: value for name, value in payload.items() if name in _FIELDS}
+    for number, (name, value) in enumerate(vectors.items(), 1):
+        if not (
+            isinstance(value, list) and len(value) == 2 and isinstance(value[0], list) and isinstance(value[1], str)
+        ):
+            raise jobs.Failed(f"{name}: a vector is a list of values and a unit, in row {_named(at, payload)}")
+        if number > 3:
+            raise jobs.Failed(f"{name}: a row has two or three vectors, in row {_named(at, payload)}")
+        row |= {f"name{number}": name, f"unit{number}": value[1], f"values{number}": value[0]}
     return row
 
 
 def _named(at: int, payload: Mapping[str, Any]) -> str:
-    return f"{at}, {payload.get('short_description', payload.get('name'))!r:.80}"
+    return f"{at}, {payload.get('name')!r:.80}"

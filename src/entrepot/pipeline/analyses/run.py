@@ -3,8 +3,9 @@
 import itertools
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
-from entrepot.db import Base, now
-from entrepot.events import notifications
+from entrepot.db import Base
 from entrepot.pipeline.analyses import rows as analysis_rows
 from entrepot.pipeline.analyses.windows import (
     LONGEST_SILENCE,
@@ -28,30 +28,15 @@ from entrepot.pipeline.analyses.windows import (
     touched,
     without_points,
 )
-from entrepot.pipeline.generators import invalidations
+from entrepot.pipeline.generators import frame, invalidations
 from entrepot.pipeline.generators.finding import alike, clock_of, enqueue_run, series_by_name, series_changed
+from entrepot.pipeline.generators.frame import Run, Unready
 from entrepot.pipeline.generators.publication import Publishing
-from entrepot.pipeline.generators.reports import (
-    MOST_ATTEMPTS,
-    RUN_FAILED,
-    emit_of,
-    ended_with_its_job,
-    leave_a_count,
-    note_old,
-    payload_of,
-    record_begin,
-    record_failure,
-    retried_when_series_vanish,
-    script_limits,
-    spans_of,
-    stamps_of,
-)
+from entrepot.pipeline.generators.reports import heard_each, note_old, spans_of, stamps_of
 from entrepot.pipeline.intervals import Interval, merge_intervals, subtract_intervals
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput, Channel
-from entrepot.scripts import ScriptError
 from entrepot.series import store
 from entrepot.series.clocks import grid, to_utc
-from entrepot.series.codec import DamagedChunk
 from entrepot.series.frequency import Frequency
 from entrepot.series.models import Series
 from entrepot.series.stretches import stretches
@@ -67,7 +52,7 @@ class Column:
     """An input, with the series that it reads."""
 
     input: Input
-    series_pk: int
+    series_number: int
     series_id: str
 
 
@@ -107,81 +92,17 @@ class Block:
     columns: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
 
 
-@jobs.task("analysis.run", max_attempts=MOST_ATTEMPTS, pool="runs")
-def run(context: jobs.JobContext) -> dict[str, Any]:
-    """Compute what has to be, and write all of it in one transaction with the end of the marks and of the job."""
-    with ended_with_its_job(context):
-        plan = _begin(context, payload_of(context)["id"])
-        if isinstance(plan, str):
-            if payload_of(context).get("requested"):
-                raise jobs.Refused(plan)
-            return jobs.Nothing(skipped=plan)
-        return _run(context, payload_of(context)["id"], plan)
-
-
-def _begin(context: jobs.JobContext, analysis_id: str) -> Plan | str:
-    """Return what to compute, having recorded that the run began; or why nothing can be."""
-    with context.database.read() as session:
-        plan = _plan(session, analysis_id)
-    if isinstance(plan, str) and not payload_of(context).get("requested"):
-        return plan
-    with context.unit() as session:
-        analysis = _analysis(session, analysis_id)
-        record_begin(context, session, analysis, analysis.config.script if analysis.config else None)
-    return plan
-
-
-def _run(context: jobs.JobContext, analysis_id: str, plan: Plan) -> dict[str, Any]:
-    report: dict[str, Any] = {"intervals": [_iso(interval) for interval in plan.todo], "series": {}}
-    if plan.silent:
-        report["without_points"] = [_iso(interval) for interval in plan.silent]
-    with ExitStack() as files:
-        try:
-            blocks = list(_compute(context, plan, report))
-            rows = None if plan.rows is None else analysis_rows.compute(context, plan.script, plan.rows, report)
-            made = [block.columns for block in blocks if any(times.size for times, _ in block.columns.values())]
-            stored = files.enter_context(plan.publishing.storing(context, made)) if plan.publishing and made else None
-            with retried_when_series_vanish(), context.unit() as session:
-                analysis = _analysis(session, analysis_id)
-                if _configuration(analysis) != plan.configuration:
-                    enqueue_run(session, analysis)
-                    report = {"skipped": "The configuration changed while it ran; it runs again."}
-                else:
-                    if rows is not None:
-                        report["rows"] = analysis_rows.store_rows(context, session, analysis, rows)
-                    _write(context, session, analysis, plan, blocks, report)
-                    if stored is not None:
-                        report["file"] = stored.record(session, run_id=context.job.id).id
-                    if plan.is_empty and leave_a_count(context, session):
-                        return report
-                    totals = {name: report[name] for name in _TOTALS}
-                    emit_of(session, analysis, "run", {"run": context.job.id, **totals})
-                lineage.end_run(session, context.job.id, "finished", report)
-                context.finish(session, report)
-        except (ScriptError, jobs.Failed, DamagedChunk) as error:
-            context.check()
-            script_error = error if isinstance(error, ScriptError) else None
-            with context.unit() as session:
-                analysis = _analysis(session, analysis_id)
-                failure = record_failure(context, session, analysis, error.message, script_error, report)
-            raise failure from error
-    return report
-
-
-def _plan(session: Session, analysis_id: str) -> Plan | str:
-    """Return what to compute, or why nothing can be."""
-    analysis = _analysis(session, analysis_id)
+def _plan(_run: Run[Analysis], session: Session, analysis: Analysis) -> Plan:
+    """Return what to compute."""
     if analysis.config is None:
-        return "The analysis has no configuration."
+        raise Unready("The analysis has no configuration.")
     if not analysis.inputs:
-        return "The analysis has no inputs."
-    if not analysis.outputs and analysis.rows_analysis_id is None:
-        return "The analysis has no outputs."
+        raise Unready("The analysis has no inputs.")
+    if not analysis.outputs and analysis.result_set_id is None:
+        raise Unready("The analysis has no outputs.")
     configuration = _configuration(analysis)
     spec = AnalysisSpec.of(configuration["config"])
     columns = columns_of(session, analysis)
-    if isinstance(columns, str):
-        return columns
     inputs = [column.input for column in columns]
     pending = invalidations.pending(session, analysis.id)
     bounds = analysis_intervals(inputs, spec, round(time.time() * 1_000_000))
@@ -193,12 +114,12 @@ def _plan(session: Session, analysis_id: str) -> Plan | str:
     if bounds is None:
         return plan
     silent = _silent(session, columns, spec, bounds)
-    if analysis.rows_analysis_id is not None:
-        named = [(each.input, each.series_pk) for each in columns]
-        frame = analysis_rows.frame_of(session, named, spec, bounds, silent)
-        if isinstance(frame, str):
-            return frame
-        plan.rows = frame
+    if analysis.result_set_id is not None:
+        named = [(each.input, each.series_number) for each in columns]
+        given = analysis_rows.frame_of(session, named, spec, bounds, silent)
+        if isinstance(given, str):
+            raise Unready(given)
+        plan.rows = given
     if not analysis.outputs:
         return plan
     reach = [(bounds.start, bounds.stop)]
@@ -211,21 +132,55 @@ def _plan(session: Session, analysis_id: str) -> Plan | str:
     for start, stop in plan.todo:
         plan.data.append({})
         for column in columns:
-            points = store.read(session, column.series_pk, *read_range(column.input, bounds, spec, start, stop))
+            points = store.read(session, column.series_number, *read_range(column.input, bounds, spec, start, stop))
             plan.data[-1][column.input.column] = (points.times, points.values)
     return plan
+
+
+def _script(analysis: Analysis) -> str | None:
+    return None if analysis.config is None else analysis.config.script
+
+
+@frame.runs("analysis.run", Analysis, plan=_plan, script=_script)
+def run(run: Run[Analysis], plan: Plan) -> None:
+    """Compute what has to be, and write all of it in one transaction with the end of the marks and of the job."""
+    run.report |= {"intervals": [_iso(interval) for interval in plan.todo], "series": {}}
+    if plan.silent:
+        run.report["without_points"] = [_iso(interval) for interval in plan.silent]
+    blocks = list(_compute(run, plan))
+    rows = None if plan.rows is None else analysis_rows.compute(run.context, plan.script, plan.rows, run.report)
+    made = [block.columns for block in blocks if any(times.size for times, _ in block.columns.values())]
+    publishing = plan.publishing.storing(run.context, made) if plan.publishing and made else nullcontext()
+    with publishing as stored, run.unit() as (session, analysis):
+        if _configuration(analysis) != plan.configuration:
+            enqueue_run(session, analysis)
+            run.report = {"skipped": "The configuration changed while it ran; it runs again."}
+            run.end(session)
+            return
+        if rows is not None:
+            run.report["rows"] = analysis_rows.store_rows(run.context, session, analysis, rows)
+        _write(run, session, analysis, plan, blocks)
+        if stored is not None:
+            run.report["file"] = stored.record(session, run_id=run.id).id
+        run.finish(session, analysis, news=not plan.is_empty, **{name: run.report[name] for name in _TOTALS})
 
 
 def _silent(session: Session, columns: Iterable[Column], spec: AnalysisSpec, bounds: Bounds) -> list[Interval]:
     """Return the intervals of which nothing is computed, because no input has had a point for very long."""
     if bounds.rows_stop - bounds.rows_start <= LONGEST_SILENCE:
         return []
-    found = [each for column in columns for each in stretches(session, column.series_pk, LONGEST_SILENCE)]
+    found = [each for column in columns for each in stretches(session, column.series_number, LONGEST_SILENCE)]
     return without_points(found, [column.input for column in columns], spec)
 
 
-def columns_of(session: Session, analysis: Analysis) -> list[Column] | str:
-    """Return an analysis' inputs with their series, or which of them is not there."""
+def columns_of(session: Session, analysis: Analysis) -> list[Column]:
+    """Return an analysis' inputs with their series.
+
+    Raises
+    ------
+    Unready
+        Says which of them is not there.
+    """
     columns = []
     for each in analysis.inputs:
         series = session.scalar(
@@ -233,8 +188,8 @@ def columns_of(session: Session, analysis: Analysis) -> list[Column] | str:
         )
         if series is None:
             like = alike(each.series_name, series_by_name(session, each.generator_id))
-            return f"The input {each.column} waits for the series {each.series_name}{like}."
-        columns.append(Column(_input(session, each, series), series.pk, series.id))
+            raise Unready(f"The input {each.column} waits for the series {each.series_name}{like}.")
+        columns.append(Column(_input(session, each, series), series.number, series.id))
     return columns
 
 
@@ -261,24 +216,27 @@ def _blocks(interval: Interval, spec: AnalysisSpec) -> list[Interval]:
     return list(itertools.pairwise(cuts))
 
 
-def _compute(context: jobs.JobContext, plan: Plan, report: dict[str, Any]) -> Iterator[Block]:
+def _compute(run: Run[Analysis], plan: Plan) -> Iterator[Block]:
     """Yield a block for each interval."""
-    inputs = [column.input for column in plan.columns]
+    context, report = run.context, run.report
     report |= {"rows_in": 0, "rows_out": 0, "rows_outside": 0}
-    for done, (interval, data) in enumerate(zip(plan.todo, plan.data, strict=True)):
+    analyze_each = partial(context.services["scripts"].analyze_each, plan.script, _given(run, plan))
+    with closing(heard_each(context, analyze_each)) as outcomes:
+        for done, (interval, outcome) in enumerate(zip(plan.todo, outcomes, strict=True), 1):
+            note_old(report, outcome.notes)
+            yield _block(outcome.value, interval, plan, report)
+            context.progress(done, len(plan.todo))
+
+
+def _given(run: Run[Analysis], plan: Plan) -> Iterator[pd.DataFrame]:
+    """Yield the script's input for each interval: none depends on what comes of another."""
+    inputs = [column.input for column in plan.columns]
+    for interval, data in zip(plan.todo, plan.data, strict=True):
         assert plan.bounds is not None
-        context.check()
-        context.progress(done, len(plan.todo))
-        frame = build_frame(inputs, data, plan.spec, plan.bounds, *interval)
-        given = pd.DataFrame(frame.columns, pd.DatetimeIndex(frame.naive.astype("datetime64[us]")))
-        outcome = context.services["scripts"].analyze(
-            plan.script, given, script_limits(context), cancelled=context.cancelled
-        )
-        if outcome.output:
-            context.log(outcome.output)
-        note_old(report, outcome.notes)
-        report["rows_in"] += len(given)
-        yield _block(outcome.value, interval, plan, report)
+        run.context.check()
+        made = build_frame(inputs, data, plan.spec, plan.bounds, *interval)
+        run.report["rows_in"] += len(made.naive)
+        yield pd.DataFrame(made.columns, pd.DatetimeIndex(made.naive.astype("datetime64[us]")))
 
 
 def _block(result: pd.DataFrame | None, interval: Interval, plan: Plan, report: dict[str, Any]) -> Block:
@@ -303,16 +261,10 @@ def _block(result: pd.DataFrame | None, interval: Interval, plan: Plan, report: 
     return block
 
 
-def _write(
-    context: jobs.JobContext,
-    session: Session,
-    analysis: Analysis,
-    plan: Plan,
-    blocks: list[Block],
-    report: dict[str, Any],
-) -> None:
+def _write(run: Run[Analysis], session: Session, analysis: Analysis, plan: Plan, blocks: list[Block]) -> None:
+    report = run.report
     known = series_by_name(session, analysis.id)
-    store.lock(session, [series.pk for series in known.values()])
+    store.lock(session, [series.number for series in known.values()])
     changed: dict[str, NDArray[np.int64]] = {}
     totals = dict.fromkeys(_TOTALS, 0)
     for output in analysis.outputs:
@@ -320,11 +272,11 @@ def _write(
             if not any(output.name in block.columns and block.columns[output.name][0].size for block in blocks):
                 continue
             known[output.name] = _create_series(session, analysis, output)
-        pk = known[output.name].pk
+        number = known[output.name].number
         empty = (np.empty(0, np.int64), np.empty(0))
-        written = [store.replace_range(session, pk, start, stop, *empty) for start, stop in plan.gone]
+        written = [store.replace_range(session, number, start, stop, *empty) for start, stop in plan.gone]
         written += [
-            store.replace_range(session, pk, *block.interval, *block.columns.get(output.name, empty))
+            store.replace_range(session, number, *block.interval, *block.columns.get(output.name, empty))
             for block in blocks
         ]
         sums = {name: sum(getattr(each, name) for each in written) for name in totals}
@@ -334,17 +286,15 @@ def _write(
         for name, count in sums.items():
             totals[name] += count
         for start, stop in invalidations.spans(changed[output.name]):
-            lineage.made(session, context.job.id, "series", known[output.name].id, start, stop)
+            lineage.made(session, run.id, "series", known[output.name].id, start, stop)
     report |= totals
-    _record_inputs(context, session, plan)
+    _record_inputs(run.id, session, plan)
     if plan.bounds is not None:
         invalidations.settle(session, plan.pending)
         analysis.computed_start, analysis.computed_stop = plan.bounds.start, plan.bounds.stop
         if plan.bounds.due is not None and analysis.active:
             # A late input is given up waiting for then, or a delay has passed.
             enqueue_run(session, analysis, due=plan.bounds.due)
-    analysis.last_run_at = now()
-    notifications.resolve(session, analysis.id, RUN_FAILED)
     series_changed(session, analysis, changed)
 
 
@@ -367,21 +317,14 @@ def _create_series(session: Session, analysis: Analysis, output: AnalysisOutput)
     )
 
 
-def _record_inputs(context: jobs.JobContext, session: Session, plan: Plan) -> None:
+def _record_inputs(run_id: str, session: Session, plan: Plan) -> None:
     if plan.bounds is None:
         return
     whole = [(plan.bounds.rows_start, plan.bounds.rows_stop)] if plan.rows is not None else []
     for start, stop in merge_intervals([*plan.todo, *whole]):
         for column in plan.columns:
             low, high = read_range(column.input, plan.bounds, plan.spec, start, stop)
-            lineage.read(session, context.job.id, "series", column.series_id, low, high, column=column.input.column)
-
-
-def _analysis(session: Session, analysis_id: str) -> Analysis:
-    analysis: Analysis | None = session.scalar(select(Analysis).where(Analysis.id == analysis_id))
-    if analysis is None:
-        raise jobs.Refused("The analysis was deleted.")
-    return analysis
+            lineage.read(session, run_id, "series", column.series_id, low, high, column=column.input.column)
 
 
 def _configuration(analysis: Analysis) -> dict[str, Any]:
@@ -392,7 +335,7 @@ def _configuration(analysis: Analysis) -> dict[str, Any]:
         return {column.key: getattr(record, column.key) for column in record.__table__.columns}
 
     return {
-        "rows_analysis_id": analysis.rows_analysis_id,
+        "result_set_id": analysis.result_set_id,
         "config": values(analysis.config),
         "inputs": [values(each) for each in analysis.inputs],
         "outputs": [values(each) for each in analysis.outputs],

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
-from entrepot.pipeline.cleaning import spec
+from entrepot.pipeline.cleaning import function_texts, spec
 from entrepot.pipeline.configuration import assign, check_series_texts, get, remove, require_free
-from entrepot.pipeline.generators import actions
+from entrepot.pipeline.generators import actions, versions
 from entrepot.pipeline.generators.finding import series_by_name
 from entrepot.pipeline.models import Channel, Cleaner, ImporterSeries
 from entrepot.series import labels
@@ -39,10 +39,12 @@ def create_channel(session: Session, principal: Principal, fields: Mapping[str, 
     values = dict(fields)
     cleaner = get(session, principal, Cleaner, values.pop("cleaner"), "write")
     _check_names(session, cleaner.id, values)
-    channel = Channel(cleaner=cleaner, **values)
+    owner = {"organization_id": cleaner.organization_id, "project_id": cleaner.project_id}
+    channel = Channel(cleaner=cleaner, **owner, **values)
     session.add(channel)
     session.flush()  # gives what was left out its default
     spec.validate(_settings(channel))
+    versions.note(session, principal, channel, function_texts.joined(channel))
     actions.channel_created(session, channel)
     return channel
 
@@ -63,6 +65,7 @@ def update_channel(session: Session, principal: Principal, channel_id: str, fiel
     if assign(channel, new):
         spec.validate(_settings(channel))
         session.flush()
+        versions.note(session, principal, channel, function_texts.joined(channel))
         actions.channel_changed(session, channel, old_name)
     return channel
 
@@ -71,6 +74,7 @@ def delete_channel(session: Session, principal: Principal, channel_id: str) -> N
     """Delete a channel and the series that it made."""
     channel = get(session, principal, Channel, channel_id, "write")
     actions.channel_deleted(session, channel)
+    versions.forget(session, [channel.id])
     remove(session, channel)
 
 

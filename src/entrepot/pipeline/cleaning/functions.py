@@ -1,12 +1,14 @@
 """A channel's functions, which are users' texts, called in the sandbox."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from entrepot import jobs
-from entrepot.pipeline.generators.reports import note_old, script_limits, stamps_of
+from entrepot.pipeline.generators.reports import heard, note_old, stamps_of
 from entrepot.scripts import Outcome, ScriptRunner
 from entrepot.series.clocks import Mask, Stamps
 from entrepot.series.resample import Values
@@ -19,7 +21,6 @@ class ScriptFunctions:
         self._context = context
         self._runner: ScriptRunner = context.services["scripts"]
         self._configuration = configuration
-        self._limits = script_limits(context)
         self.output = ""
         #: What is old in them, as in a run's report.
         self.old: dict[str, Any] = {}
@@ -43,35 +44,19 @@ class ScriptFunctions:
         """Return other points for these."""
         series = pd.Series(values, pd.DatetimeIndex(times.astype("datetime64[us]")), name="value")
         made: pd.Series = self._kept(
-            self._runner.transform(
-                self._configuration["custom"],
-                series,
-                self._limits,
-                filename="<custom>",
-                cancelled=self._context.cancelled,
-            ),
-            "custom",
+            "custom", partial(self._runner.transform, self._configuration["custom"], series, filename="<custom>")
         )
         stamps = stamps_of(made.index)
         order = np.argsort(stamps, kind="stable")
         return stamps[order], made.to_numpy(np.float64)[order]
 
     def _call(self, name: str, values: Values, *, expects: Literal["values", "mask"]) -> Any:
-        return self._kept(
-            self._runner.map_values(
-                self._configuration[name],
-                values,
-                self._limits,
-                expects=expects,
-                filename=f"<{name}>",
-                cancelled=self._context.cancelled,
-            ),
-            name,
-        )
+        script = self._configuration[name]
+        call = partial(self._runner.map_values, script, values, expects=expects, filename=f"<{name}>")
+        return self._kept(name, call)
 
-    def _kept(self, outcome: Outcome[Any], name: str) -> Any:
+    def _kept(self, name: str, call: Callable[..., Outcome[Any]]) -> Any:
+        outcome = heard(self._context, call)
         note_old(self.old, outcome.notes, name)
-        if outcome.output:
-            self.output += outcome.output
-            self._context.log(outcome.output)
+        self.output += outcome.output
         return outcome.value

@@ -17,7 +17,7 @@ from entrepot.pipeline.models import Cleaner
 Hours = dict[int, Pass | None]
 
 
-def in_raw(session: Session, pk: int, spans: Iterable[tuple[int, int]], spec: CleaningSpec) -> Hours:
+def in_raw(session: Session, number: int, spans: Iterable[tuple[int, int]], spec: CleaningSpec) -> Hours:
     """Return of the hours near changed spans of a raw series, by a channel's clock, which were seen once."""
     zone = None if spec.instants else spec.input_clock.zone
     found: Hours = {}
@@ -28,7 +28,7 @@ def in_raw(session: Session, pk: int, spans: Iterable[tuple[int, int]], spec: Cl
         for hour in hours_of(zone, near):
             if hour.shown not in found:
                 stamps = hour.shown - NEAR, hour.shown + hour.shift + NEAR
-                found[hour.shown] = seen(raw_reading.instants(session, pk, *stamps, spec), hour)
+                found[hour.shown] = seen(raw_reading.instants(session, number, *stamps, spec), hour)
     return found
 
 

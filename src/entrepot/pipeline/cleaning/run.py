@@ -10,29 +10,17 @@ from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
-from entrepot.db import now
 from entrepot.errors import InvalidInput, Locked
-from entrepot.events import notifications
 from entrepot.pipeline.cleaning import hours_once
 from entrepot.pipeline.cleaning import reading as raw_reading
 from entrepot.pipeline.cleaning.clean import Cleaned, clean
 from entrepot.pipeline.cleaning.functions import ScriptFunctions
 from entrepot.pipeline.cleaning.influence import Influence, influence
 from entrepot.pipeline.cleaning.spec import CleaningSpec
-from entrepot.pipeline.generators import invalidations, notices
+from entrepot.pipeline.generators import frame, invalidations, notices
 from entrepot.pipeline.generators.finding import alike, enqueue_run, series_by_name, series_changed
-from entrepot.pipeline.generators.reports import (
-    MOST_ATTEMPTS,
-    RUN_FAILED,
-    emit_of,
-    ended_with_its_job,
-    leave_a_count,
-    payload_of,
-    record_begin,
-    record_failure,
-    retried_when_series_vanish,
-    spans_of,
-)
+from entrepot.pipeline.generators.frame import Run
+from entrepot.pipeline.generators.reports import spans_of
 from entrepot.pipeline.intervals import EVER, merge_intervals
 from entrepot.pipeline.models import Channel, Cleaner
 from entrepot.scripts import ScriptError
@@ -45,7 +33,7 @@ _BATCH_POINTS = 2_000_000
 _CONFIGURATION = [
     column.key
     for column in inspect(Channel).column_attrs
-    if column.key not in {"pk", "id", "created_at", "active", "labels", "version", "changed_at"}
+    if column.key not in {"number", "id", "created_at", "active", "labels", "version", "changed_at"}
 ]
 
 
@@ -78,24 +66,24 @@ class Result:
         return sum(piece.cleaned.times.size for piece in self.pieces)
 
 
-@jobs.task("cleaner.run", max_attempts=MOST_ATTEMPTS, pool="runs")
-def run(context: jobs.JobContext) -> dict[str, Any]:
-    """Clean what changed, channel by channel in the order of their creation.
+Plan = tuple[Cleaner, list[str]]
+
+
+def _plan(_run: Run[Cleaner], session: Session, cleaner: Cleaner) -> Plan:
+    """Return the cleaner, and its channels in the order of their creation."""
+    query = select(Channel.id).where(Channel.cleaner_id == cleaner.id, Channel.active.is_(True))
+    return cleaner, list(session.scalars(query.order_by(Channel.number)))
+
+
+@frame.runs("cleaner.run", Cleaner, plan=_plan, script=lambda _: None)
+def run(run: Run[Cleaner], plan: Plan) -> None:
+    """Clean what changed, channel by channel.
 
     Each commit holds the cleaned points of some channels, the end of their marks and the marks of what lies
     downstream. One that fails keeps its marks, and does not keep the others from being cleaned.
     """
-    with ended_with_its_job(context):
-        return _run(context)
-
-
-def _run(context: jobs.JobContext) -> dict[str, Any]:
-    with context.unit() as session:
-        cleaner = _cleaner(session, payload_of(context)["id"])
-        query = select(Channel.id).where(Channel.cleaner_id == cleaner.id, Channel.active.is_(True))
-        channel_ids = list(session.scalars(query.order_by(Channel.pk)))
-        record_begin(context, session, cleaner)
-    report: dict[str, Any] = {"series": {}, "added": 0, "replaced": 0, "deleted": 0}
+    context, (cleaner, channel_ids) = run.context, plan
+    run.report |= {"series": {}, "added": 0, "replaced": 0, "deleted": 0}
     failures: list[tuple[str, ScriptError | None]] = []
     batch: list[Result] = []
     for done, channel_id in enumerate(channel_ids):
@@ -107,43 +95,30 @@ def _run(context: jobs.JobContext) -> dict[str, Any]:
             context.check()
             name = _name(context, channel_id)
             failures.append((f"{name}: {error.message}", error if isinstance(error, ScriptError) else None))
-            report["series"][name] = {"error": error.message}
+            run.report["series"][name] = {"error": error.message}
             continue
         if result is not None:
             batch.append(result)
         if sum(result.points for result in batch) > _BATCH_POINTS:
-            with retried_when_series_vanish(), context.unit() as session:
-                _write(context, session, cleaner.id, batch, report)
+            with run.unit() as (session, cleaner):
+                _write(run, session, cleaner, batch)
             batch = []
-    with retried_when_series_vanish(), context.unit() as session:
-        cleaner = _write(context, session, cleaner.id, batch, report)
-        unwritten = [f"{name}: {of['error']}" for name, of in report["series"].items() if of.get("unwritten")]
-        failures += [(message, None) for message in unwritten]
-        missing = _without_series(session, cleaner)
-        report["missing"] = missing
-        if missing and payload_of(context).get("requested"):
+    _end(run, batch, failures)
+
+
+def _end(run: Run[Cleaner], batch: list[Result], failures: list[tuple[str, ScriptError | None]]) -> None:
+    with run.unit() as (session, cleaner):
+        _write(run, session, cleaner, batch)
+        series = run.report["series"]
+        failures += [(f"{name}: {of['error']}", None) for name, of in series.items() if of.get("unwritten")]
+        missing = run.report["missing"] = _without_series(session, cleaner)
+        if run.requested:
             failures += [(message, None) for message in missing.values()]
         if failures:
-            message = "; ".join(message for message, _ in failures)
-            failure = record_failure(context, session, cleaner, message, failures[0][1], report)
+            run.fail(session, cleaner, "; ".join(message for message, _ in failures), failures[0][1])
         else:
-            cleaner.last_run_at = now()
-            notifications.resolve(session, cleaner.id, RUN_FAILED)
-            if not report["series"] and leave_a_count(context, session):
-                return report
-            lineage.end_run(session, context.job.id, "finished", report)
-            counts = {name: report[name] for name in ("added", "replaced", "deleted")}
-            emit_of(session, cleaner, "run", {"run": context.job.id, **counts})
-            context.finish(session, report)
-            return report
-    raise failure
-
-
-def _cleaner(session: Session, cleaner_id: str) -> Cleaner:
-    cleaner: Cleaner | None = session.scalar(select(Cleaner).where(Cleaner.id == cleaner_id))
-    if cleaner is None:
-        raise jobs.Refused("The cleaner was deleted.")
-    return cleaner
+            counts = {name: run.report[name] for name in ("added", "replaced", "deleted")}
+            run.finish(session, cleaner, news=bool(series), **counts)
 
 
 def _without_series(session: Session, cleaner: Cleaner) -> dict[str, str]:
@@ -152,7 +127,7 @@ def _without_series(session: Session, cleaner: Cleaner) -> dict[str, str]:
     query = select(Channel).where(Channel.cleaner_id == cleaner.id, Channel.active.is_(True))
     missing = {
         each.name: f"{each.name}: the importer has no series {each.raw}{alike(each.raw, names)}"
-        for each in session.scalars(query.order_by(Channel.pk))
+        for each in session.scalars(query.order_by(Channel.number))
         if each.raw not in names
     }
     if missing and names:  # else nothing was imported yet
@@ -178,16 +153,16 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, channel_id: str) -> Resul
         )
         spec = replace(CleaningSpec.of(configuration), instants=raw is not None and raw.clock is not None)
         ends = (raw.first, raw.last) if raw is not None and raw.first is not None and raw.last is not None else None
-        extent = None if raw is None or ends is None else raw_reading.extent(session, raw.pk, *ends, spec)
+        extent = None if raw is None or ends is None else raw_reading.extent(session, raw.number, *ends, spec)
         result = Result(channel_id, channel.name, configuration, pending, spec, raw.id if raw else None, ends)
         stretches = [Influence(*EVER, *EVER)]
         if raw is not None and ends is not None:
-            stretches = _stretches(session, raw.pk, ends[1], spec, pending)
+            stretches = _stretches(session, raw.number, ends[1], spec, pending)
             spans = [span for found in pending.spans.values() for span in found]
             near = [(max(start, ends[0]), min(stop, ends[1] + 1)) for start, stop in spans]
-            result.hours = hours_once.in_raw(session, raw.pk, near, spec)
+            result.hours = hours_once.in_raw(session, raw.number, near, spec)
         raw_points = [
-            raw_reading.points(session, raw.pk, stretch, spec) if raw else raw_reading.NONE for stretch in stretches
+            raw_reading.points(session, raw.number, stretch, spec) if raw else raw_reading.NONE for stretch in stretches
         ]
     functions = ScriptFunctions(context, configuration)
     at = round(time.time() * 1_000_000)
@@ -205,7 +180,7 @@ def _clean(context: jobs.JobContext, cleaner: Cleaner, channel_id: str) -> Resul
 
 
 def _stretches(
-    session: Session, pk: int, end: int, spec: CleaningSpec, pending: invalidations.Pending
+    session: Session, number: int, end: int, spec: CleaningSpec, pending: invalidations.Pending
 ) -> list[Influence]:
     """Return what to read and write anew of a raw series whose last time is `end`, without overlaps."""
     whole = [Influence(*EVER, *EVER)]
@@ -216,7 +191,7 @@ def _stretches(
     while spans:
         start, stop = spans.pop(0)
         last = stop if stop < invalidations.ALWAYS[1] else max(end, start) + 1
-        before, after = raw_reading.neighbours(session, pk, start, last, spec)
+        before, after = raw_reading.neighbours(session, number, start, last, spec)
         if spans and (not after.size or after[0] >= spans[0][0]):
             # No point between them is as it was: to their neighbours they are one change.
             spans[0] = (start, spans[0][1])
@@ -242,13 +217,11 @@ def _stretches(
     return merged
 
 
-def _write(
-    context: jobs.JobContext, session: Session, cleaner_id: str, batch: list[Result], report: dict[str, Any]
-) -> Cleaner:
+def _write(run: Run[Cleaner], session: Session, cleaner: Cleaner, batch: list[Result]) -> None:
     """Write cleaned points and settle their marks; a channel changed meanwhile is left to its next run."""
-    cleaner = _cleaner(session, cleaner_id)
+    report = run.report
     known = series_by_name(session, cleaner.id)
-    store.lock(session, [known[result.name].pk for result in batch if result.name in known])
+    store.lock(session, [known[result.name].number for result in batch if result.name in known])
     changed: dict[str, NDArray[np.int64]] = {}
     hours: dict[str, hours_once.Hours] = {}
     for result in batch:
@@ -263,14 +236,13 @@ def _write(
         invalidations.settle(session, result.pending)
         hours[result.name] = result.hours
         changed[result.name] = np.concatenate(stamps) if stamps else np.empty(0, np.int64)
-        _record(context, session, result, known, changed[result.name])
+        _record(run.id, session, result, known, changed[result.name])
         _wait_for_delayed(session, cleaner, result)
         report["series"][result.name] = {**result.report, **sums, "intervals_changed": spans_of(changed[result.name])}
         for name in ("added", "replaced", "deleted"):
             report[name] += sums[name]
     hours_once.tell(session, cleaner, hours)
     series_changed(session, cleaner, changed)
-    return cleaner
 
 
 def _replace(
@@ -287,7 +259,8 @@ def _replace(
             bounds = raw_reading.bounds(piece.influence.write_start, piece.influence.write_stop)
             cleaned = piece.cleaned
             tags = None if cleaned.counts is None else [str(count) for count in cleaned.counts.tolist()]
-            written = store.replace_range(session, known[result.name].pk, *bounds, cleaned.times, cleaned.values, tags)
+            number = known[result.name].number
+            written = store.replace_range(session, number, *bounds, cleaned.times, cleaned.values, tags)
             stamps.append(written.changed)
             for name in sums:
                 sums[name] += getattr(written, name)
@@ -318,22 +291,16 @@ def _create_series(session: Session, cleaner: Cleaner, channel: Channel) -> Seri
 
 
 def _record(
-    context: jobs.JobContext, session: Session, result: Result, known: dict[str, Series], changed: NDArray[np.int64]
+    run_id: str, session: Session, result: Result, known: dict[str, Series], changed: NDArray[np.int64]
 ) -> None:
     if not changed.size or result.raw_id is None or result.ends is None:
         return
     for piece in result.pieces:
         start, stop = piece.influence.read_start, piece.influence.read_stop
-        lineage.read(
-            session,
-            context.job.id,
-            "series",
-            result.raw_id,
-            max(start, result.ends[0]),
-            min(stop, result.ends[1] + 1),
-        )
+        read = (max(start, result.ends[0]), min(stop, result.ends[1] + 1))
+        lineage.read(session, run_id, "series", result.raw_id, *read)
     for start, stop in invalidations.spans(changed):
-        lineage.made(session, context.job.id, "series", known[result.name].id, start, stop)
+        lineage.made(session, run_id, "series", known[result.name].id, start, stop)
 
 
 def _wait_for_delayed(session: Session, cleaner: Cleaner, result: Result) -> None:

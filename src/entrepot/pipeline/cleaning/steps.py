@@ -2,7 +2,7 @@
 
 How the table of unit types is read where it leaves room:
 
-- A point of an amount (``delta``) or a mean lasts until the next point (since the one before it, for stamps on the
+- A point of an amount or a mean lasts until the next point (since the one before it, for stamps on the
   right), but only as long as one step of its neighbourhood where the neighbour is farther than one and a half of these:
   a longer silence is a gap, not a long point. The step of a neighbourhood is the median of the next few distances
   between points, on either side; of two that differ, the longer one tells what is too far, and that of the point's own

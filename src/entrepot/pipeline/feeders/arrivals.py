@@ -1,9 +1,9 @@
 """Files on their way from a source to a gate: each arrives once, wherever the worker is killed.
 
-A file is staged: written under a name of its own, outside the gate, and brought to the disk. Then one transaction
-remembers what it is and where it lies. Only then is it renamed onto the gate, and a second transaction notes that it is
-there, with its lineage, and tells importers. A run that finds a staged file remembered renames it, unless that was
-done: the file itself says so, by being gone.
+A file is staged: written under a name of its own, outside the gate, and brought to the disk or the bucket. Then one
+transaction remembers what it is and where it lies. Only then is it put on the gate, and a second transaction notes that
+it is there, with its lineage, and tells importers. A run that finds a staged file remembered puts it there, unless that
+was done: the staged file itself says so, by being gone. In a bucket, the second transaction puts it there, too.
 """
 
 import contextlib
@@ -17,22 +17,24 @@ from datetime import datetime
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from entrepot import jobs, lineage
+from entrepot import lineage
 from entrepot.db import now
-from entrepot.errors import Conflict, InvalidInput, TooLarge
+from entrepot.errors import Conflict, InvalidInput, TooLarge, Unavailable
+from entrepot.objects import loose
 from entrepot.pipeline.feeders.sources import Remote
 from entrepot.pipeline.gates import files as gate_files
 from entrepot.pipeline.gates import folders, trees
+from entrepot.pipeline.gates.configuration import gate_home
+from entrepot.pipeline.gates.home import Ready
+from entrepot.pipeline.gates.homes import open_home
+from entrepot.pipeline.gates.stored_home import StoredHome
 from entrepot.pipeline.generators.finding import enqueue_run
+from entrepot.pipeline.generators.frame import Run
 from entrepot.pipeline.models import FedFile, Feeder, Importer
 from entrepot.settings import Settings
 
 #: Lineage keeps no longer name.
 LONGEST_PATH = 300
-
-
-class Deleted(jobs.Refused):
-    """The feeder was deleted."""
 
 
 class Changed(Conflict):
@@ -79,25 +81,25 @@ class Arrivals:
         What lineage calls the source.
     """
 
-    def __init__(
-        self, context: jobs.JobContext, feeder_id: str, gate_id: str, quota: gate_files.Quota, origin: str
-    ) -> None:
-        self._context, self._feeder_id, self._gate_id, self._quota = context, feeder_id, gate_id, quota
+    def __init__(self, run: Run[Feeder], gate_id: str, quota: gate_files.Quota, origin: str) -> None:
+        self._run, self._gate_id, self._quota = run, gate_id, quota
         self._origin = origin
-        self._home = context.settings.gates_dir / gate_id
+        settings = run.context.settings
+        self._home = open_home(settings, run.context.database, gate_home(gate_id))
+        self._in_bucket = isinstance(self._home, StoredHome)
         # On the file system of the gates, so that renaming is all that is left to do.
-        self._staging = context.settings.feeds_dir / feeder_id
+        self._staging = settings.feeds_dir / run.of
 
     def begin(self) -> list[Ended]:
         """Make the folders, and end what a run before this one, or this one's last attempt, left under way."""
-        self._home.mkdir(parents=True, exist_ok=True)
+        self._home.make()
         self._staging.mkdir(parents=True, exist_ok=True)
-        with self._context.database.read() as session:
-            rows = session.scalars(_rows(self._feeder_id).where(FedFile.staged.is_not(None))).all()
+        with self._run.context.database.read() as session:
+            rows = session.scalars(_rows(self._run.of).where(FedFile.staged.is_not(None))).all()
         ended = self._place(rows)
         # Within a unit of work nobody has taken over: what is not remembered is nobody's.
-        with self._context.unit() as session:
-            kept = set(session.scalars(_rows(self._feeder_id).with_only_columns(FedFile.staged)))
+        with self._run.unit() as (session, _):
+            kept = set(session.scalars(_rows(self._run.of).with_only_columns(FedFile.staged)))
             for path in self._staging.iterdir():
                 if path.name not in kept:
                     path.unlink(missing_ok=True)
@@ -110,13 +112,13 @@ class Arrivals:
 
     def check_target(self, target: str) -> str:
         """Return where a file goes on the gate, as it is kept; InvalidInput where nothing may go."""
-        path = folders.resolve(self._home, target)
+        found = self._home.resolve(target)
         folders.require_shallow(target)
         gate_files.require_free_path(target)
-        found = path.relative_to(self._home).as_posix()
         if len(found) > LONGEST_PATH:
             raise InvalidInput.field("path", f"This has more than {LONGEST_PATH} characters.")
-        if path.is_dir() or any(parent.is_file() for parent in path.parents):
+        above = [found.rsplit("/", depth)[0] for depth in range(1, found.count("/") + 1)]
+        if gate_files.is_folder(self._home, found) or any(gate_files.is_file(self._home, each) for each in above):
             raise InvalidInput.field("path", "On the gate, a folder and a file stand in each other's way here.")
         return found
 
@@ -144,6 +146,9 @@ class Arrivals:
                     raise Changed(f"{size} bytes came, {remote.size} were listed: it changed while it was fetched.")
                 file.flush()
                 os.fsync(file.fileno())
+            if self._in_bucket:
+                name = str(self._home.prepare(path).source)
+                path.unlink()
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -151,21 +156,20 @@ class Arrivals:
 
     def discard(self, staged: Staged) -> None:
         """Remove a staged file."""
-        (self._staging / staged.name).unlink(missing_ok=True)
+        self._drop(staged.name)
 
     def deliver(self, batch: Sequence[Staged]) -> list[Ended]:
         """Put staged files on the gate, but for those whose content came before under their name."""
         ended: list[Ended] = []
         there = {staged.name for staged in batch if self._is_there(staged)}
         placing: list[FedFile] = []
-        with self._context.unit() as session:
-            require_feeder(session, self._feeder_id)
-            query = _rows(self._feeder_id).where(FedFile.path.in_([staged.remote.path for staged in batch]))
+        with self._run.unit() as (session, _):
+            query = _rows(self._run.of).where(FedFile.path.in_([staged.remote.path for staged in batch]))
             rows = {row.path: row for row in session.scalars(query)}
             for staged in batch:
                 row = rows.get(staged.remote.path)
                 if row is None:
-                    row = FedFile(feeder_id=self._feeder_id, path=staged.remote.path)
+                    row = FedFile(feeder_id=self._run.of, path=staged.remote.path)
                     session.add(row)
                 reason = None
                 if row.sha256 == staged.sha256:
@@ -175,7 +179,7 @@ class Arrivals:
                 row.version, row.seen, row.seen_since = staged.remote.version, None, None
                 if reason is None or row.sha256 != staged.sha256:
                     row.size, row.sha256, row.target = staged.size, staged.sha256, staged.target
-                    row.run_id, row.fetched = self._context.job.id, now()
+                    row.run_id, row.fetched_at = self._run.id, now()
                 if reason is None:
                     row.staged = staged.name
                     placing.append(row)
@@ -191,54 +195,72 @@ class Arrivals:
         """Remember since when files that may still grow have been as they are."""
         if not settling:
             return
-        with self._context.unit() as session:
-            require_feeder(session, self._feeder_id)
-            rows = {row.path: row for row in session.scalars(_rows(self._feeder_id))}
+        with self._run.unit() as (session, _):
+            rows = {row.path: row for row in session.scalars(_rows(self._run.of))}
             for remote, since in settling:
                 row = rows.get(remote.path)
                 if row is None:
-                    row = FedFile(feeder_id=self._feeder_id, path=remote.path)
+                    row = FedFile(feeder_id=self._run.of, path=remote.path)
                     session.add(row)
                 if row.seen != remote.version:
                     row.seen, row.seen_since = remote.version, since
 
     def _is_there(self, staged: Staged) -> bool:
-        path = self._home / staged.target
-        if not path.is_file() or path.stat().st_size != staged.size:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == staged.sha256
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if self._home.status(staged.target).st_size == staged.size:
+                return gate_files.sha256_of(self._home, staged.target) == staged.sha256
+        return False
 
     def _place(self, rows: Sequence[FedFile]) -> list[Ended]:
-        """Rename remembered files onto the gate, and note that they are there."""
+        """Put remembered files on the gate, and note that they are there."""
         if not rows:
             return []
-        problems = {row.path: self._rename(row) for row in rows}
+        problems = {} if self._in_bucket else {row.path: self._rename(row) for row in rows}
         ended = []
-        with self._context.unit() as session:
-            require_feeder(session, self._feeder_id)
-            query = _rows(self._feeder_id).where(FedFile.path.in_(list(problems)))
-            for row in session.scalars(query):
-                problem = problems[row.path]
-                ended.append(_ended(row, failed=problem))
-                row.staged = None
-                if problem is not None:
-                    row.version = row.sha256 = None
-                    continue
-                lineage.made(
-                    session,
-                    self._context.job.id,
-                    "gate file",
-                    f"{self._gate_id}/{row.target}",
-                    sha256=row.sha256,
-                    source=f"{self._origin} {row.path}",
-                )
+        with self._run.unit() as (session, _):
+            query = _rows(self._run.of).where(FedFile.path.in_([row.path for row in rows]))
+            for row in session.scalars(query).all():
+                if self._in_bucket:
+                    problems[row.path] = self._hold(session, row)
+                ended.append(self._noted(session, row, problems[row.path]))
             if any(problem is None for problem in problems.values()):
                 tell_importers(session, self._gate_id)
         for row in rows:
-            if problems[row.path] is not None:
-                (self._staging / str(row.staged)).unlink(missing_ok=True)
+            if problems.get(row.path) is not None:
+                self._drop(str(row.staged))
         return ended
+
+    def _noted(self, session: Session, row: FedFile, problem: str | None) -> Ended:
+        ended = _ended(row, failed=problem)
+        row.staged = None
+        if problem is not None:
+            row.version = row.sha256 = None
+            return ended
+        lineage.made(
+            session,
+            self._run.id,
+            "gate file",
+            f"{self._gate_id}/{row.target}",
+            sha256=row.sha256,
+            source=f"{self._origin} {row.path}",
+        )
+        return ended
+
+    def _drop(self, name: str) -> None:
+        if self._in_bucket:
+            loose.drop(self._run.context.database, name)
+        else:
+            (self._staging / name).unlink(missing_ok=True)
+
+    def _hold(self, session: Session, row: FedFile) -> str | None:
+        """Put a remembered object on the gate; return why that cannot be."""
+        ready = Ready(str(row.staged), row.size or 0, now().timestamp())
+        try:
+            with session.begin_nested(), self._home.within(session).alone() as turn:
+                gate_files.place_alone(turn, ready, str(row.target), self._quota)
+        except (TooLarge, Unavailable, OSError) as error:
+            return f"{error.strerror} on the gate." if isinstance(error, OSError) else error.message
+        return None
 
     def _rename(self, row: FedFile) -> str | None:
         """Put a remembered file on the gate; return why that cannot be."""
@@ -249,7 +271,7 @@ class Arrivals:
             return None
         try:
             os.utime(staged)  # complete now, whenever the last byte came
-            gate_files.place(self._home, staged, self._home / row.target, self._quota)
+            gate_files.place(self._home, staged, row.target, self._quota)
         except FileNotFoundError:
             if not staged.exists():
                 return None
@@ -263,14 +285,6 @@ class Arrivals:
 def discard_all(settings: Settings, feeder_id: str) -> None:
     """Remove what a feeder that was deleted had under way."""
     trees.remove(settings.feeds_dir / feeder_id)
-
-
-def require_feeder(session: Session, feeder_id: str) -> Feeder:
-    """Return the feeder of a run; the run ends when it was deleted."""
-    feeder = session.scalar(select(Feeder).where(Feeder.id == feeder_id))
-    if feeder is None:
-        raise Deleted
-    return feeder
 
 
 def tell_importers(session: Session, gate_id: str) -> None:

@@ -37,7 +37,8 @@ def create_feeder(session: Session, principal: Principal, fields: Mapping[str, A
     if session.scalar(select(Feeder.id).where(Feeder.gate_id == gate.id)):
         raise InvalidInput.field("gate", "This gate has a feeder already.")
     _check(values)
-    feeder = Feeder(gate=gate, source={}, **values)
+    owner = {"organization_id": gate.organization_id, "project_id": gate.project_id}
+    feeder = Feeder(gate=gate, source={}, **owner, **values)
     session.add(feeder)
     session.flush()
     _schedule(session, feeder)
@@ -67,9 +68,9 @@ def start(session: Session, feeder: Feeder, user_id: str | None = None) -> jobs.
     job = jobs.enqueue(
         session,
         "feeder.feed",
-        {"id": feeder.id},
-        organization_id=feeder.gate.organization_id,
-        project_id=feeder.gate.project_id,
+        {"id": feeder.id, "requested": True},
+        organization_id=feeder.organization_id,
+        project_id=feeder.project_id,
         user_id=user_id,
         key=_key(feeder),
         coalesce=f"feeder.feed:{feeder.id}",
@@ -84,8 +85,8 @@ def start_test(session: Session, feeder: Feeder, user_id: str | None = None) -> 
         session,
         "feeder.test",
         {"id": feeder.id},
-        organization_id=feeder.gate.organization_id,
-        project_id=feeder.gate.project_id,
+        organization_id=feeder.organization_id,
+        project_id=feeder.project_id,
         user_id=user_id,
     )
     limits.grown(session, job.organization_id, "jobs", 1)
@@ -212,8 +213,8 @@ def _schedule(session: Session, feeder: Feeder) -> None:
         "feeder.feed",
         {"id": feeder.id, "scheduled": True},
         key=_key(feeder),
-        organization_id=feeder.gate.organization_id,
-        project_id=feeder.gate.project_id,
+        organization_id=feeder.organization_id,
+        project_id=feeder.project_id,
     )
 
 

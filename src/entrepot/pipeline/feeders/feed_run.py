@@ -14,13 +14,17 @@ import structlog
 from entrepot import jobs, net
 from entrepot.db import now
 from entrepot.errors import EntrepotError, InvalidInput, TooLarge, Unavailable
-from entrepot.pipeline.feeders.arrivals import Arrivals, Changed, Deleted, Staged, discard_all
+from entrepot.jobs import schedules
+from entrepot.pipeline.feeders.arrivals import Arrivals, Changed, Staged, discard_all
 from entrepot.pipeline.feeders.choice import LEFT, Choice, choose, cut
-from entrepot.pipeline.feeders.plan import Plan, begin, fail, finish, known_files, plan_of
+from entrepot.pipeline.feeders.configuration import schedule_name
+from entrepot.pipeline.feeders.plan import Plan, is_news, keep_host_key, known_files, plan_of, script_of
 from entrepot.pipeline.feeders.reporting import Report
 from entrepot.pipeline.feeders.scripted import run_script
 from entrepot.pipeline.feeders.sources import Denied, Remote, Source, Unreachable, Unreadable, Vanished, open_source
-from entrepot.pipeline.generators.reports import MOST_ATTEMPTS, payload_of
+from entrepot.pipeline.generators import frame
+from entrepot.pipeline.generators.frame import Run
+from entrepot.pipeline.models import Feeder
 from entrepot.scripts import ScriptError
 
 T = TypeVar("T")
@@ -37,22 +41,18 @@ _TICK = 0.2
 _log = structlog.get_logger(__name__)
 
 
-@jobs.task("feeder.feed", max_attempts=MOST_ATTEMPTS, pool="runs", calls_out=True)
-def feed(context: jobs.JobContext) -> dict[str, Any]:
+def _tidy(run: Run[Feeder]) -> None:
+    """Follow the end of a feeder: nothing of it is under way, and no schedule has it run."""
+    with run.context.unit() as session:
+        schedules.remove(session, schedule_name(run.of))
+    discard_all(run.context.settings, run.of)
+
+
+@frame.runs("feeder.feed", Feeder, plan=plan_of, script=script_of, deleted=_tidy, calls_out=True)
+def feed(run: Run[Feeder], plan: Plan) -> None:
     """Fetch what is new, changed and complete at the feeder's source into its gate."""
-    try:
-        return _feed(context)
-    except Deleted:
-        discard_all(context.settings, payload_of(context)["id"])
-        raise
-
-
-def _feed(context: jobs.JobContext) -> dict[str, Any]:
-    plan = begin(context)
-    if isinstance(plan, str):
-        return jobs.Nothing(skipped=plan)
-    report = Report(context, plan.credentials)
-    arrivals = Arrivals(context, plan.feeder_id, plan.gate_id, plan.quota, plan.origin)
+    context, report = run.context, Report(run.context, plan.credentials)
+    arrivals = Arrivals(run, plan.gate_id, plan.quota, plan.origin)
     state, error = plan.state, None
     visit = Visit(context, plan, report)
     try:
@@ -72,17 +72,27 @@ def _feed(context: jobs.JobContext) -> dict[str, Any]:
         error = problem
     except OSError as problem:
         error = Unavailable(f"The server cannot keep files now: {problem.strerror}.")
-    if error is not None or report.failures:
-        raise fail(context, plan, report, error, visit.host_key)
-    arrivals.end()
-    return finish(context, plan, report, state, visit.host_key)
+    finally:
+        run.report = report.json()
+    failed = error is not None or report.failures > 0
+    if not failed:
+        arrivals.end()
+    with run.unit() as (session, feeder):
+        keep_host_key(feeder, plan, visit.host_key)
+        if failed:
+            message, script_error = report.fault(error)
+            run.fail(session, feeder, message, script_error, gate=feeder.gate_id, fetched=report.fetched)
+        else:
+            feeder.state = state
+            run.finish(session, feeder, news=is_news(session, run), gate=feeder.gate_id, fetched=report.fetched)
 
 
 @jobs.task("feeder.test", max_attempts=1, timeout_seconds=600, pool="runs", calls_out=True)
 def test(context: jobs.JobContext) -> dict[str, Any]:
     """Connect to the feeder's source and list it, without fetching anything."""
+    run = Run(context, Feeder)
     with context.database.read() as session:
-        plan = plan_of(context, session)
+        plan = plan_of(run, session, run.find(session))
         known = known_files(session, plan.feeder_id)
     if plan.script is not None:
         raise jobs.Refused("A script has nothing to list: run it.")

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from entrepot import jobs
+from entrepot.errors import EntrepotError
 from entrepot.pipeline.feeders.arrivals import Ended
 from entrepot.pipeline.feeders.choice import Choice
 from entrepot.pipeline.feeders.options import Credentials
+from entrepot.scripts import ScriptError
 
 #: Most files of each kind that a report names; it counts them all.
 _MOST_NAMED = 1000
@@ -43,9 +45,9 @@ class Report:
         """Add a line to the output kept with the job."""
         self._context.log(self._redact(text) + "\n")
 
-    def redacted(self, text: str) -> str:
-        """Return a text without what is secret."""
-        return self._redact(text)
+    def printed(self, text: str) -> None:
+        """Show what its script has printed so far."""
+        self._context.printed(self._redact(text))
 
     def choice(self, choice: Choice) -> None:
         """Tell what became of the listing."""
@@ -79,11 +81,17 @@ class Report:
                 self._add("fetched", named)
                 self.say(f"{one.target}: {one.size} bytes.")
 
-    def summary(self) -> str:
-        """Return the first failure, and how many there are."""
-        first = self._lists["failed"][0]
-        more = f" (and {self.failures - 1} more)" if self.failures > 1 else ""
-        return f"{first['path']}: {first['why']}{more}"
+    def fault(self, error: EntrepotError | ScriptError | None) -> tuple[str, ScriptError | None]:
+        """Return what is told of a run that failed, by what ended it or by its files, and of its script."""
+        if error is None:
+            first = self._lists["failed"][0]
+            more = f" (and {self.failures - 1} more)" if self.failures > 1 else ""
+            return f"{first['path']}: {first['why']}{more}", None
+        message = self._redact(error.message)
+        if not isinstance(error, ScriptError):
+            return message, None
+        traceback, output = self._redact(error.traceback), self._redact(error.output)
+        return message, ScriptError(error.kind, message, traceback=traceback, output=output)
 
     def json(self) -> dict[str, Any]:
         """Return the report."""

@@ -37,6 +37,7 @@ def run_script(context: jobs.JobContext, plan: Plan, report: Report, take: Calla
             network=network,
             take=lambda folder: take(Folder(folder)),
             cancelled=context.cancelled,
+            printed=report.printed,
         )
     except ScriptError as error:
         note_old(report.extra, error.notes)

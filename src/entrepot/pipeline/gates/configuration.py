@@ -1,6 +1,6 @@
 """Configuring gates."""
 
-import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,8 +14,8 @@ from entrepot.identity.projects import get_project
 from entrepot.lineage import results
 from entrepot.pipeline.configuration import assign, check_choices, get, new_name, remove
 from entrepot.pipeline.gates import files as gate_files
-from entrepot.pipeline.gates import parts, trees
 from entrepot.pipeline.gates.files import AFTER_IMPORT
+from entrepot.pipeline.gates.homes import open_home
 from entrepot.pipeline.models import Gate
 from entrepot.settings import Settings
 
@@ -84,10 +84,17 @@ def delete_gate(session: Session, principal: Principal, gate_id: str) -> None:
 
 
 @results.found_by("gate file")
-def found(_session: Session, settings: Settings, _organization_id: str, ids: Sequence[str]) -> list[str]:
+def found(session: Session, settings: Settings, _organization_id: str, ids: Sequence[str]) -> list[str]:
     """Return those files, named by gate and path, that lie on their gates."""
-    home = (settings.data_dir / gate_home("")).absolute()
-    return [id_ for id_ in ids if ".." not in id_.split("/") and os.path.lexists(home / id_)]
+    by_gate = defaultdict[str, list[str]](list)
+    for id_ in ids:
+        gate_id, _, path = id_.partition("/")
+        by_gate[gate_id].append(path)
+    return [
+        f"{gate_id}/{path}"
+        for gate_id, paths in by_gate.items()
+        for path in open_home(settings, session, gate_home(gate_id)).existing(paths)
+    ]
 
 
 def remove_home(session: Session, gate: Gate) -> None:
@@ -102,7 +109,4 @@ def remove_home(session: Session, gate: Gate) -> None:
 def remove_files(context: jobs.JobContext) -> None:
     """Remove the files of a gate that was deleted."""
     payload: Any = context.job.payload
-    home = context.settings.data_dir / gate_home(payload["id"])
-    trees.remove(home)
-    parts.remove(home)
-    gate_files.lock_of(home).unlink(missing_ok=True)
+    open_home(context.settings, context.database, gate_home(payload["id"])).destroy()

@@ -1,19 +1,20 @@
 """A gate's files: what importers read of them, how many may come in, and how they move without being lost."""
 
-import fcntl
-import os
+import hashlib
 import threading
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path, PurePosixPath
+from stat import S_ISDIR, S_ISREG
 
 from entrepot.errors import InvalidInput, TooLarge
-from entrepot.pipeline.gates import parts, trees
-from entrepot.pipeline.gates.folders import Entry, is_within_reach, list_files, put_in_place, require_shallow, resolve
+from entrepot.pipeline.gates import parts
+from entrepot.pipeline.gates.folders import Entry, require_shallow
+from entrepot.pipeline.gates.home import Home, Ready
 
 QUARANTINE, IMPORTED = "quarantine", "imported"
 #: Folders of a gate in which the server puts files; nobody else does, and importers do not look there.
@@ -47,14 +48,6 @@ class Quota:
 NO_QUOTA = Quota()
 
 
-@dataclass(frozen=True)
-class Usage:
-    """What lies on a gate."""
-
-    bytes: int
-    files: int
-
-
 def is_reserved(path: str) -> bool:
     """Tell whether a path of a gate lies where only the server puts files."""
     return next((part for part in path.split("/") if part not in ("", ".")), "") in RESERVED
@@ -68,20 +61,16 @@ def require_free_path(path: str) -> None:
         )
 
 
-def importable(home: Path, folder: str) -> list[Entry]:
+def importable(home: Home, folder: str) -> list[Entry]:
     """Return the files that an importer reads, by path, which starts at the folder that it reads.
 
-    Files whose names say that they are still coming in are left out, until they are renamed; as are those that lie so
-    deep that no path leads there, which no gate has taken since it has a limit.
+    Files whose names say that they are still coming in are left out, until they are renamed.
     """
-    root = resolve(home, folder)
     prefix = prefix_of(folder)
     return [
-        entry
-        for entry in list_files(root)
-        if not is_reserved(prefix + entry.path)
-        and not entry.path.lower().endswith(TEMPORARY)
-        and is_within_reach(root, entry.path)
+        replace(entry, path=entry.path.removeprefix(prefix))
+        for entry in home.walked(folder)
+        if not is_reserved(entry.path) and not entry.path.lower().endswith(TEMPORARY)
     ]
 
 
@@ -91,13 +80,7 @@ def prefix_of(folder: str) -> str:
     return "/".join([*parts, ""])
 
 
-def usage(home: Path) -> Usage:
-    """Return what lies on a gate, folders of the server included."""
-    files = list_files(home)
-    return Usage(sum(entry.size for entry in files), len(files))
-
-
-def room(home: Path, quota: Quota, path: Path) -> int | None:
+def room(home: Home, quota: Quota, path: str) -> int | None:
     """Return how many bytes a file at `path`, in place of an older one, may have; None: any number.
 
     What came of uploads that broke off counts.
@@ -109,11 +92,11 @@ def room(home: Path, quota: Quota, path: Path) -> int | None:
     """
     if quota == NO_QUOTA:
         return None
-    used, (part_bytes, part_files) = usage(home), parts.usage(home)
-    old = path.lstat().st_size if path.exists() else None
-    if quota.files is not None and old is None and used.files + part_files >= quota.files:
+    used, part = home.usage(), home.part_usage()
+    old = home.status(path).st_size if exists(home, path) else None
+    if quota.files is not None and old is None and used.files + part.files >= quota.files:
         raise TooLarge(f"The gate's quota of {quota.files} files is used up.")
-    return None if quota.bytes is None else max(quota.bytes - used.bytes - part_bytes + (old or 0), 0)
+    return None if quota.bytes is None else max(quota.bytes - used.bytes - part.bytes + (old or 0), 0)
 
 
 def require_room(left: int | None, size: int, quota: Quota) -> None:
@@ -131,23 +114,23 @@ class Entries:
 
     def __init__(self, most: int = MOST_ENTRIES) -> None:
         self.most = most
-        self._free: dict[Path, int] = {}
-        self._full: dict[Path, float] = {}
+        self._free: dict[str, int] = {}
+        self._full: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def require(self, home: Path, more: int = 1) -> None:
+    def require(self, home: Home, more: int = 1) -> None:
         """Count what is to come; raise TooLarge where there are too many."""
         with self._lock:
-            if self._free.get(home, 0) < more:
-                if time.monotonic() < self._full.get(home, 0.0):
+            if self._free.get(home.name, 0) < more:
+                if time.monotonic() < self._full.get(home.name, 0.0):
                     raise self._refusal()
-                left = self.most - sum(1 for _ in trees.walk(home))
+                left = self.most - home.count()
                 if left < more:
-                    self._full[home] = time.monotonic() + _COUNT_AGAIN_SECONDS
+                    self._full[home.name] = time.monotonic() + _COUNT_AGAIN_SECONDS
                     raise self._refusal()
-                self._free[home] = max(left // 4, more)
-                self._full.pop(home, None)
-            self._free[home] -= more
+                self._free[home.name] = max(left // 4, more)
+                self._full.pop(home.name, None)
+            self._free[home.name] -= more
 
     def _refusal(self) -> TooLarge:
         return TooLarge(f"There may be at most {self.most} files and folders.")
@@ -156,31 +139,31 @@ class Entries:
 ENTRIES = Entries()
 
 
-def place(home: Path, complete: Path, path: Path, quota: Quota) -> None:
-    """Let a complete file appear on a gate, if there is room for it; others who do the same take turns.
+def place(home: Home, complete: Path, path: str, quota: Quota) -> None:
+    """Let a complete file of this machine appear on a gate, if there is room for it; others take turns with this.
 
     Raises
     ------
     TooLarge
         The gate's quota is used up.
     """
-    with alone(home):
-        place_alone(home, complete, path, quota)
+    ready = home.prepare(complete)
+    with home.alone() as turn:
+        place_alone(turn, ready, path, quota)
 
 
-def place_alone(home: Path, complete: Path, path: Path, quota: Quota) -> None:
+def place_alone(home: Home, ready: Ready, path: str, quota: Quota) -> None:
     """Do what :func:`place` does, in a turn that has come."""
     parts.drop(home, path)
-    require_room(room(home, quota, path), complete.stat().st_size, quota)
-    if not path.exists():
-        require_shallow(path.relative_to(home).as_posix())
-        missing = [parent for parent in path.relative_to(home).parents if not (home / parent).exists()]
-        ENTRIES.require(home, 1 + len(missing))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    put_in_place(complete, path)
+    require_room(room(home, quota, path), ready.size, quota)
+    if not exists(home, path):
+        require_shallow(path)
+        above = ["/".join(path.split("/")[:depth]) for depth in range(1, path.count("/") + 1)]
+        ENTRIES.require(home, 1 + len(set(above) - home.existing(above)))
+    home.put(ready, path)
 
 
-def keep_part(home: Path, broken_off: Path, path: Path, quota: Quota) -> None:
+def keep_part(home: Home, broken_off: Path, path: str, quota: Quota) -> None:
     """Keep what came of a file, for its upload to go on, if there is room for it.
 
     Raises
@@ -188,26 +171,11 @@ def keep_part(home: Path, broken_off: Path, path: Path, quota: Quota) -> None:
     TooLarge
         The gate's quota is used up.
     """
-    with alone(home):
-        parts.drop(home, path)
-        require_room(room(home, quota, path), broken_off.stat().st_size, quota)
-        parts.put(home, path, broken_off)
-
-
-def lock_of(home: Path) -> Path:
-    """Return the file, beside a gate's folder, by which those who change its files take turns."""
-    return home.with_name(f".{home.name}.lock")
-
-
-@contextmanager
-def alone(home: Path) -> Iterator[None]:
-    """Be the only one, of all processes, who puts or moves files on a gate."""
-    descriptor = os.open(lock_of(home), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    ready = home.prepare(broken_off)
+    with home.alone() as turn:
+        parts.drop(turn, path)
+        require_room(room(turn, quota, path), ready.size, quota)
+        turn.put_part(parts.name_of(path), ready)
 
 
 def instant(modified: float) -> datetime:
@@ -215,21 +183,66 @@ def instant(modified: float) -> datetime:
     return datetime.fromtimestamp(modified, UTC)
 
 
-def is_same(path: Path, size: int, modified: datetime) -> bool:
+def exists(home: Home, path: str) -> bool:
+    """Tell whether something lies at a path."""
+    try:
+        home.status(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def is_file(home: Home, path: str) -> bool:
+    """Tell whether a file lies at a path."""
+    try:
+        return S_ISREG(home.status(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def is_folder(home: Home, path: str) -> bool:
+    """Tell whether a folder lies at a path."""
+    try:
+        return S_ISDIR(home.status(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def is_same(home: Home, path: str, size: int, modified: datetime) -> bool:
     """Tell whether the file at a path still is the one of this size and time."""
     try:
-        status = path.lstat()
+        status = home.status(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     return (status.st_size, instant(status.st_mtime)) == (size, modified)
 
 
-def free_name(home: Path, folder: str, path: str, taken: Collection[str | None] = ()) -> str:
+def read(home: Home, path: str) -> bytes:
+    """Return what is in a file."""
+    with home.open(path) as file:
+        return file.read()
+
+
+def beginning(home: Home, path: str, size: int) -> bytes:
+    """Return the first bytes of a file; none where it has gone."""
+    with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError), home.open(path) as file:
+        return file.read(size)
+    return b""
+
+
+def sha256_of(home: Home, path: str) -> str | None:
+    """Return the SHA-256 of a file; None where it has gone."""
+    with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError), home.open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    return None
+
+
+def free_name(home: Home, folder: str, path: str, taken: Collection[str | None] = ()) -> str:
     """Return a path in a folder of the server for a file of the gate: its own, or numbered where there is one."""
     wanted = PurePosixPath(folder, path)
     for number in count(2):
         name = wanted.as_posix()
-        if name not in taken and not (home / name).exists() and not (home / reason_of(name)).exists():
+        if name not in taken and not home.existing([name, reason_of(name)]):
             return name
         wanted = PurePosixPath(folder, path)
         wanted = wanted.with_name(f"{wanted.stem}~{number}{wanted.suffix}")
@@ -241,21 +254,19 @@ def reason_of(stored: str) -> str:
     return f"{stored}.reason.txt"
 
 
-def move(home: Path, source: str, target: str) -> None:
-    """Move a file of a gate, whose lock is held, and remove the folder of the server that it leaves empty."""
-    destination = home / target
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    put_in_place(home / source, destination)
+def move(home: Home, source: str, target: str) -> None:
+    """Move a file of a gate, in a turn, and remove the folder of the server that it leaves empty."""
+    home.move(source, target)
     tidy(home, source)
 
 
-def tidy(home: Path, path: str) -> None:
+def tidy(home: Home, path: str) -> None:
     """Remove the folders of the server that are empty now that the file at `path` has gone."""
     if not is_reserved(path):
         return
     for folder in PurePosixPath(path).parents:
         if folder.name:
             try:
-                (home / folder).rmdir()
+                home.remove_folder(folder.as_posix())
             except OSError:
                 return

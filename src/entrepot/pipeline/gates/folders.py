@@ -6,9 +6,11 @@ import shutil
 import stat
 import time
 import uuid
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -65,6 +67,14 @@ def resolve(root: Path, relative: str) -> Path:
     NotFound
         It leads out of the root through a symbolic link.
     """
+    path = checked(root, relative)
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise NotFound(f"There is no {relative!r}.")
+    return path
+
+
+def checked(root: Path, relative: str) -> Path:
+    """Return the path below a root that users wrote, of which nobody asks whether it leads out by a link."""
     if not is_text(relative):
         raise InvalidInput.field("path", "This may not contain control characters.")
     parts = [part for part in relative.split("/") if part not in ("", ".")]
@@ -75,8 +85,6 @@ def resolve(root: Path, relative: str) -> Path:
     path = root.joinpath(*parts)
     if any(len(part.encode()) > _LONGEST_NAME for part in parts) or len(bytes(path)) > _LONGEST_PATH:
         raise InvalidInput.field("path", "This is too long.")
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        raise NotFound(f"There is no {relative!r}.")
     return path
 
 
@@ -115,8 +123,13 @@ def list_files(root: Path, below: str = "/") -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.path)
 
 
-def list_dir(root: Path, path: str = "/") -> list[Entry]:
+def list_dir(root: Path, path: str = "/", *, after: str | None = None, most: int | None = None) -> list[Entry]:
     """Return what lies directly in a folder of the root, by name.
+
+    Parameters
+    ----------
+    after, most
+        Which part: what follows a path, and how many. Only these are looked at, and not all that lies there.
 
     Raises
     ------
@@ -126,7 +139,7 @@ def list_dir(root: Path, path: str = "/") -> list[Entry]:
     folder = resolve(root, path)
     if not folder.is_dir():
         raise NotFound(f"There is no folder {path!r}.")
-    return sorted(_scan(root, folder), key=lambda entry: entry.path)
+    return list(islice(_scan(root, folder, after), most))
 
 
 @contextmanager
@@ -135,7 +148,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     Its folder must exist. A file that was there before is replaced at the same moment.
     """
-    _remove_stale(path.parent)
+    remove_stale(path.parent)
     hidden = _hidden(path.parent)
     try:
         with hidden.open("xb") as file:
@@ -151,6 +164,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def hidden_folder(beside: Path) -> Iterator[Path]:
     """Make a folder in another one that no listing shows, and remove it after the block with what is in it then."""
+    remove_stale(beside)
     hidden = _hidden(beside)
     hidden.mkdir(mode=0o700)
     try:
@@ -174,21 +188,23 @@ def put_in_place(complete: Path, path: Path) -> None:
         os.close(descriptor)
 
 
-def _scan(root: Path, folder: Path) -> Iterator[Entry]:
+def _scan(root: Path, folder: Path, after: str | None) -> Iterator[Entry]:
     try:
-        found = list(os.scandir(folder))
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda item: item.name)
     except FileNotFoundError:  # removed since
         return
     above = folder.relative_to(root).as_posix()
     prefix = "" if above == "." else f"{above}/"
-    for item in found:
+    first = 0 if after is None else bisect_right(found, after, key=lambda item: prefix + item.name)
+    for item in found[first:]:
+        path = prefix + item.name
         if not _is_shown(item.name):
             continue
         try:
             status = item.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
-        path = prefix + item.name
         if stat.S_ISREG(status.st_mode):
             yield Entry(path, status.st_size, status.st_mtime)
         elif stat.S_ISDIR(status.st_mode):
@@ -203,7 +219,7 @@ def _hidden(folder: Path) -> Path:
     return folder / f"{HIDDEN_PREFIX}{uuid.uuid4().hex}"
 
 
-def _remove_stale(folder: Path) -> None:
+def remove_stale(folder: Path) -> None:
     """Remove what writers that were killed left in a folder; a name of another kind is somebody's, and stays."""
     for path in folder.glob(f"{HIDDEN_PREFIX}{'[0-9a-f]' * 32}"):
         with suppress(OSError):

@@ -5,6 +5,7 @@ one folder in the other has neither limit. So one folder is open at a time, and 
 and checked.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -115,7 +116,8 @@ def remove(root: Path) -> None:
     except FileNotFoundError:
         return
     except NotADirectoryError:
-        root.unlink()
+        with contextlib.suppress(NotADirectoryError):  # what it lies in is none, either
+            root.unlink()
         return
     try:
         names: list[str] = []

@@ -20,7 +20,7 @@ def find_series(
     principal: Principal,
     *,
     ids: list[str] | None = None,
-    pks: list[int] | None = None,
+    numbers: list[int] | None = None,
     right: Right = "read",
 ) -> list[Series]:
     """Return series by id or by key, once each, in the order of their creation.
@@ -30,8 +30,8 @@ def find_series(
     NotFound
         One of them does not exist, or belongs to others.
     """
-    column, wanted = (Series.id, set(ids)) if ids is not None else (Series.pk, set(pks or []))
-    query = select(Series).where(column.in_(wanted), is_kept(Series.project_id)).order_by(Series.pk)
+    column, wanted = (Series.id, set(ids)) if ids is not None else (Series.number, set(numbers or []))
+    query = select(Series).where(column.in_(wanted), is_kept(Series.project_id)).order_by(Series.number)
     found = session.scalars(query).all()
     if len(found) < len(wanted):
         raise NotFound("Series not found.")
@@ -40,10 +40,10 @@ def find_series(
     return list(found)
 
 
-def existing_series(session: Session, pks: list[int]) -> list[Series]:
+def existing_series(session: Session, numbers: list[int]) -> list[Series]:
     """Return those of the series that still exist, in the order of their creation; for jobs, which asked before."""
-    query = select(Series).where(Series.pk.in_(pks), Series.project_id != DISCARDED, is_kept(Series.project_id))
-    return list(session.scalars(query.order_by(Series.pk)))
+    query = select(Series).where(Series.number.in_(numbers), Series.project_id != DISCARDED, is_kept(Series.project_id))
+    return list(session.scalars(query.order_by(Series.number)))
 
 
 def list_series(
@@ -70,7 +70,7 @@ def list_series(
         query = query.where(Series.project_id.in_(select(Project.id).where(Project.name == project_name)))
     if generator_name is not None:
         query = query.where(Series.generator_id.in_(_generators_named(generator_name)))
-    return list(session.scalars(query.order_by(Series.pk.desc()).offset(offset).limit(limit)))
+    return list(session.scalars(query.order_by(Series.number.desc()).offset(offset).limit(limit)))
 
 
 def generator_names(session: Session, series: list[Series]) -> dict[str, str]:

@@ -16,12 +16,24 @@ from entrepot.events import notifications
 from entrepot.identity import Principal, Right, limits
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline.generators import invalidations
-from entrepot.pipeline.models import Analysis, AnalysisInput, Channel, Cleaner, Importer, SilenceWatch
+from entrepot.pipeline.models import (
+    Analysis,
+    AnalysisInput,
+    Channel,
+    Cleaner,
+    Feeder,
+    Importer,
+    ScriptVersion,
+    SilenceWatch,
+)
+from entrepot.pipeline.records import Owned
 from entrepot.series import store
 from entrepot.series.clocks import Clock, Kind
 from entrepot.series.models import Series
 
 AnyGenerator = Importer | Cleaner | Analysis
+#: What has runs.
+Runner = AnyGenerator | Feeder
 KINDS: dict[str, type[AnyGenerator]] = {model.kind: model for model in (Importer, Cleaner, Analysis)}
 
 
@@ -32,6 +44,16 @@ def find_generator(session: Session, generator_id: str, kind: str | None = None)
         if isinstance(generator, Importer | Cleaner | Analysis):
             return generator
     return None
+
+
+def any_scripted(session: Session) -> bool:
+    """Tell whether anybody's scripts may run here: those of importers, which cleaners follow, analyses or feeders."""
+    return any(session.scalar(select(model.id).limit(1)) for model in (Importer, Analysis, Feeder))
+
+
+def owner_of(runner: Runner) -> Owned:
+    """Return what says whose it is, and under which name: itself, or the gate of a feeder."""
+    return runner.gate if isinstance(runner, Feeder) else runner
 
 
 def get_generator(
@@ -59,7 +81,7 @@ def raw_clocks(session: Session, importer_id: str) -> dict[str, Clock]:
 
 def series_by_name(session: Session, generator_id: str) -> dict[str, Series]:
     """Return the series that a generator made, by name, in the order of their creation."""
-    query = select(Series).where(Series.generator_id == generator_id).order_by(Series.pk)
+    query = select(Series).where(Series.generator_id == generator_id).order_by(Series.number)
     return {series.name: series for series in session.scalars(query)}
 
 
@@ -105,13 +127,14 @@ def job_key(generator_id: str) -> str:
 
 
 def forget_generator(session: Session, generator_id: str) -> None:
-    """Follow the end of a generator: cancel its jobs, resolve its notices, watch its series no more."""
+    """Follow the end of a generator: cancel its jobs, resolve its notices, forget its watches and scripts."""
     while found := jobs.list_(session, key=job_key(generator_id), statuses=["pending"], limit=100):
         for job in found:
             jobs.cancel(session, job.id)
     jobs.idle.forget(session, key=job_key(generator_id))
     notifications.resolve_all(session, generator_id)
-    session.execute(delete(SilenceWatch).where(SilenceWatch.generator_id == generator_id))
+    for model in (SilenceWatch, ScriptVersion):
+        session.execute(delete(model).where(model.generator_id == generator_id))
 
 
 def consumers_of_raw(session: Session, cleaner: Cleaner, name: str) -> list[Channel]:
@@ -135,7 +158,7 @@ def consumers_of(session: Session, generator_id: str, names: Iterable[str]) -> d
         AnalysisInput.generator_id == generator_id, AnalysisInput.series_name.in_(list(names))
     )
     found: dict[str, list[AnalysisInput]] = {}
-    for analysis_input in session.scalars(query.order_by(AnalysisInput.pk)):
+    for analysis_input in session.scalars(query.order_by(AnalysisInput.number)):
         found.setdefault(analysis_input.series_name, []).append(analysis_input)
     return found
 
@@ -159,7 +182,7 @@ def drop_series(session: Session, generator: AnyGenerator, names: Iterable[str] 
     found = {
         name: series for name, series in series_by_name(session, generator.id).items() if not wanted or name in wanted
     }
-    store.discard(session, [series.pk for series in found.values()])
+    store.discard(session, [series.number for series in found.values()])
     _wake(
         session,
         [

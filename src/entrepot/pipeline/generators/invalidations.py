@@ -56,19 +56,19 @@ def pending(session: Session, consumer_id: str) -> Pending:
     """Return what the consumer has to recompute."""
     found: dict[str, list[tuple[int, int]]] = {}
     marks: list[int] = []
-    query = select(Invalidation.pk, Invalidation.source, Invalidation.start, Invalidation.stop).where(
+    query = select(Invalidation.number, Invalidation.source, Invalidation.start, Invalidation.stop).where(
         Invalidation.consumer_id == consumer_id
     )
-    for pk, source, start, stop in session.execute(query.order_by(Invalidation.start)):
+    for number, source, start, stop in session.execute(query.order_by(Invalidation.start)):
         found.setdefault(source, []).append((start, stop))
-        marks.append(pk)
+        marks.append(number)
     return Pending(found, tuple(marks))
 
 
 def settle(session: Session, done: Pending) -> None:
     """Forget what was recomputed; marks made meanwhile stay."""
     for first in range(0, len(done.marks), _MOST_NAMED):
-        session.execute(delete(Invalidation).where(Invalidation.pk.in_(done.marks[first : first + _MOST_NAMED])))
+        session.execute(delete(Invalidation).where(Invalidation.number.in_(done.marks[first : first + _MOST_NAMED])))
 
 
 def forget(session: Session, consumer_id: str) -> None:

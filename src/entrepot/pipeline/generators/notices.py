@@ -1,10 +1,10 @@
-"""What people are told of importers, cleaners, analyses and their series: raised once, cleared when it is over."""
+"""What people are told of what runs, and of its series: raised once, cleared when it is over."""
 
 from sqlalchemy.orm import Session
 
 from entrepot.events import Notification, notifications
-from entrepot.pipeline.generators.finding import AnyGenerator
-from entrepot.pipeline.models import Cleaner, Importer
+from entrepot.pipeline.generators.finding import Runner, owner_of
+from entrepot.pipeline.models import Cleaner, Feeder, Importer
 
 RUN_FAILED = "Run failed"
 MISSING_FILES = "Missing files"
@@ -19,20 +19,19 @@ OBSOLETE = "Analysis obsolete"
 _LONGEST_DETAILS = 4000
 
 
-def tell(
-    session: Session, generator: AnyGenerator, name: str, message: str, *, subject: str | None = None
-) -> Notification:
+def tell(session: Session, runner: Runner, name: str, message: str, *, subject: str | None = None) -> Notification:
     """Raise a notice, or give the one that is open already this message."""
+    owner = owner_of(runner)
     return notifications.notify(
         session,
         name,
         message,
-        organization_id=generator.organization_id,
-        project_id=generator.project_id,
-        generator_kind=generator.kind,
-        generator_id=generator.id,
+        organization_id=owner.organization_id,
+        project_id=owner.project_id,
+        generator_kind=runner.kind,
+        generator_id=runner.id,
         subject=subject,
-        origin=_origin(generator),
+        origin=_origin(runner),
     )
 
 
@@ -41,9 +40,9 @@ def with_details(sentence: str, details: str) -> str:
     return f"{sentence}\n\n{details.strip()[-_LONGEST_DETAILS:]}".strip()
 
 
-def clear(session: Session, generator: AnyGenerator, name: str, *, subject: str | None = None) -> None:
+def clear(session: Session, runner: Runner, name: str, *, subject: str | None = None) -> None:
     """Resolve a notice, because its cause is gone."""
-    notifications.resolve(session, generator.id, name, subject=subject)
+    notifications.resolve(session, runner.id, name, subject=subject)
 
 
 def scheduled_run(session: Session, importer: Importer, *, found: bool, scheduled: bool) -> None:
@@ -58,9 +57,15 @@ def scheduled_run(session: Session, importer: Importer, *, found: bool, schedule
             tell(session, importer, MISSING_FILES, message)
 
 
-def _origin(generator: AnyGenerator) -> str:
-    """Return where trouble with a generator comes from: a broken gate is one origin, whatever depends on it."""
-    importer = generator.importer if isinstance(generator, Cleaner) else generator
-    if isinstance(importer, Importer):
-        return f"gate {importer.gate.name}" if importer.gate else f"importer {importer.name}"
-    return f"analysis {generator.name}"
+def called(runner: Runner) -> str:
+    """Return what people call it."""
+    if isinstance(runner, Feeder):
+        return f"the feeder of gate {runner.gate.name}"
+    return f"{runner.kind} {runner.name}"
+
+
+def _origin(runner: Runner) -> str:
+    """Return where trouble comes from: a broken gate is one origin, whatever depends on it."""
+    found = runner.importer if isinstance(runner, Cleaner) else runner
+    gate = found.gate if isinstance(found, Importer | Feeder) else None
+    return f"{found.kind} {owner_of(found).name}" if gate is None else f"gate {gate.name}"

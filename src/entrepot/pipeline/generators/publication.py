@@ -35,7 +35,7 @@ def set_publishing(
     ----------
     fields
         Any of ``format`` (``parquet``, the default, or ``csv``), ``identifier`` (by default the analysis' name),
-        ``storage_config`` and, of CSV, ``formula_guard``.
+        ``storage`` and, of CSV, ``formula_guard``.
     """
     analysis = get(session, principal, Analysis, analysis_id, "write")
     if fields is not None:
@@ -45,7 +45,7 @@ def set_publishing(
         if format_ not in FORMATS:
             raise InvalidInput.field("format", f"One of {', '.join(FORMATS)}.")
         for name in described:
-            if name not in ("identifier", "storage_config"):
+            if name not in ("identifier", "storage"):
                 raise InvalidInput.field(name[:100], "There is no such field.")
         publishing = Description.of(described | {"project": analysis.project_id})
         publishing.check(session, replace(principal, organization_id=analysis.organization_id))
@@ -64,7 +64,7 @@ def check_request(
     Parameters
     ----------
     fields
-        Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage_config`` and ``project``.
+        Any of ``name``, ``identifier``, ``type``, ``request``, ``step``, ``storage`` and ``project``.
 
     Raises
     ------
@@ -125,7 +125,7 @@ class Publishing:
             "name": f"{self.name[:150]} {first}.{format_}",
             "identifier": self.fields.get("identifier") or self.name[:500],
             "type": format_,
-            "storage_config": self.fields.get("storage_config"),
+            "storage": self.fields.get("storage"),
             "project": self.project_id,
         }
         # It has no name: a worker that is killed leaves nothing.

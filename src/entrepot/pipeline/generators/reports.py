@@ -1,81 +1,19 @@
-"""What the runs share: how they begin, limits of users' scripts, stamps of what they return, and how they go wrong."""
+"""What runs say and take of users' scripts: their limits, what is old in them, stamps of what they return."""
 
-import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from entrepot import jobs, lineage
-from entrepot.db import now
-from entrepot.db.faults import named
-from entrepot.errors import Away, NotFound, OutOfSpace, Unavailable
-from entrepot.events import emit
-from entrepot.pipeline.generators import invalidations, notices
-from entrepot.pipeline.generators.finding import AnyGenerator, find_generator
-from entrepot.scripts import Limits, Note, ScriptError
+from entrepot import jobs
+from entrepot.pipeline.generators import invalidations
+from entrepot.scripts import Limits, Note, Outcome, ScriptError
 
-RUN_FAILED = notices.RUN_FAILED
-#: A run goes on where its last commit ended, so that losing its worker many times does no harm.
-MOST_ATTEMPTS = 50
-
-
-def payload_of(context: jobs.JobContext) -> dict[str, Any]:
-    """Return what the run was asked for."""
-    payload: dict[str, Any] = context.job.payload or {}
-    return payload
-
-
-def record_begin(
-    context: jobs.JobContext, session: Session, generator: AnyGenerator, script: str | None = None
-) -> None:
-    """Record in the open unit of work that a generator's run began, and by which script."""
-    context.about["name"] = generator.name
-    lineage.begin_run(
-        session,
-        context.job.id,
-        generator.kind,
-        generator.id,
-        organization_id=generator.organization_id,
-        project_id=generator.project_id,
-        user_id=context.job.user_id,
-        script_sha256=None if script is None else hashlib.sha256(script.encode()).hexdigest(),
-    )
-
-
-def emit_of(session: Session, generator: AnyGenerator, action: str, data: dict[str, Any]) -> None:
-    """Record that something happened to a generator."""
-    emit(
-        session,
-        generator.kind,
-        action,
-        generator.id,
-        organization_id=generator.organization_id,
-        project_id=generator.project_id,
-        data=data,
-    )
-
-
-def leave_a_count(context: jobs.JobContext, session: Session) -> bool:
-    """End a run that nobody asked for, and that found nothing, within the open unit: it leaves a count, not a row.
-
-    Returns
-    -------
-    bool
-        False: somebody asked for it, or it was begun before and cut, perhaps when it had found something: it ends as
-        any other.
-    """
-    if payload_of(context).get("requested") or context.job.user_id is not None or context.job.fence > 1:
-        return False
-    lineage.drop_run(session, context.job.id)
-    context.finish_idle(session)
-    return True
+T = TypeVar("T")
 
 
 def script_limits(context: jobs.JobContext) -> Limits:
@@ -90,80 +28,36 @@ def script_limits(context: jobs.JobContext) -> Limits:
     )
 
 
-@contextmanager
-def retried_when_series_vanish() -> Iterator[None]:
-    """Have the run tried again when a series that it writes is deleted at that moment."""
-    try:
-        yield
-    except NotFound as error:
-        raise Unavailable(f"A series was deleted while the run wrote to it: {error.message}") from error
+def heard(context: jobs.JobContext, call: Callable[..., Outcome[T]]) -> Outcome[T]:
+    """Make a call of a script for a job: it ends with the job, whose output has what it prints, live and kept.
 
-
-def record_failure(
-    context: jobs.JobContext,
-    session: Session,
-    generator: AnyGenerator,
-    message: str,
-    error: ScriptError | None,
-    report: dict[str, Any],
-    *,
-    notice: str = RUN_FAILED,
-) -> jobs.Failed:
-    """Record in the open unit of work that a run failed, and return what is to be raised once it is committed.
-
-    What the unit wrote before stays: it is what was done until then.
-    """
-    if error is not None:
-        report = {**report, "error": message, "traceback": error.traceback, "output": error.output}
-        note_old(report, error.notes)
-    else:
-        report = {**report, "error": message}
-    generator.last_run_at = now()
-    said = f"Run of {generator.kind} {generator.name} failed. {message}"
-    notices.tell(session, generator, notice, notices.with_details(said, error.traceback if error else ""))
-    lineage.end_run(session, context.job.id, "failed", report)
-    emit_of(session, generator, "failed", {"run": context.job.id, "message": message})
-    return jobs.Failed(message, report)
-
-
-@contextmanager
-def ended_with_its_job(context: jobs.JobContext) -> Iterator[None]:
-    """See to it that a run whose job ends otherwise than it recorded is not left running, and says why.
-
-    A run that another worker takes over goes on.
+    Raises
+    ------
+    ScriptError
+        If there is no result; what was printed until then is kept all the same.
     """
     try:
-        yield
-    except (jobs.LeaseLost, jobs.Released):
+        outcome = call(limits=script_limits(context), cancelled=context.cancelled, printed=context.printed)
+    except ScriptError as error:
+        context.log(error.output)
         raise
-    except jobs.Refused as error:
-        _end(context, "refused", error.message)
-        raise
-    except jobs.DeadlinePassed as error:
-        _end(context, "failed", error.message)
-        raise
-    except jobs.JobStopped as error:
-        _end(context, "cancelled", error.message)
-        raise
-    except jobs.Failed:
-        raise
-    except Exception as error:
-        # What an operator has to mend is over at some time: the job is put off, and the run goes on then.
-        if not context.ended and not isinstance(named(error), Away | OutOfSpace):
-            _end(context, "failed", "An error of the server stopped the run.")
-        raise
+    context.log(outcome.output)
+    return outcome
 
 
-def _end(context: jobs.JobContext, status: str, message: str) -> None:
-    with suppress(SQLAlchemyError, Unavailable), context.database.write() as session:
-        run = session.get(lineage.Run, context.job.id)
-        if run is None or run.status != "running":
-            return
-        lineage.end_run(session, run.id, status, {**run.report, "error": message})
-        generator = find_generator(session, run.generator_id)
-        if generator is not None and status == "refused":
-            what = f"Run of {generator.kind} {generator.name} was refused. {message}"
-            notices.tell(session, generator, RUN_FAILED, what)
+def heard_each(
+    context: jobs.JobContext, call: Callable[..., Generator[Outcome[T], None, None]]
+) -> Generator[Outcome[T], None, None]:
+    """Yield what comes of calls of a script for a job, as :func:`heard` returns what comes of one."""
+    given = {"limits": script_limits(context), "cancelled": context.cancelled, "printed": context.printed}
+    try:
+        with closing(call(**given)) as outcomes:
+            for outcome in outcomes:
+                context.log(outcome.output)
+                yield outcome
+    except ScriptError as error:
+        context.log(error.output)
+        raise
 
 
 def note_old(report: dict[str, Any], notes: Sequence[Note], script: str | None = None) -> None:

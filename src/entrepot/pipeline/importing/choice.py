@@ -4,21 +4,19 @@ An importer knows each file that it imported by its path, size, time and SHA-256
 name; and of what changed since, what it is to read again. Content is looked at only where size or time differ.
 """
 
-import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from entrepot.db import now
-from entrepot.pipeline.gates.files import instant
+from entrepot.pipeline.gates.files import instant, prefix_of, sha256_of
 from entrepot.pipeline.gates.folders import Entry
+from entrepot.pipeline.gates.home import Home
 from entrepot.pipeline.generators import notices
 from entrepot.pipeline.models import ImportedFile, Importer
 
@@ -35,10 +33,10 @@ class Known(NamedTuple):
     """What an importer knows of a file (see :class:`.ImportedFile`)."""
 
     size: int
-    modified: datetime
+    modified_at: datetime
     sha256: str
     changed_size: int | None
-    changed_modified: datetime | None
+    changed_modified_at: datetime | None
 
 
 @dataclass
@@ -90,17 +88,17 @@ def known_files(session: Session, importer_id: str, files: Collection[Entry]) ->
 def noted_changes(session: Session, importer_id: str) -> Versions:
     """Return the versions of files that are known to have changed and not to be read again."""
     query = select(ImportedFile).where(ImportedFile.importer_id == importer_id, ImportedFile.changed_size.is_not(None))
-    return {row.path: (row.changed_size, row.changed_modified) for row in session.scalars(query)}
+    return {row.path: (row.changed_size, row.changed_modified_at) for row in session.scalars(query)}
 
 
 def choose(
     importer: Importer,
-    root: Path,
+    home: Home,
     files: Iterable[Entry],
     known: Mapping[str, Known],
     refused: Collection[str],
 ) -> Choice:
-    """Return what is to be done with the files below `root`.
+    """Return what is to be done with the files of a gate that an importer sees.
 
     Parameters
     ----------
@@ -110,6 +108,7 @@ def choose(
         Paths of files that were set aside before: what lies there now is read.
     """
     choice, changed, there, asked = Choice(), [], [], set(refused)
+    prefix = prefix_of(importer.folder)
     for entry in files:
         was = known.get(entry.path)
         if entry.size == 0:
@@ -122,10 +121,10 @@ def choose(
             there.append(entry)
             if was.size < 0:  # it is to be read again
                 asked.add(entry.path)
-            if (was.size, was.modified) == (entry.size, instant(entry.modified)):
+            if (was.size, was.modified_at) == (entry.size, instant(entry.modified)):
                 continue
-            noted = (was.changed_size, was.changed_modified) == (entry.size, instant(entry.modified))
-            content = None if noted else sha256_of(root / entry.path)
+            noted = (was.changed_size, was.changed_modified_at) == (entry.size, instant(entry.modified))
+            content = None if noted else sha256_of(home, prefix + entry.path)
             if content == was.sha256:
                 choice.touched.append(entry)
             elif noted or content is not None:
@@ -155,13 +154,6 @@ def _is_passed(importer: Importer, entry: Entry) -> bool:
     return entry.path <= importer.passed_path and instant(entry.modified) <= importer.passed_at
 
 
-def sha256_of(path: Path) -> str | None:
-    """Return the SHA-256 of a file; None where it has gone."""
-    with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-    return None
-
-
 def note(session: Session, importer_id: str, choice: Choice, run_id: str) -> None:
     """Remember what was found out of files that are not read, and tell of those that changed."""
     importer = session.scalars(select(Importer).where(Importer.id == importer_id)).one()
@@ -171,7 +163,7 @@ def note(session: Session, importer_id: str, choice: Choice, run_id: str) -> Non
                 importer_id=importer.id,
                 path=entry.path,
                 size=entry.size,
-                modified=instant(entry.modified),
+                modified_at=instant(entry.modified),
                 sha256="",
                 run_id=run_id,
             )
@@ -180,14 +172,14 @@ def note(session: Session, importer_id: str, choice: Choice, run_id: str) -> Non
     session.flush()
     of_importer = ImportedFile.importer_id == importer.id
     settled = update(ImportedFile).where(of_importer, ImportedFile.changed_size.is_not(None))
-    session.execute(settled.values(changed_size=None, changed_modified=None))
+    session.execute(settled.values(changed_size=None, changed_modified_at=None))
     one = update(ImportedFile).where(of_importer, ImportedFile.path == bindparam("at"))
     if choice.touched:
         rows = [{"at": entry.path, "to": instant(entry.modified)} for entry in choice.touched]
-        session.connection().execute(one.values(modified=bindparam("to")), rows)
+        session.connection().execute(one.values(modified_at=bindparam("to")), rows)
     if choice.unread:
         rows = [{"at": entry.path, "n": entry.size, "to": instant(entry.modified)} for entry in choice.unread]
-        session.connection().execute(one.values(changed_size=bindparam("n"), changed_modified=bindparam("to")), rows)
+        session.connection().execute(one.values(changed_size=bindparam("n"), changed_modified_at=bindparam("to")), rows)
     session.expire_all()
     _tell(session, importer, choice.unread)
 

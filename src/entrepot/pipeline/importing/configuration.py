@@ -1,6 +1,7 @@
 """Configuring importers."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -20,7 +21,7 @@ from entrepot.pipeline.configuration import (
     remove,
 )
 from entrepot.pipeline.gates import files as gate_files
-from entrepot.pipeline.generators import actions, invalidations
+from entrepot.pipeline.generators import actions, invalidations, versions
 from entrepot.pipeline.generators.finding import drop_series, forget_generator, series_by_name
 from entrepot.pipeline.importing import choice as file_choice
 from entrepot.pipeline.importing import hours_settled, open_hours
@@ -29,6 +30,25 @@ from entrepot.series.clocks import Clock
 
 #: Changes to these fields make an importer's series say something else.
 _PARSING_FIELDS = {"gate", "parse", "folder", "clock", "timezone"}
+
+
+@dataclass(frozen=True)
+class Again:
+    """What of that which an importer made is made anew when it comes to read otherwise.
+
+    Attributes
+    ----------
+    made
+        Whether anything is: where not, the change counts for what is read from now on.
+    from_us
+        From when on: microseconds, UTC; None: all of it.
+    """
+
+    made: bool = True
+    from_us: int | None = None
+
+
+_ALL = Again()
 
 
 def create_importer(session: Session, principal: Principal, fields: Mapping[str, Any]) -> Importer:
@@ -54,6 +74,7 @@ def create_importer(session: Session, principal: Principal, fields: Mapping[str,
     for column in (name for name, value in checked.items() if value is None):
         setattr(importer, column, None)
     session.flush()
+    versions.note(session, principal, importer, importer.parse)
     if path is not None:
         file_choice.move_to(session, importer, path)
     if active:
@@ -61,8 +82,10 @@ def create_importer(session: Session, principal: Principal, fields: Mapping[str,
     return importer
 
 
-def update_importer(session: Session, principal: Principal, importer_id: str, fields: Mapping[str, Any]) -> Importer:
-    """Change an importer; a new gate, script or folder resets what it made.
+def update_importer(
+    session: Session, principal: Principal, importer_id: str, fields: Mapping[str, Any], again: Again = _ALL
+) -> Importer:
+    """Change an importer; a new gate, script or folder resets what it made, as far as `again` says.
 
     Parameters
     ----------
@@ -88,7 +111,9 @@ def update_importer(session: Session, principal: Principal, importer_id: str, fi
     if changed:
         if "repeated_hour" in changed:
             hours_settled.read_again(session, importer)
-        _follow(session, importer, {name.removesuffix("_id") for name in changed})
+        if "parse" in changed:
+            versions.note(session, principal, importer, importer.parse)
+        _follow(session, importer, {name.removesuffix("_id") for name in changed}, again)
     if "last_path" in fields and cursor != importer.last_path:
         file_choice.move_to(session, importer, cursor)
     if active is not None:
@@ -141,7 +166,7 @@ def _checked(session: Session, principal: Principal, project_id: str, fields: Ma
     return values
 
 
-def _follow(session: Session, importer: Importer, changed: Collection[str]) -> None:
+def _follow(session: Session, importer: Importer, changed: Collection[str], again: Again) -> None:
     """Follow a change of an importer: its schedule, and what it made by an older script."""
     actions.schedule(session, importer)
     # What was read of files that are deleted then cannot be read again.
@@ -150,9 +175,16 @@ def _follow(session: Session, importer: Importer, changed: Collection[str]) -> N
     unique = unique or any(series.pushed for series in series_by_name(session, importer.id).values())
     if not _PARSING_FIELDS & set(changed) or unique:
         return
+    if again != _ALL and {"gate", "folder"} & set(changed):
+        raise InvalidInput.field("again", "With another gate or folder, all is made anew.")
+    if not again.made:
+        return
     if series_by_name(session, importer.id):
         actions.require_unlocked(session, importer)
-        actions.enqueue_clear(session, importer, then_run=importer.active)
+        then_run = importer.active or again.from_us is not None
+        actions.enqueue_clear(
+            session, importer, instant_us=again.from_us, utc=again.from_us is not None, then_run=then_run
+        )
     else:
         # Of what was read nothing came, or nothing was: it is read by what the importer is now.
         file_choice.forget(session, importer)
@@ -161,9 +193,10 @@ def _follow(session: Session, importer: Importer, changed: Collection[str]) -> N
 def _delete_what_it_made(session: Session, importer: Importer) -> None:
     """Delete what the importer and its cleaner made; the caller deletes the records themselves."""
     schedules.remove(session, f"importer:{importer.id}")
-    channels = select(Channel).where(Channel.cleaner_id == importer.cleaner.id)
-    for channel in session.scalars(channels):
-        invalidations.forget(session, channel.id)
+    channels = session.scalars(select(Channel.id).where(Channel.cleaner_id == importer.cleaner.id)).all()
+    versions.forget(session, channels)
+    for channel_id in channels:
+        invalidations.forget(session, channel_id)
     for generator in (importer.cleaner, importer):
         actions.mark_obsolete(session, generator, drop_series(session, generator))
         forget_generator(session, generator.id)

@@ -79,18 +79,27 @@ def settle(session: Session, importer: Importer, parsed: ParsedFile, known: Mapp
     return settled
 
 
+def has_some(importer: Importer, parsed: ParsedFile) -> bool:
+    """Tell whether hours of a file are to be settled, or looked at: by what is stored when it is written."""
+    return bool(parsed.open) or any(_over(importer, parsed))
+
+
+def _over(importer: Importer, parsed: ParsedFile) -> Iterator[OpenHour]:
+    """Yield the hours that the clock showed twice, and that were over in the time of the file."""
+    zone = None if parsed.zoned else Clock(importer.clock, importer.timezone).zone  # type: ignore[arg-type]
+    if zone is not None and parsed.first is not None and parsed.last is not None:
+        yield from hours_once.over(zone, parsed.first, parsed.last)
+
+
 def seen_once(session: Session, importer: Importer, parsed: ParsedFile, known: Mapping[str, Series]) -> None:
     """Tell of hours that the clock showed twice, and that are over, of which there are rows of one time only."""
-    zone = None if parsed.zoned else Clock(importer.clock, importer.timezone).zone  # type: ignore[arg-type]
-    if zone is None or parsed.first is None or parsed.last is None:
-        return
-    for hour in hours_once.over(zone, parsed.first, parsed.last):
+    for hour in _over(importer, parsed):
         assert hour.turn is not None
         low, high = hour.window
         for label, points in parsed.columns.items():
             if not (points.times[points.within(low, high)] >= hour.turn + hour.shift).any():
                 continue
-            which = hours_once.seen(store.read(session, known[label].pk, low, high), hour)
+            which = hours_once.seen(store.read(session, known[label].number, low, high), hour)
             if which is None:
                 continue
             start = shown(hour.shown)
@@ -122,7 +131,7 @@ def _around(
         new = points[points.within(*hour.rows)]
         if not len(new):
             continue
-        stored = store.read(session, known[label].pk, *hour.window)
+        stored = store.read(session, known[label].number, *hour.window)
         if own is not None:
             stored = stored[~np.isin(stored.times, _own(stored, new, hour, own))]
         found[label] = (new, Around.of(stored, hour))
@@ -149,7 +158,7 @@ def _decided(
 
 def _by_lag(session: Session, importer: Importer, parsed: ParsedFile, hour: OpenHour) -> Pass | None:
     query = (
-        select(ImportedFile.modified, ImportedFile.last)
+        select(ImportedFile.modified_at, ImportedFile.last)
         .where(ImportedFile.importer_id == importer.id, ImportedFile.last < hour.rows[0] - 1)
         .where(ImportedFile.last >= hour.rows[0] - 12 * open_hours.NEAR, ImportedFile.path != parsed.path)
     )
@@ -161,7 +170,7 @@ def _by_lag(session: Session, importer: Importer, parsed: ParsedFile, hour: Open
         return None
     if hour.turn is not None and last >= hour.turn:
         last -= hour.shift
-    return open_hours.by_lag(_since(parsed.modified, last), _since(before.modified, before.last), hour.shift)
+    return open_hours.by_lag(_since(parsed.modified_at, last), _since(before.modified_at, before.last), hour.shift)
 
 
 def _since(modified: datetime, stamp: int) -> int:
@@ -218,7 +227,7 @@ def _second(
         late = first[first.times > last]
         if len(late):
             marked = np.full(len(late), second_pass.FIRST, object)
-            yield label, store.append(session, known[label].pk, late.times, late.values, marked)
+            yield label, store.append(session, known[label].number, late.times, late.values, marked)
 
 
 def _leave(
@@ -234,7 +243,7 @@ def _leave(
     others = _others(session, importer, parsed, hour) if own == 1 or hour.turn is not None else []
     for label, points in parsed.columns.items():
         new = points[points.within(*hour.rows)]
-        stored = store.read(session, known[label].pk, *hour.window)
+        stored = store.read(session, known[label].number, *hour.window)
         gone = _own(stored, new, hour, own)
         for first, last in others:
             gone = gone[(gone < first) | (gone > last)]

@@ -4,16 +4,17 @@ import ast
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from entrepot import jobs
 from entrepot.db import now
 from entrepot.pipeline.gates import files as gate_files
 from entrepot.pipeline.gates import folders
-from entrepot.pipeline.generators.reports import script_limits
+from entrepot.pipeline.generators.reports import heard, script_limits
 from entrepot.pipeline.importing.open_hours import OpenHour
 from entrepot.pipeline.importing.stamps import StampRules, read_stamps, told_aside
 from entrepot.pipeline.models import Importer
@@ -29,7 +30,7 @@ class ParsedFile:
 
     path: str
     size: int
-    modified: datetime
+    modified_at: datetime
     sha256: str
     columns: dict[str, Points] = field(default_factory=dict)
     #: The clock of its points' times, and whether its stamps have a zone; the latter is None where it has no row.
@@ -56,36 +57,64 @@ class ParsedFile:
         return max((int(points.times[-1]) for points in self.columns.values() if len(points)), default=None)
 
 
-def parse(context: jobs.JobContext, importer: Importer, root: Path, entry: folders.Entry, *, again: bool) -> ParsedFile:
-    """Read a file below `root` through the importer's script.
+@dataclass(frozen=True)
+class Content:
+    """A file of the gate that is to be parsed, and what is in it."""
+
+    entry: folders.Entry
+    again: bool
+    data: bytes
+
+
+def parse(context: jobs.JobContext, importer: Importer, file: Content, *, again: bool = False) -> ParsedFile:
+    """Read a file through the importer's script.
+
+    Parameters
+    ----------
+    again
+        What it prints is in the run's output already.
 
     Raises
     ------
     ScriptError
         The script refuses it.
     """
-    script, content = importer.parse, (root / entry.path).read_bytes()
+    call = partial(context.services["scripts"].parse, importer.parse, file.data, file.entry.path)
+    outcome = call(limits=script_limits(context), cancelled=context.cancelled) if again else heard(context, call)
+    return understood(importer, file, outcome.value, outcome.notes)
+
+
+def understood(importer: Importer, file: Content, frame: pd.DataFrame | None, notes: list[Note]) -> ParsedFile:
+    """Return what a file becomes of which the importer's script made a frame.
+
+    Raises
+    ------
+    ScriptError
+        Nothing can be made of it.
+    """
+    entry, content = file.entry, file.data
     parsed = ParsedFile(
-        entry.path, len(content), gate_files.instant(entry.modified), hashlib.sha256(content).hexdigest(), again=again
+        entry.path,
+        len(content),
+        gate_files.instant(entry.modified),
+        hashlib.sha256(content).hexdigest(),
+        again=file.again,
+        notes=notes,
     )
-    outcome = context.services["scripts"].parse(
-        script, content, entry.path, script_limits(context), cancelled=context.cancelled
-    )
-    frame, parsed.notes = outcome.value, outcome.notes
     if frame is None:
-        require_return(script)
+        require_return(importer.parse)
     if frame is None or frame.empty:
         parsed.report = {"path": entry.path, "rows": 0}
         if frame is not None and len(content.split()) > len(content.partition(b"\n")[0].split()):
             parsed.nothing = "the script made no row of it"
         return parsed
+    assert isinstance(frame.index, pd.DatetimeIndex)
     stamps = read_stamps(frame.index, StampRules.of(importer, now()))
     parsed.clock, parsed.zoned, parsed.open = stamps.clock, stamps.zoned, stamps.open
     empty = 0
-    for label in frame.columns:
+    for label, values in zip(frame.columns.tolist(), frame.to_numpy(np.float64).T, strict=True):
         if wrong := wrong_label(label):
             raise ScriptError("result", wrong)
-        values = frame[label].to_numpy(dtype=np.float64)
         empty += int(np.isnan(values).sum())
         parsed.columns[label] = stamps.column(values)
     parsed.report = {"path": entry.path, "rows": len(frame), **stamps.report, "empty_cells": empty}

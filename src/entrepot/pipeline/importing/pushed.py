@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, exists, or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
+from entrepot.db.driver import Among, fetch
 from entrepot.errors import InvalidInput, Locked
 from entrepot.identity import Principal, Project
 from entrepot.pipeline.generators import invalidations
@@ -46,7 +47,7 @@ def create_series(session: Session, principal: Principal, project: Project, impo
         **fields,
     )
     known = ImporterSeries.importer_id == found.id, ImporterSeries.raw == series.name
-    if session.scalar(select(ImporterSeries.pk).where(*known)) is None:
+    if session.scalar(select(ImporterSeries.number).where(*known)) is None:
         session.add(ImporterSeries(importer_id=found.id, raw=series.name))
         session.flush()
     return series
@@ -71,7 +72,7 @@ def delete_series(session: Session, series: Series) -> None:
     """Delete a series that clients pushed to; what was cleaned and computed of it is made anew."""
     importer = session.scalar(select(Importer).where(Importer.id == series.generator_id))
     if importer is None:
-        store.delete_series(session, series.pk)
+        store.delete_series(session, series.number)
         return
     name = series.name
     label = ImporterSeries.importer_id == importer.id, ImporterSeries.raw == name
@@ -86,9 +87,8 @@ def is_read(session: Session, importers: Collection[str]) -> bool:
     """Return whether a channel or an analysis reads any series of these importers."""
     if not importers:
         return False
-    cleaned = exists().where(Cleaner.importer_id.in_(importers), Channel.cleaner_id == Cleaner.id)
-    analysed = exists().where(AnalysisInput.generator_id.in_(importers))
-    return bool(session.scalar(select(or_(cleaned, analysed))))
+    ((read,),) = fetch(session, _READ, {"importers": list(importers)})
+    return bool(read)
 
 
 def changed(session: Session, stamps: Mapping[tuple[str, str], NDArray[np.int64]]) -> None:
@@ -102,3 +102,12 @@ def changed(session: Session, stamps: Mapping[tuple[str, str], NDArray[np.int64]
         if any(touched):
             enqueue_run(session, importer.cleaner)
         series_changed(session, importer, series)
+
+
+_CLEANED = select(Channel.number).join(Cleaner, Cleaner.id == Channel.cleaner_id)
+_READ = select(
+    or_(
+        _CLEANED.where(Among(Cleaner.importer_id, "importers")).exists(),
+        select(AnalysisInput.number).where(Among(AnalysisInput.generator_id, "importers")).exists(),
+    )
+)

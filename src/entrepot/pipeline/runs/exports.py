@@ -1,6 +1,8 @@
 """Exports: series written into an archive in the folder of the user who asked for it."""
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +14,9 @@ from entrepot.bounds.budget import Budget
 from entrepot.db import now
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal, limits
-from entrepot.pipeline.gates import folders
+from entrepot.pipeline.gates import files as gate_files
+from entrepot.pipeline.gates.home import Home
+from entrepot.pipeline.gates.homes import open_home
 from entrepot.pipeline.generators import catalog, publication
 from entrepot.series.export import ExportRequest, check_offsets, export
 from entrepot.series.models import Series
@@ -27,9 +31,12 @@ def user_home(user_id: str) -> str:
     return f"users/{user_id}"
 
 
-def make_home(home: Path) -> Path:
-    """Make the folder of an account and return it; a user's has a place for exports."""
-    (home / FOLDER if home.parent.name == "users" else home).mkdir(parents=True, exist_ok=True)
+def make_home(home: Home) -> Home:
+    """Make the home of an account and return it; a user's has a place for exports."""
+    home.make()
+    if home.name.startswith(user_home("")) and not gate_files.exists(home, FOLDER):
+        with suppress(FileExistsError):
+            home.make_folder(FOLDER)
     return home
 
 
@@ -69,7 +76,7 @@ def start(
         session,
         "series.export",
         {
-            "series": [one.pk for one in series],
+            "series": [one.number for one in series],
             "options": written,
             "publish": publish,
             "key": principal.key_id,
@@ -92,27 +99,42 @@ def run(context: jobs.JobContext) -> dict[str, Any]:
     times = {name: datetime.fromisoformat(options[name]) for name in ("start", "end") if name in options}
     request = ExportRequest(**{**options, **times})
     assert context.job.user_id is not None
-    folder = make_home(context.settings.data_dir / user_home(context.job.user_id)) / FOLDER
-
     settings = context.settings
-    budget = Budget(
-        settings.export_max_rows, settings.export_max_bytes, settings.export_max_seconds, "export", context.check
-    )
-    with context.database.read() as session:
-        series = catalog.existing_series(session, payload["series"])
-        if not series:
-            raise jobs.Refused("The series were deleted.")
-        names = catalog.generator_names(session, series)
-        sources = [(one, one.generator_kind, names.get(one.generator_id or "", "")) for one in series]
-        path = folder / now().strftime("%Y-%m-%d-%H-%M-%S-%f.zip")
-        with folders.replacing(path) as file:
-            files = export(session, sources, request, Path(file.name), context.progress, budget)
-    for old in sorted(folder.glob("*.zip"), reverse=True)[KEPT:]:
-        old.unlink(missing_ok=True)
-    result = {"path": f"{FOLDER}/{path.name}", "files": files}
-    if payload.get("publish") is not None:
-        _publish(context, series, path, result)
+    most = settings.export_max_rows, settings.export_max_bytes, settings.export_max_seconds
+    home = make_home(open_home(settings, context.database, user_home(context.job.user_id)))
+    with home.scratch() as scratch:
+        path = scratch / now().strftime("%Y-%m-%d-%H-%M-%S-%f.zip")
+
+        def write(session: Session) -> tuple[list[Series], int]:
+            series = catalog.existing_series(session, payload["series"])
+            if not series:
+                raise jobs.Refused("The series were deleted.")
+            names = catalog.generator_names(session, series)
+            sources = [(one, one.generator_kind, names.get(one.generator_id or "", "")) for one in series]
+            budget = Budget(*most, "export", context.check)
+            return series, export(session, sources, request, path, context.progress, budget)
+
+        series, files = context.database.read_long(write)
+        result = {"path": f"{FOLDER}/{path.name}", "files": files}
+        _keep(home, path)
+        if payload.get("publish") is not None:
+            _publish(context, series, path, result)
     return result
+
+
+def _keep(home: Home, path: Path) -> None:
+    """Have an archive, safe on disk, appear among the user's others, of which the oldest make room."""
+    copy = path.with_suffix(".kept")
+    copy.hardlink_to(path)
+    with copy.open("rb") as file:
+        os.fsync(file.fileno())
+    ready = home.prepare(copy)
+    with home.alone() as turn:
+        turn.put(ready, f"{FOLDER}/{path.name}")
+        kept = [entry.path for entry in turn.listed(FOLDER) if entry.name.endswith(".zip") and entry.name != path.name]
+        # By its name the new one need not be the newest: the clock may have been set back.
+        for old in sorted(kept, reverse=True)[KEPT - 1 :]:
+            turn.remove(old)
 
 
 def _publish(context: jobs.JobContext, series: list[Series], path: Path, result: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from entrepot.pipeline.models import SilenceWatch
 from entrepot.series import store
 from entrepot.series.clocks import UNKNOWN_CLOCK, UTC_CLOCK, Clock, to_naive, to_utc
 from entrepot.series.frequency import Frequency
-from entrepot.series.models import Series
+from entrepot.series.models import Series, SeriesHead
 
 WATCH = "notices.watch"
 WATCH_SECONDS = 60.0
@@ -159,8 +159,10 @@ def _watched(session: Session, present: int) -> list[Watched]:
         names = [name for name in graces if name]
         mine = Series.generator_id == generator_id
         of = mine if "" in graces else mine & Series.name.in_(names)
-        columns = (Series.pk, Series.name, Series.last, Series.written, Series.clock)
-        rows = session.execute(select(*columns).where(of, Series.last.is_not(None))).all()
+        columns = (Series.number, Series.name, SeriesHead.last, SeriesHead.written_at, Series.clock)
+        rows = session.execute(
+            select(*columns).join_from(Series, SeriesHead).where(of, SeriesHead.last.is_not(None))
+        ).all()
         delivered = raw_clocks(session, generator_id) if any(row.clock is None for row in rows) else {}
         found += [
             Watched(generator_id, row.name, _seen(session, row, delivered, present), Frequency.parse(grace).longest)
@@ -176,9 +178,9 @@ def _seen(session: Session, row: Any, delivered: Mapping[str, Clock], present: i
     last = int(to_utc(np.array([row.last], dtype=np.int64), clock)[0])
     if last > present:
         now_shown = int(to_naive(np.array([present], dtype=np.int64), clock)[0])
-        times = store.read(session, row.pk, None, now_shown + 1, limit=1, newest=True).times
+        times = store.read(session, row.number, None, now_shown + 1, limit=1, newest=True).times
         last = int(to_utc(times, clock)[0]) if times.size else last
-    return min(last, row.written) if row.written is not None else last
+    return min(last, row.written_at) if row.written_at is not None else last
 
 
 def _microseconds(instant: datetime) -> int:

@@ -10,7 +10,7 @@ from entrepot.identity import Principal
 from entrepot.locks import Target
 from entrepot.pipeline.generators import catalog
 from entrepot.pipeline.generators.finding import enqueue_run, find_generator
-from entrepot.rows import analyses, results
+from entrepot.rows import result_sets, results
 from entrepot.works import archive
 
 _MOST = 2**31 - 1
@@ -45,7 +45,7 @@ def set_series(session: Session, principal: Principal, series_id: str, locked: b
 @locks.of_kind("result_set")
 def set_result_set(session: Session, principal: Principal, set_id: str, locked: bool) -> Target:
     """Lock a result set with all its rows, or unlock it."""
-    stored = analyses.set_locked(session, principal, _number(set_id), locked=locked)
+    stored = result_sets.set_locked(session, principal, _number(set_id), locked=locked)
     return Target(str(stored["id"]), stored["organization_id"])
 
 

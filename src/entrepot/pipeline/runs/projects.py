@@ -91,11 +91,10 @@ def _emptied(context: jobs.JobContext, project_id: str) -> Iterator[None]:
 
 
 def _some_channels(session: Session, project_id: str) -> int:
-    query = select(Channel).join(Cleaner, Cleaner.id == Channel.cleaner_id)
-    found = session.scalars(query.where(Cleaner.project_id == project_id).limit(_AT_ONCE)).all()
+    found = session.scalars(select(Channel).where(Channel.project_id == project_id).limit(_AT_ONCE)).all()
     for channel in found:
         invalidations.forget(session, channel.id)
-    session.execute(delete(Channel).where(Channel.pk.in_([one.pk for one in found])))
+    session.execute(delete(Channel).where(Channel.number.in_([one.number for one in found])))
     return len(found)
 
 

@@ -19,7 +19,7 @@ def delete_points(session: Session, principal: Principal, series_id: str, start:
         bound.
     """
     series = catalog.get_series(session, principal, series_id, "write")
-    written = store.replace_range(session, series.pk, start, stop, [], [])
+    written = store.replace_range(session, series.number, start, stop, [], [])
     generator = find_generator(session, series.generator_id) if series.generator_id is not None else None
     if generator is not None and written.changed.size:
         if isinstance(generator, Importer) and raw_changed(session, generator.cleaner, series.name, written.changed):

@@ -7,10 +7,8 @@ would refuse of it.
 import base64
 import binascii
 import time
-import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,25 +18,28 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
-from entrepot.errors import InvalidInput
+from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import Principal
 from entrepot.identity.projects import get_project
 from entrepot.pipeline.analyses.run import Column, columns_of
 from entrepot.pipeline.analyses.windows import AnalysisSpec, analysis_intervals, build_frame, read_range
 from entrepot.pipeline.configuration import get
+from entrepot.pipeline.gates import files as gate_files
 from entrepot.pipeline.gates import folders
 from entrepot.pipeline.gates.configuration import gate_home
+from entrepot.pipeline.gates.homes import open_home
 from entrepot.pipeline.generators.finding import series_by_name
-from entrepot.pipeline.generators.reports import note_old, payload_of, script_limits
+from entrepot.pipeline.generators.reports import note_old, script_limits
 from entrepot.pipeline.importing import parsing
 from entrepot.pipeline.models import Analysis, Gate, Importer
+from entrepot.pipeline.runs import sent_files
 from entrepot.scripts import ScriptError
 from entrepot.series import store
 from entrepot.series.clocks import grid
 from entrepot.settings import Settings
 
 MOST_FILES, MOST_BYTES = 20, 64 << 20
-_STALE_SECONDS = 24 * 3600
+_TRY = "importer.try"
 #: Steps of an analysis that are tried where nobody says which, and the most.
 _USUAL_STEPS, _MOST_STEPS = 100, 20_000
 
@@ -75,65 +76,85 @@ def start_importer_trial(
     """
     importer = None if importer_id is None else get(session, principal, Importer, importer_id, "write")
     if importer is None and project_id is None:
-        raise InvalidInput.field("importer_id", "Say for which importer it is, or in which project (project_id).")
+        raise InvalidInput.field("importer_id", "Say for which importer it is, or in which project.")
     project = get_project(session, principal, importer.project_id if importer else str(project_id), "write")
     script = script if script is not None else (importer.parse if importer else "")
     if not script.strip():
         raise InvalidInput.field("script", "There is no script.")
     if not 0 < len(paths) + len(files) <= MOST_FILES:
         raise InvalidInput.field("paths", f"Give 1 to {MOST_FILES} files, by paths or files.")
-    root = None
-    if paths:
-        gate = get(session, principal, Gate, gate_id, "write") if gate_id else (importer and importer.gate)
-        if gate is None or gate.project_id != project.id:
-            raise InvalidInput.field("gate_id", "Say on which gate of the project the paths are.")
-        inside = importer.folder if importer and importer.gate_id == gate.id else "/"
-        root = folders.resolve(settings.data_dir / gate_home(gate.id), inside)
-        for path in paths:
-            if not folders.resolve(root, path).is_file():
-                raise InvalidInput.field("paths", f"There is no {path!r} on the gate {gate.name}.")
-    sent = _stage(settings, files)
+    home, inside = _place(session, principal, settings, project.id, importer, gate_id, paths) if paths else ("", "")
+    contents = _decoded(files)
     payload = {
         "importer": importer_id,
         "script": script,
-        "root": str(root) if root else None,
+        "home": home,
+        "folder": inside,
         "paths": list(paths),
-        "sent": sent,
+        "sent": [path for path, _ in contents],
     }
-    return jobs.enqueue(
+    job = jobs.enqueue(
         session,
-        "importer.try",
+        _TRY,
         payload,
         organization_id=project.organization_id,
         project_id=project.id,
         user_id=principal.user_id,
     )
+    if contents:
+        sent_files.keep(session, settings, job, _TRY, [content for _, content in contents])
+    return job
 
 
-@jobs.task("importer.try", pool="runs")
+def _place(
+    session: Session,
+    principal: Principal,
+    settings: Settings,
+    project_id: str,
+    importer: Importer | None,
+    gate_id: str | None,
+    paths: Sequence[str],
+) -> tuple[str, str]:
+    """Return the home, and the folder in it, from which paths go; all of them are there."""
+    gate = get(session, principal, Gate, gate_id, "write") if gate_id else (importer and importer.gate)
+    if gate is None or gate.project_id != project_id:
+        raise InvalidInput.field("gate_id", "Say on which gate of the project the paths are.")
+    inside = importer.folder if importer and importer.gate_id == gate.id else "/"
+    home = open_home(settings, session, gate_home(gate.id))
+    for path in paths:
+        if not gate_files.is_file(home, home.resolve(f"{inside}/{home.resolve(path)}")):
+            raise InvalidInput.field("paths", f"There is no {path!r} on the gate {gate.name}.")
+    return home.name, inside
+
+
+@jobs.task(_TRY, pool="runs")
 def try_importer(context: jobs.JobContext) -> dict[str, Any]:
     """Run a parse script on files, and describe what it makes of them."""
-    payload = payload_of(context)
+    payload: Any = context.job.payload
     with context.database.read() as session:
         known = set(series_by_name(session, payload["importer"])) if payload["importer"] else set()
-    staged = _folder(context.settings)
-    sources = [(path, folders.resolve(Path(payload["root"]), path)) for path in payload["paths"]]
-    sources += [(path, staged / name) for path, name in payload["sent"]]
-    found = []
-    for done, (path, source) in enumerate(sources):
+    home = open_home(context.settings, context.database, payload["home"])
+    sent = sent_files.of(context.settings, context.job.id)
+    sources: list[tuple[str, Callable[[], bytes]]] = [
+        (path, partial(gate_files.read, home, home.resolve(f"{payload['folder']}/{path}"))) for path in payload["paths"]
+    ]
+    sources += [(path, partial(sent.read, number)) for number, path in enumerate(payload["sent"])]
+    found: list[dict[str, Any]] = []
+    for done, (path, read) in enumerate(sources):
         context.check()
         context.progress(done, len(sources), path)
         try:
-            content = source.read_bytes()
-        except FileNotFoundError:
+            content = read()
+        except (FileNotFoundError, NotFound):
             found.append({"path": path, "error": "The file has gone."})
             continue
         found.append({"path": path, "size": len(content), **_tried_file(context, payload["script"], content, path)})
         for column in found[-1].get("columns", ()):
             column["new_series"] = column["name"] not in known
             column["refused"] = column["refused"] or parsing.wrong_label(column["name"])
-    for _, name in payload["sent"]:
-        (staged / name).unlink(missing_ok=True)
+    with context.unit() as session:
+        context.finish(session, {"files": found})
+    sent.remove()  # not before the end is certain: cut now, it would be tried again
     return {"files": found}
 
 
@@ -164,6 +185,7 @@ def _tried(
             limits=script_limits(context),
             expects="trial",
             cancelled=context.cancelled,
+            printed=context.printed,
         )
     except ScriptError as error:
         context.check()
@@ -175,12 +197,8 @@ def _tried(
     return told
 
 
-def _folder(settings: Settings) -> Path:
-    return settings.data_dir / "trials"
-
-
-def _stage(settings: Settings, files: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
-    """Keep files that were sent along until they are tried; return their paths, and how they are called meanwhile."""
+def _decoded(files: Sequence[Mapping[str, str]]) -> list[tuple[str, bytes]]:
+    """Return the paths and contents of files that were sent along."""
     contents = []
     for file in files:
         if not file["path"] or not folders.is_text(file["path"]):
@@ -191,17 +209,7 @@ def _stage(settings: Settings, files: Sequence[Mapping[str, str]]) -> list[tuple
             raise InvalidInput.field("files", f"The content of {file['path']!r} is not Base64.") from None
     if sum(len(content) for _, content in contents) > MOST_BYTES:
         raise InvalidInput.field("files", f"They may have {MOST_BYTES >> 20} MiB together.")
-    folder, staged = _folder(settings), []
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        with suppress(FileNotFoundError):
-            if old.stat().st_mtime < time.time() - _STALE_SECONDS:
-                old.unlink()
-    for path, content in contents:
-        name = uuid.uuid4().hex
-        (folder / name).write_bytes(content)
-        staged.append((path, name))
-    return staged
+    return contents
 
 
 # Analyses
@@ -243,14 +251,12 @@ def start_analysis_trial(
 @jobs.task("analysis.try", pool="runs")
 def try_analysis(context: jobs.JobContext) -> dict[str, Any]:
     """Run an analysis' script on a window of its inputs, and describe what it makes of them."""
-    payload = payload_of(context)
+    payload: Any = context.job.payload
     with context.database.read() as session:
         analysis = session.scalar(select(Analysis).where(Analysis.id == payload["id"]))
         if analysis is None or analysis.config is None:
             raise jobs.Refused("The analysis was deleted.")
         columns = columns_of(session, analysis)
-        if isinstance(columns, str):
-            raise jobs.Refused(columns)
         config = analysis.config
         fields = {column.key: getattr(config, column.key) for column in config.__table__.columns}
         window, given = _window(session, columns, AnalysisSpec.of(fields), payload["start"], payload["end"])
@@ -285,7 +291,7 @@ def _window(
     first, last = int(chosen[0]), int(chosen[: _MOST_STEPS + 1][-1])
     data: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
     for column in columns:
-        points = store.read(session, column.series_pk, *read_range(column.input, bounds, spec, first, last))
+        points = store.read(session, column.series_number, *read_range(column.input, bounds, spec, first, last))
         data[column.input.column] = (points.times, points.values)
     frame = build_frame(inputs, data, spec, bounds, first, last)
     given = pd.DataFrame(frame.columns, pd.DatetimeIndex(frame.naive.astype("datetime64[us]")))
