@@ -1,1 +1,1 @@
-"""Files that runs and users publish: stored, signed, acknowledged, expired; and the polls that ask for them."""
+"""Files that runs and users publish: stored, signed, acknowledged, expired; and the requests that ask for them."""

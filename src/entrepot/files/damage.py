@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 from sqlalchemy.orm import Session
@@ -12,8 +11,11 @@ from entrepot.db import Database
 from entrepot.errors import EntrepotError, NotFound, Unavailable
 from entrepot.events import emit, notifications
 from entrepot.files import leaves
-from entrepot.files.models import PublishedFile, StorageConfig
-from entrepot.files.storage import Storage
+from entrepot.files.handed import AnyFile
+from entrepot.files.models import PublishedFile, Storage
+from entrepot.files.storages import FILES
+from entrepot.objects.own import own_bucket
+from entrepot.objects.stores import Store
 from entrepot.settings import Settings
 
 NOTICE = "File damaged"
@@ -29,7 +31,7 @@ class DamagedFile(EntrepotError):
 
 
 @contextmanager
-def telling(database: Database, file: PublishedFile) -> Iterator[None]:
+def telling(database: Database, file: AnyFile) -> Iterator[None]:
     """Have damage that is met within told: in the log, and to the file's project."""
     try:
         yield
@@ -41,7 +43,7 @@ def telling(database: Database, file: PublishedFile) -> Iterator[None]:
         raise
 
 
-def intact(blocks: Iterator[bytes], file: PublishedFile) -> Iterator[bytes]:
+def intact(blocks: Iterator[bytes], file: AnyFile) -> Iterator[bytes]:
     """Yield the blocks of a whole file, the last one only once all were seen to be right.
 
     Raises
@@ -59,7 +61,7 @@ def intact(blocks: Iterator[bytes], file: PublishedFile) -> Iterator[bytes]:
     return all_of_them()
 
 
-def _checked(blocks: Iterator[bytes], file: PublishedFile) -> Iterator[bytes]:
+def _checked(blocks: Iterator[bytes], file: AnyFile) -> Iterator[bytes]:
     digest, size, held = hashlib.sha256(), 0, b""
     for block in blocks:
         digest.update(block)
@@ -72,7 +74,7 @@ def _checked(blocks: Iterator[bytes], file: PublishedFile) -> Iterator[bytes]:
     yield held
 
 
-def intact_part(storage: Storage, file: PublishedFile, start: int, stop: int) -> Iterator[bytes]:
+def intact_part(store: Store, file: AnyFile, start: int, stop: int) -> Iterator[bytes]:
     """Yield the bytes ``[start, stop)`` of a file, each only once what lies around it was seen to be right.
 
     Raises
@@ -81,10 +83,10 @@ def intact_part(storage: Storage, file: PublishedFile, start: int, stop: int) ->
         It is not what was published; at once where that is so of the first bytes that would be yielded.
     """
     if file.leaves is None:
-        parts = _cut(_checked(storage.read(file.path), file), 0, start, stop)
+        parts = _cut(_checked(store.read(file.path), file), 0, start, stop)
     else:
         first, last = leaves.around(start, stop, file.size)
-        parts = _cut(_right(storage.read(file.path, first, last), first, last, file.leaves), first, start, stop)
+        parts = _cut(_right(store.read(file.path, first, last), first, last, file.leaves), first, start, stop)
     begun = next(parts, b"")
 
     def all_of_them() -> Iterator[bytes]:
@@ -118,13 +120,13 @@ def _cut(blocks: Iterator[bytes], at: int, start: int, stop: int) -> Iterator[by
     yield held
 
 
-def problem(storage: Storage, file: PublishedFile, *, whole: bool) -> str | None:
+def problem(store: Store, file: PublishedFile, *, whole: bool) -> str | None:
     """Return what is wrong with the stored bytes of a file: of their size, or of all that is in them."""
     try:
-        if (size := storage.size(file.path)) != file.size:
+        if (size := store.size(file.path)) != file.size:
             return f"has {size} bytes instead of {file.size}"
         if whole:
-            for _ in intact(storage.read(file.path), file):
+            for _ in intact(store.read(file.path), file):
                 pass
     except NotFound:
         return "is not in its storage"
@@ -135,31 +137,60 @@ def problem(storage: Storage, file: PublishedFile, *, whole: bool) -> str | None
     return None
 
 
-def set_aside(session: Session, settings: Settings, file: PublishedFile, config: StorageConfig, reason: str) -> Path:
-    """Move the bytes of a damaged file out of the server's own storage, and tell its owners; return where they are.
+def set_aside(database: Database, settings: Settings, file: PublishedFile, storage: Storage, reason: str) -> str | None:
+    """Move the bytes of a damaged file out of the server's own storage; return what was done.
+
+    Its owners are told first: where this ends in between, the bytes are found, told of and moved the next time. None
+    where they were set aside before, and there is nothing to do.
 
     Without a project, the event alone tells of it.
     """
-    source = settings.files_dir / config.organization_id / file.path
-    target = settings.data_dir / FOLDER / file.id
+    path, aside = f"{FILES}/{storage.organization_id}/{file.path}", f"{FOLDER}/{file.id}"
+    there = _lies(settings, path)
+    if not there and _lies(settings, aside):
+        return None
+    with database.write() as session:
+        if file.project_id is not None:
+            done = ": its bytes were set aside" if there else ""
+            _notify(session, file, file.project_id, f"{reason}{done}. Publish it again.")
+        emit(
+            session,
+            "file",
+            "damaged",
+            file.id,
+            organization_id=file.organization_id,
+            project_id=file.project_id,
+            data={"name": file.name, "reason": reason},
+        )
+    if not there:
+        return "its owners were told that it is lost"
+    return f"set aside as {_move(settings, path, aside)}"
+
+
+def _lies(settings: Settings, path: str) -> bool:
+    """Tell whether something is kept there, in the data folder or in the server's bucket."""
+    bucket = own_bucket(settings)
+    if bucket is None:
+        return (settings.data_dir / path).exists()
+    try:
+        bucket.size(path)
+    except NotFound:
+        return False
+    return True
+
+
+def _move(settings: Settings, path: str, aside: str) -> str:
+    bucket = own_bucket(settings)
+    if bucket is not None:
+        bucket.move(path, aside)
+        return f"{settings.storage_url}/{aside}"
+    target = settings.data_dir / aside
     target.parent.mkdir(mode=0o700, exist_ok=True)
-    if source.exists():
-        source.replace(target)
-    if file.project_id is not None:
-        _notify(session, file, file.project_id, f"{reason}: its bytes were set aside. Publish it again.")
-    emit(
-        session,
-        "file",
-        "damaged",
-        file.id,
-        organization_id=file.organization_id,
-        project_id=file.project_id,
-        data={"name": file.name, "reason": reason},
-    )
-    return target
+    (settings.data_dir / path).replace(target)
+    return str(target)
 
 
-def _notify(session: Session, file: PublishedFile, project_id: str, said: str) -> None:
+def _notify(session: Session, file: AnyFile, project_id: str, said: str) -> None:
     notifications.notify(
         session,
         NOTICE,

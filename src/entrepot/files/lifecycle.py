@@ -5,23 +5,28 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.db import now, unindexed
 from entrepot.errors import Gone, InvalidInput, Locked, NotFound
 from entrepot.events.log import emit, emit_many
-from entrepot.files.configs import open_config
-from entrepot.files.models import PublishedFile, StorageConfig, Upload
+from entrepot.files import handed, spool
+from entrepot.files.handed import AnyFile, HandedFile, HandedStorage
+from entrepot.files.models import PublishedFile, Storage, Upload
+from entrepot.files.pieces import coming
 from entrepot.files.publish import summary
-from entrepot.files.spool import is_under_way, spool_folder
+from entrepot.files.storages import open_storage
 from entrepot.identity import Principal, Right, Vault
 from entrepot.lineage import results
+from entrepot.objects import loose
+from entrepot.objects.own import own_bucket
 from entrepot.settings import Settings
 
-STATES = ("available", "consumed", "expired")
+STATUSES = ("available", "consumed", "expired")
 EXPIRE = "files.expire"
+REMOVE = "files.remove"
 SWEEP = "files.sweep"
 #: An upload in parts at which nothing happened for so long was given up.
 _ABANDONED = timedelta(days=1)
@@ -40,8 +45,20 @@ def get_file(session: Session, principal: Principal, file_id: str, right: Right 
     return file
 
 
-def answers(session: Session, to: Literal["poll_id", "task_id"], ids: Iterable[str]) -> dict[str, list[PublishedFile]]:
-    """Return the files that answer polls, or tasks, by the ids of these."""
+def get_handed(connection: Connection, principal: Principal, file_id: str) -> tuple[HandedFile, HandedStorage]:
+    """Return a file of the caller's organizations, and where it is, to be handed out."""
+    found = handed.find(connection, file_id)
+    if found is None:
+        raise NotFound("File not found.")
+    file, _ = found
+    principal.require("read", file.organization_id, "File", file.project_id)
+    return found
+
+
+def answers(
+    session: Session, to: Literal["request_id", "step_id"], ids: Iterable[str]
+) -> dict[str, list[PublishedFile]]:
+    """Return the files that answer requests, or steps of them, by the ids of these."""
     column = getattr(PublishedFile, to)
     found: dict[str, list[PublishedFile]] = {id_: [] for id_ in ids}
     for file in session.scalars(select(PublishedFile).where(column.in_(found)).order_by(PublishedFile.number)):
@@ -98,7 +115,7 @@ def acknowledge(session: Session, principal: Principal, file: PublishedFile, sha
             _require_unlocked([file])
             _reopen(session, principal, file, wanted)
             return
-    if file.state == "available":
+    if file.status == "available":
         acknowledge_many(session, principal, [file.id])
         session.refresh(file)
 
@@ -122,10 +139,10 @@ def acknowledge_many(session: Session, principal: Principal, ids: Sequence[str])
             .where(
                 PublishedFile.id.in_(part),
                 unindexed(PublishedFile.organization_id) == principal.organization_id,
-                unindexed(PublishedFile.state) == "available",
+                unindexed(PublishedFile.status) == "available",
                 *confined,
             )
-            .values(state="consumed", consumed=instant)
+            .values(status="consumed", consumed_at=instant)
             .returning(PublishedFile)
         )
         changed = session.scalars(statement, execution_options={"synchronize_session": False}).all()
@@ -151,21 +168,49 @@ def acknowledge_many(session: Session, principal: Principal, ids: Sequence[str])
     return [found[id_] for id_ in wanted if id_ in found]
 
 
-def require_bytes(file: PublishedFile) -> None:
+def withdraw(session: Session, principal: Principal, file: PublishedFile) -> None:
+    """Take a file back: as from now it has expired, and of the server's own storage its bytes are deleted.
+
+    Raises
+    ------
+    Locked
+        It is locked.
+    """
+    principal.require("write", file.organization_id, "File", file.project_id)
+    _require_unlocked([file])
+    if _mark_expired(session, file, principal.user_id or None):
+        payload = {"file": file.id}
+        jobs.enqueue(session, REMOVE, payload, organization_id=file.organization_id, key=f"{REMOVE}:{file.id}")
+    session.refresh(file)
+
+
+@jobs.task(REMOVE)
+def remove(context: jobs.JobContext) -> None:
+    """Delete the bytes of a file that was withdrawn, where the server keeps them."""
+    payload: dict[str, str] = context.job.payload or {}
+    query = select(PublishedFile, Storage).join(Storage, Storage.id == PublishedFile.storage_id)
+    query = query.where(PublishedFile.id == payload["file"], PublishedFile.status == "expired", Storage.own)
+    with context.database.read() as session:
+        found = session.execute(query).all()
+    for file, storage in found:
+        open_storage(context.settings, _vault(context), storage).delete(file.path)
+
+
+def require_bytes(file: AnyFile) -> None:
     """Raise Gone when the bytes of a file were deleted."""
-    if file.state == "expired":
+    if file.status == "expired":
         raise Gone("The file expired; its bytes were deleted.")
 
 
 @jobs.task(EXPIRE, by_age=True)
 def expire(context: jobs.JobContext) -> dict[str, int]:
-    """Delete files of the server's own storage whose time is over: first the bytes, then the state."""
+    """Delete files of the server's own storage whose time is over: first the bytes, then the status."""
     settings, vault = context.settings, _vault(context)
     instant = now()
     query = (
-        select(PublishedFile, StorageConfig)
-        .join(StorageConfig, StorageConfig.id == PublishedFile.storage_config_id)
-        .where(StorageConfig.own, PublishedFile.locked.is_(False), _is_over(instant, settings))
+        select(PublishedFile, Storage)
+        .join(Storage, Storage.id == PublishedFile.storage_id)
+        .where(Storage.own, PublishedFile.locked.is_(False), _is_over(instant, settings))
         .order_by(PublishedFile.number)
         .limit(_AT_ONCE)
     )
@@ -175,9 +220,9 @@ def expire(context: jobs.JobContext) -> dict[str, int]:
             over = session.execute(query).all()
         if not over:
             return {"expired": expired}
-        for file, config in over:
+        for file, storage in over:
             context.check()
-            open_config(settings, vault, config).delete(file.path)
+            open_storage(settings, vault, storage).delete(file.path)
         with context.unit() as session:
             for file, _ in over:
                 expired += _mark_expired(session, file)
@@ -187,16 +232,16 @@ def _is_over(instant: datetime, settings: Settings) -> Any:
     consumed = instant - timedelta(days=settings.file_consumed_days)
     kept = instant - timedelta(days=settings.file_kept_days)
     return or_(
-        and_(PublishedFile.state == "consumed", PublishedFile.consumed < consumed),
-        and_(PublishedFile.state == "available", PublishedFile.created_at < kept),
+        and_(PublishedFile.status == "consumed", PublishedFile.consumed_at < consumed),
+        and_(PublishedFile.status == "available", PublishedFile.created_at < kept),
     )
 
 
-def _mark_expired(session: Session, file: PublishedFile) -> int:
+def _mark_expired(session: Session, file: PublishedFile, user_id: str | None = None) -> int:
     statement = (
         update(PublishedFile)
-        .where(PublishedFile.number == file.number, PublishedFile.state != "expired")
-        .values(state="expired", deleted=now())
+        .where(PublishedFile.number == file.number, PublishedFile.status != "expired")
+        .values(status="expired", expired_at=now())
         .returning(PublishedFile.number)
     )
     if session.scalar(statement) is None:
@@ -209,6 +254,7 @@ def _mark_expired(session: Session, file: PublishedFile) -> int:
         organization_id=file.organization_id,
         project_id=file.project_id,
         data=summary(file),
+        user_id=user_id,
     )
     return 1
 
@@ -220,19 +266,22 @@ def sweep(context: jobs.JobContext) -> dict[str, int]:
     removed = 0
     before = now() - _ABANDONED
     with context.database.read() as session:
-        given_up = list(session.scalars(select(Upload).where(Upload.touched < before).limit(10_000)))
+        given_up = list(session.scalars(select(Upload).where(Upload.touched_at < before).limit(10_000)))
     for upload in given_up:
         context.check()
         with context.database.read() as session:
-            query = select(StorageConfig).where(StorageConfig.id == upload.storage_config_id)
-            config = session.scalar(query)
-        if config is not None and upload.path is not None:
-            open_config(settings, vault, config).delete(upload.path)
-        (spool_folder(settings) / upload.organization_id / upload.id).unlink(missing_ok=True)
+            query = select(Storage).where(Storage.id == upload.storage_id)
+            storage = session.scalar(query)
+        if storage is not None and upload.path is not None:
+            open_storage(settings, vault, storage).delete(upload.path)
+        coming(settings, upload.organization_id, upload.id).remove()
         with context.unit() as session:
-            session.execute(delete(Upload).where(Upload.id == upload.id, Upload.touched < before))
+            session.execute(delete(Upload).where(Upload.id == upload.id, Upload.touched_at < before))
         removed += 1
-    for path in spool_folder(settings).glob("*/*"):
+    if (bucket := own_bucket(settings)) is not None:
+        spool.sweep(settings, _LEFT.total_seconds())
+        return {"removed": removed + loose.sweep(context.database, bucket)}
+    for path in spool.spool_folder(settings).glob("*/*"):
         context.check()
         removed += _sweep_spool(context, path)
     return {"removed": removed}
@@ -240,7 +289,7 @@ def sweep(context: jobs.JobContext) -> dict[str, int]:
 
 def _sweep_spool(context: jobs.JobContext, path: Path) -> int:
     try:
-        if path.stat().st_mtime > (now() - _LEFT).timestamp() or is_under_way(path):
+        if path.stat().st_mtime > (now() - _LEFT).timestamp() or spool.is_under_way(path):
             return 0
     except FileNotFoundError:
         return 0
@@ -266,8 +315,8 @@ def schedule(session: Session) -> None:
 def _reopen(session: Session, principal: Principal, file: PublishedFile, sha256: str) -> None:
     noted = {"sha256": sha256, "at": now().isoformat(), "user": principal.user_id or None}
     file.mismatches = [*file.mismatches, noted][-20:]
-    if file.state == "consumed":
-        file.state, file.consumed = "available", None
+    if file.status == "consumed":
+        file.status, file.consumed_at = "available", None
     session.flush()
     emit(
         session,

@@ -1,5 +1,6 @@
 """Publishing: from bytes that came in to a file that its consumers are told of, all or nothing."""
 
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -7,23 +8,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, Table, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from entrepot import lineage
 from entrepot.db import Database, new_id, now
+from entrepot.db.driver import fetch
 from entrepot.errors import EntrepotError, InvalidInput, NotFound
 from entrepot.events import emit
-from entrepot.files.configs import choose_config, open_config, own_storage
-from entrepot.files.folder import BLOCK, Folder
-from entrepot.files.models import PublishedFile, StorageConfig, Upload
+from entrepot.files.models import PublishedFile, Storage, Upload
 from entrepot.files.signing import end_of
 from entrepot.files.spool import Digest, Spool
+from entrepot.files.storages import FILES, choose_storage, open_storage, own_storage
 from entrepot.identity import Principal, Vault, limits, projects
-from entrepot.requests import polls
+from entrepot.objects import loose as objects
+from entrepot.objects.folder import BLOCK, Folder
+from entrepot.objects.own import own_bucket
+from entrepot.requests import requested
 from entrepot.settings import Settings
 
 _DIRECT = "direct"
+_uploads: Table = Upload.__table__  # type: ignore[assignment]
+_NO_UPLOAD = delete(_uploads).where(_uploads.c.id == bindparam("id"))
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,9 @@ class Description:
         What is in it; by default the name.
     type
         By default what its first bytes show.
-    poll, task
-        The request that it answers; by default both are made for it, completed.
-    storage_config
+    request, step
+        The request that it answers, and the step of it; by default both are made for it, completed.
+    storage
         Where it is stored; by default as the caller's key or organization says, else in the server's own storage.
     project
         The project that it belongs to.
@@ -49,9 +55,9 @@ class Description:
     name: str = ""
     identifier: str = ""
     type: str | None = None
-    poll: str | None = None
-    task: str | None = None
-    storage_config: str | None = None
+    request: str | None = None
+    step: str | None = None
+    storage: str | None = None
     project: str | None = None
 
     @classmethod
@@ -74,7 +80,7 @@ class Description:
         given = {name: value for name, value in fields.items() if value}
         return cls(**given | {"name": safe_name(given.get("name", ""))})
 
-    def check(self, session: Session, principal: Principal) -> tuple[str | None, StorageConfig | None]:
+    def check(self, session: Session, principal: Principal) -> tuple[str | None, Storage | None]:
         """Make sure that a caller may publish this in its organization, and return the project's id and the place.
 
         Raises
@@ -83,8 +89,8 @@ class Description:
             Names what it refers to and is not there.
         """
         project_id = _project_id(session, principal, self)
-        polls.answered(session, principal.organization_id, self.poll, self.task)
-        return project_id, choose_config(session, principal, principal.organization_id, self.storage_config)
+        requested.answered(session, principal.organization_id, self.request, self.step)
+        return project_id, choose_storage(session, principal, principal.organization_id, self.storage)
 
 
 @dataclass
@@ -94,15 +100,18 @@ class Stored:
     Attributes
     ----------
     file
-        As it will be known; its poll and task come with :meth:`record`.
-    config
+        As it will be known; its request and step come with :meth:`record`.
+    storage
         Where it is stored.
+    loose
+        Its key in the server's own bucket, where that is to be held.
     """
 
     file: PublishedFile
-    config: StorageConfig
+    storage: Storage
     principal: Principal
     description: Description
+    loose: str | None = None
     recorded: bool = False
 
     def record(self, session: Session, run_id: str | None = None) -> PublishedFile:
@@ -114,17 +123,23 @@ class Stored:
             The run that made the file, where one did; otherwise an upload is recorded.
         """
         file, user_id = self.file, self.principal.user_id or None
-        poll, task = polls.answered(session, file.organization_id, self.description.poll, self.description.task)
-        asked_for = task is not None
-        if task is None:
-            poll, task = polls.create_answered(session, file.organization_id, poll, key_id=self.principal.key_id)
-        assert poll is not None, "tasks of polls only"
-        file.poll_id, file.task_id = poll.id, task.id
+        request, step = requested.answered(
+            session, file.organization_id, self.description.request, self.description.step
+        )
+        asked_for = step is not None
+        if step is None:
+            request, step = requested.create_answered(
+                session, file.organization_id, request, key_id=self.principal.key_id
+            )
+        assert request is not None, "steps of requests only"
+        file.request_id, file.step_id = request.id, step.id
         session.add(file)
-        session.execute(delete(Upload).where(Upload.id == file.id))
+        if self.loose is not None:
+            objects.hold(session, self.loose)
+        fetch(session, _NO_UPLOAD, {"id": file.id})
         limits.grown(session, file.organization_id, "files", 1)
         limits.grown(session, file.organization_id, "file_bytes", file.size)
-        limits.grown(session, file.organization_id, "storage", file.size if self.config.own else 0)
+        limits.grown(session, file.organization_id, "storage", file.size if self.storage.own else 0)
         _record_lineage(session, file, user_id, run_id)
         emit(
             session,
@@ -134,10 +149,10 @@ class Stored:
             organization_id=file.organization_id,
             project_id=file.project_id,
             user_id=user_id,
-            data=summary(file) | {"key": poll.key_id},
+            data=summary(file) | {"key": request.key_id},
         )
         if not asked_for:
-            polls.tell_answered(session, poll, task)
+            requested.tell_answered(session, request, step)
         self.recorded = True
         return file
 
@@ -169,7 +184,7 @@ class Publisher:
         Returns
         -------
         Stored
-            The file, whose id is the spool's, with its storage config.
+            The file, whose id is the spool's, with its storage.
         """
         with (
             self.storing(principal, spool, digest, description, keep=keep) as stored,
@@ -233,17 +248,24 @@ class Publisher:
     def _stored(self, principal: Principal, spool: Spool, digest: Digest, description: Description) -> Stored:
         with self._database.read() as session:
             acting = replace(principal, organization_id=spool.organization_id)
-            project_id, config = description.check(session, acting)
-        if config is None:
+            project_id, storage = description.check(session, acting)
+        if storage is None:
             with self._database.write() as session:
-                config = own_storage(session, self._settings, spool.organization_id)
+                storage = own_storage(session, self._settings, spool.organization_id)
         path = f"{spool.id[:2]}/{spool.id}"
-        self._place(principal, spool, config, path)
+        loose = None
+        if storage.own and (bucket := own_bucket(self._settings)) is not None:
+            # Two servers may publish one upload at once: the object of whoever comes second is let go.
+            path = f"{path}-{secrets.token_hex(4)}"
+            loose = f"{FILES}/{storage.organization_id}/{path}"
+            objects.put(self._database, bucket, loose, spool.path)
+        else:
+            self._place(principal, spool, storage, path)
         file = PublishedFile(
             id=spool.id,
             organization_id=spool.organization_id,
             project_id=project_id,
-            storage_config_id=config.id,
+            storage_id=storage.id,
             user_id=principal.user_id or None,
             identifier=description.identifier or description.name or spool.id,
             name=description.name or "file",
@@ -253,13 +275,13 @@ class Publisher:
             md5=digest.md5,
             sha256=digest.sha256,
             leaves=digest.leaves,
-            signed_until=_signed_until(config),
+            signed_until=_signed_until(storage),
         )
-        return Stored(file, config, principal, description)
+        return Stored(file, storage, principal, description, loose)
 
-    def _place(self, principal: Principal, spool: Spool, config: StorageConfig, path: str) -> None:
-        if config.own:
-            Folder(self._settings.files_dir.absolute() / config.organization_id).put(path, spool.path, move=True)
+    def _place(self, principal: Principal, spool: Spool, storage: Storage, path: str) -> None:
+        if storage.own:
+            Folder(self._settings.files_dir.absolute() / storage.organization_id).put(path, spool.path, move=True)
             return
         # Killed from here on, the server finds the half-way copy by this record.
         with self._database.write() as session:
@@ -267,13 +289,13 @@ class Publisher:
             if upload is None:
                 upload = Upload(id=spool.id, organization_id=spool.organization_id, user_id=principal.user_id)
                 session.add(upload)
-            upload.storage_config_id, upload.path, upload.touched = config.id, path, now()
-        storage = open_config(self._settings, self._vault, config)
+            upload.storage_id, upload.path, upload.touched_at = storage.id, path, now()
+        store = open_storage(self._settings, self._vault, storage)
         try:
-            storage.delete(path)  # what an earlier attempt left, which was killed
-            storage.put(path, spool.path)
+            store.delete(path)  # what an earlier attempt left, which was killed
+            store.put(path, spool.path)
         except EntrepotError:
-            storage.delete(path)
+            store.delete(path)
             raise
 
     def _is_known(self, spool: Spool) -> bool:
@@ -281,8 +303,10 @@ class Publisher:
             return session.scalar(select(PublishedFile.number).where(PublishedFile.id == spool.id)) is not None
 
     def _undo(self, spool: Spool, stored: Stored | None, *, keep: bool) -> None:
-        if stored is not None:
-            open_config(self._settings, self._vault, stored.config).delete(stored.file.path)
+        if stored is not None and stored.loose is not None:
+            objects.drop(self._database, stored.loose)
+        elif stored is not None:
+            open_storage(self._settings, self._vault, stored.storage).delete(stored.file.path)
         if not keep:
             with self._database.write() as session:
                 session.execute(delete(Upload).where(Upload.id == spool.id))
@@ -301,12 +325,12 @@ def _file_bytes_of(session: Session, organization_id: str) -> int:
 
 @limits.measured_by("storage")
 def _storage_of(session: Session, organization_id: str) -> int:
-    own = PublishedFile.storage_config_id.in_(select(StorageConfig.id).where(StorageConfig.own))
+    own = PublishedFile.storage_id.in_(select(Storage.id).where(Storage.own))
     return int(session.scalar(select(func.sum(PublishedFile.size)).where(own, *_kept(organization_id))) or 0)
 
 
 def _kept(organization_id: str) -> tuple[ColumnElement[bool], ...]:
-    return PublishedFile.organization_id == organization_id, PublishedFile.state.in_(("available", "consumed"))
+    return PublishedFile.organization_id == organization_id, PublishedFile.status.in_(("available", "consumed"))
 
 
 def summary(file: PublishedFile) -> dict[str, Any]:
@@ -317,8 +341,8 @@ def summary(file: PublishedFile) -> dict[str, Any]:
         "size": file.size,
         "md5": file.md5,
         "sha256": file.sha256,
-        "poll": file.poll_id,
-        "task": file.task_id,
+        "request": file.request_id,
+        "step": file.step_id,
     }
 
 
@@ -330,8 +354,8 @@ def safe_name(name: str) -> str:
 
 
 def _project_id(session: Session, principal: Principal, description: Description) -> str | None:
-    if description.project is None or description.poll is not None or description.task is not None:
-        # Files of no project, polls and tasks are the organization's.
+    if description.project is None or description.request is not None or description.step is not None:
+        # Files of no project, requests and their steps are the organization's.
         principal.require("write")
     if description.project is None:
         return None
@@ -344,10 +368,10 @@ def _project_id(session: Session, principal: Principal, description: Description
     return project.id
 
 
-def _signed_until(config: StorageConfig) -> datetime | None:
-    if not config.signed_urls_enabled or config.signed_urls_expiry is None:
+def _signed_until(storage: Storage) -> datetime | None:
+    if not storage.signed or storage.signed_for is None:
         return None
-    return end_of(config.signed_urls_expiry)
+    return end_of(storage.signed_for)
 
 
 def _record_lineage(session: Session, file: PublishedFile, user_id: str | None, run_id: str | None) -> None:
@@ -361,7 +385,7 @@ def _record_lineage(session: Session, file: PublishedFile, user_id: str | None, 
         generator_kind="upload",
         generator_id=_DIRECT,
         user_id=user_id,
-        ended=now(),
+        ended_at=now(),
         status="finished",
     )
     detail = {"sha256": file.sha256}

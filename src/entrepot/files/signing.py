@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from entrepot.db import now
 from entrepot.errors import Conflict, Forbidden, Gone, InvalidInput
-from entrepot.files.configs import OWN_EXPIRY, check_expiry, open_config
-from entrepot.files.models import PublishedFile, StorageConfig
+from entrepot.files.handed import AnyFile, AnyStorage
+from entrepot.files.models import PublishedFile, Storage
+from entrepot.files.storages import OWN_EXPIRY, check_expiry, open_storage
 from entrepot.identity import Vault
 from entrepot.settings import Settings
 
@@ -15,7 +16,7 @@ _PURPOSE = "file url"
 _ONWARD_SECONDS = 60.0
 
 
-def signed_url(vault: Vault, file: PublishedFile, config: StorageConfig, base_url: str) -> tuple[str, datetime] | None:
+def signed_url(vault: Vault, file: PublishedFile, storage: Storage, base_url: str) -> tuple[str, datetime] | None:
     """Return the file's signed URL and the instant at which it ends; None when it has none, or no more.
 
     It is always one of this server, which can end it; from there it leads to the store's own, see :func:`onward`.
@@ -26,38 +27,38 @@ def signed_url(vault: Vault, file: PublishedFile, config: StorageConfig, base_ur
         Where users reach this server.
     """
     until = file.signed_until
-    if until is None or until <= now() or _why_not(file, config) is not None:
+    if until is None or until <= now() or _why_not(file, storage) is not None:
         return None
     expires = int(until.timestamp())
     signature = vault.sign(_PURPOSE, _message(file.id, expires))
     return f"{base_url.rstrip('/')}/api/v1/files/{file.id}/content?expires={expires}&signature={signature}", until
 
 
-def renew(file: PublishedFile, config: StorageConfig, seconds: float | None = None) -> None:
-    """Let the file's signed URL work from now on for so long, by default for what its storage config says."""
-    if reason := _why_not(file, config):
+def renew(file: PublishedFile, storage: Storage, seconds: float | None = None) -> None:
+    """Let the file's signed URL work from now on for so long, by default for what its storage says."""
+    if reason := _why_not(file, storage):
         raise Conflict(reason)
-    expiry = check_expiry(seconds) or config.signed_urls_expiry or OWN_EXPIRY
+    expiry = check_expiry(seconds) or storage.signed_for or OWN_EXPIRY
     file.signed_until = end_of(expiry)
 
 
-def require_standing(file: PublishedFile, config: StorageConfig | None) -> None:
+def require_standing(file: AnyFile, storage: AnyStorage | None) -> None:
     """Raise Gone when a signed URL of a file, however long it was meant to work, has ended with the file or its place.
 
     Raises
     ------
     Gone
-        The file was consumed or expired, its storage config was taken out of use, or has signed URLs no more.
+        The file was consumed or expired, its storage was taken out of use, or has signed URLs no more.
     """
-    if reason := _why_not(file, config):
+    if reason := _why_not(file, storage):
         raise Gone(reason)
 
 
-def onward(settings: Settings, vault: Vault, file: PublishedFile, config: StorageConfig) -> str | None:
+def onward(settings: Settings, vault: Vault, file: AnyFile, storage: AnyStorage) -> str | None:
     """Return a URL of the store's own at which the file can be had now; None where this server has the bytes."""
-    if config.type == "local":
+    if storage.type == "local" or storage.own:
         return None
-    return open_config(settings, vault, config).sign(file.path, _ONWARD_SECONDS)
+    return open_storage(settings, vault, storage).sign(file.path, _ONWARD_SECONDS)
 
 
 def end_of(seconds: float) -> datetime:
@@ -81,16 +82,16 @@ def check(vault: Vault, file_id: str, expires: str, signature: str) -> None:
         raise Forbidden("This URL has expired.")
 
 
-def _why_not(file: PublishedFile, config: StorageConfig | None) -> str | None:
+def _why_not(file: AnyFile, storage: AnyStorage | None) -> str | None:
     """Return why a file has no signed URL."""
-    if file.state != "available":
+    if file.status != "available":
         return (
-            f"The file was {file.state}." if file.state == "consumed" else "The file expired; its bytes were deleted."
+            f"The file was {file.status}." if file.status == "consumed" else "The file expired; its bytes were deleted."
         )
-    if config is None or config.state == "deactivated":
-        return "The file's storage config was taken out of use."
-    if not config.signed_urls_enabled:
-        return "Signed URLs are not enabled in the file's storage config."
+    if storage is None or storage.status == "deactivated":
+        return "The file's storage was taken out of use."
+    if not storage.signed:
+        return "Signed URLs are not enabled in the file's storage."
     return None
 
 

@@ -3,9 +3,10 @@
 import fcntl
 import hashlib
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,14 @@ from typing import Any, BinaryIO
 
 from entrepot.db import new_id
 from entrepot.errors import Conflict, NotFound, TooLarge
-from entrepot.files.folder import BLOCK
 from entrepot.files.kinds import HEAD_BYTES, recognise
 from entrepot.files.leaves import Leaves
+from entrepot.objects.folder import BLOCK
 from entrepot.settings import Settings
 
 SPOOL = ".incoming"
 _WORTH_A_THREAD = 1 << 20
-_beside = ThreadPoolExecutor(4, "md5")
+_beside = ThreadPoolExecutor(8, "hash")
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,24 @@ class Hashes:
         self._md5, self._sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
         self._leaves = Leaves()
 
-    def update(self, blocks: list[bytes]) -> None:
-        """Take the next bytes into account."""
+    def update(self, blocks: list[bytes], beside: Callable[[], object] = lambda: None) -> None:
+        """Take the next bytes into account, and do something else meanwhile where they are many."""
         size = sum(map(len, blocks))
         if len(self._head) < HEAD_BYTES:
             self._head = b"".join([self._head, *blocks])[:HEAD_BYTES]
         self.size += size
         if size < _WORTH_A_THREAD:
+            beside()
             _feed(blocks, self._md5, self._sha256, self._leaves)
-        else:
-            # All let go of the interpreter: on two processors they take as long as the slower half.
-            md5 = _beside.submit(_feed, blocks, self._md5)
-            _feed(blocks, self._sha256, self._leaves)
-            md5.result()
+            return
+        # All let go of the interpreter: on two processors they take as long as the slower half.
+        hashing = [_beside.submit(_feed, blocks, *some) for some in ((self._md5,), (self._sha256, self._leaves))]
+        try:
+            beside()
+        finally:
+            wait(hashing)
+        for each in hashing:
+            each.result()
 
     def digest(self) -> Digest:
         """Return what the file is, now that it is whole."""
@@ -84,12 +90,16 @@ class Spool:
         Whose file it will be.
     file_id
         The file's id; a new one by default.
+    name
+        How the bytes are called meanwhile; by default, as the file.
     """
 
-    def __init__(self, settings: Settings, organization_id: str, file_id: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, organization_id: str, file_id: str | None = None, name: str | None = None
+    ) -> None:
         self.id = file_id or new_id()
         self.organization_id = organization_id
-        self.path = spool_folder(settings) / organization_id / self.id
+        self.path = spool_folder(settings) / organization_id / (name or self.id)
         self._most = settings.file_max_bytes
         self._held: BinaryIO | None = None
 
@@ -121,16 +131,20 @@ class Spool:
                 raise Conflict(f"The upload has {end} bytes: go on from there.")
             if end + sum(map(len, blocks)) > self._most:
                 raise TooLarge(f"A file may have at most {self._most} bytes.")
-            file.writelines(blocks)
-            file.flush()
-            self._count_in(offset, blocks)
+
+            def write() -> None:
+                file.writelines(blocks)
+                file.flush()
+
+            self._count_in(offset, blocks, write)
             return file.tell()
 
-    def _count_in(self, offset: int, blocks: list[bytes]) -> None:
+    def _count_in(self, offset: int, blocks: list[bytes], write: Callable[[], None]) -> None:
         hashes = _running.pop(self.id, None) or Hashes()
         if hashes.size != offset:
+            write()
             return
-        hashes.update(blocks)
+        hashes.update(blocks, write)
         _running[self.id] = hashes
         while len(_running) > _MOST_RUNNING:
             _running.popitem(last=False)
@@ -144,6 +158,15 @@ class Spool:
             except BlockingIOError:
                 raise Conflict("The upload is being written or published.") from None
             yield
+
+    def settle(self) -> None:
+        """Do nothing: what was written is in the file."""
+
+    @contextmanager
+    def whole(self) -> Iterator[tuple["Spool", Digest]]:
+        """Give what came, to be published, and keep everybody else from doing so meanwhile."""
+        with self.alone():
+            yield self, self.digest()
 
     def _existing(self) -> BinaryIO:
         try:
@@ -194,8 +217,7 @@ class Receiver:
         """Write the next bytes."""
         if self._hashes.size + sum(map(len, blocks)) > self._most:
             raise TooLarge(f"A file may have at most {self._most} bytes.")
-        self._file.writelines(blocks)
-        self._hashes.update(blocks)
+        self._hashes.update(blocks, lambda: self._file.writelines(blocks))
 
     def finish(self) -> Digest:
         """Return what came."""
@@ -211,6 +233,20 @@ def is_under_way(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def sweep(settings: Settings, seconds: float = 0.0) -> None:
+    """Remove what came in one stream and nobody writes, from a folder in which nothing else is kept.
+
+    Parameters
+    ----------
+    seconds
+        How long it must have lain there: one that just begins has no lock yet.
+    """
+    for path in spool_folder(settings).glob("*/*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime <= time.time() - seconds and not is_under_way(path):
+                path.unlink()
 
 
 def spool_folder(settings: Settings) -> Path:

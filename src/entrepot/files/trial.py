@@ -1,47 +1,49 @@
-"""Tests of storage configs: a task, done by a job, whose end says whether the config is valid and which step failed."""
+"""Tests of storages: a step, done by a job, whose end says whether the storage is valid and what of it failed."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from entrepot import jobs
-from entrepot.files import storage
-from entrepot.files.configs import open_config
-from entrepot.files.models import StorageConfig
-from entrepot.requests import polls, trials
-from entrepot.requests.models import Task
+from entrepot.files import stores
+from entrepot.files.models import Storage
+from entrepot.files.storages import open_storage
+from entrepot.requests import requested, trials
+from entrepot.requests.models import RequestStep
 
-KIND = "storage_config.test"
+KIND = "storage.test"
 
 
-def begin(session: Session, config: StorageConfig, key_id: str | None = None) -> Task:
-    """Have a storage config tested, and return the task that is done then."""
-    return trials.begin(session, KIND, config.organization_id, config.id, key_id)
+def begin(session: Session, storage: Storage, key_id: str | None = None) -> RequestStep:
+    """Have a storage tested, and return the step that is done then."""
+    return trials.begin(session, KIND, storage.organization_id, storage.id, key_id)
 
 
 @jobs.task(KIND, pool="deliveries", calls_out=True)
 def run(context: jobs.JobContext) -> None:
-    """Try a storage config out: write, read back, a range, sign, delete."""
+    """Try a storage out: write, read back, a range, sign, delete."""
     payload: dict[str, str] = context.job.payload or {}
     with context.unit() as session:
-        task = session.scalar(select(Task).where(Task.id == payload["task"]))
-        if task is None:
+        step = session.scalar(select(RequestStep).where(RequestStep.id == payload["step"]))
+        if step is None:
             return
-        polls.start_task(session, task)
-        config = session.scalar(select(StorageConfig).where(StorageConfig.id == task.config_id))
-        if config is None:
-            polls.end_task(session, task, "The configuration was deleted.")
+        requested.start_step(session, step)
+        storage = session.scalar(select(Storage).where(Storage.id == step.target_id))
+        if storage is None:
+            requested.end_step(session, step, "The storage was deleted.")
             return
     settings = context.settings
     try:
-        opened = open_config(settings, context.services["vault"], config)
-        steps = storage.try_out(opened, settings.webhook_allowed_networks)
+        opened = open_storage(settings, context.services["vault"], storage)
+        steps = stores.try_out(opened, settings.webhook_allowed_networks)
     except Exception as error:  # noqa: BLE001 - whatever keeps it from being opened is the answer
         steps = {"open": str(error)[:300]}
     failed = "; ".join(f"{name}: {problem}" for name, problem in steps.items() if problem)
     with context.unit() as session:
-        current = session.scalars(select(StorageConfig).where(StorageConfig.id == config.id)).one()
+        current = session.scalars(select(Storage).where(Storage.id == storage.id)).one()
         current.tested = steps
         # Changed or taken out of use since: what was tested is no longer what is there.
-        if current.url == config.url and current.state != "deactivated" and not current.own:
-            current.state = "invalid" if failed else "valid"
-        polls.end_task(session, session.scalars(select(Task).where(Task.id == task.id)).one(), failed or None)
+        if current.url == storage.url and current.status != "deactivated" and not current.own:
+            current.status = "invalid" if failed else "valid"
+        requested.end_step(
+            session, session.scalars(select(RequestStep).where(RequestStep.id == step.id)).one(), failed or None
+        )

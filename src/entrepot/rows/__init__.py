@@ -1,5 +1,5 @@
-"""Rows: named vectors with units, under an analysis; and the sites and locations they are about."""
+"""Rows: named vectors with units, under a result set; and the sites and locations they are about."""
 
-from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
+from entrepot.rows.models import Location, ModelDefinition, ResultSet, Row, Site
 
-__all__ = ["Location", "ModelDefinition", "Row", "RowAnalysis", "Site"]
+__all__ = ["Location", "ModelDefinition", "ResultSet", "Row", "Site"]

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, undefer
 
 from entrepot.errors import InvalidInput, NotFound, TooLarge
 from entrepot.identity import Principal, limits
-from entrepot.rows import parts, storage
+from entrepot.rows import parts, writing
 from entrepot.rows.filters import one_of
 from entrepot.rows.models import Attachment
 from entrepot.rows.parts import Part
@@ -41,7 +41,7 @@ def put(
         Name the field: it cannot take a file, or not one of this size.
     """
     principal.require("write")
-    storage.take_turns(session, part.model, principal.organization_id)
+    writing.take_turns(session, part.model, principal.organization_id)
     parts.get(session, principal, part, id_)
     if not _FIELD.fullmatch(field) or (field != FILE and field in part.taken):
         raise InvalidInput.field(field[:100], "This field takes no file.")
@@ -64,7 +64,7 @@ def put(
     session.add(made)
     session.flush()
     limits.grown(session, principal.organization_id, "attachments", len(content) - replaced)
-    storage.announce(session, principal, part.name, "updated", {id_: {"attached": field, "sha256": made.sha256}})
+    writing.announce(session, principal, part.name, "updated", {id_: {"attached": field, "sha256": made.sha256}})
     return made
 
 
@@ -90,11 +90,11 @@ def get(session: Session, principal: Principal, part: Part, id_: int, field: str
 def remove(session: Session, principal: Principal, part: Part, id_: int, field: str) -> None:
     """Take a file from a record."""
     principal.require("write")
-    storage.take_turns(session, part.model, principal.organization_id)
+    writing.take_turns(session, part.model, principal.organization_id)
     found = get(session, principal, part, id_, field)
     session.delete(found)
     session.flush()
-    storage.announce(session, principal, part.name, "updated", {id_: {"detached": field}})
+    writing.announce(session, principal, part.name, "updated", {id_: {"detached": field}})
 
 
 def _of(principal: Principal, part: Part, ids: Sequence[int]) -> list[ColumnElement[bool]]:

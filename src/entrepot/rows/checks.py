@@ -1,7 +1,7 @@
 """Checking what people send, field by field; the words are those that Django REST's users know."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,6 +33,40 @@ Spec = Mapping[str, Column]
 
 class Refused(ValueError):
     """A value cannot be accepted, for this reason."""
+
+
+class Taken(InvalidInput):
+    """Another thing of this kind has the same values in fields that only one may have.
+
+    Attributes
+    ----------
+    kind
+        What it is: a site, a result set.
+    names
+        The fields.
+    """
+
+    def __init__(self, kind: str, names: tuple[str, ...]) -> None:
+        self.kind, self.names = kind, names
+        words = " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))).replace("_", " ")
+        super().__init__(fields={names[0]: [f"A {kind} with this {words} already exists."]})
+
+
+class Ambiguous(InvalidInput):
+    """Rows are matched by their name, and several have the same.
+
+    Attributes
+    ----------
+    names
+        Those that several have.
+    sent
+        Whether these came in one request, and are not there already.
+    """
+
+    def __init__(self, names: Sequence[str], *, sent: bool) -> None:
+        self.names, self.sent = names, sent
+        where = "The request has" if sent else "There are"
+        super().__init__(fields={"name": [f"{where} several rows of the same name: {', '.join(names)}."]})
 
 
 class InvalidRows(InvalidInput):
@@ -127,7 +161,7 @@ def key(value: Any) -> int:
     return value
 
 
-def no_such(key_: int) -> str:
+def no_such(key_: int | str) -> str:
     """Return what is said of an id that nothing has."""
     return f'Invalid pk "{key_}" - object does not exist.'
 
@@ -182,7 +216,7 @@ def json_object(value: Any) -> str:
     return _text_of(value)
 
 
-def related_object(value: Any) -> str:
+def about(value: Any) -> str:
     """Return the text of ``{"type": ..., "id": ...}``, which has nothing else."""
     if not isinstance(value, dict) or value.keys() != {"type", "id"}:
         raise Refused("Expected an object with exactly type and id.")

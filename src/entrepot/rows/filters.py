@@ -1,4 +1,4 @@
-"""Filters in Django's words, such as ``analysis__model_definition__title__icontains=belwind``, compiled to SQL.
+"""Filters as Django writes them, such as ``result_set__model_definition__name__icontains=design``, compiled to SQL.
 
 Paths are resolved by the table of entities below. What SQL cannot say the same on every database (JSON, vectors,
 ignoring case, regular expressions) becomes a :class:`Check`, done in Python over the columns that it needs.
@@ -15,14 +15,15 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from entrepot.errors import InvalidInput
 from entrepot.rows.lookups import LOOKUPS, PARTS, Kind, Lookup, operands, parse_instant
-from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
+from entrepot.rows.models import Location, ModelDefinition, ResultSet, Row, Site
 from entrepot.rows.vectors import listed, unpack
 
 _MISSING = object()
 #: Most related records that a check may choose; more would not fit into a statement.
 _RELATED_MOST = 50_000
 _CHUNK = 2000
-_FROM, _TO = "additional_data__timestamp_from", "additional_data__timestamp_to"
+#: Filters of rows by time.
+FROM, TO = "from", "to"
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,11 @@ class Field:
 
 @dataclass(frozen=True)
 class Entity:
-    """What can be asked about a table: fields, relations (by foreign key), and other names for paths."""
+    """What can be asked about a table: fields, and relations by foreign key."""
 
     model: type[Any]
     fields: Mapping[str, Field]
     relations: Mapping[str, tuple[InstrumentedAttribute[Any], "Entity"]] = field(default_factory=dict)
-    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,70 +71,62 @@ class Filter:
     checks: Sequence[Check] = ()
 
 
-def _entity(model: type[Any], texts: str, /, *, json: str = "additional_data", **others: Kind) -> Entity:
+def _entity(model: type[Any], texts: str, /, *, json: str = "extra", **others: Kind) -> Entity:
     fields = {"id": Field(model.id, "integer")}
     fields |= {name: Field(getattr(model, name), "text") for name in texts.split()}
     fields |= {name: Field(getattr(model, name), kind) for name, kind in others.items()}
     fields |= {name: Field(getattr(model, name), "json", orjson.loads) for name in json.split()}
-    return Entity(model, fields, aliases={"pk": ("id",)})
+    return Entity(model, fields)
 
 
-def _related(entity: Entity, relations: Mapping[str, tuple[Any, Entity]], **aliases: str) -> Entity:
+def _related(entity: Entity, relations: Mapping[str, tuple[Any, Entity]]) -> Entity:
     keys = {f"{name}_id": Field(key, "integer") for name, (key, _) in relations.items()}
-    paths = {name: tuple(path.split("__")) for name, path in aliases.items()}
-    return Entity(entity.model, {**entity.fields, **keys}, relations, {**entity.aliases, **paths})
+    return Entity(entity.model, {**entity.fields, **keys}, relations)
 
 
-SITES = _entity(Site, "title slug description", active="flag")
+SITES = _entity(Site, "name slug description", active="flag")
 LOCATIONS = _related(
-    _entity(Location, "title slug description", northing="number", easting="number", elevation="number"),
-    {"projectsite": (Location.site_id, SITES)},
-    site="projectsite",
-    projectsite_name="projectsite__title",
+    _entity(Location, "name slug description", northing="number", easting="number", elevation="number"),
+    {"site": (Location.site_id, SITES)},
 )
-MODEL_DEFINITIONS = _related(
-    _entity(ModelDefinition, "title description"),
-    # The original has projects between the two; here a project is its site.
-    {"project": (ModelDefinition.site_id, _related(SITES, {"projectsite": (Site.id, SITES)}))},
-    site="project",
-)
-ANALYSES = _related(
-    _entity(RowAnalysis, "name source_type source description user slug", timestamp="instant", locked="flag"),
+MODEL_DEFINITIONS = _related(_entity(ModelDefinition, "name description"), {"site": (ModelDefinition.site_id, SITES)})
+RESULT_SETS = _related(
+    _entity(ResultSet, "name source_type source description made_by slug", made_at="instant", locked="flag"),
     {
-        "model_definition": (RowAnalysis.model_definition_id, MODEL_DEFINITIONS),
-        "location": (RowAnalysis.location_id, LOCATIONS),
+        "model_definition": (ResultSet.model_definition_id, MODEL_DEFINITIONS),
+        "location": (ResultSet.location_id, LOCATIONS),
     },
-    project="model_definition__project",
-    # As older clients call it.
-    title="name",
 )
 _ROWS = _entity(
     Row,
-    "short_description description slug name_col1 name_col2 name_col3 units_col1 units_col2 units_col3",
-    json="additional_data related_object",
+    "name description slug name1 name2 name3 unit1 unit2 unit3",
+    json="extra about",
     locked="flag",
 )
-_VECTORS = {
-    name: Field(getattr(Row, name), "json", listed, gaps=True) for name in ("value_col1", "value_col2", "value_col3")
-}
+_VECTORS = {name: Field(getattr(Row, name), "json", listed, gaps=True) for name in ("values1", "values2", "values3")}
 ROWS = _related(
-    Entity(Row, {**_ROWS.fields, **_VECTORS}, aliases=_ROWS.aliases),
+    Entity(Row, {**_ROWS.fields, **_VECTORS}),
     {
-        "analysis": (Row.analysis_id, ANALYSES),
+        "result_set": (Row.result_set_id, RESULT_SETS),
         "site": (Row.site_id, SITES),
         "location": (Row.location_id, LOCATIONS),
     },
-    model_definition="analysis__model_definition",
-    model_definition_id="analysis__model_definition__id",
-    project="analysis__model_definition__project",
-    timestamp="analysis__timestamp",
 )
 
 
 def compile_filter(
-    session: Session, entity: Entity, organization_id: str, parameters: Iterable[tuple[str, str]]
+    session: Session,
+    entity: Entity,
+    organization_id: str,
+    parameters: Iterable[tuple[str, str]],
+    path_of: Callable[[str], str] = str,
 ) -> Filter:
     """Return the filter that parameters ask for: all of them; of a repeated one, any value.
+
+    Parameters
+    ----------
+    path_of
+        Returns the path that a parameter means, where its name is not the path itself.
 
     Raises
     ------
@@ -145,10 +137,15 @@ def compile_filter(
     for name, text in parameters:
         asked.setdefault(name, []).append(text)
     conditions: list[ColumnElement[bool] | Check] = []
-    if entity is ROWS and (window := _window(asked.pop(_FROM, []), asked.pop(_TO, []))):
-        conditions.append(window)
+    bounds: dict[str, datetime] = {}
     for name, texts in asked.items():
-        conditions.append(_condition(session, organization_id, entity, name.split("__"), texts, name))
+        path = path_of(name)
+        if entity is ROWS and path in (FROM, TO):
+            bounds[path] = _bound(texts[-1], name)
+        else:
+            conditions.append(_condition(session, organization_id, entity, path.split("__"), texts, name))
+    if bounds:
+        conditions.append(_window(bounds.get(FROM), bounds.get(TO)))
     return Filter(
         entity.model,
         organization_id,
@@ -191,14 +188,12 @@ def _condition(
     session: Session, organization_id: str, entity: Entity, path: Sequence[str], texts: Sequence[str], name: str
 ) -> ColumnElement[bool] | Check:
     head, *rest = path
-    if head in entity.aliases:
-        return _condition(session, organization_id, entity, [*entity.aliases[head], *rest], texts, name)
     if head in entity.fields:
         return _on_field(entity.fields[head], rest, texts, name)
     if head not in entity.relations:
         raise InvalidInput.field(name, "Unknown filter.")
     key, target = entity.relations[head]
-    if rest and rest[0] in ("id", "pk"):
+    if rest and rest[0] == "id":
         return _on_field(Field(key, "integer"), rest[1:], texts, name)
     if not rest or rest[0] in LOOKUPS:
         return _on_field(Field(key, "integer"), rest, texts, name)
@@ -273,29 +268,24 @@ def _operands(lookup: Lookup, kind: Kind, texts: Sequence[str], name: str) -> li
         raise InvalidInput.field(name, str(error)) from None
 
 
-def _window(starts: Sequence[str], stops: Sequence[str]) -> Check | None:
-    """Return the check of a window of time: on the epochs of a row that has some, else on its analysis' timestamp."""
-    if not starts and not stops:
-        return None
-    start, stop = (_bound(texts, name) for texts, name in ((starts, _FROM), (stops, _TO)))
-    own = RowAnalysis.organization_id == Row.organization_id
-    instant = select(RowAnalysis.timestamp).where(RowAnalysis.id == Row.analysis_id, own).scalar_subquery()
+def _window(start: datetime | None, stop: datetime | None) -> Check:
+    """Return the check of a window of time: on the epochs of a row that has some, else on when its set was made."""
+    own = ResultSet.organization_id == Row.organization_id
+    instant = select(ResultSet.made_at).where(ResultSet.id == Row.result_set_id, own).scalar_subquery()
 
-    def passes(name: str, packed: bytes, timestamp: datetime) -> bool:
+    def passes(name: str, packed: bytes, made_at: datetime) -> bool:
         if name != "timestamp":
-            return (start is None or timestamp >= start) and (stop is None or timestamp <= stop)
+            return (start is None or made_at >= start) and (stop is None or made_at <= stop)
         seconds = unpack(packed)
         after = seconds >= (start.timestamp() if start else float("-inf"))
         before = seconds <= (stop.timestamp() if stop else float("inf"))
         return bool((after & before).any())
 
-    return Check((Row.name_col1, Row.value_col1, instant), passes)
+    return Check((Row.name1, Row.values1, instant), passes)
 
 
-def _bound(texts: Sequence[str], name: str) -> datetime | None:
-    if not texts:
-        return None
+def _bound(text: str, name: str) -> datetime:
     try:
-        return parse_instant(texts[-1]).astimezone(UTC)
+        return parse_instant(text).astimezone(UTC)
     except ValueError as error:
         raise InvalidInput.field(name, str(error)) from None

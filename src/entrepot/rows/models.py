@@ -1,4 +1,4 @@
-"""Tables of sites, locations, model definitions, analyses and their rows.
+"""Tables of sites, locations, model definitions, result sets and their rows.
 
 Ids are integers that count within an organization, so that they tell nothing of others. JSON is kept as the text that
 came in, so that it goes out the same.
@@ -40,6 +40,11 @@ def _own(table: str, column: str, target: str) -> ForeignKeyConstraint:
     )
 
 
+def _listed(table: str) -> Index:
+    """Return the index that gives a page of a list by name, however long the list is."""
+    return Index(f"ix_{table}_listed", "organization_id", "name", "id")
+
+
 class LastId(Base):
     """The last id that an organization gave to a row of a table: none comes back."""
 
@@ -54,63 +59,69 @@ class Site(_Owned, Base):
     """A site, such as a wind farm."""
 
     __tablename__ = "site"
-    __table_args__ = (UniqueConstraint("organization_id", "title"),)
+    __table_args__ = (UniqueConstraint("organization_id", "name"),)
 
-    title: Mapped[str] = mapped_column(_Word)
+    name: Mapped[str] = mapped_column(_Word)
     slug: Mapped[str] = mapped_column(_Word)
     description: Mapped[str | None] = mapped_column(_Word)
     active: Mapped[bool] = mapped_column(Boolean, default=True)
-    additional_data: Mapped[str | None] = mapped_column(Text)
+    extra: Mapped[str | None] = mapped_column(Text)
 
 
 class Location(_Owned, Base):
     """A place of a site, such as a turbine; `northing` and `easting` are its latitude and longitude in degrees."""
 
     __tablename__ = "location"
-    __table_args__ = (UniqueConstraint("organization_id", "site_id", "title"), _own("location", "site_id", "site"))
+    __table_args__ = (
+        UniqueConstraint("organization_id", "site_id", "name"),
+        _listed("location"),
+        _own("location", "site_id", "site"),
+    )
 
     site_id: Mapped[int] = mapped_column(Integer)
-    title: Mapped[str] = mapped_column(_Word)
+    name: Mapped[str] = mapped_column(_Word)
     slug: Mapped[str] = mapped_column(_Word)
     description: Mapped[str | None] = mapped_column(_Word)
     northing: Mapped[float | None] = mapped_column(Double)
     easting: Mapped[float | None] = mapped_column(Double)
     #: Height above the sea in metres; below it, the water's depth.
     elevation: Mapped[float | None] = mapped_column(Double)
-    additional_data: Mapped[str | None] = mapped_column(Text)
+    extra: Mapped[str | None] = mapped_column(Text)
 
 
 class ModelDefinition(_Owned, Base):
-    """A model of a site that analyses are made for: as designed, as built ..."""
+    """A model of a site that result sets are made for: as designed, as built ..."""
 
     __tablename__ = "model_definition"
     __table_args__ = (
-        UniqueConstraint("organization_id", "site_id", "title"),
+        UniqueConstraint("organization_id", "site_id", "name"),
+        _listed("model_definition"),
         _own("model_definition", "site_id", "site"),
     )
 
     site_id: Mapped[int] = mapped_column(Integer)
-    title: Mapped[str] = mapped_column(_Word)
+    name: Mapped[str] = mapped_column(_Word)
     description: Mapped[str | None] = mapped_column(_Word)
-    additional_data: Mapped[str | None] = mapped_column(Text)
+    extra: Mapped[str | None] = mapped_column(Text)
 
 
-class RowAnalysis(_Owned, Base):
-    """What rows belong to; identified by name, model definition, timestamp and location (none being one too)."""
+class ResultSet(_Owned, Base):
+    """What rows belong to; known by name, model definition, instant and location (none being one too)."""
 
-    __tablename__ = "row_analysis"
+    __tablename__ = "result_set"
     __table_args__ = (
         Index(
-            "uq_row_analysis_identity",
+            "uq_result_set_identity",
             "organization_id",
             "model_definition_id",
             "name",
-            "timestamp",
+            "made_at",
             sql("coalesce(location_id, 0)"),
             unique=True,
         ),
-        _own("row_analysis", "model_definition_id", "model_definition"),
-        _own("row_analysis", "location_id", "location"),
+        _listed("result_set"),
+        _own("result_set", "model_definition_id", "model_definition"),
+        _own("result_set", "location_id", "location"),
     )
 
     name: Mapped[str] = mapped_column(_Word)
@@ -119,11 +130,11 @@ class RowAnalysis(_Owned, Base):
     source_type: Mapped[str | None] = mapped_column(_Word)
     source: Mapped[str | None] = mapped_column(_Word)
     description: Mapped[str | None] = mapped_column(_Word)
-    user: Mapped[str | None] = mapped_column(_Word)
-    timestamp: Mapped[datetime] = mapped_column(Instant, default=now)
-    additional_data: Mapped[str | None] = mapped_column(Text)
+    made_by: Mapped[str | None] = mapped_column(_Word)
+    made_at: Mapped[datetime] = mapped_column(Instant, default=now)
+    extra: Mapped[str | None] = mapped_column(Text)
     slug: Mapped[str] = mapped_column(_Word)
-    #: Neither the analysis nor any of its rows may change.
+    #: Neither the set nor any of its rows may change.
     locked: Mapped[bool] = mapped_column(Boolean, default=False)
 
 
@@ -132,30 +143,31 @@ class Row(_Owned, Base):
 
     __tablename__ = "result_row"
     __table_args__ = (
-        Index("ix_result_row_analysis", "organization_id", "analysis_id", "short_description"),
+        Index("ix_result_row_result_set", "organization_id", "result_set_id", "name"),
         Index("ix_result_row_site", "organization_id", "site_id"),
         Index("ix_result_row_location", "organization_id", "location_id"),
-        _own("result_row", "analysis_id", "row_analysis"),
+        _listed("result_row"),
+        _own("result_row", "result_set_id", "result_set"),
         _own("result_row", "site_id", "site"),
         _own("result_row", "location_id", "location"),
     )
 
-    analysis_id: Mapped[int] = mapped_column(Integer)
+    result_set_id: Mapped[int] = mapped_column(Integer)
     site_id: Mapped[int | None] = mapped_column(Integer)
     location_id: Mapped[int | None] = mapped_column(Integer)
-    name_col1: Mapped[str] = mapped_column(_Word)
-    name_col2: Mapped[str] = mapped_column(_Word)
-    name_col3: Mapped[str | None] = mapped_column(_Word)
-    units_col1: Mapped[str] = mapped_column(_Word)
-    units_col2: Mapped[str] = mapped_column(_Word)
-    units_col3: Mapped[str | None] = mapped_column(_Word)
-    value_col1: Mapped[bytes] = mapped_column(Packed)
-    value_col2: Mapped[bytes] = mapped_column(Packed)
-    value_col3: Mapped[bytes | None] = mapped_column(Packed)
-    short_description: Mapped[str] = mapped_column(_Word)
+    name1: Mapped[str] = mapped_column(_Word)
+    name2: Mapped[str] = mapped_column(_Word)
+    name3: Mapped[str | None] = mapped_column(_Word)
+    unit1: Mapped[str] = mapped_column(_Word)
+    unit2: Mapped[str] = mapped_column(_Word)
+    unit3: Mapped[str | None] = mapped_column(_Word)
+    values1: Mapped[bytes] = mapped_column(Packed)
+    values2: Mapped[bytes] = mapped_column(Packed)
+    values3: Mapped[bytes | None] = mapped_column(Packed)
+    name: Mapped[str] = mapped_column(_Word)
     description: Mapped[str | None] = mapped_column(_Word)
-    related_object: Mapped[str | None] = mapped_column(Text)
-    additional_data: Mapped[str | None] = mapped_column(Text)
+    about: Mapped[str | None] = mapped_column(Text)
+    extra: Mapped[str | None] = mapped_column(Text)
     slug: Mapped[str] = mapped_column(_Word)
     locked: Mapped[bool] = mapped_column(Boolean, default=False)
 

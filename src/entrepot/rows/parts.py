@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from sqlalchemy import delete, insert, select, update
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import Principal
-from entrepot.rows import checks, models, storage
+from entrepot.rows import checks, models, writing
 from entrepot.rows.checks import Column, Spec
 from entrepot.rows.filters import LOCATIONS, MODEL_DEFINITIONS, SITES, Entity, Field, one_of
 
@@ -27,15 +27,12 @@ class Link:
         Where it is kept.
     target
         What it refers to.
-    spellings
-        Other names by which it may be sent.
     required
         Whether there is no record without it.
     """
 
     column: str
     target: Entity
-    spellings: tuple[str, ...] = ()
     required: bool = False
 
 
@@ -68,24 +65,17 @@ class Part:
         keys = {name: getattr(self.model, link.column) for name, link in self.links.items()}
         fields |= {f"{name}_id": Field(key, "integer") for name, key in keys.items()}
         relations = {name: (key, self.links[name].target) for name, key in keys.items()}
-        aliases = {"pk": ("id",)}
-        aliases |= {other: (name,) for name, link in self.links.items() for other in link.spellings}
-        return Entity(self.model, fields, relations, aliases)
+        return Entity(self.model, fields, relations)
 
     @property
     def taken(self) -> set[str]:
-        """The names of its fields, in all their spellings."""
-        bases = [one for name, link in self.links.items() for one in (name, *link.spellings)]
-        return {"id", "pk", *_OF_ALL, *self.spec, *bases, *(f"{one}_id" for one in bases)}
+        """The names of its fields."""
+        return {"id", "attachments", *self.spec, *self.links, *(f"{name}_id" for name in self.links)}
 
     def shown(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Return a record as a JSON object that has every field, null where it was not sent."""
         links = {name: stored[link.column] for name, link in self.links.items()}
         return {"id": stored["id"], **dict.fromkeys(self.spec), **orjson.loads(stored["fields"]), **links}
-
-
-#: What the door of the published clients shows of every record.
-_OF_ALL: Final = ("visibility", "visibility_groups", "attachments")
 
 
 def _picker(name: str) -> Any:
@@ -122,43 +112,43 @@ _POSITION = "x_position y_position z_position"
 MATERIAL = _part(
     "material",
     models.Material,
-    required="title",
+    required="name",
     texts="slug description",
     numbers="density poisson_ratio young_modulus",
-    values="additional_data",
+    values="extra",
 )
 SUBASSEMBLY = _part(
     "subassembly",
     models.Subassembly,
-    required="title subassembly_type",
+    required="name subassembly_type",
     texts="slug description vertical_position_reference_system source",
     numbers=_POSITION,
-    values="additional_data",
+    values="extra",
     links={
-        "asset": Link("location_id", LOCATIONS, ("asset_location", "location"), required=True),
+        "location": Link("location_id", LOCATIONS, required=True),
         "model_definition": Link("model_definition_id", MODEL_DEFINITIONS),
     },
 )
 BUILDING_BLOCK = _part(
     "building block",
     models.BuildingBlock,
-    required="title",
+    required="name",
     texts="slug description vertical_position_reference_system",
     numbers=f"{_POSITION} alpha beta gamma height wall_thickness bottom_outer_diameter top_outer_diameter mass "
     "mass_distribution volume_distribution area_distribution c_d c_m moment_of_inertia_x moment_of_inertia_y "
     "moment_of_inertia_z",
-    values="additional_data",
+    values="extra",
     links={
-        "sub_assembly": Link("subassembly_id", SUBASSEMBLY.entity, ("subassembly",), required=True),
+        "subassembly": Link("subassembly_id", SUBASSEMBLY.entity, required=True),
         "material": Link("material_id", MATERIAL.entity),
     },
 )
 _SIGNAL: Any = {
     "texts": "title subtitle description signal_type status orientation",
-    "values": "heading level stats model_definition sub_assembly data_additional",
+    "values": "heading level stats model_definition subassembly extra",
     "links": {
-        "site": Link("site_id", SITES, ("projectsite",)),
-        "asset_location": Link("location_id", LOCATIONS, ("asset", "location")),
+        "site": Link("site_id", SITES),
+        "location": Link("location_id", LOCATIONS),
     },
 }
 _HISTORY: Any = {
@@ -166,53 +156,53 @@ _HISTORY: Any = {
     "instants": "activity_start_timestamp timestamp",
 }
 _CALIBRATION: Any = {"instants": "calibration_date", "texts": "status_approval"}
-#: By the last part of their address.
+#: By what they are called together.
 PARTS: dict[str, Part] = {
     "materials": MATERIAL,
     "subassemblies": SUBASSEMBLY,
-    "buildingblocks": BUILDING_BLOCK,
-    "sensortype": _part(
+    "building-blocks": BUILDING_BLOCK,
+    "sensor-types": _part(
         "sensor type",
         models.SensorType,
         required="name",
         texts="hardware_supplier type type_extended unit",
         values="file",
     ),
-    "sensor": _part(
+    "sensors": _part(
         "sensor", models.Sensor, texts="serial_number name slug description", values="sensor_type_id cabinet"
     ),
-    "sensorcalibration": _part(
+    "sensor-calibrations": _part(
         "sensor calibration",
         models.SensorCalibration,
         **_CALIBRATION,
         numbers="value",
         values="sensor_id sensor_serial_number file",
     ),
-    "signal": _part("signal", models.Signal, required="signal_id", **_SIGNAL),
-    "signalhistory": _part(
+    "signals": _part("signal", models.Signal, required="signal_id", **_SIGNAL),
+    "signal-history": _part(
         "signal history",
         models.SignalHistory,
         **_HISTORY | {"texts": _HISTORY["texts"] + " legacy_signal_id"},
         numbers="value",
         values="signal_id is_latest_status sensor_serial_number",
     ),
-    "signalcalibration": _part(
+    "signal-calibrations": _part(
         "signal calibration", models.SignalCalibration, **_CALIBRATION, values="signal_id tempcomp_signal_id data"
     ),
-    "derivedsignal": _part(
+    "derived-signals": _part(
         "derived signal",
         models.DerivedSignal,
         required="derived_signal_id",
         **_SIGNAL,
     ),
-    "derivedsignalhistory": _part(
+    "derived-signal-history": _part(
         "derived signal history",
         models.DerivedSignalHistory,
         **_HISTORY,
         numbers="value",
         values="derived_signal_id is_latest_status parent_signals",
     ),
-    "derivedsignalcalibration": _part(
+    "derived-signal-calibrations": _part(
         "derived signal calibration", models.DerivedSignalCalibration, **_CALIBRATION, values="derived_signal_id data"
     ),
 }
@@ -232,13 +222,13 @@ def create(session: Session, principal: Principal, part: Part, payload: Any) -> 
 def create_many(session: Session, principal: Principal, part: Part, payloads: Sequence[Any]) -> list[Stored]:
     """Create records as :meth:`create` does, all or none, in a few statements however many they are."""
     principal.require("write")
-    storage.take_turns(session, part.model, principal.organization_id)
+    writing.take_turns(session, part.model, principal.organization_id)
     made = [_new(principal, part, payload) for payload in payloads]
     _require_targets(session, principal, part, made)
     _number(session, principal, part, made)
     if made:
         session.execute(insert(part.model), made)
-        storage.announce(session, principal, part.name, "created", {one["id"]: {} for one in made})
+        writing.announce(session, principal, part.name, "created", {one["id"]: {} for one in made})
     return made
 
 
@@ -252,7 +242,7 @@ def _new(principal: Principal, part: Part, payload: Any) -> Stored:
     if all(value is None for value in fields.values()):
         raise InvalidInput.field("non_field_errors", f"A {part.name} without any field says nothing.")
     if "slug" in part.spec and not fields.get("slug"):
-        fields["slug"] = storage.slugify(str(fields.get("title") or fields.get("name") or ""))
+        fields["slug"] = writing.slugify(str(fields.get("name") or fields.get("title") or ""))
     own = principal.organization_id
     return {"organization_id": own, "id": id_, "fields": orjson.dumps(fields).decode(), **links}
 
@@ -262,10 +252,10 @@ def _number(session: Session, principal: Principal, part: Part, made: Sequence[S
     own, given = principal.organization_id, [one["id"] for one in made if one["id"] is not None]
     taken = select(part.model.id).where(part.model.organization_id == own, one_of(part.model.id, given))
     if len(set(given)) < len(given) or (given and session.scalar(taken.limit(1)) is not None):
-        raise InvalidInput.field("id", f"A {part.name} with this id already exists.")
+        raise checks.Taken(part.name, ("id",))
     if given:
-        storage.id_was_given(session, part.model, own, max(given))
-    fresh = iter(storage.new_ids(session, part.model, own, len(made) - len(given)))
+        writing.id_was_given(session, part.model, own, max(given))
+    fresh = iter(writing.new_ids(session, part.model, own, len(made) - len(given)))
     for one in made:
         if one["id"] is None:
             one["id"] = next(fresh)
@@ -283,7 +273,7 @@ def get(session: Session, principal: Principal, part: Part, id_: int) -> Stored:
 def patch(session: Session, principal: Principal, part: Part, id_: int, payload: Any) -> Stored:
     """Change fields of one; null clears what may be null."""
     principal.require("write")
-    storage.take_turns(session, part.model, principal.organization_id)
+    writing.take_turns(session, part.model, principal.organization_id)
     stored = get(session, principal, part, id_)
     fields = orjson.loads(stored["fields"]) | checks.checked(payload, part.spec, partial=True)
     links = _linked(part, payload)
@@ -293,7 +283,7 @@ def patch(session: Session, principal: Principal, part: Part, id_: int, payload:
         if link.required and changes.get(link.column, id_) is None:
             raise InvalidInput.field(name, checks.NULL)
     session.execute(update(part.model).where(*_one(principal, part, id_)).values(**changes))
-    storage.announce(session, principal, part.name, "updated", {id_: {}})
+    writing.announce(session, principal, part.name, "updated", {id_: {}})
     return stored | changes
 
 
@@ -315,7 +305,7 @@ def remove(session: Session, principal: Principal, part: Part, id_: int) -> None
     own = models.Attachment.organization_id == principal.organization_id
     session.execute(delete(models.Attachment).where(own, *attached))
     session.execute(delete(part.model).where(*_one(principal, part, id_)))
-    storage.announce(session, principal, part.name, "deleted", {id_: {}})
+    writing.announce(session, principal, part.name, "deleted", {id_: {}})
 
 
 def references_to(model: type[Any]) -> list[tuple[type[Any], Any]]:
@@ -336,7 +326,7 @@ def _linked(part: Part, payload: Mapping[str, Any]) -> dict[str, int | None]:
     """Return the columns of the links that a payload sets."""
     columns: dict[str, int | None] = {}
     for name, link in part.links.items():
-        names = [one for base in (name, *link.spellings) for one in (base, f"{base}_id") if one in payload]
+        names = [one for one in (name, f"{name}_id") if one in payload]
         sent = [payload[one] for one in names if payload[one] is not None]
         if not names:
             continue

@@ -1,4 +1,4 @@
-"""Sites, their locations and model definitions: what analyses and rows are about."""
+"""Sites, their locations and model definitions: what result sets and rows are about."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from sqlalchemy.orm import Session
 
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.identity import Principal
-from entrepot.rows import checks, parts, storage
+from entrepot.rows import checks, parts, writing
 from entrepot.rows.checks import Column, Spec
 from entrepot.rows.filters import LOCATIONS, MODEL_DEFINITIONS, SITES, Entity
-from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
+from entrepot.rows.models import Location, ModelDefinition, ResultSet, Row, Site
 
 Stored = dict[str, Any]
 
 _COMMON: Spec = {
-    "title": Column(checks.title(), required=True, null=False),
+    "name": Column(checks.title(), required=True, null=False),
     "description": Column(checks.text),
-    "additional_data": Column(checks.json_object),
+    "extra": Column(checks.json_object),
 }
 
 
@@ -35,14 +35,14 @@ class Place:
         What can be asked about it.
     spec
         The fields that may be sent.
-    site_field
-        For what belongs to a site: the field with its id, or its title.
+    of_site
+        Whether it belongs to a site: its field `site` is the id of one, or its name.
     """
 
     name: str
     entity: Entity
     spec: Spec
-    site_field: str | None = None
+    of_site: bool = False
 
     @property
     def model(self) -> type[Any]:
@@ -66,15 +66,15 @@ LOCATION = Place(
         "easting": Column(checks.number),
         "elevation": Column(checks.number),
     },
-    "projectsite",
+    of_site=True,
 )
-MODEL_DEFINITION = Place("model definition", MODEL_DEFINITIONS, _COMMON, "project")
+MODEL_DEFINITION = Place("model definition", MODEL_DEFINITIONS, _COMMON, of_site=True)
 PLACES = (SITE, LOCATION, MODEL_DEFINITION)
 
 
-def site_titles(session: Session, principal: Principal) -> dict[int, str]:
-    """Return the titles of the sites of the caller's organization by their ids."""
-    query = select(Site.id, Site.title).where(Site.organization_id == principal.organization_id)
+def site_names(session: Session, principal: Principal) -> dict[int, str]:
+    """Return the names of the sites of the caller's organization by their ids."""
+    query = select(Site.id, Site.name).where(Site.organization_id == principal.organization_id)
     return dict(session.execute(query).all())
 
 
@@ -84,28 +84,28 @@ def create(session: Session, principal: Principal, place: Place, payload: Any) -
     Raises
     ------
     InvalidInput
-        A field is at fault, or the id or the title is taken.
+        A field is at fault, or the id or the name is taken.
     """
     principal.require("write")
-    storage.take_turns(session, place.model, principal.organization_id)
+    writing.take_turns(session, place.model, principal.organization_id)
     values = checks.checked(payload, {"id": Column(checks.key), **place.spec})
     values = dict.fromkeys(place.columns) | values
     values["organization_id"] = principal.organization_id
-    if place.site_field:
-        values["site_id"] = _site_of(session, principal, place, payload)
+    if place.of_site:
+        values["site_id"] = _site_of(session, principal, payload)
     if place is SITE:
         values["active"] = values["active"] is not False
     if "slug" in place.spec and not values["slug"]:
-        values["slug"] = storage.slugify(values["title"])
-    _require_free_title(session, place, values)
+        values["slug"] = writing.slugify(values["name"])
+    _require_free_name(session, place, values)
     if values["id"] is None:
-        (values["id"],) = storage.new_ids(session, place.model, principal.organization_id, 1)
+        (values["id"],) = writing.new_ids(session, place.model, principal.organization_id, 1)
     elif session.scalar(select(place.model.id).where(*_one(principal, place, values["id"]))):
-        raise InvalidInput.field("id", f"A {place.name} with this id already exists.")
+        raise checks.Taken(place.name, ("id",))
     else:
-        storage.id_was_given(session, place.model, principal.organization_id, values["id"])
+        writing.id_was_given(session, place.model, principal.organization_id, values["id"])
     session.execute(insert(place.model).values(**values))
-    storage.announce(session, principal, place.name, "created", {values["id"]: {"title": values["title"]}})
+    writing.announce(session, principal, place.name, "created", {values["id"]: {"name": values["name"]}})
     return values
 
 
@@ -119,36 +119,34 @@ def get(session: Session, principal: Principal, place: Place, id_: int) -> Store
     return dict(found._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
 
 
-def around(session: Session, principal: Principal, analysis_id: int) -> tuple[int, dict[str, int]]:
-    """Return the site that an analysis is about, and the ids of its locations by title."""
+def around(session: Session, principal: Principal, set_id: int) -> tuple[int, dict[str, int]]:
+    """Return the site that a result set is about, and the ids of its locations by name."""
     own = principal.organization_id
-    definition = ModelDefinition.id == RowAnalysis.model_definition_id
-    query = select(ModelDefinition.site_id).join(RowAnalysis, definition)
+    definition = ModelDefinition.id == ResultSet.model_definition_id
+    query = select(ModelDefinition.site_id).join(ResultSet, definition)
     site_id = session.scalar(
-        query.where(
-            RowAnalysis.id == analysis_id, RowAnalysis.organization_id == own, ModelDefinition.organization_id == own
-        )
+        query.where(ResultSet.id == set_id, ResultSet.organization_id == own, ModelDefinition.organization_id == own)
     )
     if site_id is None:
-        raise NotFound(f"There is no analysis {analysis_id}.")
+        raise NotFound(f"There is no result set {set_id}.")
     of_site = (Location.organization_id == own, Location.site_id == site_id)
-    titles = session.execute(select(Location.title, Location.id).where(*of_site))
-    return site_id, dict(titles.all())
+    names = session.execute(select(Location.name, Location.id).where(*of_site))
+    return site_id, dict(names.all())
 
 
 def patch(session: Session, principal: Principal, place: Place, id_: int, payload: Any) -> Stored:
     """Change fields of one; its id and slug stay."""
     principal.require("write")
-    storage.take_turns(session, place.model, principal.organization_id)
+    writing.take_turns(session, place.model, principal.organization_id)
     stored = get(session, principal, place, id_)
     values = checks.checked(payload, {name: c for name, c in place.spec.items() if name != "slug"}, partial=True)
-    if place.site_field and _sent_site(place, payload) is not None:
-        values["site_id"] = _site_of(session, principal, place, payload)
+    if place.of_site and _sent_site(payload) is not None:
+        values["site_id"] = _site_of(session, principal, payload)
     merged = stored | values
-    _require_free_title(session, place, merged)
+    _require_free_name(session, place, merged)
     if values:
         session.execute(update(place.model).where(*_one(principal, place, id_)).values(**values))
-        storage.announce(session, principal, place.name, "updated", {id_: {"title": merged["title"]}})
+        writing.announce(session, principal, place.name, "updated", {id_: {"name": merged["name"]}})
     return merged
 
 
@@ -167,7 +165,7 @@ def remove(session: Session, principal: Principal, place: Place, id_: int) -> No
         if session.scalar(users.limit(1)) is not None:
             raise Conflict(f"This {place.name} is still referred to.")
     session.execute(delete(place.model).where(*_one(principal, place, id_)))
-    storage.announce(session, principal, place.name, "deleted", {id_: {"title": stored["title"]}})
+    writing.announce(session, principal, place.name, "deleted", {id_: {"name": stored["name"]}})
 
 
 def _one(principal: Principal, place: Place, id_: int) -> tuple[Any, ...]:
@@ -180,40 +178,38 @@ def _references(place: Place) -> list[tuple[type[Any], Any]]:
     if place is SITE:
         return [*of_parts, *((model, model.site_id) for model in (Location, ModelDefinition, Row))]
     if place is LOCATION:
-        return [*of_parts, *((model, model.location_id) for model in (RowAnalysis, Row))]
-    return [*of_parts, (RowAnalysis, RowAnalysis.model_definition_id)]
+        return [*of_parts, *((model, model.location_id) for model in (ResultSet, Row))]
+    return [*of_parts, (ResultSet, ResultSet.model_definition_id)]
 
 
-def _sent_site(place: Place, payload: Mapping[str, Any]) -> Any:
-    names = (place.site_field, f"{place.site_field}_id", "projectsite", "projectsite_name", "site", "site_id")
-    return next((payload[name] for name in names if name is not None and payload.get(name) is not None), None)
+def _sent_site(payload: Mapping[str, Any]) -> Any:
+    return next((payload[name] for name in ("site", "site_id") if payload.get(name) is not None), None)
 
 
-def _site_of(session: Session, principal: Principal, place: Place, payload: Mapping[str, Any]) -> int:
-    """Return the id of the site that a payload names by id or by title."""
-    assert place.site_field is not None
-    sent = _sent_site(place, payload)
+def _site_of(session: Session, principal: Principal, payload: Mapping[str, Any]) -> int:
+    """Return the id of the site that a payload names by id or by name."""
+    sent = _sent_site(payload)
     if sent is None:
-        raise InvalidInput.field(place.site_field, checks.REQUIRED)
-    by_title = Site.title == sent if isinstance(sent, str) else None
+        raise InvalidInput.field("site", checks.REQUIRED)
+    by_name = Site.name == sent if isinstance(sent, str) else None
     try:
         by_id = Site.id == checks.key(sent)
     except ValueError as error:
-        if by_title is None:
-            raise InvalidInput.field(place.site_field, str(error)) from None
-        condition = by_title
+        if by_name is None:
+            raise InvalidInput.field("site", str(error)) from None
+        condition = by_name
     else:
-        condition = by_id if by_title is None else or_(by_id, by_title)
+        condition = by_id if by_name is None else or_(by_id, by_name)
     ids = session.scalars(select(Site.id).where(condition, Site.organization_id == principal.organization_id)).all()
     if not ids:
-        raise InvalidInput.field(place.site_field, f'Invalid pk "{sent}" - object does not exist.')
+        raise InvalidInput.field("site", checks.no_such(sent))
     return ids[0]
 
 
-def _require_free_title(session: Session, place: Place, values: Stored) -> None:
+def _require_free_name(session: Session, place: Place, values: Stored) -> None:
     model = place.model
-    same = [model.organization_id == values["organization_id"], model.title == values["title"]]
-    if place.site_field:
+    same = [model.organization_id == values["organization_id"], model.name == values["name"]]
+    if place.of_site:
         same.append(model.site_id == values["site_id"])
     if session.scalar(select(model.id).where(*same, model.id != (values["id"] or 0))):
-        raise InvalidInput.field("title", f"A {place.name} with this title already exists.")
+        raise checks.Taken(place.name, ("name",))

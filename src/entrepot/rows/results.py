@@ -1,20 +1,22 @@
 """Rows: create one or many, create-or-update, change, delete, lock.
 
 Whatever is given many rows is one transaction of its caller: when one row is at fault, none is changed.
-Rows go in as the objects that the documentation of the OWI dialect describes, and come out as columns (`Stored`).
+Rows go in as objects of columns (vectors as lists, references by their id), and come out as columns (`Stored`).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from entrepot import lineage
-from entrepot.errors import InvalidInput, Locked, NotFound
+from entrepot.db.driver import add_rows
+from entrepot.errors import Locked, NotFound
 from entrepot.identity import Principal
-from entrepot.rows import checks, storage
+from entrepot.rows import checks, writing
 from entrepot.rows.checks import Column, InvalidRows, Spec
 from entrepot.rows.models import Row
 from entrepot.rows.references import NAMES, References, references
@@ -22,7 +24,8 @@ from entrepot.rows.references import NAMES, References, references
 Stored = dict[str, Any]
 Errors = dict[str, list[str]]
 
-COLUMNS = tuple(Row.__table__.columns.keys())
+_table: Table = Row.__table__  # type: ignore[assignment]
+COLUMNS = tuple(_table.columns.keys())
 _LENGTHS = "All value columns must have the same length."
 
 
@@ -31,22 +34,22 @@ def _third(convert: checks.Convert) -> Column:
 
 
 SPEC: Spec = {
-    "analysis": Column(checks.key, required=True, null=False),
+    "result_set": Column(checks.key, required=True, null=False),
     "site": Column(checks.key),
     "location": Column(checks.key),
-    "name_col1": Column(checks.title(), required=True, null=False),
-    "name_col2": Column(checks.title(), required=True, null=False),
-    "name_col3": _third(checks.title()),
-    "units_col1": Column(checks.text, required=True, null=False),
-    "units_col2": Column(checks.text, required=True, null=False),
-    "units_col3": Column(checks.text),
-    "value_col1": Column(checks.vector, required=True, null=False),
-    "value_col2": Column(checks.vector, required=True, null=False),
-    "value_col3": _third(checks.vector),
-    "short_description": Column(checks.title(checks.DESCRIPTION_MOST), required=True, null=False),
+    "name1": Column(checks.title(), required=True, null=False),
+    "name2": Column(checks.title(), required=True, null=False),
+    "name3": _third(checks.title()),
+    "unit1": Column(checks.text, required=True, null=False),
+    "unit2": Column(checks.text, required=True, null=False),
+    "unit3": Column(checks.text),
+    "values1": Column(checks.vector, required=True, null=False),
+    "values2": Column(checks.vector, required=True, null=False),
+    "values3": _third(checks.vector),
+    "name": Column(checks.title(checks.DESCRIPTION_MOST), required=True, null=False),
     "description": Column(checks.text),
-    "related_object": Column(checks.related_object),
-    "additional_data": Column(checks.json_object),
+    "about": Column(checks.about),
+    "extra": Column(checks.json_object),
 }
 
 
@@ -65,10 +68,10 @@ def create_many(
     InvalidRows
         Tells for each row which fields are at fault; no row was created.
     Locked
-        An analysis is locked.
+        A result set is locked.
     """
     principal.require("write")
-    storage.hold_analyses(session, principal.organization_id, _analysis_ids(payloads))
+    writing.hold_sets(session, principal.organization_id, _set_ids(payloads))
     rows, errors = _check_new(payloads)
     known = references(session, principal.organization_id, rows.values())
     _refuse(rows, errors, known, len(payloads))
@@ -84,12 +87,12 @@ def create(session: Session, principal: Principal, payload: Any) -> Stored:
 def upsert_many(
     session: Session, principal: Principal, payloads: Sequence[Any], *, run_id: str | None = None
 ) -> tuple[list[Stored], list[dict[str, Any]]]:
-    """Create or update rows, matched within their analysis by ``short_description``.
+    """Create or update rows, matched within their result set by ``name``.
 
     Returns
     -------
     rows, summary
-        In the order given: the rows' columns; and for each ``analysis``, ``short_description``, ``result_id`` and
+        In the order given: the rows' columns; and for each ``result_set``, ``name``, ``id`` and
         ``action`` (``created`` or ``updated``).
 
     Raises
@@ -97,13 +100,13 @@ def upsert_many(
     InvalidRows
         Tells for each row which fields are at fault; nothing was changed.
     InvalidInput
-        A ``short_description`` is ambiguous: the analysis, or the request, has several rows of it.
+        A ``name`` is ambiguous: the result set, or the request, has several rows of it.
     Locked
-        An analysis, or a row that would change, is locked.
+        A result set, or a row that would change, is locked.
     """
     principal.require("write")
     keys = _match_keys(payloads)
-    storage.hold_analyses(session, principal.organization_id, {analysis_id for analysis_id, _ in keys})
+    writing.hold_sets(session, principal.organization_id, {set_id for set_id, _ in keys})
     matches = _matching(session, principal, keys)
     present = _load(session, principal, matches.values())
     new = {at: payload for at, payload in enumerate(payloads) if keys[at] not in matches}
@@ -121,9 +124,9 @@ def upsert_many(
     result = [created[at] if at in created else changed[at] for at in range(len(payloads))]
     summary = [
         {
-            "analysis": row["analysis_id"],
-            "short_description": row["short_description"],
-            "result_id": row["id"],
+            "result_set": row["result_set_id"],
+            "name": row["name"],
+            "id": row["id"],
             "action": "created" if at in created else "updated",
         }
         for at, row in enumerate(result)
@@ -135,8 +138,8 @@ def patch(session: Session, principal: Principal, row_id: int, payload: Any) -> 
     """Change fields of a row and return its columns; null clears what may be null, the slug stays."""
     principal.require("write")
     before = _hold(session, principal, [row_id])[row_id]
-    moved = _analysis_ids([payload]) - {before["analysis_id"]}
-    storage.hold_analyses(session, principal.organization_id, moved)
+    moved = _set_ids([payload]) - {before["result_set_id"]}
+    writing.hold_sets(session, principal.organization_id, moved)
     changed: dict[int, Stored] = {}
     errors: dict[int, Errors] = {}
     _merge(before, payload, 0, changed, errors)
@@ -161,7 +164,7 @@ def remove(session: Session, principal: Principal, row_ids: Iterable[int]) -> No
     held = _hold(session, principal, row_ids)
     known = references(session, principal.organization_id, held.values())
     _require_unlocked(held.values(), known)
-    for chunk in storage.chunks(list(held)):
+    for chunk in writing.chunks(list(held)):
         session.execute(delete(Row).where(Row.organization_id == principal.organization_id, Row.id.in_(chunk)))
         lineage.forget(session, "row", map(str, chunk), principal.organization_id)
     _announce(session, principal, "deleted", held.values())
@@ -171,7 +174,7 @@ def set_locked(session: Session, principal: Principal, row_ids: Iterable[int], *
     """Lock rows, so that nobody can change or delete them, or unlock them; return how many were not so before."""
     principal.require("write")
     changed = [row for row in _hold(session, principal, row_ids).values() if row["locked"] is not locked]
-    for chunk in storage.chunks([row["id"] for row in changed]):
+    for chunk in writing.chunks([row["id"] for row in changed]):
         own = Row.organization_id == principal.organization_id
         session.execute(update(Row).where(own, Row.id.in_(chunk)).values(locked=locked))
     _announce(session, principal, "locked" if locked else "unlocked", changed)
@@ -208,18 +211,18 @@ def _columns(values: Stored) -> Stored:
 def _rules(stored: Stored) -> Errors:
     """Return what is wrong with a row whose fields are right one by one."""
     errors: Errors = {}
-    length = len(stored["value_col1"])
-    if len(stored["value_col2"]) != length:
-        errors["value_col2"] = [_LENGTHS]
-    third = stored["value_col3"]
+    length = len(stored["values1"])
+    if len(stored["values2"]) != length:
+        errors["values2"] = [_LENGTHS]
+    third = stored["values3"]
     if third is not None and len(third) != length:
-        errors["value_col3"] = [_LENGTHS]
-    for name in ("name_col3", "units_col3"):
+        errors["values3"] = [_LENGTHS]
+    for name in ("name3", "unit3"):
         if third is not None and stored[name] is None:
             errors[name] = [checks.REQUIRED]
         if third is None and stored[name] is not None:
-            errors[name] = ["This must be null where value_col3 is."]
-    additional = stored["additional_data"]
+            errors[name] = ["This must be null where there are no values."]
+    additional = stored["extra"]
     if additional is not None and '"result_scope"' in additional:
         scope = orjson.loads(additional).get("result_scope")
         if scope in ("site", "location") and stored[f"{scope}_id"] is None:
@@ -238,18 +241,18 @@ def _refuse(rows: Mapping[int, Stored], errors: dict[int, Errors], known: Refere
 
 def _require_unlocked(rows: Iterable[Stored], known: References) -> None:
     for row in rows:
-        if known.analyses[row["analysis_id"]][1]:
-            raise Locked(f"Analysis {row['analysis_id']} is locked.")
+        if known.result_sets[row["result_set_id"]][1]:
+            raise Locked(f"Result set {row['result_set_id']} is locked.")
         if row["locked"]:
             raise Locked(f"Row {row['id']} is locked.")
 
 
-def _analysis_ids(payloads: Iterable[Any]) -> set[int]:
-    """Return the ids of the analyses that rows ask for, as far as they can be read."""
+def _set_ids(payloads: Iterable[Any]) -> set[int]:
+    """Return the ids of the result sets that rows ask for, as far as they can be read."""
     found = set()
     for payload in payloads:
         try:
-            found.add(checks.key(payload["analysis"]))
+            found.add(checks.key(payload["result_set"]))
         except (ValueError, TypeError, LookupError):
             continue  # will be refused with a reason
     return found
@@ -261,12 +264,12 @@ def _insert(
     if not rows:
         return []
     _require_unlocked(rows, known)
-    for row, id_ in zip(rows, storage.new_ids(session, Row, principal.organization_id, len(rows)), strict=True):
+    for row, id_ in zip(rows, writing.new_ids(session, Row, principal.organization_id, len(rows)), strict=True):
         row |= {"id": id_, "organization_id": principal.organization_id, "locked": False}
         row["slug"] = known.slug(row)
-    session.connection().execute(insert(Row), rows)  # past the ORM, which would look at each row again
+    add_rows(session, _table, rows)
     _announce(session, principal, "created", rows)
-    storage.record_made(session, principal, {row["id"]: {"analysis": row["analysis_id"]} for row in rows}, run_id)
+    writing.record_made(session, principal, {row["id"]: {"result_set": row["result_set_id"]} for row in rows}, run_id)
     return rows
 
 
@@ -285,23 +288,23 @@ def _update(
             statement, [{"row_id": row["id"]} | {f"new_{name}": row[name] for name in names} for _, row in changed]
         )
     _announce(session, principal, "updated", [row for _, row in changed])
-    made = {row["id"]: {"analysis": row["analysis_id"]} for _, row in (rows if run_id else changed)}
-    storage.record_made(session, principal, made, run_id)
+    made = {row["id"]: {"result_set": row["result_set_id"]} for _, row in (rows if run_id else changed)}
+    writing.record_made(session, principal, made, run_id)
 
 
 def _announce(session: Session, principal: Principal, action: str, rows: Iterable[Stored]) -> None:
-    storage.announce(
+    writing.announce(
         session,
         principal,
         "row",
         action,
-        {row["id"]: {"analysis": row["analysis_id"], "short_description": row["short_description"]} for row in rows},
+        {row["id"]: {"result_set": row["result_set_id"], "name": row["name"]} for row in rows},
     )
 
 
 def _load(session: Session, principal: Principal, row_ids: Iterable[int]) -> dict[int, Stored]:
     found: dict[int, Stored] = {}
-    for chunk in storage.chunks(sorted(row_ids)):
+    for chunk in writing.chunks(sorted(row_ids)):
         query = select(*Row.__table__.columns).where(
             Row.id.in_(chunk), Row.organization_id == principal.organization_id
         )
@@ -312,8 +315,8 @@ def _load(session: Session, principal: Principal, row_ids: Iterable[int]) -> dic
 def _hold(session: Session, principal: Principal, row_ids: Iterable[int]) -> dict[int, Stored]:
     """Return rows, which nobody else can change until the transaction ends; NotFound unless all of them exist."""
     wanted = set(row_ids)
-    storage.hold_analyses(
-        session, principal.organization_id, {row["analysis_id"] for row in _load(session, principal, wanted).values()}
+    writing.hold_sets(
+        session, principal.organization_id, {row["result_set_id"] for row in _load(session, principal, wanted).values()}
     )
     rows = _load(session, principal, wanted)
     if missing := wanted - rows.keys():
@@ -322,17 +325,17 @@ def _hold(session: Session, principal: Principal, row_ids: Iterable[int]) -> dic
 
 
 def _match_keys(payloads: Sequence[Any]) -> list[tuple[int, str]]:
-    spec = {name: SPEC[name] for name in ("analysis", "short_description")}
+    spec = {name: SPEC[name] for name in ("result_set", "name")}
     keys, errors = [], {}
     for at, payload in enumerate(payloads):
         values, wrong = checks.check(payload, spec)
         if wrong:
             errors[at] = wrong
         else:
-            keys.append((values["analysis"], values["short_description"]))
+            keys.append((values["result_set"], values["name"]))
     if errors:
         raise InvalidRows(errors, len(payloads))
-    _refuse_ambiguous(keys, "The request has several rows for the same `short_description`")
+    _refuse_ambiguous(keys, sent=True)
     return keys
 
 
@@ -341,19 +344,19 @@ def _matching(session: Session, principal: Principal, keys: Sequence[tuple[int, 
     wanted = set(keys)
     found: list[tuple[int, str]] = []
     ids: dict[tuple[int, str], int] = {}
-    for chunk in storage.chunks(sorted({analysis_id for analysis_id, _ in keys})):
-        query = select(Row.id, Row.analysis_id, Row.short_description).where(
-            Row.analysis_id.in_(chunk), Row.organization_id == principal.organization_id
+    for chunk in writing.chunks(sorted({set_id for set_id, _ in keys})):
+        query = select(Row.id, Row.result_set_id, Row.name).where(
+            Row.result_set_id.in_(chunk), Row.organization_id == principal.organization_id
         )
-        for id_, analysis_id, description in session.execute(query):
-            if (match := (analysis_id, description)) in wanted:
+        for id_, set_id, description in session.execute(query):
+            if (match := (set_id, description)) in wanted:
                 found.append(match)
                 ids[match] = id_
-    _refuse_ambiguous(found, "There are multiple existing results for the same `short_description`")
+    _refuse_ambiguous(found, sent=False)
     return ids
 
 
-def _refuse_ambiguous(keys: Sequence[tuple[int, str]], problem: str) -> None:
-    seen: set[tuple[int, str]] = set()
-    if twice := sorted({description for key in keys if key in seen or seen.add(key) for description in [key[1]]}):  # type: ignore[func-returns-value]
-        raise InvalidInput.field("short_description", f"{problem}: {', '.join(twice)}.")
+def _refuse_ambiguous(keys: Sequence[tuple[int, str]], *, sent: bool) -> None:
+    twice = sorted({name for (_, name), count in Counter(keys).items() if count > 1})
+    if twice:
+        raise checks.Ambiguous(twice, sent=sent)

@@ -11,20 +11,12 @@ from entrepot.identity import Principal
 from entrepot.rows.filters import one_of
 from entrepot.rows.models import BuildingBlock, Location, Material, Site, Subassembly
 
-#: What is told of a material, by the names that it has there.
-_OF_MATERIAL = {
-    "material_name": "title",
-    "youngs_modulus": "young_modulus",
-    "density": "density",
-    "poissons_ratio": "poisson_ratio",
-}
-
 
 def around(session: Session, principal: Principal, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """Return the names of site, location and subassembly of building blocks by id, and their materials' properties."""
+    """Return the names of site, location and subassembly of building blocks by id, and their materials' fields."""
     principal.require("read")
     own = principal.organization_id
-    names = Site.title.label("site"), Location.title.label("location"), Subassembly.fields.label("subassembly")
+    names = Site.name.label("site"), Location.name.label("location"), Subassembly.fields.label("subassembly")
     query = select(BuildingBlock.id, *names, Material.fields.label("material"))
     for model, key in (
         (Subassembly, BuildingBlock.subassembly_id == Subassembly.id),
@@ -36,11 +28,10 @@ def around(session: Session, principal: Principal, ids: Sequence[int]) -> dict[i
     query = query.where(BuildingBlock.organization_id == own, one_of(BuildingBlock.id, ids))
     found = {}
     for row in session.execute(query):
-        material = orjson.loads(row.material) if row.material is not None else {}
         found[row.id] = {
-            "projectsite_name": row.site,
-            "asset_name": row.location,
-            "subassembly_name": orjson.loads(row.subassembly)["title"],
-            **{name: material.get(of) for name, of in _OF_MATERIAL.items()},
+            "site": row.site,
+            "location": row.location,
+            "subassembly": orjson.loads(row.subassembly)["name"],
+            "material": orjson.loads(row.material) if row.material is not None else {},
         }
     return found

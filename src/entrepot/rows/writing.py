@@ -30,10 +30,10 @@ def take_turns(session: Session, model: type[Base], organization_id: str) -> Non
     advisory_lock(session, "rows", model.__tablename__, organization_id)
 
 
-def hold_analyses(session: Session, organization_id: str, analysis_ids: Collection[int]) -> None:
-    """Make those who write rows of an analysis take turns, until the transaction ends."""
-    for analysis_id in sorted(analysis_ids):  # in one order, lest two wait for each other
-        advisory_lock(session, "rows of", organization_id, analysis_id)
+def hold_sets(session: Session, organization_id: str, set_ids: Collection[int]) -> None:
+    """Make those who write rows of a result set take turns, until the transaction ends."""
+    for set_id in sorted(set_ids):  # in one order, lest two wait for each other
+        advisory_lock(session, "rows of", organization_id, set_id)
 
 
 def new_ids(session: Session, model: type[Any], organization_id: str, count: int) -> list[int]:

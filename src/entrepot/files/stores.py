@@ -1,142 +1,31 @@
-"""Where bytes are kept: folders and buckets, behind the same few verbs."""
+"""Storages of users: folders and buckets that they name, opened as far as the operator allows."""
 
 import hashlib
 import json
-import os
 import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
-import obstore
-from obstore.exceptions import BaseError, NotFoundError
+from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from entrepot import net
-from entrepot.db.faults import named
-from entrepot.errors import InvalidInput, NotFound, Unavailable
-from entrepot.files.folder import BLOCK, Folder
+from entrepot.errors import InvalidInput, Unavailable
 from entrepot.net import proxy
+from entrepot.objects.folder import BLOCK
+from entrepot.objects.stores import CLIENT, RETRIES, BucketStore, FolderStore, Store, first_line
 from entrepot.settings import Settings
 
 TYPES = ("local", "s3", "gs", "az")
-_PART = 8 * 2**20
-_MOST_PARTS = 9000  # S3 takes 10,000
 _NAME = re.compile(r"[A-Za-z0-9-]{1,63}")
-_LONGEST_SIGNATURE = 7 * 86_400.0
-
-
-class Storage(Protocol):
-    """A place of files, each known by a path of plain names."""
-
-    def put(self, path: str, source: Path) -> None:
-        """Store the content of a local file, all or nothing."""
-
-    def read(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Yield the bytes in ``[start, stop)``; raise NotFound at once when there is no such file."""
-
-    def size(self, path: str) -> int:
-        """Return how many bytes a file has."""
-
-    def delete(self, path: str) -> None:
-        """Delete a file; nothing happens when there is none."""
-
-    def sign(self, path: str, seconds: float) -> str | None:
-        """Return a URL of the store's own that gives the file for so long; None where the server signs itself."""
-
-
-class LocalStorage:
-    """A folder of this machine."""
-
-    def __init__(self, root: Path, *, shared: bool = False) -> None:
-        self.folder = Folder(root, shared=shared)
-
-    def put(self, path: str, source: Path) -> None:
-        """Store the content of a local file, all or nothing."""
-        self.folder.put(path, source)
-
-    def read(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Yield the bytes in ``[start, stop)``."""
-        file = self.folder.open(path)
-
-        def blocks() -> Iterator[bytes]:
-            with file:
-                file.seek(start)
-                left = None if stop is None else stop - start
-                while block := file.read(BLOCK if left is None else min(BLOCK, left)):
-                    left = None if left is None else left - len(block)
-                    yield block
-
-        return blocks()
-
-    def size(self, path: str) -> int:
-        """Return how many bytes a file has."""
-        with self.folder.open(path) as file:
-            return os.fstat(file.fileno()).st_size
-
-    def delete(self, path: str) -> None:
-        """Delete a file; nothing happens when there is none."""
-        self.folder.delete(path)
-
-    def sign(self, path: str, seconds: float) -> None:
-        """Return None: the server signs."""
-
-
-class BucketStorage:
-    """A bucket of S3, Google Cloud Storage or Azure, or what speaks like one of them."""
-
-    def __init__(self, store: S3Store | GCSStore | AzureStore) -> None:
-        self._store = store
-
-    def put(self, path: str, source: Path) -> None:
-        """Store the content of a local file; a large one in parts, which appear together at the end."""
-        part = max(_PART, -(-source.stat().st_size // _MOST_PARTS))
-        with _translated():
-            obstore.put(self._store, path, source, chunk_size=part, max_concurrency=2)
-
-    def read(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Yield the bytes in ``[start, stop)``."""
-        if stop is not None and stop <= start:
-            return iter(())
-        options: Any = None
-        if start or stop is not None:
-            options = {"range": (start, stop) if stop is not None else {"offset": start}}
-        with _translated():
-            found = obstore.get(self._store, path, options=options)
-
-        def blocks() -> Iterator[bytes]:
-            with _translated():
-                for block in found.stream(min_chunk_size=BLOCK):
-                    yield bytes(block)
-
-        return blocks()
-
-    def size(self, path: str) -> int:
-        """Return how many bytes a file has."""
-        with _translated():
-            return obstore.head(self._store, path)["size"]
-
-    def delete(self, path: str) -> None:
-        """Delete a file; nothing happens when there is none."""
-        with _translated():
-            try:
-                obstore.delete(self._store, path)
-            except (NotFoundError, FileNotFoundError):
-                return
-
-    def sign(self, path: str, seconds: float) -> str | None:
-        """Return a URL of the store's own that gives the file for so long."""
-        with _translated():
-            return obstore.sign(self._store, "GET", path, timedelta(seconds=min(seconds, _LONGEST_SIGNATURE)))
 
 
 def parse_url(url: str) -> tuple[str, str, str]:
-    """Return type, bucket and path of a storage config's URL.
+    """Return type, bucket and path of a storage's URL.
 
     Raises
     ------
@@ -164,8 +53,8 @@ def parse_url(url: str) -> tuple[str, str, str]:
     return type_, bucket, path
 
 
-def open_storage(settings: Settings, url: str, credentials: Mapping[str, Any] | None, *, own: bool) -> Storage:
-    """Return the storage at a URL.
+def open_store(settings: Settings, url: str, credentials: Mapping[str, Any] | None, *, own: bool) -> Store:
+    """Return the store at a URL.
 
     Raises
     ------
@@ -174,35 +63,31 @@ def open_storage(settings: Settings, url: str, credentials: Mapping[str, Any] | 
     """
     type_, bucket, path = parse_url(url)
     if type_ == "local":
-        return LocalStorage(_allowed_root(settings, Path(path), own=own), shared=not own)
+        return FolderStore(_allowed_root(settings, Path(path), own=own), shared=not own)
     given = _texts(credentials)
     prefix = path or None
-    options: Any = {
-        "timeout": timedelta(hours=6),
-        "connect_timeout": timedelta(seconds=10),
-        "user_agent": "entrepot",
-    } | _endpoint_options(settings, given)
-    retries: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+    options: Any = CLIENT | _endpoint_options(settings, given)
+    retries: Any = RETRIES
     try:
         match type_:
             case "s3":
-                return BucketStorage(
+                return BucketStore(
                     S3Store(bucket, prefix=prefix, config=_s3(given), client_options=options, retry_config=retries)
                 )
             case "gs":
-                return BucketStorage(
+                return BucketStore(
                     GCSStore(bucket, prefix=prefix, config=_gcs(given), client_options=options, retry_config=retries)
                 )
             case _:
                 azure = _azure(given)
-                return BucketStorage(
+                return BucketStore(
                     AzureStore(bucket, prefix=prefix, config=azure, client_options=options, retry_config=retries)
                 )
     except BaseError as error:
-        raise InvalidInput.field("credentials", _first_line(error)) from None
+        raise InvalidInput.field("credentials", first_line(error)) from None
 
 
-def try_out(storage: Storage, allowed: Sequence[net.Network] = ()) -> dict[str, str | None]:
+def try_out(store: Store, allowed: Sequence[net.Network] = ()) -> dict[str, str | None]:
     """Try a storage out with a small file, and return what went wrong in each step (None: nothing).
 
     Parameters
@@ -218,19 +103,19 @@ def try_out(storage: Storage, allowed: Sequence[net.Network] = ()) -> dict[str, 
         with tempfile.TemporaryFile() as file:  # without a name, which a process that is killed would leave
             file.write(content)
             file.flush()
-            storage.put(path, Path(f"/proc/self/fd/{file.fileno()}"))
+            store.put(path, Path(f"/proc/self/fd/{file.fileno()}"))
 
     def read() -> None:
-        found = _beginning(storage.read(path))
-        if hashlib.sha256(found).digest() != hashlib.sha256(content).digest() or storage.size(path) != len(content):
+        found = _beginning(store.read(path))
+        if hashlib.sha256(found).digest() != hashlib.sha256(content).digest() or store.size(path) != len(content):
             raise Unavailable("What came back is not what was written.")
 
     def range_() -> None:
-        if _beginning(storage.read(path, 100, 1100)) != content[100:1100]:
+        if _beginning(store.read(path, 100, 1100)) != content[100:1100]:
             raise Unavailable("A range is not the part that was asked for.")
 
     def sign() -> None:
-        if (url := storage.sign(path, 60)) is not None:
+        if (url := store.sign(path, 60)) is not None:
             with net.client(allowed) as client, client.stream("GET", url) as answer:
                 came = _beginning(answer.iter_raw(BLOCK))
             if came != content:
@@ -238,10 +123,10 @@ def try_out(storage: Storage, allowed: Sequence[net.Network] = ()) -> dict[str, 
 
     for name, step in (("write", write), ("read", read), ("range", range_), ("sign", sign), ("delete", None)):
         try:
-            step() if step else storage.delete(path)
+            step() if step else store.delete(path)
             steps[name] = None
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-            steps[name] = getattr(error, "message", None) or _first_line(error)
+            steps[name] = getattr(error, "message", None) or first_line(error)
             if name == "write":
                 break
     return steps
@@ -322,18 +207,3 @@ def _endpoint_options(settings: Settings, given: Mapping[str, str]) -> dict[str,
     allowed = settings.webhook_allowed_networks
     net.check_url(endpoint, allowed, field="credentials")
     return {"allow_http": endpoint.startswith("http://"), "proxy_url": proxy.shared_url(allowed)}
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (NotFoundError, FileNotFoundError):
-        raise NotFound("The file is not in its storage.") from None
-    except (BaseError, OSError) as error:
-        raise named(error) or Unavailable(f"The storage refuses: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

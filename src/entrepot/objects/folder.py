@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
@@ -11,6 +12,8 @@ from typing import BinaryIO
 from entrepot.errors import InvalidInput, NotFound
 
 BLOCK = 1 << 20
+#: File systems that, asked for a file, write what was done to its names before, too.
+_WITH_NAMES = frozenset({"ext4", "xfs"})
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -44,10 +47,11 @@ class Folder:
                 self._copy(source, parent, name)
             try:
                 if move:
-                    # Now that it is linked, content and names reach the disk in one commit of the journal.
                     with source.open("rb") as file:
                         os.fsync(file.fileno())
-                os.fsync(parent)
+                # Now that it is linked, its names reached the disk with its content, where one journal has both.
+                if not (move and _file_system_of(os.fstat(parent).st_dev) in _WITH_NAMES):
+                    os.fsync(parent)
             except OSError:
                 os.unlink(name, dir_fd=parent)
                 raise
@@ -119,6 +123,18 @@ class Folder:
             yield descriptor, name
         finally:
             os.close(descriptor)
+
+
+@cache
+def _file_system_of(device: int) -> str | None:
+    """Return the type of the file system on a device; None where nothing says it."""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    with suppress(OSError):
+        for line in Path("/proc/self/mountinfo").read_text().splitlines():
+            fields, _, others = line.partition(" - ")
+            if fields.split()[2] == wanted:
+                return others.split()[0]
+    return None
 
 
 def parts(path: str) -> list[str]:
