@@ -2,6 +2,7 @@
 
 from entrepot.identity.models import (
     ApiKey,
+    AuditEntry,
     ConsoleSession,
     FtpAccount,
     KeptAnswer,
@@ -19,6 +20,7 @@ from entrepot.identity.vault import BadKey, Vault
 __all__ = [
     "AREAS",
     "ApiKey",
+    "AuditEntry",
     "BadKey",
     "ConsoleSession",
     "FtpAccount",

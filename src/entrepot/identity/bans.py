@@ -17,13 +17,15 @@ from sqlalchemy.orm import Session
 
 from entrepot.db import advisory_lock, now
 from entrepot.errors import NotFound
-from entrepot.identity.models import SignIns
+from entrepot.identity.models import Membership, SignIns, User
+from entrepot.identity.principal import Principal
 
 #: Who is slowed is heard again so long after the last failure.
 SLOWED = timedelta(seconds=1)
 #: So many failures never slow anybody.
 _FREE = 3
 _RENEWED = timedelta(days=1)
+_MOST_TOLD = 1000
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,15 @@ def list_bans(session: Session) -> Sequence[SignIns]:
     return session.scalars(query.order_by(SignIns.since.desc(), SignIns.address, SignIns.key)).all()
 
 
+def of_members(session: Session, principal: Principal) -> Sequence[SignIns]:
+    """Return who is refused for having tried logins of the caller's organization's members, for its administrators."""
+    principal.require("admin")
+    own = select(User.login).join(Membership, Membership.user_id == User.id)
+    own = own.where(Membership.organization_id == principal.organization_id)
+    query = select(SignIns).where(SignIns.until > now(), SignIns.login.in_(own))
+    return session.scalars(query.order_by(SignIns.since.desc(), SignIns.key).limit(_MOST_TOLD)).all()
+
+
 def lift(session: Session, address: str | None = None) -> int:
     """Hear an address with all logins, or everybody, again, and return how many bans there were.
 
@@ -127,7 +138,7 @@ def lift(session: Session, address: str | None = None) -> int:
     lifted, instant = 0, now()
     for row in {*found, *session.scalars(tried)}:
         lifted += row.until is not None and row.until > instant
-        row.failures, row.failed, row.until = 0, None, None
+        row.failures, row.failed_at, row.until = 0, None, None
     if address is not None and not lifted:
         raise NotFound(f"{address} is not banned.")
     session.flush()
@@ -149,14 +160,14 @@ def _wait(row: SignIns, limits: Limits, instant: datetime) -> float:
     if row.until is not None and row.until > instant:
         return (row.until - instant).total_seconds()
     free = limits.most if row.kind == "login" else max(_FREE, limits.most // 2)
-    if row.failed is None or row.failed < instant - limits.window or row.failures < free:
+    if row.failed_at is None or row.failed_at < instant - limits.window or row.failures < free:
         return 0.0
-    return max(0.0, (row.failed + SLOWED - instant).total_seconds())
+    return max(0.0, (row.failed_at + SLOWED - instant).total_seconds())
 
 
 def _count(row: SignIns, limits: Limits, instant: datetime) -> None:
-    again = row.failed is not None and row.failed >= instant - limits.window
-    row.failures, row.failed = row.failures + 1 if again else 1, instant
+    again = row.failed_at is not None and row.failed_at >= instant - limits.window
+    row.failures, row.failed_at = row.failures + 1 if again else 1, instant
 
 
 def _row(session: Session, kind: str, key: str, address: str, login: str) -> SignIns:
@@ -178,7 +189,7 @@ def _forget(session: Session, failed_before: datetime, instant: datetime) -> Non
     over = [
         or_(column.is_(None), column < before)
         for column, before in (
-            (SignIns.failed, failed_before), (SignIns.until, instant), (SignIns.known_until, instant)
+            (SignIns.failed_at, failed_before), (SignIns.until, instant), (SignIns.known_until, instant)
         )
     ]  # fmt: skip
     session.execute(delete(SignIns).where(*over))

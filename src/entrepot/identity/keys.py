@@ -7,13 +7,19 @@ Administrators see that keys of others exist, and revoke them; they cannot becom
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Row, Select, Table, and_, bindparam, or_, select
+import orjson
+from sqlalchemy import Connection, Select, Table, Text, and_, bindparam, or_, select
+from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
 from entrepot.db import now
+from entrepot.db.driver import fetch
+from entrepot.db.types import read_instant
 from entrepot.errors import Conflict, Forbidden, InvalidInput, NotFound
 from entrepot.identity.models import ApiKey, Membership, Project, Role, User
 from entrepot.identity.principal import Principal
@@ -35,7 +41,7 @@ def create_key(
     projects: Sequence[str] | None = None,
     series: Sequence[str] | None = None,
     networks: Sequence[str] | None = None,
-    expires: datetime | None = None,
+    expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
     """Create a key and return it with its token, which cannot be had again.
 
@@ -65,7 +71,7 @@ def create_key(
         projects=projects,
         series=None if series is None else named("series", series),
         networks=None if found is None else [str(network) for network in found],
-        expires=expires,
+        expires_at=expires_at,
     )
     session.add(key)
     session.flush()
@@ -78,7 +84,7 @@ def create_own_key(session: Session, principal: Principal, name: str = "", **ask
     Parameters
     ----------
     asked
-        ``scopes``, ``projects``, ``series``, ``networks`` and ``expires`` of :func:`create_key`.
+        ``scopes``, ``projects``, ``series``, ``networks`` and ``expires_at`` of :func:`create_key`.
 
     Raises
     ------
@@ -92,7 +98,7 @@ def create_own_key(session: Session, principal: Principal, name: str = "", **ask
         "projects": None if reach.projects is None else sorted(reach.projects),
         "series": None if reach.series is None else sorted(reach.series),
         "networks": None if reach.networks is None else [str(network) for network in reach.networks],
-        "expires": reach.expires,
+        "expires_at": reach.expires_at,
     }
     wanted = {**inherited, **{field: value for field, value in asked.items() if value is not None}}
     key, token = create_key(session, principal.user_id, principal.organization_id, name=name, **wanted)
@@ -100,37 +106,34 @@ def create_own_key(session: Session, principal: Principal, name: str = "", **ask
     return key, token
 
 
-def find_principal(session: Session, token: str) -> Principal | None:
+def find_principal(session: Session | Connection, token: str) -> Principal | None:
     """Return who the usable key of this token acts for: a key neither revoked nor expired, of a user who still may.
 
-    One statement for all of it, because every request asks.
+    One statement for all of it, because every request asks. What is kept in memory is what its row means, and never
+    that it is there: so whatever ends or narrows a key does so for the next request, whichever process did it.
     """
     digest, instant = token_sha256(token), now()
-    row = session.execute(_BY_TOKEN, {"digest": digest}).one_or_none()
-    if row is None or (row.expires and row.expires <= instant):
-        return None
-    is_old = row.token_sha256 != digest
-    if is_old and (row.previous_expires is None or row.previous_expires <= instant):
-        return None
-    return _principal(row, is_old=is_old)
+    for row in fetch(session, _BY_TOKEN, {"digest": digest}):
+        usable = _usable(row)
+        if usable.expires_at and usable.expires_at <= instant:
+            return None
+        if usable.token_sha256 == digest:
+            return usable.principal
+        return usable.old_principal if usable.previous_expires_at and usable.previous_expires_at > instant else None
+    return None
 
 
 def find_principal_of(session: Session, key_id: str) -> Principal | None:
     """Return who a key acts for, as :func:`find_principal`; for what was begun with the key, and goes on."""
-    row = session.execute(_BY_ID, {"key_id": key_id}).one_or_none()
-    return None if row is None or (row.expires and row.expires <= now()) else _principal(row)
+    for row in fetch(session, _BY_ID, {"key_id": key_id}):
+        usable = _usable(row)
+        return None if usable.expires_at and usable.expires_at <= now() else usable.principal
+    return None
 
 
-def reach_of(key: ApiKey | Row[Any]) -> Reach:
+def reach_of(key: ApiKey) -> Reach:
     """Return how far a key reaches."""
-    return Reach(
-        _frozen(key.scopes),
-        _frozen(key.projects),
-        _frozen(key.series),
-        # What was stored is well-formed; an empty list, which is never stored, would be a key of no network.
-        None if key.networks is None else parse_networks(key.networks),
-        key.expires,
-    )
+    return _reach(key.scopes, key.projects, key.series, key.networks, key.expires_at)
 
 
 def get_key(session: Session, principal: Principal, key_id: str) -> ApiKey:
@@ -175,9 +178,7 @@ def kept_for(principal: Principal) -> Select[Any]:
     """Return the query of the keys that the caller may perhaps see: which it may, :func:`is_visible` says."""
     query = select(ApiKey).where(ApiKey.organization_id == principal.organization_id)
     return (
-        query
-        if _administers(principal, principal.organization_id)
-        else query.where(ApiKey.user_id == principal.user_id)
+        query if administers(principal, principal.organization_id) else query.where(ApiKey.user_id == principal.user_id)
     )
 
 
@@ -201,7 +202,7 @@ def change_scopes(session: Session, principal: Principal, key: ApiKey, scopes: S
 
 
 def configure(session: Session, key: ApiKey, settings: Mapping[str, Any]) -> None:
-    """Set what a key names for itself, such as ``storage_config``; the rest stays."""
+    """Set what a key names for itself, such as ``storage``; the rest stays."""
     key.config = key.config | dict(settings)
     session.flush()
 
@@ -214,10 +215,10 @@ def rotate_key(session: Session, key: ApiKey, grace: timedelta) -> str:
     Conflict
         The key is revoked: a new token would not work.
     """
-    if key.revoked:
+    if key.revoked_at:
         raise Conflict("The key is revoked.")
     token = _new_token()
-    key.previous_sha256, key.previous_expires = key.token_sha256, now() + grace
+    key.previous_sha256, key.previous_expires_at = key.token_sha256, now() + grace
     key.token_sha256 = token_sha256(token)
     session.flush()
     return token
@@ -225,7 +226,7 @@ def rotate_key(session: Session, key: ApiKey, grace: timedelta) -> str:
 
 def revoke_key(session: Session, key: ApiKey) -> None:
     """End the key, and its previous token, at once."""
-    key.revoked = key.revoked or now()
+    key.revoked_at = key.revoked_at or now()
     session.flush()
 
 
@@ -237,10 +238,11 @@ def _require_no_wider(principal: Principal, key: ApiKey) -> None:
 def is_visible(principal: Principal, key: ApiKey) -> bool:
     """Tell whether the caller may see a key: its own ones that are no wider than the one that it comes with."""
     own = key.user_id == principal.user_id and (key.organization_id in principal.roles or bool(principal.bound))
-    return (own and reach_of(key).wider(principal.reach) is None) or _administers(principal, key.organization_id)
+    return (own and reach_of(key).wider(principal.reach) is None) or administers(principal, key.organization_id)
 
 
-def _administers(principal: Principal, organization_id: str) -> bool:
+def administers(principal: Principal, organization_id: str) -> bool:
+    """Tell whether the caller administers an organization's members and keys."""
     return principal.can("admin", organization_id) and principal.reach.allows("identity", "admin")
 
 
@@ -252,6 +254,18 @@ def _projects_of(session: Session, organization_id: str, ids: Sequence[str]) -> 
     return wanted
 
 
+def _reach(
+    scopes: Sequence[str] | None,
+    projects: Sequence[str] | None,
+    series: Sequence[str] | None,
+    networks: Sequence[str] | None,
+    expires_at: datetime | None,
+) -> Reach:
+    # What was stored is well-formed; an empty list, which is never stored, would be a key of no network.
+    found = None if networks is None else parse_networks(networks)
+    return Reach(_frozen(scopes), _frozen(projects), _frozen(series), found, expires_at)
+
+
 def _frozen(values: Sequence[str] | None) -> frozenset[str] | None:
     return None if values is None else frozenset(values)
 
@@ -260,30 +274,49 @@ def _new_token() -> str:
     return f"ent_{secrets.token_urlsafe(32)}"
 
 
-def _principal(row: Row[Any], *, is_old: bool = False) -> Principal:
-    reach, role = reach_of(row), Role(row.role)
+@dataclass(frozen=True)
+class _Usable:
+    """What the row of a usable key means."""
+
+    token_sha256: str
+    previous_expires_at: datetime | None
+    expires_at: datetime | None
+    principal: Principal  #: who comes with its token
+    old_principal: Principal  #: who comes with the one that it had before
+
+
+@lru_cache(4096)
+def _usable(row: tuple[Any, ...]) -> _Usable:
+    id_, token, previous_expires_at, expires_at, *narrowed, organization_id, user_id, login, role = row
+    scopes, projects, series, networks = (None if text is None else orjson.loads(text) for text in narrowed)
+    reach = _reach(scopes, projects, series, networks, _instant(expires_at))
     bound = reach.series if reach.series is not None else reach.projects
-    return Principal(
-        user_id=row.user_id,
-        login=row.login,
-        organization_id=row.organization_id,
-        roles={row.organization_id: role} if bound is None else {},
-        key_id=row.id,
+    principal = Principal(
+        user_id=user_id,
+        login=login,
+        organization_id=organization_id,
+        roles={organization_id: Role(role)} if bound is None else {},
+        key_id=id_,
         reach=reach,
-        bound=dict.fromkeys(bound or (), role),
-        is_old=is_old,
+        bound=dict.fromkeys(bound or (), Role(role)),
     )
+    return _Usable(token, _instant(previous_expires_at), reach.expires_at, principal, replace(principal, is_old=True))
+
+
+def _instant(value: datetime | str | None) -> datetime | None:
+    return None if value is None else read_instant(value)
 
 
 _key, _user, _member = (cast("Table", model.__table__).c for model in (ApiKey, User, Membership))
 _USABLE: Select[Any] = (
     select(
-        *(_key.id, _key.token_sha256, _key.previous_expires, _key.expires, _key.scopes, _key.projects, _key.series),
-        *(_key.networks, _key.organization_id, _key.user_id, _user.login, _member.role),
+        *(_key.id, _key.token_sha256, _key.previous_expires_at, _key.expires_at),
+        *(cast_to(column, Text) for column in (_key.scopes, _key.projects, _key.series, _key.networks)),
+        *(_key.organization_id, _key.user_id, _user.login, _member.role),
     )
     .join_from(ApiKey.__table__, User.__table__, _user.id == _key.user_id)
     .join(Membership.__table__, and_(_member.user_id == _key.user_id, _member.organization_id == _key.organization_id))
-    .where(_key.revoked.is_(None), _user.disabled.is_(False))
+    .where(_key.revoked_at.is_(None), _user.disabled.is_(False))
 )
 _BY_TOKEN = _USABLE.where(
     or_(_key.token_sha256 == bindparam("digest"), _key.previous_sha256 == bindparam("digest")),

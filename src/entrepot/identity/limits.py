@@ -95,6 +95,11 @@ def grown(session: Session, organization_id: str | None, name: str, by: int) -> 
     book.used[organization_id, name] = (used, measured)
 
 
+def is_limited(session: Session, organization_id: str | None, name: str) -> bool:
+    """Tell whether there is a limit that :func:`grown` holds an organization to."""
+    return name in _book(session).limits.get(organization_id or "", {})
+
+
 def set_limits(session: Session, organization: Organization, changes: dict[str, int | None]) -> None:
     """Change limits of an organization; None lifts one. What is over a limit already stays, and grows no more."""
     for name, most in changes.items():

@@ -110,7 +110,7 @@ class Principal:
 
     def require_lasting(self) -> None:
         """Raise Forbidden when a password that the caller learns would outlast its key, or be used from elsewhere."""
-        if self.is_old or self.reach.expires is not None or self.reach.networks is not None:
+        if self.is_old or self.reach.expires_at is not None or self.reach.networks is not None:
             raise Forbidden("This key ends, or is bound to networks, and an FTP password is not: ask with another.")
 
     def require_address(self, address: str | None) -> None:

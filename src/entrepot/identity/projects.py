@@ -8,6 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from entrepot.db import advisory_lock
 from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.identity import records
 from entrepot.identity.models import Organization, Project
 from entrepot.identity.principal import Principal
 from entrepot.identity.reach import Right
@@ -57,8 +58,7 @@ def rename_project(session: Session, project: Project, name: str) -> None:
 
 def change_project(session: Session, project: Project, fields: Mapping[str, Any]) -> Project:
     """Change what else a project says of itself."""
-    for name, value in fields.items():
-        setattr(project, name, project.kept | value if name == "kept" else value)
+    records.assign(project, fields)
     session.flush()
     return project
 

@@ -17,6 +17,7 @@ RIGHTS: tuple[Right, ...] = ("read", "write", "admin")
 NARROW: dict[str, tuple[str, Right]] = {
     "points:write": ("series", "write"),
     "gate:write": ("series", "write"),
+    "calls:work": ("series", "admin"),
     "works:deposit": ("works", "write"),
     "works:work": ("works", "write"),
     "files:publish": ("files", "write"),
@@ -36,7 +37,7 @@ class Reach:
         Ids of the only ones that it reaches. A key of some series reaches nothing else, not even their project.
     networks
         Where its requests may come from.
-    expires
+    expires_at
         When it ends.
     """
 
@@ -44,7 +45,7 @@ class Reach:
     projects: frozenset[str] | None = None
     series: frozenset[str] | None = None
     networks: tuple[Network, ...] | None = None
-    expires: datetime | None = None
+    expires_at: datetime | None = None
 
     @property
     def is_bound(self) -> bool:
@@ -80,8 +81,8 @@ class Reach:
             return "series"
         if other.networks is not None and not _are_within(self.networks, other.networks):
             return "networks"
-        if other.expires is not None and (self.expires is None or self.expires > other.expires):
-            return "expires"
+        if other.expires_at is not None and (self.expires_at is None or self.expires_at > other.expires_at):
+            return "expires_at"
         return None
 
     def includes_scope(self, scope: str) -> bool:

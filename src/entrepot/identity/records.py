@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, String, func, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import BigInteger, ColumnElement, Index, Integer, String, func, select
+from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
-from entrepot.db import Instant, new_id, now
+from entrepot.db import Instant, keyset, new_id, now
 from entrepot.errors import NotFound
 from entrepot.identity.principal import Principal
 from entrepot.identity.reach import Right
@@ -29,13 +29,25 @@ _COMPARED: dict[Comparison, Callable[[Any, datetime], Any]] = {
 }
 
 
+def by_number(table: str) -> Index:
+    """Return the index that gives a page of an organization's list by the order of creation, however long it is."""
+    return keyset.listed(table, "organization_id", "number")
+
+
 class Owned:
     """What they have in common: an order of creation, an id, an owner and a date."""
 
+    __tablename__: str
+
     number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, sort_order=-1)
     id: Mapped[str] = mapped_column(String(36), unique=True, default=new_id)
-    organization_id: Mapped[str] = mapped_column(String(36), index=True)
+    organization_id: Mapped[str] = mapped_column(String(36))
     created_at: Mapped[datetime] = mapped_column(Instant, default=now)
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Any, ...]:
+        return (by_number(cls.__tablename__),)
 
 
 @dataclass(frozen=True)
@@ -73,22 +85,19 @@ class Page(Generic[RecordT]):
 def page(
     session: Session,
     principal: Principal,
-    model: type[RecordT],
+    model: Any,
     wanted: Wanted,
     *,
-    order: str = "number",
     conditions: Conditions | None = None,
-) -> Page[RecordT]:
+) -> Page[Any]:
     """Return the wanted records of the caller's organization, newest first.
 
     Parameters
     ----------
-    order
-        The attribute that tells the order of creation.
     conditions
         What else than attributes may be named in ``wanted.values``.
     """
-    known, made = conditions or {}, getattr(model, order)
+    known, made = conditions or {}, keyset.along(model.number)
     where = [principal.own(model)]
     for name, values in wanted.values.items():
         where.append(known[name](values) if name in known else getattr(model, name).in_(values))
@@ -102,9 +111,9 @@ def page(
     return Page(found[: wanted.limit], total, len(found) > wanted.limit)
 
 
-def number_of(session: Session, principal: Principal, model: Any, id_: str, *, order: str = "number") -> int | None:
+def number_of(session: Session, principal: Principal, model: Any, id_: str) -> int | None:
     """Return the number of a record of the caller's organization in the order of creation; None when it has none."""
-    query = select(getattr(model, order)).where(principal.own(model), model.id == id_.replace("\0", ""))
+    query = select(model.number).where(principal.own(model), model.id == id_.replace("\0", ""))
     return session.scalar(query)
 
 
@@ -128,6 +137,16 @@ def find(session: Session, principal: Principal, model: Any, what: str, id_: str
         raise NotFound(f"{what} not found.")
     principal.require(right, found.organization_id, what)
     return found
+
+
+def assign(record: Any, fields: Mapping[str, Any]) -> set[str]:
+    """Give a record its new values and return the names of those that differ; what is `kept` comes piece by piece."""
+    if "kept" in fields:
+        fields = {**fields, "kept": record.kept | fields["kept"]}
+    changed = {name for name, value in fields.items() if getattr(record, name) != value}
+    for name in changed:
+        setattr(record, name, fields[name])
+    return changed
 
 
 def by_id(session: Session, model: Any, id_: str | None) -> Any:

@@ -7,7 +7,7 @@ from email.utils import parseaddr
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.orm import Session
 
 from entrepot.db import advisory_lock, now
@@ -34,14 +34,25 @@ def check_name(name: object, field: str = "name") -> str:
 
 def create_organization(session: Session, name: str, description: str = "") -> Organization:
     """Create an organization; its name is unique on the server."""
+    organization = Organization(name=_free_name(session, name), description=description)
+    session.add(organization)
+    session.flush()
+    return organization
+
+
+def rename_organization(session: Session, organization: Organization, name: object) -> None:
+    """Give an organization another name, which no other on the server has."""
+    if name != organization.name:
+        organization.name = _free_name(session, name)
+        session.flush()
+
+
+def _free_name(session: Session, name: object) -> str:
     name = check_name(name)
     advisory_lock(session, "organization", name)
     if session.scalar(select(Organization.id).where(Organization.name == name)):
         raise Conflict(f"An organization named {name!r} exists.")
-    organization = Organization(name=name, description=description)
-    session.add(organization)
-    session.flush()
-    return organization
+    return name
 
 
 def find_organization(session: Session, name: str) -> Organization:
@@ -83,10 +94,16 @@ def find_user(session: Session, login: str) -> User:
     return user
 
 
-def set_password(session: Session, user: User, password: str | None = None) -> str:
-    """Give the user another password, made up when none is given, and return it; who is signed in is so no more."""
+def set_password(session: Session, user: User, password: str | None = None, *, hashed: str | None = None) -> str:
+    """Give the user another password, made up when none is given, and return it; who is signed in is so no more.
+
+    Parameters
+    ----------
+    hashed
+        The hash of the password, where that was made before.
+    """
     password = password if password is not None else secrets.token_urlsafe(15)
-    user.password_hash = hash_password(password)
+    user.password_hash = hashed or hash_password(password)
     sessions.end_all(session, user.id)
     session.flush()
     return password
@@ -98,8 +115,8 @@ def disable(session: Session, user: User) -> None:
     Roles stay, and so does what the user made. Every door looks at ``disabled`` on each request.
     """
     user.disabled = True
-    mine = update(ApiKey).where(ApiKey.user_id == user.id, ApiKey.revoked.is_(None))
-    session.execute(mine.values(revoked=now()))
+    mine = update(ApiKey).where(ApiKey.user_id == user.id, ApiKey.revoked_at.is_(None))
+    session.execute(mine.values(revoked_at=now()))
     sessions.end_all(session, user.id)
     session.flush()
 
@@ -128,10 +145,10 @@ def set_mail(session: Session, user: User, address: str | None = None, *, wanted
     session.flush()
 
 
-def hash_password(password: str) -> str:
-    """Return the argon2 hash of a password of at least 8 characters."""
+def hash_password(password: str, field: str = "password") -> str:
+    """Return the argon2 hash of a password of at least 8 characters, which a field holds."""
     if len(password) < 8:
-        raise InvalidInput.field("password", "This must have at least 8 characters.")
+        raise InvalidInput.field(field, "This must have at least 8 characters.")
     return _HASHER.hash(password)
 
 
@@ -161,7 +178,7 @@ def set_member(session: Session, user: User, organization: Organization, role: R
     """
     membership = session.get(Membership, (user.id, organization.id))
     if membership is None:
-        session.add(Membership(user_id=user.id, organization_id=organization.id, role=role))
+        session.add(Membership(user_id=user.id, organization_id=organization.id, login=user.login, role=role))
     elif membership.role != role:
         _keep_an_admin(session, membership)
         membership.role = role
@@ -189,14 +206,14 @@ def list_members(session: Session, organization_ids: Iterable[str]) -> list[tupl
     return [(user, membership) for user, membership in session.execute(query)]
 
 
-def memberships(session: Session, user_id: str) -> dict[str, Role]:
+def memberships(session: Session | Connection, user_id: str) -> dict[str, Role]:
     """Return the user's role by organization, the oldest membership first."""
     query = (
-        select(Membership)
+        select(Membership.organization_id, Membership.role)
         .where(Membership.user_id == user_id)
         .order_by(Membership.created_at, Membership.organization_id)
     )
-    return {membership.organization_id: Role(membership.role) for membership in session.scalars(query)}
+    return {organization_id: Role(role) for organization_id, role in session.execute(query)}
 
 
 def _keep_an_admin(session: Session, leaving: Membership) -> None:

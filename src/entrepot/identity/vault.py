@@ -1,5 +1,6 @@
 """The server's secret key: encrypts stored credentials and signs what must come back unchanged."""
 
+import errno
 import hashlib
 import hmac
 import os
@@ -10,9 +11,13 @@ from typing import Self
 import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from entrepot.errors import Unavailable
+from entrepot.errors import Conflict, Unavailable
 
 _CHECK = "which key this is"
+_BY_HAND = (
+    "The server cannot write {where}: put a new key before the one that is there, a blank between them, restart, "
+    "rotate again, and take the old one out when that is done."
+)
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +44,17 @@ class Vault:
         self._is_ours: Callable[[list[str]], bool] | None = None
         self._problem: str | None = None
         self._take(keys)
+
+    @classmethod
+    def given(cls, text: str) -> Self:
+        """Return the vault of keys that a setting holds, the present one first.
+
+        Raises
+        ------
+        BadKey
+            There is no key in it.
+        """
+        return cls(*_split(text.encode(), "The setting secret_key (ENTREPOT_SECRET_KEY)"))
 
     @classmethod
     def open(cls, path: Path, is_ours: Callable[[list[str]], bool] | None = None) -> Self:
@@ -72,12 +88,24 @@ class Vault:
             _write(file.fileno(), [Fernet.generate_key()])
 
     def replace_key(self) -> None:
-        """Put a new key before those in the file: from now on it encrypts, and the others still decrypt."""
+        """Put a new key before those in the file: from now on it encrypts, and the others still decrypt.
+
+        Raises
+        ------
+        Conflict
+            The keys are in a setting, or in a file that is not the server's to write.
+        """
         self._save([Fernet.generate_key(), *self._keys])
 
     def drop_old_keys(self) -> None:
-        """Forget all keys but the first, in the file too: what the others encrypted and signed is void."""
-        self._save(self._keys[:1])
+        """Forget all keys but the first, in the file too: what the others encrypted and signed is void.
+
+        Those of a setting are in it until somebody takes them out.
+        """
+        if self._path is None:
+            self._take(self._keys[:1])
+        else:
+            self._save(self._keys[:1])
 
     @property
     def has_old_keys(self) -> bool:
@@ -152,10 +180,16 @@ class Vault:
         self._keys = tuple(keys)
 
     def _save(self, keys: Sequence[bytes]) -> None:
-        assert self._path is not None, "only a vault of a file has keys to replace"
+        if self._path is None:
+            raise Conflict(_BY_HAND.format(where="the setting secret_key (ENTREPOT_SECRET_KEY)"))
         new = self._path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            new.unlink(missing_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            raise Conflict(_BY_HAND.format(where=self._path)) from error
         with os.fdopen(descriptor, "wb") as file:
             _write(file.fileno(), keys)
         new.replace(self._path)
@@ -169,11 +203,15 @@ class Vault:
 
 
 def _read(path: Path) -> list[bytes]:
-    keys = path.read_bytes().split()
+    return _split(path.read_bytes(), str(path))
+
+
+def _split(text: bytes, where: str) -> list[bytes]:
+    keys = text.split()
     try:
         MultiFernet([Fernet(key) for key in keys])
     except ValueError:
-        raise BadKey(f"{path} holds no key: it is empty or damaged.") from None
+        raise BadKey(f"{where} holds no key: it is empty or damaged.") from None
     return keys
 
 
