@@ -1,5 +1,6 @@
 """The Python SDK: ``connect`` for Entrepot's own interface, a module for each of the four documented clients."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -7,6 +8,8 @@ if TYPE_CHECKING:
     from entrepot.client.native import Client
 
 __all__ = ["Client", "connect", "connect_async"]
+# The command line of httpx, which nobody calls from here, takes as long to import as the rest: click, rich, Pygments.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 _FROM = {"Client": "native", "connect": "connecting", "connect_async": "connecting"}
 
 

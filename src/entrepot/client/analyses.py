@@ -1,7 +1,7 @@
 # Made of aio/analyses.py by `make sync-face`: change that one.
 """Analyses: what computes series and rows out of series."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -37,14 +37,18 @@ class Analysis(Maker):
                 maker.run(progress=progress)
         return super().run(again=again, progress=progress)
 
+    def versions(self) -> Iterator[Record]:
+        """Yield the scripts that it had, the newest first: ``version``, ``created_at``, ``by``, ``script``."""
+        yield from self.connection.pages(f"{self.path}/versions")
+
     def try_script(
-        self, script: Script | None = None, *, start: datetime | str | None = None, end: datetime | str | None = None
+        self, script: Script | None = None, *, from_: datetime | str | None = None, to: datetime | str | None = None
     ) -> Record:
         """Try a script on a window of its inputs, by default its own; nothing is written.
 
         Parameters
         ----------
-        start, end
+        from_, to
             The window, with a zone; by default, the last hundred steps that can be computed.
 
         Returns
@@ -56,7 +60,7 @@ class Analysis(Maker):
         Failed
             It could not be tried, for instance because an input is missing.
         """
-        ends = {name: str(at) for name, at in (("start", start), ("end", end)) if at is not None}
+        ends = {name: str(at) for name, at in (("from", from_), ("to", to)) if at is not None}
         text = None if script is None else text_of(analyze=script)
         found: Record = tried(self.connection, f"{self.path}/try", {"script": text, **ends})
         return found

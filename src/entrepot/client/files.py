@@ -3,15 +3,14 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import httpx
 
-from entrepot.client._http import Connection
 from entrepot.client.errors import Damaged, NoAnswer, Refused
 from entrepot.client.progress import Progress, telling
+from entrepot.client.things import Verbs
 
 Record = dict[str, Any]
 
@@ -21,11 +20,8 @@ _TRIES = 8
 _AGAIN = (409, 502, 503, 504)
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(Verbs):
     """Published files."""
-
-    connection: Connection = field(repr=False)
 
     def publish(self, path: str | Path, *, progress: Progress = False, **described: str) -> Record:
         """Publish a file of any size; what breaks goes on where it was.
@@ -35,7 +31,7 @@ class Files:
         progress
             Show how far it is, or call this with how many bytes the server has, and of how many.
         described
-            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage`` and ``project``.
+            Any of ``name``, ``identifier``, ``type``, ``request``, ``step``, ``storage`` and ``project``.
 
         Returns
         -------
@@ -69,7 +65,7 @@ class Files:
         Parameters
         ----------
         filters
-            Any of ``identifier``, ``project``, ``poll``, ``task``, ``md5``, ``sha256``, ``type``, ``status``; a
+            Any of ``identifier``, ``project``, ``request``, ``step``, ``md5``, ``sha256``, ``type``, ``status``; a
             list means any of its values.
         """
         yield from self.connection.pages("/api/v1/files", **filters)
@@ -142,29 +138,32 @@ class Files:
         record: Record = self.connection.json("POST", f"/api/v1/files/{file_id}/ack", body=body)
         return record
 
+    def withdraw(self, file_id: str) -> Record:
+        """Take a file back: it has expired as from now, and the server deletes what it keeps of it."""
+        record: Record = self.connection.json("DELETE", f"/api/v1/files/{file_id}")
+        return record
+
     def acknowledge_many(self, ids: Iterable[str]) -> list[Record]:
         """Tell that files were consumed, and return their records; unknown and repeated ids do no harm."""
         records: list[Record] = self.connection.json("POST", "/api/v1/files/ack", body={"ids": [*ids]})
         return records
 
 
-@dataclass(frozen=True)
-class StorageConfigs:
+class Storages(Verbs):
     """Where files are stored, besides the server's own storage."""
 
-    connection: Connection = field(repr=False)
     path = "/api/v1/storages"
 
     def all(self) -> list[Record]:
-        """Return the storage configs in use, newest first; none has its credentials."""
+        """Return the storages in use, newest first; none has its credentials."""
         return list(self.connection.pages(self.path))
 
-    def get(self, config_id: str) -> Record:
-        """Return a storage config."""
-        return self._one("GET", f"/{config_id}")
+    def get(self, storage_id: str) -> Record:
+        """Return a storage."""
+        return self._one("GET", f"/{storage_id}")
 
     def create(self, url: str, credentials: Mapping[str, Any] | None = None, **options: Any) -> Record:
-        """Create a storage config.
+        """Create a storage.
 
         Parameters
         ----------
@@ -175,17 +174,17 @@ class StorageConfigs:
         """
         return self._one("POST", "", {"url": url, "credentials": credentials, **options})
 
-    def update(self, config_id: str, **changes: Any) -> Record:
-        """Change a storage config: what :meth:`create` takes, and ``status``."""
-        return self._one("PATCH", f"/{config_id}", changes)
+    def update(self, storage_id: str, **changes: Any) -> Record:
+        """Change a storage: what :meth:`create` takes, and ``status``."""
+        return self._one("PATCH", f"/{storage_id}", changes)
 
-    def delete(self, config_id: str) -> Record:
-        """Take a storage config out of use."""
-        return self._one("DELETE", f"/{config_id}")
+    def delete(self, storage_id: str) -> Record:
+        """Take a storage out of use."""
+        return self._one("DELETE", f"/{storage_id}")
 
-    def test(self, config_id: str) -> Record:
-        """Try a storage config out; ``tested`` has, for each step, what went wrong, or None."""
-        return self._one("POST", f"/{config_id}/test?wait=50", timeout=90.0)
+    def test(self, storage_id: str) -> Record:
+        """Try a storage out; ``tested`` has, for each step, what went wrong, or None."""
+        return self._one("POST", f"/{storage_id}/test?wait=50", timeout=90.0)
 
     def _one(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> Record:
         record: Record = self.connection.json(

@@ -9,16 +9,19 @@ from entrepot.client._http import Connection
 from entrepot.client.analyses import Analyses, Analysis
 from entrepot.client.errors import Forbidden
 from entrepot.client.feeders import Feeders
-from entrepot.client.files import Files, StorageConfigs
+from entrepot.client.files import Files, Storages
 from entrepot.client.importing import Channels, Gate, Importer, Importers
 from entrepot.client.keys import Keys
+from entrepot.client.members import Member
+from entrepot.client.parts import Parts
 from entrepot.client.projects import Project
-from entrepot.client.rows import ResultSet, ResultSets, Site
+from entrepot.client.requests import Requests
+from entrepot.client.rows import ResultSet, ResultSets, Row, Site
 from entrepot.client.runs import Run, tried
 from entrepot.client.series import Series, SeriesCollection
 from entrepot.client.things import Collection
 from entrepot.client.webhooks import Webhooks
-from entrepot.client.works import Works
+from entrepot.client.works import Queue, Works
 
 
 class Client:
@@ -122,9 +125,23 @@ class Client:
         return ResultSets(self.connection, ResultSet)
 
     @property
-    def works(self) -> Works:
+    def rows(self) -> Collection[Row]:
+        """Rows of all result sets."""
+        return Collection(self.connection, Row)
+
+    def parts(self, kind: str) -> Parts:
+        """Return the parts of a kind, such as ``materials``, ``building-blocks`` or ``sensors``."""
+        return Parts(self.connection, kind)
+
+    @property
+    def members(self) -> Collection[Member]:
+        """The users of the caller's organization, by login."""
+        return Collection(self.connection, Member, key="login")
+
+    @property
+    def works(self) -> Queue:
         """The queue of works."""
-        return Works(self.connection, "works")
+        return Queue(self.connection, "works")
 
     @property
     def archive(self) -> Works:
@@ -137,9 +154,14 @@ class Client:
         return Files(self.connection)
 
     @property
-    def storage_configs(self) -> StorageConfigs:
+    def storages(self) -> Storages:
         """Where files are stored."""
-        return StorageConfigs(self.connection)
+        return Storages(self.connection)
+
+    @property
+    def requests(self) -> Requests:
+        """What others ask to be fetched and published."""
+        return Requests(self.connection)
 
     @property
     def webhooks(self) -> Webhooks:

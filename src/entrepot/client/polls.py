@@ -65,10 +65,10 @@ class PollWorker(Worker):
         for file in files:
             identifier = file.stem or file.name
             found = known.get((identifier, _sha256(file)))
-            yield found or str(self._files.publish(file, identifier=identifier, task=task)["id"])
+            yield found or str(self._files.publish(file, identifier=identifier, step=task)["id"])
 
     def _of(self, task: str) -> Iterator[_Document]:
-        return self._files.find(task=task, status=_STATES)
+        return self._files.find(step=task, status=_STATES)
 
 
 def from_folder(source: Mapping[str, Any] | None, payload: Mapping[str, Any], **_asked: Any) -> Outcome:

@@ -1,7 +1,6 @@
 """Things as they print: a line in a terminal, a small table in a notebook."""
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 _LONGEST = 120
@@ -21,6 +20,8 @@ def said(value: Any) -> str:
 
 def table(title: str, record: Mapping[str, Any]) -> str:
     """Return a record as a table for a notebook, without what is empty."""
+    from html import escape  # notebooks alone ask for tables
+
     rows = "".join(
         f"<tr><th>{escape(name.replace('_', ' '))}</th><td>{escape(said(value))}</td></tr>"
         for name, value in record.items()
@@ -31,6 +32,8 @@ def table(title: str, record: Mapping[str, Any]) -> str:
 
 def tables(title: str, records: list[Mapping[str, Any]], names: list[str]) -> str:
     """Return records as a table for a notebook, a line each."""
+    from html import escape
+
     head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in names)
     lines = ("".join(f"<td>{escape(said(one.get(name)))}</td>" for name in names) for one in records)
     body = "".join(f"<tr>{line}</tr>" for line in lines)

@@ -66,12 +66,27 @@ class Project(Thing):
         found: dict[str, Any] = self.connection.json("GET", f"{self.path}/file")
         return found
 
-    def plan(self, file: dict[str, Any]) -> dict[str, Any]:
+    def plan(self, file: dict[str, Any], secrets: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what :meth:`apply` would make, change, remove and have computed again; nothing is done."""
-        found: dict[str, Any] = self.connection.json("POST", f"{self.path}/plan", body=file, timeout=300.0)
-        return found
+        return self._asked("plan", file, secrets)
 
-    def apply(self, file: dict[str, Any]) -> dict[str, Any]:
-        """Make the project what a file says, all of it or nothing; return what that made, changed and removed."""
-        found: dict[str, Any] = self.connection.json("POST", f"{self.path}/apply", body=file, once=True, timeout=300.0)
-        return found
+    def apply(self, file: dict[str, Any], secrets: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Make the project what a file says, all of it or nothing; return what that made, changed and removed.
+
+        Parameters
+        ----------
+        file
+            Of this project; what :meth:`export` returns, changed.
+        secrets
+            Credentials of feeders, by the names that the file gives them.
+        """
+        return self._asked("apply", file, secrets)
+
+    def _asked(self, what: str, file: dict[str, Any], secrets: dict[str, Any] | None) -> dict[str, Any]:
+        if file.get("project") != self.name:
+            raise ValueError(f"This is a file of the project {file.get('project')!r}, not of {self.name!r}.")
+        body, once = {"file": file, "secrets": secrets or {}}, what == "apply"
+        told: dict[str, Any] = self.connection.json(
+            "POST", f"/api/v1/projects/{what}", body=body, once=once, timeout=300.0
+        )
+        return told

@@ -8,12 +8,13 @@ import pandas as pd
 
 from entrepot.client import frames
 from entrepot.client.frames import Frame, Instant, Reading
-from entrepot.client.lineage import Explanation
 from entrepot.client.things import Collection, Result
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
+
+    from entrepot.client.lineage import Explanation
 
 _MOST_DRAWN = 20_000
 
@@ -148,10 +149,13 @@ class Series(Result):
         answer: dict[str, int] = self.connection.json("DELETE", f"{self.path}/points", params=params)
         return answer["deleted"]
 
-    def explain(self, at: Instant | None = None) -> Explanation:
+    def explain(self, at: Instant | None = None) -> "Explanation":
         """Return the runs that made the series, or its point at an instant, with what each of them read."""
+        from entrepot.client.lineage import Explanation
+
         params = {"at": frames.instant(at)} if at is not None else {}
-        return Explanation(self.connection.json("GET", f"/api/v1/lineage/series/{self.id}", params=params))
+        found = self.connection.json("GET", f"/api/v1/lineage/series/{self.id}", params=params)
+        return Explanation(found["items"])
 
     def plot(self, from_: Instant | None = None, to: Instant | None = None, **options: Any) -> SeriesPlot:
         """Return a plot of its points, to be saved; arguments are those of :meth:`read`."""

@@ -2,19 +2,17 @@
 """Webhooks of Entrepot's own interface: who is told of events."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from entrepot.client._http import Connection
+from entrepot.client.things import Verbs
 
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Webhooks:
+class Webhooks(Verbs):
     """Addresses that events are sent to."""
 
-    connection: Connection = field(repr=False)
     path = "/api/v1/webhooks"
 
     def all(self) -> list[Record]:
@@ -42,6 +40,40 @@ class Webhooks:
     def rotate(self, webhook_id: str, overlap_hours: float = 24) -> Record:
         """Give a webhook a new ``secret``, in this answer; for so long the old one signs as well."""
         return self._one("POST", f"/{webhook_id}/rotate", {"overlap_hours": overlap_hours})
+
+    def test(self, webhook_id: str, wait: float = 20) -> Record:
+        """Have a test event posted once, and return the webhook: ``valid`` where that went well.
+
+        Parameters
+        ----------
+        wait
+            How many seconds to wait for that; a test that takes longer goes on.
+        """
+        return self._one("POST", f"/{webhook_id}/test?wait={wait:g}")
+
+    def replay(
+        self,
+        webhook_id: str,
+        *,
+        after: str | None = None,
+        event: str | None = None,
+        failed_since: datetime | None = None,
+    ) -> int:
+        """Have events sent once more, and return how many.
+
+        Parameters
+        ----------
+        after
+            All after this event, by its id or a cursor; ``0``: all that are kept.
+        event
+            This one alone, by its id.
+        failed_since
+            Those whose delivery was given up since, and that did not come otherwise; with a zone.
+        """
+        since = None if failed_since is None else failed_since.isoformat()
+        given: Record = {"after": 0 if after == "0" else after, "event": event, "failed_since": since}
+        body = {name: value for name, value in given.items() if value is not None}
+        return int((self._one("POST", f"/{webhook_id}/replay", body))["events"])
 
     def delete(self, webhook_id: str) -> None:
         """Delete a webhook, and what waits for it."""

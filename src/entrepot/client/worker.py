@@ -4,58 +4,38 @@ import contextlib
 import hashlib
 import io
 import json
-import os
-import re
-import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from entrepot.client import guard
 from entrepot.client._http import Connection
 from entrepot.client.keeping import Keeping
 from entrepot.client.outbox import Outbox, default_folder, file_name
+from entrepot.client.reporting import Reports
 from entrepot.client.results import MAX_NOTED
+from entrepot.client.work_process import LostError, attended
 
 _Document = dict[str, Any]
 
 LEASE_SECONDS = 60.0
-_MAX_OUTPUT_LINES = 1000
-_POLL_SECONDS = 0.05
 _RETRY_SECONDS = 2.0
 #: How long a report is tried again before the worker goes on; it is tried again before each next work.
 _PATIENCE_SECONDS = 30.0
 _REFUSALS = (400, 413, 422)
 #: What the results of one report may have.
 MAX_RESULTS_BYTES = 4_000_000
-#: The variables from which keys of the server are read, here and by the published client.
-_KEYS = {"WORKFLOW_HTTP_TOKEN", "WORKFLOW_TOKEN", "GITHUB_TOKEN", "GITHUB_PAT"}
-_ENTREPOT_KEY = re.compile(r"ENTREPOT_.*(TOKEN|PASSWORD|SECRET|KEY)")
-
-
-class LostError(Exception):
-    """The work was given up for lost while it ran: whatever came out of it counts no more."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a work's process ended."""
-
-    code: int
-    output: str
-    errors: str
 
 
 class Worker:
-    """Does works of the server's queue, one at a time.
+    """Does works of the server's queue, one at a time; others may wait in its hand, and reports be on their way.
 
     A heartbeat keeps a work while it runs, so that the server gives it to another soon after this worker dies. A
     work that runs past its timeout is killed, with all that it started, and fails.
@@ -78,6 +58,8 @@ class Worker:
         Where reports wait until the server has acknowledged them; by default in the user's state folder.
     fresh_headers
         Reads the credentials anew when the server knows those that it was sent no longer.
+    prefetch
+        How many works to fetch beside the one that is run next. Heartbeats keep them, too, but their timeouts run.
     """
 
     def __init__(
@@ -92,6 +74,7 @@ class Worker:
         lease_seconds: float = LEASE_SECONDS,
         outbox: Outbox | None = None,
         fresh_headers: Callable[[], Mapping[str, str]] | None = None,
+        prefetch: int = 0,
     ) -> None:
         self._connection = connection
         self._query = query
@@ -101,6 +84,9 @@ class Worker:
         self._lease_seconds = lease_seconds
         self._outbox = outbox or Outbox(default_folder(), connection.base_url)
         self._fresh_headers = fresh_headers
+        self._prefetch = prefetch
+        self._ahead: deque[_Held] = deque()
+        self._reports: Reports | None = None
 
     def run(self, stop: threading.Event, lives: int = -1, sleep_seconds: float = 10.0) -> int:
         """Do works until `stop` is set, or so many were done or looked for; return how many were done.
@@ -113,33 +99,60 @@ class Worker:
             How long to wait where there is none, or no answer.
         """
         done = 0
-        while lives != 0 and not stop.is_set():
-            lives -= lives > 0
+        with Reports(self._report) as self._reports:
             try:
-                self.resume()
-                work = self.take()
-            except httpx.TransportError as error:
-                self._tell(f"no answer from the server: {error}")
-                work = None
-            except httpx.HTTPStatusError as error:
-                # What will be refused again is told and ends the worker; the server's own troubles pass.
-                if error.response.is_client_error:
-                    raise
-                self._tell(str(error))
-                work = None
-            if work is None:
-                if lives != 0:
-                    stop.wait(sleep_seconds)
-                continue
-            self.perform(work)
-            done += 1
+                while lives != 0 and not stop.is_set():
+                    held = self._next(lives)
+                    lives -= lives > 0
+                    if held is not None:
+                        done += self._perform(held)
+                    elif lives != 0:
+                        stop.wait(sleep_seconds)
+            finally:
+                self._give_back()
         return done
+
+    def _next(self, lives: int) -> "_Held | None":
+        """Return the next work to do, from the hand or from the server; None when there is none, or no answer."""
+        assert self._reports
+        try:
+            if not self._ahead:
+                self._reports.settle()
+                self.resume()
+                most = 1 + self._prefetch
+                for work in self._take(most if lives < 0 else min(most, lives)):
+                    self._ahead.append(_Held(work, self._heart(work)))
+        except httpx.TransportError as error:
+            self._tell(f"no answer from the server: {error}")
+        except httpx.HTTPStatusError as error:
+            # What will be refused again is told and ends the worker; the server's own troubles pass.
+            if error.response.is_client_error:
+                raise
+            self._tell(str(error))
+        return self._ahead.popleft() if self._ahead else None
 
     def take(self) -> _Document | None:
         """Withdraw a work; None when there is none to do."""
-        body = {"query": self._query, "limit": 1, "lease_seconds": self._lease_seconds}
-        found: list[_Document] = self._ask("POST", "/api/v1/works/withdraw", body).json()
+        found = self._take(1)
         return found[0] if found else None
+
+    def _take(self, most: int) -> list[_Document]:
+        body = {"query": self._query, "limit": most, "lease_seconds": self._lease_seconds}
+        found: list[_Document] = self._ask("POST", "/api/v1/works/withdraw", body).json()
+        return found
+
+    def _give_back(self) -> None:
+        """Have the works that wait in the hand queued again: no other need wait for their leases to lapse."""
+        waiting = [held for held in self._ahead if not held.lost.is_set()]
+        self._ahead.clear()
+        if not waiting:
+            return
+        try:
+            self._ask("PUT", "/api/v1/works", [{**one.work, "status": "queued", "start": None} for one in waiting])
+        except httpx.HTTPError as error:
+            self._tell(f"{len(waiting)} works could not be given back: {error}")
+        for held in waiting:
+            held.heart.close()
 
     def resume(self) -> int:
         """Send the reports that are kept from before, also by a worker that is gone; return how many were."""
@@ -167,34 +180,54 @@ class Worker:
 
     def perform(self, work: _Document) -> bool:
         """Run a work and report it; return whether the report counted."""
+        with self._heart(work) as lost:
+            done, _ = self._finished(work, lost)
+            return done is not None and bool(self._report([done]))
+
+    def _perform(self, held: "_Held") -> bool:
+        """Run a work, and have it reported while the next ones run; return whether it was run."""
+        assert self._reports
+        done, size = None, 0
+        try:
+            if held.lost.is_set():
+                self._tell(f"{held.work['id']}  given up by the server while it waited for its turn")
+                return False
+            done, size = self._finished(held.work, held.lost)
+        finally:
+            if done is None:
+                held.heart.close()
+        if done is not None:
+            self._reports.add(done, size, held.heart)
+        return True
+
+    def _finished(self, work: _Document, lost: threading.Event) -> tuple[_Document | None, int]:
+        """Run a work, and return its report, which is on disk by then, and the size of it; None when it was lost."""
         self._tell(f"{work['id']}  {work['pipeline']}  attempt {work['attempt']}")
-        with tempfile.TemporaryDirectory(prefix="entrepot-work-") as folder, self._heart(work) as lost:
+        began = time.time()
+        with tempfile.TemporaryDirectory(prefix="entrepot-work-") as folder:
             try:
                 report = self._done(work, Path(folder), lost)
             except LostError:
                 self._tell(f"{work['id']}  given up by the server: it took too long to hear from us")
-                return False
+                return None, 0
             report["stop"] = time.time()
-            done = self._fitting({**work, **report})
+            done, size = self._fitting({**work, **report})
             # On disk first: whatever happens from here on, it can be sent again.
             self._outbox.keep(done)
-            counted = self._report(done)
-        took = time.time() - work["start"]
-        said = {None: "  (kept on disk: --resume)", False: "  (withdrawn by another)", True: ""}[counted]
-        self._tell(f"{work['id']}  {done['status']}  {took:.1f} s{said}")
-        return bool(counted)
+        self._tell(f"{work['id']}  {done['status']}  {time.time() - began:.1f} s")
+        return done, size
 
-    def _fitting(self, work: _Document) -> _Document:
-        """Return a report whose results fit into one: those that do not are written beside it, and named."""
+    def _fitting(self, work: _Document) -> tuple[_Document, int]:
+        """Return a report whose results fit into one, and their size: others are written beside it, and named."""
         text = json.dumps(work["results"]).encode()
         if len(text) <= MAX_RESULTS_BYTES:
-            return work
+            return work, len(text)
         file = str(self._outbox.keep_results(work, work["results"]))
         if self._keeping.is_set:
             key = f"{file_name(work['pipeline'])}/{file_name(work['id'])}/results.json"
             file = self._keeping.keep(io.BytesIO(text), key)
         said = {"file": file, "bytes": len(text), "sha256": hashlib.sha256(text).hexdigest()}
-        return {**work, "results": {"too_large": said}}
+        return {**work, "results": {"too_large": said}}, 0
 
     def _done(self, work: _Document, folder: Path, lost: threading.Event) -> _Document:
         """Return the fields of a work that running it changes."""
@@ -219,7 +252,7 @@ class Worker:
         given, taken = folder / "work.json", folder / "outcome.json"
         given.write_text(json.dumps({"function": function, "parameters": work["parameters"]}))
         program = [sys.executable, "-m", "entrepot.client.call", str(given), str(taken)]
-        run = self._attended(work, program, folder, lost)
+        run = attended(work, program, folder, lost)
         outcome: _Document = json.loads(taken.read_text()) if taken.exists() else {}
         if run.code != 0 or not outcome:
             raise RuntimeError(outcome.get("error") or f"the function's process ended with {run.code}: {run.errors}")
@@ -228,41 +261,11 @@ class Worker:
     def _execute(self, work: _Document, command: list[str], folder: Path, lost: threading.Event) -> _Document:
         # A command of one word may be a line for the shell.
         program = ["/bin/sh", "-c", command[0]] if len(command) == 1 else command
-        run = self._attended(work, program, folder, lost)
+        run = attended(work, program, folder, lost)
         if run.code != 0:
             raise RuntimeError(f"the command ended with {run.code}: {run.errors or run.output}".strip())
         lines = {name: text.splitlines() for name, text in (("stdout", run.output), ("stderr", run.errors))}
         return {"results": {"args": command, **lines, "returncode": run.code}, "products": None, "plots": None}
-
-    def _attended(self, work: _Document, program: list[str], folder: Path, lost: threading.Event) -> Run:
-        """Run a program to its end; kill it, and all that it started, at the timeout or when the work is lost."""
-        streams = [folder / "stdout.log", folder / "stderr.log"]
-        with streams[0].open("wb") as output, streams[1].open("wb") as errors:
-            process = subprocess.Popen(  # noqa: S603 - what works say is what a worker is for
-                [sys.executable, "-I", "-S", guard.__file__, *program],
-                stdin=subprocess.PIPE, stdout=output, stderr=errors, start_new_session=True,
-                env=environment_of_works(os.environ),
-            )  # fmt: skip
-            assert process.stdin
-            try:
-                self._attend(work, process, lost)
-            finally:
-                # The guard ends the work, and all that it started, when its input ends: here, or with this process.
-                process.stdin.close()
-                process.wait()
-        said = ["\n".join(stream.read_text(errors="replace").splitlines()[-_MAX_OUTPUT_LINES:]) for stream in streams]
-        return Run(process.returncode, *said)
-
-    def _attend(self, work: _Document, process: subprocess.Popen[bytes], lost: threading.Event) -> None:
-        kill_at = time.monotonic() + work["timeout"]
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_POLL_SECONDS)
-                return
-            if lost.is_set():
-                raise LostError
-            if time.monotonic() > kill_at:
-                raise TimeoutError(f"the work ran past its timeout of {work['timeout']} s")
 
     @contextlib.contextmanager
     def _heart(self, work: _Document) -> Iterator[threading.Event]:
@@ -309,18 +312,37 @@ class Worker:
         self._keeping.apply(strategies["logs"], logs, (*place, "logs"), folder, since)
         return merged
 
-    def _report(self, work: _Document) -> bool | None:
-        """Report a work; return whether the report counted, None when it stays on disk."""
+    def _report(self, works: list[_Document]) -> bool | None:
+        """Report works; return whether all of the reports counted, None when they stay on disk."""
         give_up = time.monotonic() + _PATIENCE_SECONDS
+        named = works[0]["id"] if len(works) == 1 else f"{len(works)} works"
         while True:
             try:
-                return self._send(work)
+                counted = self._send(works[0]) if len(works) == 1 else self._send_together(works)
             except httpx.HTTPError as error:
-                self._tell(f"{work['id']}  {error}")
+                self._tell(f"{named}  {error}")
                 refused = isinstance(error, httpx.HTTPStatusError) and error.response.is_client_error
                 if refused or time.monotonic() > give_up:
+                    self._tell(f"{named}  kept on disk: --resume")
                     return None
+            else:
+                if not counted:
+                    self._tell(f"{named}  {'' if len(works) == 1 else 'one or more '}withdrawn by another")
+                return counted
             time.sleep(_RETRY_SECONDS)
+
+    def _send_together(self, works: list[_Document]) -> bool:
+        try:
+            counted = bool(self._ask("PUT", "/api/v1/works", works).json()["updated"])
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code not in _REFUSALS:
+                raise
+            # One of them is at fault, and the others need not wait for it.
+            each = [self._send(work) for work in works]
+            return all(each)
+        for work in works:
+            self._outbox.forget(work)
+        return counted
 
     def _send(self, work: _Document) -> bool:
         try:
@@ -337,9 +359,13 @@ class Worker:
         return counted
 
 
-def environment_of_works(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what of a worker's environment its works see: no key of the server."""
-    return {name: value for name, value in environment.items() if name not in _KEYS and not _ENTREPOT_KEY.match(name)}
+class _Held:
+    """A work in a worker's hand, kept by heartbeats until its heart is closed."""
+
+    def __init__(self, work: _Document, heart: contextlib.AbstractContextManager[threading.Event]) -> None:
+        self.work = work
+        self.heart = contextlib.ExitStack()
+        self.lost = self.heart.enter_context(heart)
 
 
 def _instant_of(folder: Path) -> float:

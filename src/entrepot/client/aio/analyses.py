@@ -1,6 +1,6 @@
 """Analyses: what computes series and rows out of series."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -36,14 +36,19 @@ class Analysis(Maker):
                 await maker.run(progress=progress)
         return await super().run(again=again, progress=progress)
 
+    async def versions(self) -> AsyncIterator[Record]:
+        """Yield the scripts that it had, the newest first: ``version``, ``created_at``, ``by``, ``script``."""
+        async for version in self.connection.pages(f"{self.path}/versions"):
+            yield version
+
     async def try_script(
-        self, script: Script | None = None, *, start: datetime | str | None = None, end: datetime | str | None = None
+        self, script: Script | None = None, *, from_: datetime | str | None = None, to: datetime | str | None = None
     ) -> Record:
         """Try a script on a window of its inputs, by default its own; nothing is written.
 
         Parameters
         ----------
-        start, end
+        from_, to
             The window, with a zone; by default, the last hundred steps that can be computed.
 
         Returns
@@ -55,7 +60,7 @@ class Analysis(Maker):
         Failed
             It could not be tried, for instance because an input is missing.
         """
-        ends = {name: str(at) for name, at in (("start", start), ("end", end)) if at is not None}
+        ends = {name: str(at) for name, at in (("from", from_), ("to", to)) if at is not None}
         text = None if script is None else text_of(analyze=script)
         found: Record = await tried(self.connection, f"{self.path}/try", {"script": text, **ends})
         return found

@@ -1,19 +1,16 @@
 """Feeders of Entrepot's own interface: what fetches files into gates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from entrepot.client.aio._http import Connection
+from entrepot.client.aio.things import Verbs
 
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Feeders:
+class Feeders(Verbs):
     """What fetches files into gates."""
 
-    connection: Connection = field(repr=False)
     path = "/api/v1/feeders"
 
     async def all(self, **equal: str) -> list[Record]:

@@ -2,13 +2,12 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import httpx
 
-from entrepot.client.aio._http import Connection
+from entrepot.client.aio.things import Verbs
 from entrepot.client.errors import Damaged, NoAnswer, Refused
 from entrepot.client.progress import Progress, telling
 
@@ -20,11 +19,8 @@ _TRIES = 8
 _AGAIN = (409, 502, 503, 504)
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(Verbs):
     """Published files."""
-
-    connection: Connection = field(repr=False)
 
     async def publish(self, path: str | Path, *, progress: Progress = False, **described: str) -> Record:
         """Publish a file of any size; what breaks goes on where it was.
@@ -34,7 +30,7 @@ class Files:
         progress
             Show how far it is, or call this with how many bytes the server has, and of how many.
         described
-            Any of ``name``, ``identifier``, ``type``, ``poll``, ``task``, ``storage`` and ``project``.
+            Any of ``name``, ``identifier``, ``type``, ``request``, ``step``, ``storage`` and ``project``.
 
         Returns
         -------
@@ -68,7 +64,7 @@ class Files:
         Parameters
         ----------
         filters
-            Any of ``identifier``, ``project``, ``poll``, ``task``, ``md5``, ``sha256``, ``type``, ``status``; a
+            Any of ``identifier``, ``project``, ``request``, ``step``, ``md5``, ``sha256``, ``type``, ``status``; a
             list means any of its values.
         """
         async for record in self.connection.pages("/api/v1/files", **filters):
@@ -142,29 +138,32 @@ class Files:
         record: Record = await self.connection.json("POST", f"/api/v1/files/{file_id}/ack", body=body)
         return record
 
+    async def withdraw(self, file_id: str) -> Record:
+        """Take a file back: it has expired as from now, and the server deletes what it keeps of it."""
+        record: Record = await self.connection.json("DELETE", f"/api/v1/files/{file_id}")
+        return record
+
     async def acknowledge_many(self, ids: Iterable[str]) -> list[Record]:
         """Tell that files were consumed, and return their records; unknown and repeated ids do no harm."""
         records: list[Record] = await self.connection.json("POST", "/api/v1/files/ack", body={"ids": [*ids]})
         return records
 
 
-@dataclass(frozen=True)
-class StorageConfigs:
+class Storages(Verbs):
     """Where files are stored, besides the server's own storage."""
 
-    connection: Connection = field(repr=False)
     path = "/api/v1/storages"
 
     async def all(self) -> list[Record]:
-        """Return the storage configs in use, newest first; none has its credentials."""
+        """Return the storages in use, newest first; none has its credentials."""
         return [each async for each in self.connection.pages(self.path)]
 
-    async def get(self, config_id: str) -> Record:
-        """Return a storage config."""
-        return await self._one("GET", f"/{config_id}")
+    async def get(self, storage_id: str) -> Record:
+        """Return a storage."""
+        return await self._one("GET", f"/{storage_id}")
 
     async def create(self, url: str, credentials: Mapping[str, Any] | None = None, **options: Any) -> Record:
-        """Create a storage config.
+        """Create a storage.
 
         Parameters
         ----------
@@ -175,17 +174,17 @@ class StorageConfigs:
         """
         return await self._one("POST", "", {"url": url, "credentials": credentials, **options})
 
-    async def update(self, config_id: str, **changes: Any) -> Record:
-        """Change a storage config: what :meth:`create` takes, and ``status``."""
-        return await self._one("PATCH", f"/{config_id}", changes)
+    async def update(self, storage_id: str, **changes: Any) -> Record:
+        """Change a storage: what :meth:`create` takes, and ``status``."""
+        return await self._one("PATCH", f"/{storage_id}", changes)
 
-    async def delete(self, config_id: str) -> Record:
-        """Take a storage config out of use."""
-        return await self._one("DELETE", f"/{config_id}")
+    async def delete(self, storage_id: str) -> Record:
+        """Take a storage out of use."""
+        return await self._one("DELETE", f"/{storage_id}")
 
-    async def test(self, config_id: str) -> Record:
-        """Try a storage config out; ``tested`` has, for each step, what went wrong, or None."""
-        return await self._one("POST", f"/{config_id}/test?wait=50", timeout=90.0)
+    async def test(self, storage_id: str) -> Record:
+        """Try a storage out; ``tested`` has, for each step, what went wrong, or None."""
+        return await self._one("POST", f"/{storage_id}/test?wait=50", timeout=90.0)
 
     async def _one(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> Record:
         record: Record = await self.connection.json(

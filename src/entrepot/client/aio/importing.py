@@ -2,7 +2,9 @@
 
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from entrepot.client.aio._http import Connection
@@ -19,12 +21,43 @@ class Channel(Thing):
 
     kinds = "channels"
 
+    async def versions(self) -> AsyncIterator[Record]:
+        """Yield the functions that it had, the newest first: ``version``, ``created_at``, ``by``, ``script``."""
+        async for version in self.connection.pages(f"{self.path}/versions"):
+            yield version
+
 
 class Channels(Collection[Channel]):
     """Channels, by the name of the raw series."""
 
     def __init__(self, connection: Connection, scope: Mapping[str, str] | None = None) -> None:
         super().__init__(connection, Channel, scope, "raw")
+        self._of = dict(scope or {})
+
+    async def try_settings(
+        self, raw: str, *, from_: datetime | str | None = None, to: datetime | str | None = None, **settings: Any
+    ) -> Record:
+        """Try how a channel with these settings would clean a raw series; nothing is written.
+
+        Parameters
+        ----------
+        from_, to
+            Between which stamps, with a zone; by default, the last week of the raw series.
+
+        Returns
+        -------
+        ``raw`` and ``cleaned`` (``count``, and ``time``, ``min``, ``max`` as a plot shows them), ``counts`` of what
+        became of the points, and ``error`` (what a function raised).
+
+        Raises
+        ------
+        Failed
+            It could not be tried.
+        """
+        ends = {name: str(at) for name, at in (("from", from_), ("to", to)) if at is not None}
+        body = {**self._of, "raw": raw, **ends, **settings}
+        found: Record = await tried(self._connection, "/api/v1/channels/try", body)
+        return found
 
 
 class Importer(Maker):
@@ -42,6 +75,11 @@ class Importer(Maker):
         async for file in self.connection.pages(f"{self.path}/files", changed=changed):
             yield file
 
+    async def versions(self) -> AsyncIterator[Record]:
+        """Yield the scripts that it had, the newest first: ``version``, ``created_at``, ``by``, ``script``."""
+        async for version in self.connection.pages(f"{self.path}/versions"):
+            yield version
+
     async def try_script(
         self,
         script: Script | None = None,
@@ -50,7 +88,7 @@ class Importer(Maker):
         files: Sequence[str | Path] | Mapping[str, bytes] = (),
     ) -> list[Record]:
         """Try a parse script on files, by default its own; nothing is written. See :meth:`Importers.try_script`."""
-        mine = {"importer_id": self.id}
+        mine = {"importer": self.id}
         return await _tried(self.connection, script, paths, files, mine)
 
 
@@ -61,9 +99,9 @@ class Importers(Collection[Importer]):
         self,
         script: Script | None = None,
         *,
-        importer_id: str | None = None,
-        project_id: str | None = None,
-        gate_id: str | None = None,
+        importer: str | None = None,
+        project: str | None = None,
+        gate: str | None = None,
         paths: Sequence[str] = (),
         files: Sequence[str | Path] | Mapping[str, bytes] = (),
     ) -> list[Record]:
@@ -73,10 +111,10 @@ class Importers(Collection[Importer]):
         ----------
         script
             A function ``parse``, a file or a text; by default, that of the importer.
-        importer_id, project_id
-            For which importer it is meant, or in which project.
+        importer, project
+            For which importer it is meant, or in which project: an id or a name.
         paths
-            Files of the gate: the importer's, or the one of `gate_id`.
+            Files of the gate: the importer's, or `gate`.
         files
             Files of this machine, or their contents by path, which are sent along.
 
@@ -91,7 +129,7 @@ class Importers(Collection[Importer]):
         Failed
             It could not be tried.
         """
-        meant = {"importer_id": importer_id, "project_id": project_id, "gate_id": gate_id}
+        meant = {"importer": importer, "project": project, "gate": gate}
         return await _tried(self._connection, script, paths, files, meant)
 
 
@@ -105,6 +143,19 @@ class Gate(Thing):
         """What reads its files."""
         scope = {"project": self.record["project"]["id"], "gate": self.id}
         return Importers(self.connection, Importer, scope)
+
+    async def account(self, *, password: bool = False) -> Record:
+        """Return where, and as whom, files are sent to it by FTP: ``protocol``, ``host``, ``port`` and ``login``.
+
+        Parameters
+        ----------
+        password
+            Whether to ask for the ``password``, too.
+        """
+        account: Record = await self.connection.json("GET", f"{self.path}/account")
+        if password:
+            account |= await self.connection.json("GET", f"{self.path}/account/password")
+        return account
 
     async def upload(self, *files: Path | str, to: str = "/", progress: Progress = False) -> int:
         """Send files, and folders with all that is in them; one that is there already is replaced.

@@ -7,16 +7,19 @@ from typing import Any
 from entrepot.client.aio._http import Connection
 from entrepot.client.aio.analyses import Analyses, Analysis
 from entrepot.client.aio.feeders import Feeders
-from entrepot.client.aio.files import Files, StorageConfigs
+from entrepot.client.aio.files import Files, Storages
 from entrepot.client.aio.importing import Channels, Gate, Importer, Importers
 from entrepot.client.aio.keys import Keys
+from entrepot.client.aio.members import Member
+from entrepot.client.aio.parts import Parts
 from entrepot.client.aio.projects import Project
-from entrepot.client.aio.rows import ResultSet, ResultSets, Site
+from entrepot.client.aio.requests import Requests
+from entrepot.client.aio.rows import ResultSet, ResultSets, Row, Site
 from entrepot.client.aio.runs import Run, tried
 from entrepot.client.aio.series import Series, SeriesCollection
 from entrepot.client.aio.things import Collection
 from entrepot.client.aio.webhooks import Webhooks
-from entrepot.client.aio.works import Works
+from entrepot.client.aio.works import Queue, Works
 from entrepot.client.errors import Forbidden
 
 
@@ -121,9 +124,23 @@ class Client:
         return ResultSets(self.connection, ResultSet)
 
     @property
-    def works(self) -> Works:
+    def rows(self) -> Collection[Row]:
+        """Rows of all result sets."""
+        return Collection(self.connection, Row)
+
+    def parts(self, kind: str) -> Parts:
+        """Return the parts of a kind, such as ``materials``, ``building-blocks`` or ``sensors``."""
+        return Parts(self.connection, kind)
+
+    @property
+    def members(self) -> Collection[Member]:
+        """The users of the caller's organization, by login."""
+        return Collection(self.connection, Member, key="login")
+
+    @property
+    def works(self) -> Queue:
         """The queue of works."""
-        return Works(self.connection, "works")
+        return Queue(self.connection, "works")
 
     @property
     def archive(self) -> Works:
@@ -136,9 +153,14 @@ class Client:
         return Files(self.connection)
 
     @property
-    def storage_configs(self) -> StorageConfigs:
+    def storages(self) -> Storages:
         """Where files are stored."""
-        return StorageConfigs(self.connection)
+        return Storages(self.connection)
+
+    @property
+    def requests(self) -> Requests:
+        """What others ask to be fetched and published."""
+        return Requests(self.connection)
 
     @property
     def webhooks(self) -> Webhooks:

@@ -65,14 +65,27 @@ class Project(Thing):
         found: dict[str, Any] = await self.connection.json("GET", f"{self.path}/file")
         return found
 
-    async def plan(self, file: dict[str, Any]) -> dict[str, Any]:
+    async def plan(self, file: dict[str, Any], secrets: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what :meth:`apply` would make, change, remove and have computed again; nothing is done."""
-        found: dict[str, Any] = await self.connection.json("POST", f"{self.path}/plan", body=file, timeout=300.0)
-        return found
+        return await self._asked("plan", file, secrets)
 
-    async def apply(self, file: dict[str, Any]) -> dict[str, Any]:
-        """Make the project what a file says, all of it or nothing; return what that made, changed and removed."""
-        found: dict[str, Any] = await self.connection.json(
-            "POST", f"{self.path}/apply", body=file, once=True, timeout=300.0
+    async def apply(self, file: dict[str, Any], secrets: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Make the project what a file says, all of it or nothing; return what that made, changed and removed.
+
+        Parameters
+        ----------
+        file
+            Of this project; what :meth:`export` returns, changed.
+        secrets
+            Credentials of feeders, by the names that the file gives them.
+        """
+        return await self._asked("apply", file, secrets)
+
+    async def _asked(self, what: str, file: dict[str, Any], secrets: dict[str, Any] | None) -> dict[str, Any]:
+        if file.get("project") != self.name:
+            raise ValueError(f"This is a file of the project {file.get('project')!r}, not of {self.name!r}.")
+        body, once = {"file": file, "secrets": secrets or {}}, what == "apply"
+        told: dict[str, Any] = await self.connection.json(
+            "POST", f"/api/v1/projects/{what}", body=body, once=once, timeout=300.0
         )
-        return found
+        return told

@@ -1,12 +1,14 @@
 """Sites and their locations, result sets and their rows."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from entrepot.client.aio._http import Connection
 from entrepot.client.aio.things import Collection, Record, Result, Thing
 from entrepot.client.comparing import differing
-from entrepot.client.lineage import Explanation
+
+if TYPE_CHECKING:
+    from entrepot.client.lineage import Explanation
 
 
 class Location(Thing):
@@ -42,9 +44,12 @@ class Row(Result):
 
     kinds, kind = "rows", "row"
 
-    async def explain(self) -> Explanation:
+    async def explain(self) -> "Explanation":
         """Return the runs that made it, with what each of them read, down to files."""
-        return Explanation(await self.connection.json("GET", f"/api/v1/lineage/row/{self.id}"))
+        from entrepot.client.lineage import Explanation
+
+        found = await self.connection.json("GET", f"/api/v1/lineage/row/{self.id}")
+        return Explanation(found["items"])
 
 
 class RowsPlot:
@@ -71,7 +76,7 @@ class ResultSet(Result):
         """Its rows, by name."""
         return Collection(self.connection, Row, {"result_set": self.id})
 
-    async def keep(self, rows: list[Record]) -> list[Record]:
+    async def keep(self, rows: list[Record], *, dry_run: bool = False) -> list[Record]:
         """Keep rows: those whose name is there already are updated, the others made; all of them, or none.
 
         Parameters
@@ -79,13 +84,17 @@ class ResultSet(Result):
         rows
             Each with its ``name``, its ``columns`` (two or three, with ``name``, ``unit`` and ``values``) and, where it
             is about one, its ``location``.
+        dry_run
+            Only say what would become of each.
 
         Returns
         -------
         What became of each: ``id``, ``name`` and ``action``.
         """
-        body = {"rows": rows}
-        kept: list[Record] = await self.connection.json("POST", f"{self.path}/rows", body=body, once=True)
+        params = {"dry_run": True} if dry_run else None
+        kept: list[Record] = await self.connection.json(
+            "POST", f"{self.path}/rows", body={"rows": rows}, params=params, once=True
+        )
         return kept
 
     def plot(self, *, unit: str | None = None, title: str | None = None, kind: str | None = None) -> RowsPlot:
@@ -98,12 +107,30 @@ class ResultSet(Result):
         kind
             ``comparison``, ``histogram``, ``time_series`` or ``map``; by default what the rows say.
         """
-        options = {"analysis": self.id, "unit": unit, "title": title, "kind": kind}
+        options = {"result_set": self.id, "unit": unit, "title": title, "kind": kind}
         return RowsPlot(self.connection, {name: value for name, value in options.items() if value is not None})
 
 
 class ResultSets(Collection[ResultSet]):
     """Result sets of an organization."""
+
+    async def compare(self, *, unit: str | None = None, limit: int = 200, **asked: Any) -> Record:
+        """Compare result sets, up to 1,000: which values differ, and how much; those that differ most first.
+
+        Parameters
+        ----------
+        unit
+            Into which vectors are converted that measure the same.
+        limit
+            Most values that are returned.
+        asked
+            Which: ``result_sets`` with their ids, or what :meth:`list` takes.
+        """
+        body = {name: value for name, value in asked.items() if value is not None} | {"limit": limit}
+        if unit is not None:
+            body["unit"] = [unit]
+        found: Record = await self._connection.json("POST", "/api/v1/result-sets/compare", body=body)
+        return found
 
     async def ensure(
         self, name: str, /, *, site: Site | str | None = None, model: str = "", **settings: Any

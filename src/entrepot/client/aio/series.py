@@ -8,11 +8,12 @@ import pandas as pd
 from entrepot.client import frames
 from entrepot.client.aio.things import Collection, Result
 from entrepot.client.frames import Frame, Instant, Reading
-from entrepot.client.lineage import Explanation
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
+
+    from entrepot.client.lineage import Explanation
 
 _MOST_DRAWN = 20_000
 
@@ -147,10 +148,13 @@ class Series(Result):
         answer: dict[str, int] = await self.connection.json("DELETE", f"{self.path}/points", params=params)
         return answer["deleted"]
 
-    async def explain(self, at: Instant | None = None) -> Explanation:
+    async def explain(self, at: Instant | None = None) -> "Explanation":
         """Return the runs that made the series, or its point at an instant, with what each of them read."""
+        from entrepot.client.lineage import Explanation
+
         params = {"at": frames.instant(at)} if at is not None else {}
-        return Explanation(await self.connection.json("GET", f"/api/v1/lineage/series/{self.id}", params=params))
+        found = await self.connection.json("GET", f"/api/v1/lineage/series/{self.id}", params=params)
+        return Explanation(found["items"])
 
     def plot(self, from_: Instant | None = None, to: Instant | None = None, **options: Any) -> SeriesPlot:
         """Return a plot of its points, to be saved; arguments are those of :meth:`read`."""

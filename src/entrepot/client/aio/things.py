@@ -1,6 +1,5 @@
 """Things of Entrepot's own interface: made, found, changed and deleted by the same verbs."""
 
-import difflib
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -10,6 +9,23 @@ from entrepot.client.aio._http import Connection
 from entrepot.client.comparing import differing, sent
 
 Record = dict[str, Any]
+
+
+class Verbs:
+    """What can be done with one kind of things.
+
+    Parameters
+    ----------
+    connection
+        To the server.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def __repr__(self) -> str:
+        """Say of what kind they are."""
+        return f"{type(self).__name__}()"
 
 
 class Thing:
@@ -137,6 +153,8 @@ class Collection(Generic[ThingT]):
         found = await self.get(name)
         if found is None:
             names = [each.record[self._key] async for each in self]
+            import difflib  # for this alone
+
             alike = difflib.get_close_matches(name, names, 3, 0.6)
             raise KeyError(name + (f" (there is {', '.join(alike)})" if alike else ""))
         return found

@@ -10,6 +10,18 @@ import pandas as pd
 from entrepot.client.owi.exceptions import InvalidParameterError
 from entrepot.plots import figures, rows
 
+#: What the columns of rows are called by this client, and by what draws them.
+_NAMES = {
+    "short_description": "name",
+    "analysis": "result_set",
+    "additional_data": "extra",
+    **{
+        f"{word}_col{number}": f"{name}{number}"
+        for word, name in (("name", "name"), ("units", "unit"), ("value", "values"))
+        for number in (1, 2, 3)
+    },
+}
+
 
 class Plot(figures.Plot):
     """A figure of one kind, with what is written at its axes."""
@@ -34,7 +46,9 @@ def plot_rows(table: pd.DataFrame, kind: figures.Kind | None = None, **options: 
         There is nothing to draw, or a unit does not convert into the wanted one.
     """
     with _translated():
-        return Plot(**vars(rows.plot_rows(table, kind, **options)))
+        if (locations := options.get("locations")) is not None:
+            options["locations"] = locations.rename(columns={"title": "name"})
+        return Plot(**vars(rows.plot_rows(table.rename(columns=_NAMES), kind, **options)))
 
 
 @contextmanager
