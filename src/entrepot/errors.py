@@ -16,11 +16,14 @@
     │   └── Changed           ... because somebody else changed it meanwhile
     ├── TooManyRequests       tried too often; try again later
     └── Unavailable           cannot be answered now; try again
-        ├── Away              ... because the database does not answer, or has no connection left
+        ├── Away              ... because the database, or what makes calls of scripts, does not answer
+        │   └── ReadOnly      ... because it takes nothing new for a moment
+        │       └── Moved     ... or for good: the sentence says where it is now
         └── OutOfSpace        ... because a disk is full
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
 
 class EntrepotError(Exception):
@@ -60,6 +63,13 @@ class InvalidInput(EntrepotError):
     def field(cls, name: str, reason: str) -> "InvalidInput":
         """Return the error for one field at fault."""
         return cls(fields={name: [reason]})
+
+    def renamed(self, rename: Callable[[str], str]) -> Self:
+        """Return the same error, its fields by other names."""
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self))
+        InvalidInput.__init__(other, fields={rename(name): reasons for name, reasons in self.fields.items()})
+        return other
 
 
 class TooLarge(InvalidInput):
@@ -158,6 +168,18 @@ class Away(Unavailable):
 
     def __init__(self, message: str | None = None, retry_after: float = 5.0) -> None:
         super().__init__(message, retry_after)
+
+
+class ReadOnly(Away):
+    """The database takes nothing new for a moment; try again."""
+
+    code = "read-only"
+
+
+class Moved(ReadOnly):
+    """The database was moved: nothing new is taken here."""
+
+    code = "moved"
 
 
 class OutOfSpace(Unavailable):

@@ -16,6 +16,11 @@ class Retention(BaseSettings):
         description="How long ended jobs are kept; of each generator, the last and the last that failed stay.",
     )
     event_retention_days: float = Field(90.0, gt=0, description="How long events are kept, the trail of who did what.")
+    audit_retention_days: float = Field(
+        400.0,
+        gt=0,
+        description="How long the audit log is kept: who signed in, and who changed members, keys and the like.",
+    )
     delivery_retention_days: float = Field(
         30.0, gt=0, description="How long deliveries to webhooks that have ended are kept; as long as events at most."
     )

@@ -3,33 +3,32 @@
 import difflib
 import os
 import tomllib
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
     TomlConfigSettingsSource,
 )
 
+from entrepot import clouds
+from entrepot.engine_settings import EngineSettings
 from entrepot.errors import InvalidInput
+from entrepot.former_settings import FORMER, FormerVariables, Renaming
+from entrepot.keeping import Keeping
+from entrepot.loopback import is_loopback
 from entrepot.retention import Retention
 
 CONFIG_FILE = "entrepot.toml"
-#: Names that settings had before, which are still taken.
-_FORMER = {"ftp_max_failed_logins": "login_max_failures", "ftp_ban_seconds": "login_ban_seconds"}
-
 #: What programs that ask a server find in their environment: a server's may hold it, too.
 _CLIENTS = ("url", "token", "token_file", "project", "key")
 _PREFIX = "ENTREPOT_"
-
 #: What is read each time that it is used, so that it can change while the server runs.
 _RELOADED = (
     *("log_level", "log_format", "public_url", "metrics_token", "webhook_allowed_networks", "key_grace_seconds"),
@@ -45,22 +44,13 @@ Network = IPv4Network | IPv6Network
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class Settings(Retention):
+class Settings(Keeping, Retention, EngineSettings):
     """Everything an operator may choose.
 
-    Flags win over ``entrepot.toml`` in the data folder, which wins over ``ENTREPOT_*`` variables, which win over
-    the defaults below.
+    Flags win over ``entrepot.toml`` in the data folder, that wins over ``ENTREPOT_*`` variables, these over defaults.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
-
-    data_dir: Path = Field(description="Folder of the database, gates, files and the server's secret key.")
-    database_url: str | None = Field(
-        None, description="`postgresql://user:password@host/name`; unset: SQLite in the data folder."
-    )
-    sqlite_synchronous: Literal["FULL", "NORMAL"] = Field(
-        "FULL", description="SQLite's durability: NORMAL is faster and may lose the last commits with the power."
-    )
 
     host: str = Field("127.0.0.1", description="Address that the web server listens on.")
     port: Port = Field(8000, description="Port of the web server; 0 picks a free one.")
@@ -70,6 +60,12 @@ class Settings(Retention):
     )
     tls_certificate: Path | None = Field(None, description="PEM certificate of the web server.")
     tls_key: Path | None = Field(None, description="PEM key of the web server.")
+    drain_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=300,
+        description="How long what is told to stop still serves: web, though not ready; FTP, no one new.",
+    )
     insecure: bool = Field(False, description="Serve a non-loopback address without TLS all the same.")
     web_processes: int = Field(1, ge=1, description="Web processes; always 1 on SQLite.")
     workers: int = Field(1, ge=0, description="Worker processes that run jobs.")
@@ -186,7 +182,7 @@ class Settings(Retention):
     export_max_seconds: float = Field(14_400.0, gt=0, description="Longest time for one export.")
 
     file_local_roots: list[Path] = Field(
-        default_factory=list, description="Folders in which users may place local storage configs."
+        default_factory=list, description="Folders in which users may place local storages."
     )
     file_accelerated: bool = Field(
         False, description="Answer downloads with `X-Accel-Redirect: /entrepot-files/...`, for nginx to send the bytes."
@@ -210,13 +206,6 @@ class Settings(Retention):
     #: What was given with the command, to be given again when the settings are read again.
     _flags: dict[str, Any] = PrivateAttr(default_factory=dict)
 
-    @field_validator("database_url")
-    @classmethod
-    def _is_of_a_known_database(cls, url: str | None) -> str | None:
-        if url is not None and urlsplit(url).scheme not in ("postgresql", "postgresql+psycopg", "sqlite"):
-            raise ValueError("Write postgresql://user:password@host/name; for SQLite, leave it out.")
-        return url
-
     @field_validator("public_url", "slack_url")
     @classmethod
     def _is_of_the_web(cls, url: str | None) -> str | None:
@@ -235,6 +224,8 @@ class Settings(Retention):
     def _fits_together(self) -> Self:
         if self.ftp and self.port and self.port == self.ftp_port and (self.ftp_host or self.host) == self.host:
             raise ValueError("port and ftp_port are the same.")
+        if self.storage_url is not None:
+            clouds.require_private(clouds.variables(), is_loopback)
         folder = self.data_dir.absolute()
         for root in self.file_local_roots:
             if folder.is_relative_to(root.absolute()) or root.absolute().is_relative_to(folder):
@@ -255,7 +246,7 @@ class Settings(Retention):
         sources: list[PydanticBaseSettingsSource] = [init_settings]
         if data_dir is not None:
             sources.append(TomlConfigSettingsSource(settings_cls, Path(data_dir) / CONFIG_FILE))
-        return (*map(_Renaming, sources), env_settings, _FormerVariables(settings_cls))
+        return (*map(Renaming, sources), env_settings, FormerVariables(settings_cls))
 
     def take(self, new: "Settings") -> tuple[list[str], list[str]]:
         """Change what can change while the server runs; return the names of that, and of what needs a restart."""
@@ -266,13 +257,6 @@ class Settings(Retention):
         # Frozen for everybody else: those who hold these settings see them change here alone.
         self.__dict__.update({name: getattr(new, name) for name in changed})
         return changed, [name for name in different if name not in (*changed, *picked)]
-
-    @property
-    def url(self) -> str:
-        """The database's URL in SQLAlchemy's spelling."""
-        if self.database_url is None:
-            return f"sqlite:///{self.data_dir.absolute() / 'entrepot.db'}"
-        return self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
 
     @property
     def sandbox(self) -> Literal["auto", "required", "off"]:
@@ -313,39 +297,6 @@ class Settings(Retention):
         """Folder of published files in the server's own storage."""
         return self.data_dir / "files"
 
-    @property
-    def secret_key_file(self) -> Path:
-        """File with the key that encrypts stored credentials and signs URLs."""
-        return self.data_dir / "secret.key"
-
-
-class _Renaming(PydanticBaseSettingsSource):
-    """A source in which settings may have their former names."""
-
-    def __init__(self, source: PydanticBaseSettingsSource) -> None:
-        super().__init__(source.settings_cls)
-        self._source = source
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return a setting's value."""
-        return self._source.get_field_value(field, field_name)
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the settings by their names."""
-        values = self._source()
-        return {_FORMER[name]: values[name] for name in _FORMER if name in values} | {
-            name: value for name, value in values.items() if name not in _FORMER
-        }
-
-
-class _FormerVariables(EnvSettingsSource):
-    """Variables with former names."""
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the settings by their names."""
-        named = {name: self.env_vars.get(f"{self.env_prefix}{former}".lower()) for former, name in _FORMER.items()}
-        return {name: value for name, value in named.items() if value is not None}
-
 
 def load(**flags: Any) -> Settings:
     """Return the settings, with the given flags (those that are None do not count).
@@ -378,7 +329,7 @@ def load_again(settings: Settings) -> Settings:
 
 
 def _require_known() -> None:
-    known = (*Settings.model_fields, *_FORMER, *_CLIENTS)
+    known = (*Settings.model_fields, *FORMER, *_CLIENTS)
     for variable in os.environ:
         name = variable.upper().removeprefix(_PREFIX).lower()
         if variable.upper().startswith(_PREFIX) and name not in known:
@@ -394,11 +345,3 @@ def _sentence(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return f"There is no such setting{_nearest(str(problem['loc'][0]))}"
     return str(problem["msg"]).removeprefix("Value error, ")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine reaches an address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -16,19 +16,22 @@ from entrepot.cli import (
     gates,
     importers,
     key,
+    keys,
     login,
     maintenance,
+    moving,
     notifications,
     organizations,
-    polls,
+    parts,
     project_files,
+    requests,
+    result_sets,
     rows,
     runs,
     series,
     servers,
     setup,
     storages,
-    tokens,
     users,
     watches,
     webhooks,
@@ -38,6 +41,7 @@ from entrepot.cli import (
 from entrepot.cli.common import Commands
 from entrepot.cli.nouns import noun_group
 from entrepot.cli.paths import NOUNS
+from entrepot.cli.places import place_group
 from entrepot.cli.running import add_run
 
 app = typer.Typer(
@@ -65,14 +69,14 @@ def main(
 
 
 # Each module brings its commands; what they need is imported when one runs, so that `--help` is light.
-for _module in (setup, servers, database, maintenance, key, demo, login, events, project_files):
+for _module in (setup, servers, database, maintenance, moving, key, demo, login, events, project_files):
     _module.register(app)
 working.register(works.app)
 _cleaners = noun_group("cleaners", "Cleaners: all channels of an importer, which run together.", ("list", "show"))
 add_run(_cleaners, NOUNS["cleaners"])
 for _name, _app in {
     "users": users.app,
-    "keys": tokens.app,
+    "keys": keys.app,
     "organizations": organizations.app,
     "bans": bans.app,
     "projects": noun_group("projects", "Projects: what belongs together."),
@@ -86,15 +90,16 @@ for _name, _app in {
     "runs": runs.app,
     "watches": watches.app,
     "notifications": notifications.app,
-    "sites": noun_group("sites", "Sites: where something stands."),
-    "locations": noun_group("locations", "Locations of sites."),
-    "model-definitions": noun_group("model-definitions", "Model definitions: which model rows were made with."),
-    "result-sets": noun_group("result-sets", "Result sets: rows that belong together."),
+    "sites": place_group("sites", "Sites: where something stands."),
+    "locations": place_group("locations", "Locations of sites."),
+    "model-definitions": place_group("model-definitions", "Model definitions: which model rows were made with."),
+    "parts": parts.app,
+    "result-sets": result_sets.app,
     "rows": rows.app,
     "works": works.app,
     "files": files.app,
     "storages": storages.app,
-    "requests": polls.app,
+    "requests": requests.app,
     "webhooks": webhooks.app,
 }.items():
     app.add_typer(_app, name=_name)

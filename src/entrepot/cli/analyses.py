@@ -48,7 +48,7 @@ def try_(
 
     with port(url, token) as client:
         analysis = Analysis(client.connection, find(client, NOUNS["analyses"], path, project))
-        found = analysis.try_script(script, start=start, end=end)
+        found = analysis.try_script(script, from_=start, to=end)
     if json:
         show_json(found)
     heading = f"{found['rows_in']:,} rows of inputs, {found['window'][0]} to {found['window'][1]}"
@@ -64,7 +64,7 @@ def publish_runs(
     url: Url = DEFAULT_URL,
     format_: Annotated[Format, typer.Option("--format", help="What is written.")] = Format.parquet,
     identifier: Annotated[str | None, typer.Option(help="What is in them; by default the analysis' name.")] = None,
-    storage_config: Annotated[str | None, typer.Option(help="Where they are stored.")] = None,
+    storage: Annotated[str | None, typer.Option(help="Where they are stored.")] = None,
     off: Annotated[bool, typer.Option("--off", help="No more.")] = False,
 ) -> None:
     """Have each run of an analysis publish what it computed, as a file.
@@ -73,7 +73,7 @@ def publish_runs(
     """
     from entrepot.client.analyses import Analysis
 
-    options = {"format": format_.value, "identifier": identifier, "storage": storage_config}
+    options = {"format": format_.value, "identifier": identifier, "storage": storage}
     with port(url, token) as client:
         made = Analysis(client.connection, find(client, NOUNS["analyses"], path, project))
         if off:

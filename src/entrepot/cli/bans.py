@@ -32,15 +32,15 @@ def list_(data_dir: DataDir, json: AsJson = False) -> None:
     show(rows, json)
 
 
-@app.command("lift")
-def lift(
+@app.command("delete")
+def delete(
     data_dir: DataDir,
     address: Annotated[str | None, typer.Argument(help="As `list` shows it.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every address.")] = False,
 ) -> None:
     """Hear an address again, at once, with all its logins.
 
-    Example: `entrepot bans lift 192.0.2.7 --data-dir /srv/entrepot`
+    Example: `entrepot bans delete 192.0.2.7 --data-dir /srv/entrepot`
     """
     from entrepot.identity import bans
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from entrepot.server.services import Services
     from entrepot.settings import Settings
 
-_ENVIRONMENT = "ENTREPOT_DATA_DIR"
+DATA_DIR_VARIABLE = "ENTREPOT_DATA_DIR"
 _WIDEST = 10_000
 
-DataDir = Annotated[Path, typer.Option("--data-dir", envvar=_ENVIRONMENT, help="The server's data folder.")]
+DataDir = Annotated[Path, typer.Option("--data-dir", envvar=DATA_DIR_VARIABLE, help="The server's data folder.")]
 FormulaGuard = Annotated[
     bool, typer.Option("--formula-guard", help="In CSV: texts that a spreadsheet would execute stand behind a '.")
 ]
@@ -59,7 +59,7 @@ def group(summary: str) -> typer.Typer:
         data_dir: Annotated[Path | None, typer.Option("--data-dir", help="The server's data folder.")] = None,
     ) -> None:
         if data_dir is not None:
-            os.environ[_ENVIRONMENT] = str(data_dir)
+            os.environ[DATA_DIR_VARIABLE] = str(data_dir)
 
     return app
 

@@ -1,8 +1,9 @@
 """What commands share that ask a running server: its address, a key, and failures as one line."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,14 @@ Token = Annotated[
         help="An API key's token; by default what `entrepot login` keeps.",
         default_factory=str,
         show_default=False,
+    ),
+]
+#: Of programs that work for a server: a key of their own, and never what `entrepot login` keeps.
+KeyToken = Annotated[str | None, typer.Option("--token", envvar="ENTREPOT_TOKEN", help="An API key's token.")]
+KeyTokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file", envvar="ENTREPOT_TOKEN_FILE", help="File with the token, read anew when it is refused."
     ),
 ]
 _TIMEOUT_SECONDS, _PATIENCE_SECONDS = 300.0, 60.0
@@ -67,6 +76,13 @@ def port(url: str, token: str) -> "Iterator[Client]":
 
 
 @contextmanager
+def connected(url: str, token: str) -> "Iterator[Connection]":
+    """Give a connection to a server, for what the SDK's client has no verb for; as :func:`port`."""
+    with port(url, token) as client:
+        yield client.connection
+
+
+@contextmanager
 def answering() -> Iterator[None]:
     """Turn what a server refuses, or its silence, into one line."""
     from entrepot.client.errors import Error
@@ -75,6 +91,20 @@ def answering() -> Iterator[None]:
         yield
     except Error as error:
         raise EntrepotError(str(error)) from error
+
+
+def key_token(token: str | None, file: Path | None) -> str:
+    """Return the token of a program's key."""
+    if file is not None:
+        return file.read_text().strip()
+    if not token:
+        raise typer.BadParameter("give a key: --token, --token-file, ENTREPOT_TOKEN or ENTREPOT_TOKEN_FILE")
+    return token
+
+
+def fresh_authorization(file: Path | None) -> Callable[[], dict[str, str]] | None:
+    """Return what reads the key of a file anew, which may have been rotated; None for one that is no file's."""
+    return None if file is None else lambda: authorization(key_token(None, file))
 
 
 def parse_query(text: str) -> dict[str, Any]:

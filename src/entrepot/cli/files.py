@@ -1,4 +1,4 @@
-"""`entrepot publish` and `entrepot analyses publish`: files to a server, and what its analyses publish themselves."""
+"""`entrepot files`: published files."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -10,11 +10,14 @@ import typer
 from entrepot.cli.common import AsJson, show, show_one
 from entrepot.cli.connection import DEFAULT_URL, Token, Url, port
 from entrepot.cli.renamed import Renaming
+from entrepot.cli.results import add_explain, add_lock
 from entrepot.errors import EntrepotError, InvalidInput
 
 FileId = Annotated[str, typer.Argument(metavar="FILE", help="Its id.")]
 
 app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Published files.")
+add_lock(app, "files", "file", "0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e")
+add_explain(app, "files", "file", "0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e")
 
 
 _HELP = """Publish files, and those in folders, with a progress bar; what breaks goes on where it was.
@@ -30,25 +33,25 @@ def publish(
     url: Url = DEFAULT_URL,
     identifier: Annotated[str | None, typer.Option(help="What is in them; by default their names.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Their type; by default what they show.")] = None,
-    poll: Annotated[str | None, typer.Option(help="The poll that they answer.")] = None,
-    task: Annotated[str | None, typer.Option(help="The task that they answer.")] = None,
-    storage_config: Annotated[str | None, typer.Option(help="Where they are stored.")] = None,
+    request: Annotated[str | None, typer.Option("--request", "--poll", help="The request that they answer.")] = None,
+    step: Annotated[
+        str | None, typer.Option("--step", "--task", help="The step of a request that they answer.")
+    ] = None,
+    storage: Annotated[str | None, typer.Option(help="Where they are stored.")] = None,
     project: Annotated[str | None, typer.Option(help="The project that they belong to.")] = None,
     json: AsJson = False,
 ) -> None:
     """Publish files."""
     from tqdm import tqdm
 
-    from entrepot.cli.connection import answering, connect
     from entrepot.client.errors import Error
-    from entrepot.client.files import Files
 
     described = {
         "identifier": identifier,
         "type": type_,
-        "poll": poll,
-        "task": task,
-        "storage": storage_config,
+        "request": request,
+        "step": step,
+        "storage": storage,
         "project": project,
     }
     fields = {name: value for name, value in described.items() if value is not None}
@@ -56,14 +59,13 @@ def publish(
     if not found:
         raise InvalidInput("There is no file in what was given.")
     total = sum(path.stat().st_size for path in found)
-    files = Files(connect(url, token))
     records = []
-    with answering(), tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:
+    with port(url, token) as client, tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:
         for path in found:
             bar.set_description(path.name[:40])
             try:
                 before = bar.n
-                records.append(files.publish(path, progress=_following(bar, before), **fields))
+                records.append(client.files.publish(path, progress=_following(bar, before), **fields))
             except Error as error:
                 raise EntrepotError(f"{path}: {error}") from None
     names = ("id", "name", "type", "size", "sha256")
@@ -129,3 +131,13 @@ def download(
     with port(url, token) as client:
         target = output or Path(Path(client.files.get(file_id)["name"]).name)
         typer.echo(client.files.download(file_id, target))
+
+
+@app.command("withdraw")
+def withdraw(file_id: FileId, token: Token, url: Url = DEFAULT_URL) -> None:
+    """Take a published file back: nobody can fetch it any more, and the server deletes what it keeps of it.
+
+    Example: `entrepot files withdraw 0d9b1d54-5b0c-4f0e-9a55-0b8c4f6f3a1e`
+    """
+    with port(url, token) as client:
+        typer.echo(f"{client.files.withdraw(file_id)['name']}: expired")

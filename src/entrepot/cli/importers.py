@@ -184,9 +184,9 @@ def try_(
     with port(url, token) as client:
         owner = find(client, NOUNS["projects"], project)["id"]
         meant = {
-            "project_id": owner,
-            "importer_id": find(client, NOUNS["importers"], importer, project)["id"] if importer is not None else None,
-            "gate_id": find(client, NOUNS["gates"], gate, project)["id"] if gate is not None else None,
+            "project": owner,
+            "importer": find(client, NOUNS["importers"], importer, project)["id"] if importer is not None else None,
+            "gate": find(client, NOUNS["gates"], gate, project)["id"] if gate is not None else None,
         }
         sent = [file for file in files if file not in here]
         found = client.importers.try_script(script, **meant, paths=sent, files=here)

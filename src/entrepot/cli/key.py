@@ -1,4 +1,4 @@
-"""`entrepot key`: the server's secret key."""
+"""`entrepot secret-key`: the server's secret key."""
 
 from contextlib import closing
 from typing import Annotated

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from entrepot.cli.connection import authorization
+from entrepot.errors import InvalidInput
 
 Server = Annotated[str, typer.Argument(metavar="URL", help="Address of the server.")]
 
@@ -32,8 +33,7 @@ def login(
     from entrepot.client.connecting import keep_login, logins_file
     from entrepot.client.native import Client
 
-    if "://" not in url:
-        url = f"https://{url}"
+    url = _whole(url)
     with answering(), Client(Connection(url, headers=authorization(token))) as client:
         client.admitted()
     keep_login(url, token)
@@ -45,7 +45,15 @@ def logout(url: Server) -> None:
 
     Example: `entrepot logout https://results.wind.example`
     """
-    from entrepot.client.connecting import keep_login
+    from entrepot.client.connecting import keep_login, logins
 
+    url = _whole(url)
+    if (known := logins()).keys().isdisjoint((url, url.rstrip("/"))):
+        raise InvalidInput.field("url", f"Nothing is kept for {url}; there are {', '.join(known) or 'no logins'}.")
     keep_login(url, None)
     typer.echo(f"{url}: forgotten")
+
+
+def _whole(url: str) -> str:
+    """Return an address with its scheme, which needs not be typed."""
+    return url if "://" in url else f"https://{url}"

@@ -2,7 +2,7 @@
 
 import json as jsons
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from entrepot.cli.connection import DEFAULT_URL, Token, Url, port
 from entrepot.cli.paths import NOUNS, Noun, find, scope
 from entrepot.cli.renamed import Renaming
 from entrepot.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from entrepot.client.native import Client
 
 Record = dict[str, Any]
 ProjectOption = Annotated[
@@ -62,9 +65,11 @@ def _value(text: str) -> Any:
     if text.startswith("@"):
         return Path(text[1:]).read_text(encoding="utf-8")
     try:
-        return jsons.loads(text)
+        value = jsons.loads(text)
     except ValueError:
         return text
+    # Numbers go as they were typed: a name may look like one, and the server knows which is which.
+    return text if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def shown(record: Record, names: tuple[str, ...]) -> Record:
@@ -72,6 +77,15 @@ def shown(record: Record, names: tuple[str, ...]) -> Record:
     from entrepot.client.printing import said
 
     return {name.replace("_", " "): said(record.get(name)) for name in names}
+
+
+def made_one(client: "Client", noun: Noun, path: str, settings: list[str] | None, project: str | None = None) -> Record:
+    """Make a thing of this path, with these settings."""
+    above, _, name = path.rpartition("/") if noun.within else ("", "", path)
+    within = scope(client, noun, above or (project if noun.within == "projects" else None))
+    body = {**within, noun.key: name, **settings_of(settings)}
+    made: Record = client.connection.json("POST", f"/api/v1/{noun.kinds}", body=body, once=True)
+    return made
 
 
 def _list(noun: Noun) -> Any:
@@ -116,11 +130,8 @@ def _create(noun: Noun) -> Any:
         project: ProjectOption = None,
         json: AsJson = False,
     ) -> None:
-        above, _, name = path.rpartition("/") if noun.within else ("", "", path)
         with port(url, token) as client:
-            within = scope(client, noun, above or (project if noun.within == "projects" else None))
-            body = {**within, noun.key: name, **settings_of(settings)}
-            made = client.connection.json("POST", f"/api/v1/{noun.kinds}", body=body, once=True)
+            made = made_one(client, noun, path, settings, project)
         show_one(made if json else shown(made, ("id", *noun.columns)), json)
 
     command.__doc__ = f"Make one {noun.one}."

@@ -50,6 +50,9 @@ NOUNS = {
             "analysis", "analyses", "projects", ("name", "project", "step", "into", "active", "behind", "last_run_at")
         ),
         Noun("series", "series", "projects", ("name", "project", "unit", "first_at", "last_at", "count")),
+        Noun("member", "members", None, ("login", "role", "email", "disabled"), "login"),
+        Noun("key", "keys", None, ("id", "name", "user", "scopes", "expires_at", "revoked_at"), "name"),
+        Noun("organization", "organizations", None, ("name", "description", "role"), "name"),
         Noun("site", "sites", None, ("name", "description", "active")),
         Noun("location", "locations", "sites", ("name", "site", "northing", "easting", "elevation")),
         Noun("model definition", "model-definitions", "sites", ("name", "site", "description")),

@@ -54,14 +54,10 @@ _ONE = {"gates": "gate", "importers": "importer", "cleaners": "cleaner", "analys
 @contextmanager
 def api_of(url: str, token: str, name: str) -> Iterator[ProjectApi]:
     """Give the native interface to the project of this name; turn what the server refuses into one line."""
-    from entrepot.cli.connection import answering, connect
+    from entrepot.cli.connection import connected
 
-    with answering():
-        connection = connect(url, token)
-        try:
-            projects = list(connection.pages("/api/v1/projects", name=name))
-            if len(projects) != 1:
-                raise NotFound(f"There are {len(projects)} projects named {name!r}.")
-            yield ProjectApi(connection, projects[0]["id"])
-        finally:
-            connection.close()
+    with connected(url, token) as connection:
+        projects = list(connection.pages("/api/v1/projects", name=name))
+        if len(projects) != 1:
+            raise NotFound(f"There are {len(projects)} projects named {name!r}.")
+        yield ProjectApi(connection, projects[0]["id"])

@@ -116,6 +116,8 @@ def _print(file: Path, told: dict[str, Any]) -> None:
         typer.echo("  nothing differs")
     for one in told["secrets_missing"]:
         typer.echo(f"  ! the secret {one} is not there: give it with --secrets", err=True)
+    for address, secret in told["secrets_made"].items():
+        typer.echo(f"  ! {address} is told with this secret, which is not shown again: {secret}")
 
 
 def _named(change: dict[str, Any]) -> str:

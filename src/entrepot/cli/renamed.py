@@ -13,14 +13,15 @@ NEW_WORDS = {
     "polls": "requests", "run": "runs", "runs importer": "importers run", "runs cleaner": "cleaners run",
     "runs analysis": "analyses run", "gates ls": "gates list", "gates put": "gates upload",
     "gates quarantine ls": "gates quarantine list", "gates quarantine rm": "gates quarantine delete",
-    "gates bans": "bans list", "gates unban": "bans lift", "feeders ls": "feeders list",
+    "gates bans": "bans list", "gates unban": "bans delete", "feeders ls": "feeders list",
     "importers ls": "importers list", "webhooks ls": "webhooks list", "webhooks rm": "webhooks delete",
     "storages ls": "storages list", "storages add": "storages create", "storages rm": "storages delete",
     "notifications ls": "notifications list", "notifications watch": "watches set",
     "notifications watches": "watches list", "notifications unwatch": "watches delete", "series ls": "series list",
     "rows ls": "rows list", "works ls": "works list", "works rm": "works delete",
     "users add": "users create", "users remove": "users delete",
-    "keys revoke": "keys delete",
+    "keys revoke": "keys delete", "bans lift": "bans delete", "rows attach": "parts attach",
+    "rows fetch": "parts fetch", "rows detach": "parts detach",
 }  # fmt: skip
 
 
@@ -36,6 +37,11 @@ class Renaming(TyperGroup):
         if not ctx.resilient_parsing:
             typer.echo(f"`entrepot {f'{here} {cmd_name}'.strip()}` is `entrepot {new}` now", err=True)
         return found
+
+
+def say_new(ctx: Any, words: str) -> None:
+    """Say on standard error what an old command is now."""
+    typer.echo(f"`entrepot {_words(ctx)}` is `entrepot {words}` now", err=True)
 
 
 def _words(ctx: Any) -> str:

@@ -1,162 +1,108 @@
-"""`entrepot rows`: analyses' rows from the terminal, in and out of files, and plotted."""
+"""`entrepot rows`: rows from the terminal, in and out of files, and plotted."""
 
-import json as json_
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from entrepot.cli.common import AsJson, FormulaGuard, show
-from entrepot.cli.connection import DEFAULT_URL, Token, Url
+from entrepot.cli import old_rows
+from entrepot.cli.common import AsJson, FormulaGuard, show, show_one
+from entrepot.cli.connection import DEFAULT_URL, Token, Url, port
+from entrepot.cli.nouns import Yes
 from entrepot.cli.renamed import Renaming
+from entrepot.cli.results import Undo, Until, Why, add_explain, lock_each
 from entrepot.errors import EntrepotError, InvalidInput
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from entrepot.client.native import Client
 
-    from entrepot.client.owi import ResultsAPI
+app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Rows of result sets: named vectors with units.")
+old_rows.register(app)
+add_explain(app, "rows", "row", "12")
 
-app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Rows of analyses: named vectors with units.")
-
-Filters = Annotated[
-    list[str] | None, typer.Argument(metavar="[FILTER]...", help="As `analysis__name=Frequencies`; all must hold.")
+Record = dict[str, Any]
+Lookups = Annotated[
+    list[str] | None, typer.Argument(metavar="[LOOKUP]...", help="As `name__startswith=BBA`; all must hold.")
 ]
-_PLACES = {
-    "sites": "/locations/projectsites/",
-    "locations": "/locations/assetlocations/",
-    "model-definitions": "/geometry/routes/modeldefinitions/",
-    "materials": "/geometry/userroutes/materials/",
-    "subassemblies": "/geometry/userroutes/subassemblies/",
-    "building-blocks": "/geometry/userroutes/buildingblocks/",
-    "sensor-types": "/shm/routes/sensortype/",
-    "sensors": "/shm/routes/sensor/",
-    "sensor-calibrations": "/shm/routes/sensorcalibration/",
-    "signals": "/shm/routes/signal/",
-    "signal-history": "/shm/routes/signalhistory/",
-    "signal-calibrations": "/shm/routes/signalcalibration/",
-    "derived-signals": "/shm/routes/derivedsignal/",
-    "derived-signal-history": "/shm/routes/derivedsignalhistory/",
-    "derived-signal-calibrations": "/shm/routes/derivedsignalcalibration/",
-}
-
-
-_NAMES = ("title", "name", "serial_number", "signal_id", "derived_signal_id")
+OfSet = Annotated[
+    str | None, typer.Option("--result-set", "-r", help="Of this result set: its name, which may have *, or its id.")
+]
+Name = Annotated[str | None, typer.Option("--name", help="Of this name, which may have *.")]
+Site = Annotated[str | None, typer.Option("--site", help="Of result sets of this site.")]
+Model = Annotated[str | None, typer.Option("--model", help="Of result sets of this model definition.")]
+Location = Annotated[str | None, typer.Option("--location", help="About this location.")]
+Ids = Annotated[list[str], typer.Argument(help="Their ids, from `entrepot rows list`.")]
+_MOST_PLOTTED = 1000
 
 
 @app.command("list")
-def list_(token: Token, filters: Filters = None, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
-    """List rows, without their vectors.
+def list_(
+    token: Token,
+    lookups: Lookups = None,
+    result_set: OfSet = None,
+    name: Name = None,
+    site: Site = None,
+    model: Model = None,
+    location: Location = None,
+    url: Url = DEFAULT_URL,
+    json: AsJson = False,
+) -> None:
+    """List rows, without their vectors' values.
 
-    Example: `entrepot rows list analysis__name=LifetimeDesignFrequencies location__title=BBA01`
+    Example: `entrepot rows list --result-set "LifetimeDesign*" --location BBA01`
     """
-    with connected(url, token) as api:
-        rows = _found(api, filters)
+    with port(url, token) as client:
+        found = found_rows(client, lookups, result_set, name, site, model, location)
     listed = [
         {
-            **{name: row[name] for name in ("id", "analysis", "site", "location", "short_description")},
-            "vectors": ", ".join(_vector(row, number) for number in (1, 2, 3) if row[f"name_col{number}"]),
-            "points": len(row["value_col1"]),
+            "id": row["id"],
+            "result_set": row["result_set"]["name"],
+            "location": (row["location"] or {}).get("name"),
+            "name": row["name"],
+            "vectors": ", ".join(map(_vector, row["columns"])),
+            "points": len(row["columns"][0]["values"]),
+            "locked": row["locked"],
         }
-        for row in rows
+        for row in found
     ]
     show(listed, json)
 
 
-@app.command("analyses")
-def list_analyses(token: Token, filters: Filters = None, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
-    """List analyses.
-
-    Example: `entrepot rows analyses name__icontains=frequencies`
-    """
-    with connected(url, token) as api:
-        found = api.list_analyses(**_parsed(filters))["response"].json()
-    names = ("id", "name", "model_definition", "location", "timestamp", "user")
-    show([{name: one[name] for name in names} for one in found], json)
-
-
-@app.command("add")
-def add(
-    what: Annotated[str, typer.Argument(help=f"One of {', '.join(_PLACES)}.")],
+@app.command("show")
+def show_row(
+    row_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, from `entrepot rows list`.")],
     token: Token,
-    file: Annotated[Path | None, typer.Argument(help="A .json or .csv of many; an `id` is kept.")] = None,
-    field: Annotated[list[str] | None, typer.Option("--set", help="As `title=Belwind`; may be repeated.")] = None,
+    unit: Annotated[list[str] | None, typer.Option(help="Convert what converts to it; may be repeated.")] = None,
     url: Url = DEFAULT_URL,
     json: AsJson = False,
 ) -> None:
-    """Add sites, locations, model definitions, parts of structures or sensors, all or none.
+    """Show a row, with its vectors.
 
-    Example: `entrepot rows add locations --set id=435 --set title=BBA01 --set projectsite=Belwind`
+    Example: `entrepot rows show 12 --unit mHz`
     """
-    if what not in _PLACES:
-        raise InvalidInput.field("what", f"{what!r} is none of {', '.join(_PLACES)}.")
-    records = [_fields(field)] if file is None else _records(file)
-    with connected(url, token) as api:
-        made = api.send("POST", _PLACES[what], records).json()
-    show([{name: one[name] for name in ("id", *_NAMES) if name in one} for one in made], json)
+    from entrepot.client.printing import said
+
+    with port(url, token) as client:
+        row = client.connection.json("GET", _address(row_id), params={"unit": unit or []})
+    if json:
+        show_one(row, json)
+        return
+    vectors = {_vector(one): said(one["values"]) for one in row.pop("columns")}
+    show_one({name: said(value) for name, value in row.items()} | vectors, json)
 
 
-@app.command("attach")
-def attach(
-    what: Annotated[str, typer.Argument(help="What to attach it to, as `add` calls it: sensor-types, sensors ...")],
-    id_: Annotated[int, typer.Argument(metavar="ID")],
-    file: Annotated[Path, typer.Argument(help="A picture, a datasheet.", exists=True, dir_okay=False)],
-    token: Token,
-    field: Annotated[str, typer.Option(help="The name that it has there.")] = "file",
-    url: Url = DEFAULT_URL,
-) -> None:
-    """Attach a file to a part or a sensor, in place of the one of this name.
+@app.command("delete")
+def delete(ids: Ids, token: Token, yes: Yes = False, url: Url = DEFAULT_URL) -> None:
+    """Delete rows, one after the other; a locked one is not.
 
-    Example: `entrepot rows attach sensor-calibrations 3 datasheet.pdf`
+    Example: `entrepot rows delete 12 13 --yes`
     """
-    from entrepot.cli.connection import answering, connect
-
-    address = _attachment(what, id_, field)
-    with answering():
-        connection = connect(url, token)
-        content, kind = file.read_bytes(), "application/octet-stream"
-        connection.send("PUT", address, params={"name": file.name}, content=content, content_type=kind)
-
-
-@app.command("fetch")
-def fetch(
-    what: Annotated[str, typer.Argument(help="What it is attached to, as `add` calls it.")],
-    id_: Annotated[int, typer.Argument(metavar="ID")],
-    target: Annotated[Path, typer.Argument(help="Where to write it.", dir_okay=False)],
-    token: Token,
-    field: Annotated[str, typer.Option(help="The name that it has there.")] = "file",
-    url: Url = DEFAULT_URL,
-) -> None:
-    """Fetch a file that is attached to a part or a sensor.
-
-    Example: `entrepot rows fetch sensor-types 1 picture.png`
-    """
-    from entrepot.cli.connection import answering, connect
-
-    address = _attachment(what, id_, field)
-    with answering():
-        target.write_bytes(connect(url, token).send("GET", address).content)
-
-
-@app.command("detach")
-def detach(
-    what: Annotated[str, typer.Argument(help="What it is attached to, as `add` calls it.")],
-    id_: Annotated[int, typer.Argument(metavar="ID")],
-    token: Token,
-    field: Annotated[str, typer.Option(help="The name that it has there.")] = "file",
-    url: Url = DEFAULT_URL,
-) -> None:
-    """Delete a file that is attached to a part or a sensor.
-
-    Example: `entrepot rows detach sensor-types 1 --field photo`
-    """
-    from entrepot.cli.connection import answering, connect
-
-    address = _attachment(what, id_, field)
-    with answering():
-        connect(url, token).send("DELETE", address)
+    with port(url, token) as client:
+        if not yes:
+            typer.confirm(f"Delete {len(ids)} rows?", abort=True)
+        for row_id in ids:
+            client.connection.request("DELETE", _address(row_id))
+    typer.echo(f"{len(ids)} deleted")
 
 
 @app.command("import")
@@ -164,40 +110,51 @@ def import_(
     file: Annotated[Path, typer.Argument(help="A .xlsx, .csv or .parquet with a line a point; see `export`.")],
     token: Token,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    analysis: Annotated[int | None, typer.Option(help="Id of the analysis, in place of the file's own.")] = None,
+    result_set: Annotated[
+        str | None, typer.Option("--result-set", "-r", help="Name or id of the result set, in place of the file's own.")
+    ] = None,
+    before: Annotated[str | None, typer.Option("--analysis", hidden=True)] = None,
     url: Url = DEFAULT_URL,
     json: AsJson = False,
 ) -> None:
-    """Create or update rows, matched within their analysis by their short description; all or none.
+    """Create or update rows, matched within their result set by their name; all or none.
 
-    Example: `entrepot rows import frequencies.xlsx --analysis 46 --dry-run`
+    Example: `entrepot rows import frequencies.xlsx --result-set Frequencies --dry-run`
     """
-    with connected(url, token) as api:
-        from entrepot.client.owi import read_table, to_payloads
+    from entrepot.client.row_tables import to_rows
+    from entrepot.client.tables import read_table
 
-        table = read_table(file)
-        if analysis is not None:
-            table["analysis"] = analysis
-        done = api.create_or_update_results_bulk(to_payloads(table), dry_run=dry_run)["summary"]
-    show(done, json)
+    if before is not None:
+        typer.echo("`--analysis` is `--result-set` now", err=True)
+    with port(url, token) as client:
+        rows = to_rows(read_table(file), result_set or before)
+        params = {"dry_run": True} if dry_run else None
+        kept = client.connection.json("POST", "/api/v1/rows", body={"rows": rows}, params=params, once=not dry_run)
+    show(kept, json)
 
 
 @app.command("export")
 def export(
     file: Annotated[Path, typer.Argument(help="The .xlsx, .csv or .parquet to write.")],
     token: Token,
-    filters: Filters = None,
+    lookups: Lookups = None,
+    result_set: OfSet = None,
+    name: Name = None,
+    site: Site = None,
+    model: Model = None,
+    location: Location = None,
     formula_guard: FormulaGuard = False,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Write rows to a file, a line a point, at full precision.
 
-    Example: `entrepot rows export frequencies.parquet analysis__id=46`
+    Example: `entrepot rows export frequencies.parquet --result-set Frequencies`
     """
-    with connected(url, token) as api:
-        from entrepot.client.owi import to_table, write_table
+    from entrepot.client.row_tables import to_table
+    from entrepot.client.tables import write_table
 
-        rows = _frame(_found(api, filters))
+    with port(url, token) as client:
+        rows = found_rows(client, lookups, result_set, name, site, model, location)
         write_table(to_table(rows), file, formula_guard=formula_guard)
     typer.echo(f"{len(rows)} rows in {file}")
 
@@ -206,7 +163,12 @@ def export(
 def plot(
     file: Annotated[Path, typer.Argument(help="The .html (interactive, needs no network) or .png to write.")],
     token: Token,
-    filters: Filters = None,
+    lookups: Lookups = None,
+    result_set: OfSet = None,
+    name: Name = None,
+    site: Site = None,
+    model: Model = None,
+    location: Location = None,
     kind: Annotated[
         str | None, typer.Option(help="comparison, histogram, time_series or map; default: what the rows say.")
     ] = None,
@@ -215,104 +177,69 @@ def plot(
     title: Annotated[str | None, typer.Option(help="What is written above.")] = None,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Plot rows.
+    """Plot rows: the server draws them.
 
-    Example: `entrepot rows plot map.html analysis__id=46 name_col2=FA1 --kind map --unit mHz`
+    Example: `entrepot rows plot map.html --result-set Frequencies --kind map --unit mHz`
     """
-    with connected(url, token) as api:
-        from entrepot.client.owi import plot_rows
-
-        rows = _frame(_found(api, filters))
-        locations = api.get_locations() if kind == "map" else None
-        chosen: Any = kind
-        plot_rows(rows, chosen, locations=locations, unit=unit, x_unit=x_unit, title=title).save(file)
+    ending = file.suffix.lower().lstrip(".")
+    if ending not in ("html", "png"):
+        raise InvalidInput.field("file", f"{file.name} ends neither in .html nor in .png.")
+    with port(url, token) as client:
+        rows = found_rows(client, lookups, result_set, name, site, model, location)
+        if not rows:
+            raise EntrepotError("There are no rows to plot.")
+        if len(rows) > _MOST_PLOTTED:
+            raise EntrepotError(f"These are {len(rows)} rows, and {_MOST_PLOTTED} are drawn at most: choose fewer.")
+        asked = {"kind": kind, "unit": unit, "x_unit": x_unit, "title": title}
+        params = {name: value for name, value in asked.items() if value is not None}
+        chosen = {"id__in": ",".join(row["id"] for row in rows), "format": ending}
+        file.write_bytes(client.connection.request("GET", "/api/v1/rows/plot", params=chosen | params).content)
     typer.echo(f"{len(rows)} rows in {file}")
 
 
 @app.command("lock")
 def lock(
-    ids: Annotated[list[int], typer.Argument(help="Ids of rows; with --analysis, of analyses.")],
+    ids: Ids,
     token: Token,
-    analysis: Annotated[bool, typer.Option("--analysis", help="Lock whole analyses.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Unlock.")] = False,
+    undo: Undo = False,
+    until: Until = None,
+    why: Why = "",
+    analysis: Annotated[bool, typer.Option("--analysis", hidden=True)] = False,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Lock rows or analyses, so that nobody can change or delete them.
+    """Lock rows, so that nobody can change or delete them, or unlock them.
 
-    Example: `entrepot rows lock --analysis 46`
+    Example: `entrepot rows lock 12 13 --why "In the report of 2014"`
     """
-    from entrepot.cli.connection import answering, connect
-
-    with answering():
-        connection, kind = connect(url, token), "result_set" if analysis else "row"
-        for id_ in ids:
-            if not undo:
-                connection.json("POST", "/api/v1/locks", body={"kind": kind, "id": str(id_)})
-                continue
-            for lock in connection.pages("/api/v1/locks", kind=kind, id=str(id_)):
-                connection.request("DELETE", f"/api/v1/locks/{lock['id']}")
+    if analysis:
+        typer.echo("`entrepot rows lock --analysis` is `entrepot result-sets lock` now", err=True)
+    with port(url, token) as client:
+        lock_each(client, "result_set" if analysis else "row", ids, undo=undo, until=until, why=why)
 
 
-@contextmanager
-def connected(url: str, token: str) -> "Iterator[ResultsAPI]":
-    """Open the OWI door of a server, and turn what it refuses into one line."""
-    from entrepot.client.owi import APIException, ResultsAPI
-
-    api = ResultsAPI(api_root=f"{url.rstrip('/')}/owi/api/v1", token=token)
-    try:
-        yield api
-    except APIException as error:
-        raise EntrepotError(" ".join(error.message.split("\n"))) from error
-    finally:
-        api.close()
-
-
-def _attachment(what: str, id_: int, field: str) -> str:
-    kinds = {name: path.strip("/").rpartition("/")[2] for name, path in _PLACES.items() if "routes/" in path}
-    kinds.pop("model-definitions")
-    if what not in kinds:
-        raise InvalidInput.field("what", f"{what!r} is none of {', '.join(kinds)}.")
-    return f"/api/v1/parts/{kinds[what]}/{id_}/attachments/{quote(field, safe='')}"
+def found_rows(
+    client: "Client",
+    lookups: list[str] | None,
+    result_set: str | None,
+    name: str | None,
+    site: str | None,
+    model: str | None,
+    location: str | None,
+) -> list[Record]:
+    """Return the rows that are meant; of result sets, where these are named by a pattern, a site or a model."""
+    asked = {"name": name, "location": location, "where": old_rows.lookups_of(lookups)}
+    sets: list[str | None] = [result_set]
+    if site is not None or model is not None or "*" in (result_set or ""):
+        of = {"name": result_set, "site": site, "model": model}
+        sets = [one["id"] for one in client.connection.pages("/api/v1/result-sets", **of)]
+    return [row for one in sets for row in client.connection.pages("/api/v1/rows", result_set=one, **asked)]
 
 
-def _parsed(filters: list[str] | None) -> dict[str, Any]:
-    asked: dict[str, list[str]] = {}
-    for text in filters or []:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise InvalidInput.field("filter", f"{text!r} is not NAME=VALUE.")
-        asked.setdefault(name, []).append(value)
-    return asked
+def _address(row_id: str) -> str:
+    if not row_id.isdigit():
+        raise InvalidInput.field("id", f"{row_id!r} is no id of a row: `entrepot rows list` says them.")
+    return f"/api/v1/rows/{row_id}"
 
 
-def _found(api: "ResultsAPI", filters: list[str] | None) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = api.list_results(**_parsed(filters))["response"].json()
-    return found
-
-
-def _frame(rows: list[dict[str, Any]]) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.DataFrame(rows)
-
-
-def _vector(row: dict[str, Any], number: int) -> str:
-    unit = row[f"units_col{number}"]
-    return f"{row[f'name_col{number}']} ({unit})" if unit else str(row[f"name_col{number}"])
-
-
-def _fields(given: list[str] | None) -> dict[str, Any]:
-    fields = {name: values[-1] for name, values in _parsed(given).items()}
-    return {name: json_.loads(value) if name == "additional_data" else value for name, value in fields.items()}
-
-
-def _records(file: Path) -> list[Any]:
-    if file.suffix.lower() == ".json":
-        loaded = json_.loads(file.read_text(encoding="utf-8"))
-        return loaded if isinstance(loaded, list) else [loaded]
-    if file.suffix.lower() != ".csv":
-        raise InvalidInput.field("file", f"{file.name} is neither .json nor .csv.")
-    import csv
-
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        return [{name: value for name, value in line.items() if value} for line in csv.DictReader(lines)]
+def _vector(column: Record) -> str:
+    return f"{column['name']} ({column['unit']})" if column["unit"] else str(column["name"])

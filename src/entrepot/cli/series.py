@@ -11,7 +11,9 @@ import typer
 from entrepot.cli.common import AsJson, FormulaGuard, show
 from entrepot.cli.connection import DEFAULT_URL, Token, Url, port
 from entrepot.cli.nouns import ProjectOption, noun_group, shown
+from entrepot.cli.old_clocks import clock_of, clock_of_export
 from entrepot.cli.picking import Of, found_series, labels
+from entrepot.cli.results import add_explain, add_lock
 from entrepot.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
     from entrepot.client.native import Client
 
-app = noun_group("series", "Series of values over time.", ("show", "create", "delete"))
+app = noun_group("series", "Series of values over time.", ("show", "create", "set", "delete"))
+add_lock(app, "series", "series", "'farm/R80711 wind' --why 'In the report'")
+add_explain(app, "series", "series", "'farm/R80711 wind' --at 2014-03-15T00:00Z")
 
 Names = Annotated[list[str], typer.Argument(metavar="SERIES...", help="Paths, names or ids; names may have * and ?.")]
 From = Annotated[str | None, typer.Option("--from", "--start", help="`2014-03-01T06:00`; `2014-03` is all of it.")]
@@ -91,7 +95,7 @@ def read(
     if output is None and chosen is not Format.csv and sys.stdout.isatty():
         raise InvalidInput.field("format", f"{chosen} is not for a terminal: redirect it, or give --output FILE.")
     with port(url, token) as client:
-        options = {"step": step, "aggregate": rule, "clock": _clock(clock), "unit": unit}
+        options = {"step": step, "aggregate": rule, "clock": clock_of(clock), "unit": unit}
         frame = _frame(client, found_series(client, names, project, of), from_, _ending(to, end), options)
     content = _written(frame.rename(columns=guarded) if formula_guard else frame, chosen)
     if output is None:
@@ -152,7 +156,7 @@ def plot(
     from entrepot.plots.series import in_terminal
 
     with port(url, token) as client:
-        options = {"step": step, "aggregate": rule, "clock": _clock(clock)}
+        options = {"step": step, "aggregate": rule, "clock": clock_of(clock)}
         frame = _frame(client, found_series(client, names, project, of), from_, _ending(to, end), options)
     console = Console()
     try:
@@ -220,8 +224,7 @@ def export(
 
     Example: `entrepot series export 'farm/wind*' --step 1h --frame -o exports`
     """
-    # Of an export, each series' own zone may be meant.
-    named = {"tzt": "standard", "dst": "wall"}.get(clock or "") or _clock(clock)
+    named = clock_of_export(clock)
     options: dict[str, Any] = {"from": _aware(from_), "to": _aware(to), "step": step, "clock": named}
     options |= {"layout": "frame" if frame else "series"}
     options |= {"offsets": offsets or None, "bom": bom or None, "formula_guard": formula_guard or None}
@@ -287,14 +290,6 @@ def _written(frame: "pd.DataFrame", format_: Format) -> bytes:
         with pa.ipc.new_stream(sink, rows.schema) as stream:
             stream.write_table(rows)
     return bytes(sink.getvalue().to_pybytes())
-
-
-def _clock(text: str | None) -> str | None:
-    if text in ("tzt", "dst"):
-        raise InvalidInput.field(
-            "clock", f"Name the zone, such as {'Europe/Paris' if text == 'dst' else 'Europe/Paris standard'}."
-        )
-    return "UTC" if text == "gmt" else text
 
 
 def _ending(to: str | None, end: str | None) -> str | None:

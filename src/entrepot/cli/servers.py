@@ -1,14 +1,28 @@
 """`entrepot serve` and `entrepot worker`: the processes of a server."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from entrepot.cli.common import DataDir, load_settings, reporting_database_errors
+from entrepot.cli.common import DATA_DIR_VARIABLE, DataDir, load_settings, reporting_database_errors
+from entrepot.cli.connection import KeyToken, KeyTokenFile
 
 _Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes.")]
+_WorkerDataDir = Annotated[
+    Path | None, typer.Option("--data-dir", envvar=DATA_DIR_VARIABLE, help="The server's data folder.")
+]
+
+
+class Part(StrEnum):
+    """The kinds of parts of a server."""
+
+    web = "web"
+    ftp = "ftp"
+    scheduler = "scheduler"
+    worker = "worker"
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +40,9 @@ def serve(
     ] = None,
     web_processes: Annotated[int | None, typer.Option(min=1, help="Web processes; always 1 on SQLite.")] = None,
     workers: _Workers = None,
+    only: Annotated[
+        list[Part] | None, typer.Option(help="Only parts of this kind; may be repeated. The others run elsewhere.")
+    ] = None,
     no_ftp: Annotated[bool, typer.Option("--no-ftp", help="Without the FTP server.")] = False,
     no_scheduler: Annotated[bool, typer.Option("--no-scheduler", help="Without the scheduler.")] = False,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM certificate of the web server.")] = None,
@@ -37,6 +54,8 @@ def serve(
     """Run everything: web, FTP, scheduler and workers. Ctrl-C or SIGTERM ends it.
 
     What no flag says is taken from the data folder's `entrepot.toml`, `ENTREPOT_*` variables and the defaults.
+
+    With `storage_url` and a PostgreSQL database, parts of each kind may run anywhere, each on a folder of its own.
 
     Example: `entrepot serve --data-dir /srv/entrepot --port 8000 --ftp-port 2121 --workers 2`
     """
@@ -57,15 +76,37 @@ def serve(
         insecure=insecure or None,
     )
     with reporting_database_errors():
-        raise typer.Exit(server.serve(settings))
+        raise typer.Exit(server.serve(settings, [part.value for part in only or Part]))
 
 
-def worker(data_dir: DataDir, workers: _Workers = None) -> None:
+def worker(
+    data_dir: _WorkerDataDir = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; with --url, calls at a time.")] = None,
+    url: Annotated[str | None, typer.Option(help="Address of a server with `engine = remote`.")] = None,
+    token: KeyToken = None,
+    token_file: KeyTokenFile = None,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="End once nothing waits; with --url.")] = False,
+    trusted: Annotated[
+        bool, typer.Option("--trusted", help="Run scripts though they cannot be kept apart here; with --url.")
+    ] = False,
+) -> None:
     """Run more workers, on this machine or another that has the same database and secret key.
+
+    With `--url`, it needs neither: it asks the server for calls of users' scripts, and sends what came of them. The key
+    is an administrator's, with the scope `calls:work`; `http://` is taken for this machine alone.
 
     Example: `entrepot worker --data-dir /srv/entrepot --workers 4`
     """
     _without_threads()
+    if url is not None:
+        from entrepot.cli.remote_worker import work
+
+        work(url, token, token_file, at_once=workers or 1, until_idle=until_idle, trusted=trusted)
+        return
+    if data_dir is None:
+        raise typer.BadParameter("say the data folder, --data-dir, or the address of a server, --url")
+    if until_idle or trusted:
+        raise typer.BadParameter("--until-idle and --trusted go with --url")
     from entrepot.server.run import serve as server
 
     with reporting_database_errors():

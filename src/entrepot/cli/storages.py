@@ -1,21 +1,16 @@
 """`entrepot storages`: where files are stored."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from entrepot.cli.common import AsJson, show, show_one
-from entrepot.cli.connection import DEFAULT_URL, Token, Url
+from entrepot.cli.connection import DEFAULT_URL, Token, Url, port
 from entrepot.cli.renamed import Renaming
 from entrepot.errors import InvalidInput
 
-if TYPE_CHECKING:
-    from entrepot.client.files import StorageConfigs
-
-app = typer.Typer(
-    cls=Renaming, no_args_is_help=True, help="Storage configs: where files are stored besides the server's own storage."
-)
+app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Where files are stored besides the server's own storage.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Its id.")]
 Credentials = Annotated[
@@ -29,14 +24,12 @@ Default = Annotated[bool, typer.Option("--default", help="Store files there that
 
 @app.command("list")
 def list_(token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
-    """List storage configs.
+    """List storages.
 
     Example: `entrepot storages list`
     """
-    from entrepot.cli.connection import answering
-
-    with answering():
-        records = _configs(url, token).all()
+    with port(url, token) as client:
+        records = client.storages.all()
     names = ("id", "url", "status", "default", "signed_for")
     show(records if json else [{name: record[name] for name in names} for record in records], json)
 
@@ -51,34 +44,29 @@ def create(
     default: Default = False,
     json: AsJson = False,
 ) -> None:
-    """Add a storage config, and try it out.
+    """Add a storage, and try it out.
 
     Example: `entrepot storages create s3://results/lab --credentials key.csv --signed-urls 3600`
     """
-    from entrepot.cli.connection import answering
-
-    configs = _configs(url, token)
     options = {**_signing(signed_urls), "default": default}
-    with answering():
-        made = configs.create(place, _credentials(credentials), **options)
-        _tell(configs.test(made["id"]), json)
+    with port(url, token) as client:
+        made = client.storages.create(place, _credentials(credentials), **options)
+        _tell(client.storages.test(made["id"]), json)
 
 
 @app.command("show")
-def show_config(config_id: Id, token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
-    """Print a storage config; its credentials are never told.
+def show_storage(storage_id: Id, token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
+    """Print a storage; its credentials are never told.
 
     Example: `entrepot storages show 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
     """
-    from entrepot.cli.connection import answering
-
-    with answering():
-        show_one(_configs(url, token).get(config_id), json)
+    with port(url, token) as client:
+        show_one(client.storages.get(storage_id), json)
 
 
 @app.command("set")
-def set_config(
-    config_id: Id,
+def change_storage(
+    storage_id: Id,
     token: Token,
     url: Url = DEFAULT_URL,
     place: Annotated[str | None, typer.Option("--place", help="Another URL; give the credentials again.")] = None,
@@ -87,47 +75,34 @@ def set_config(
     default: Annotated[bool | None, typer.Option("--default/--no-default", help="Store files there.")] = None,
     json: AsJson = False,
 ) -> None:
-    """Change a storage config.
+    """Change a storage.
 
     Example: `entrepot storages set 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f --signed-urls 600`
     """
-    from entrepot.cli.connection import answering
-
     changes: dict[str, Any] = {"url": place, "credentials": _credentials(credentials), "default": default}
     changes = {name: value for name, value in changes.items() if value is not None} | _signing(signed_urls)
-    with answering():
-        show_one(_configs(url, token).update(config_id, **changes), json)
+    with port(url, token) as client:
+        show_one(client.storages.update(storage_id, **changes), json)
 
 
 @app.command("delete")
-def delete(config_id: Id, token: Token, url: Url = DEFAULT_URL) -> None:
-    """Take a storage config out of use; what is stored there stays.
+def delete(storage_id: Id, token: Token, url: Url = DEFAULT_URL) -> None:
+    """Take a storage out of use; what is stored there stays.
 
     Example: `entrepot storages delete 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
     """
-    from entrepot.cli.connection import answering
-
-    with answering():
-        _configs(url, token).delete(config_id)
+    with port(url, token) as client:
+        client.storages.delete(storage_id)
 
 
 @app.command("test")
-def try_config(config_id: Id, token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
+def try_storage(storage_id: Id, token: Token, url: Url = DEFAULT_URL, json: AsJson = False) -> None:
     """Write, read back, read a range, sign and delete, and say which of them failed.
 
     Example: `entrepot storages test 0c7a2a1e-0a2b-4c3d-8e4f-5a6b7c8d9e0f`
     """
-    from entrepot.cli.connection import answering
-
-    with answering():
-        _tell(_configs(url, token).test(config_id), json)
-
-
-def _configs(url: str, token: str) -> "StorageConfigs":
-    from entrepot.cli.connection import connect
-    from entrepot.client.files import StorageConfigs
-
-    return StorageConfigs(connect(url, token))
+    with port(url, token) as client:
+        _tell(client.storages.test(storage_id), json)
 
 
 def _tell(record: dict[str, Any], json: bool) -> None:

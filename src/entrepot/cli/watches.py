@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from entrepot.cli.common import AsJson, show
+from entrepot.cli.common import AsJson, show, show_one
 from entrepot.cli.connection import DEFAULT_URL, Token, Url
 from entrepot.cli.notifications import SHORTEST, Ids, whole
 from entrepot.cli.platform import ProjectName, api_of
@@ -46,6 +46,29 @@ def set_(
         watched = {"of": api.id_of(KINDS[kind], name), "series": series}
         api.call("POST", "/watches", {**watched, "silent_for": None if grace == "none" else grace})
     typer.echo("watched")
+
+
+# A series is watched once: what begins that, changes it.
+app.command("create", help=(set_.__doc__ or "").replace("watches set", "watches create"))(set_)
+
+
+@app.command("show")
+def show_watch(
+    watch_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
+    token: Token,
+    project: ProjectName,
+    url: Url = DEFAULT_URL,
+    json: AsJson = False,
+) -> None:
+    """Show what is watched, and how old its last point may be.
+
+    Example: `entrepot watches show 0d9b1d54 --project "Wind farm"`
+    """
+    from entrepot.cli.nouns import shown
+
+    with api_of(url, token, project) as api:
+        found = api.get(f"/watches/{whole(watch_id, [one['id'] for one in api.every('/watches')])}")
+    show_one(found if json else shown(found, tuple(found)), json)
 
 
 @app.command("list")

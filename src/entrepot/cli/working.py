@@ -2,14 +2,22 @@
 
 import json
 import shlex
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from entrepot.cli.connection import DEFAULT_URL, Url, answering, authorization, connect, parse_query
+from entrepot.cli.connection import (
+    DEFAULT_URL,
+    KeyToken,
+    KeyTokenFile,
+    Url,
+    connected,
+    fresh_authorization,
+    key_token,
+    parse_query,
+)
+from entrepot.signals import ENDS, stop_on
 
 
 def register(app: typer.Typer) -> None:
@@ -28,13 +36,8 @@ Example: `entrepot works run dispersion --site local --keep /data/products`
 
 def run_works(
     pipelines: Annotated[list[str] | None, typer.Argument(metavar="[PIPELINE...]", help="Whose works to do.")] = None,
-    token: Annotated[str | None, typer.Option("--token", envvar="ENTREPOT_TOKEN", help="An API key's token.")] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--token-file", envvar="ENTREPOT_TOKEN_FILE", help="File with the token, read anew when it is refused."
-        ),
-    ] = None,
+    token: KeyToken = None,
+    token_file: KeyTokenFile = None,
     url: Url = DEFAULT_URL,
     site: Annotated[str | None, typer.Option(help="Only works of this site.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only works with one of these tags.")] = None,
@@ -48,6 +51,9 @@ def run_works(
     ] = None,
     lives: Annotated[int, typer.Option(min=-1, help="How often to look for a work; -1: without end.")] = -1,
     sleep: Annotated[float, typer.Option(min=0, help="Seconds to wait where there is none.")] = 10.0,
+    prefetch: Annotated[
+        int, typer.Option(min=0, max=999, help="Works to fetch ahead, where they are short: their timeouts run.")
+    ] = 0,
     reports: Annotated[
         Path | None, typer.Option(help="Folder of reports that the server has not acknowledged yet.")
     ] = None,
@@ -67,31 +73,21 @@ def run_works(
     query |= {name: {"$in": values} for name, values in among.items() if values}
     if where:
         query["$and"] = [parse_query(where)]
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # What runs is finished first.
-        signal.signal(number, lambda *_: stop.set())
-    worker = Worker(
-        connect(url, _token(token, token_file)),
-        query,
-        outbox=Outbox(reports or default_folder(), url.rstrip("/")),
-        fresh_headers=None if token_file is None else lambda: authorization(_token(None, token_file)),
-        keeping=Keeping(keep),
-        function=function,
-        command=shlex.split(command) if command else None,
-        tell=lambda line: typer.echo(line, err=True),
-    )
-    with answering():
+    stop = stop_on(*ENDS)  # what runs is finished first
+    with connected(url, key_token(token, token_file)) as connection:
+        worker = Worker(
+            connection,
+            query,
+            outbox=Outbox(reports or default_folder(), url.rstrip("/")),
+            fresh_headers=fresh_authorization(token_file),
+            keeping=Keeping(keep),
+            function=function,
+            command=shlex.split(command) if command else None,
+            tell=lambda line: typer.echo(line, err=True),
+            prefetch=prefetch,
+        )
         if resume:
             typer.echo(json.dumps({"sent": worker.resume()}))
             return
         done = worker.run(stop, lives, sleep)
     typer.echo(json.dumps({"done": done}))
-
-
-def _token(token: str | None, file: Path | None) -> str:
-    if file is not None:
-        return file.read_text().strip()
-    if not token:
-        raise typer.BadParameter("give a key: --token, --token-file, ENTREPOT_TOKEN or ENTREPOT_TOKEN_FILE")
-    return token

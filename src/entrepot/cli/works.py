@@ -2,24 +2,29 @@
 
 import json as json_
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from entrepot.cli.common import AsJson, show
-from entrepot.cli.connection import DEFAULT_URL, Token, Url, answering, connect, parse_query
+from entrepot.cli.connection import DEFAULT_URL, Token, Url, connected, parse_query
 from entrepot.cli.renamed import Renaming
+from entrepot.cli.results import add_explain, add_lock
 from entrepot.errors import InvalidInput
 
 if TYPE_CHECKING:
     from entrepot.client._http import Connection
 
 app = typer.Typer(cls=Renaming, no_args_is_help=True, help="Works that wait, run and are done.")
+add_lock(app, "works", "work", "65fc4dae5ffde0e8dbeebc61")
+add_explain(app, "works", "work", "65fc4dae5ffde0e8dbeebc61")
 
 Archive = Annotated[bool, typer.Option("--archive", help="Look in the archive, not in the queue.")]
 Query = Annotated[str | None, typer.Option("--query", "-q", help="A MongoDB query, as JSON.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="Their ids.")]
 _AT_ONCE = 500
+_STATUSES = ("queued", "running", "success", "failure")
 
 
 @app.command("list")
@@ -28,16 +33,14 @@ def list_(token: Token, url: Url = DEFAULT_URL, archive: Archive = False, json: 
 
     Example: `entrepot works list --archive`
     """
-    connection = connect(url, token)
-    with answering():
+    with connected(url, token) as connection:
         if archive:
             counts = connection.json("GET", "/api/v1/archive/status")
             rows = [{"pipeline": name, "total": number} for name, number in counts.items()]
         else:
-            names = connection.json("GET", "/api/v1/works/pipelines")
             rows = [
-                {"pipeline": name, **connection.json("GET", "/api/v1/works/status", params={"pipeline": name})}
-                for name in names
+                {"pipeline": one["pipeline"], "total": sum(one[name] for name in _STATUSES)} | one
+                for one in connection.json("GET", "/api/v1/works/board")["items"]
             ]
     show(rows, json)
 
@@ -54,11 +57,33 @@ def show_work(
     Example: `entrepot works show 65fc4dae5ffde0e8dbeebc61`
     """
     body = {"query": {"id": work_id}, "limit": 1}
-    with answering():
-        found = connect(url, token).json("POST", f"/api/v1/{_place(archive)}/view", body=body)
+    with connected(url, token) as connection:
+        found = connection.json("POST", f"/api/v1/{_place(archive)}/view", body=body)
     if not found:
         raise InvalidInput(f"There is no work {work_id}.")
     typer.echo(json_.dumps(found[0], indent=2, ensure_ascii=False))
+
+
+@app.command("deposit")
+def deposit(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A work as JSON, or an array of many.")],
+    token: Token,
+    url: Url = DEFAULT_URL,
+    archive: Annotated[bool, typer.Option("--archive", help="They are done: archive them.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Queue works, all or none, and print their ids; those that are given are kept.
+
+    Example: `entrepot works deposit works.json`
+    """
+    try:
+        given = json_.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInput.field("file", f"{file.name} is not JSON: {error}") from None
+    with connected(url, token) as connection:
+        body = given if isinstance(given, list) else [given]
+        ids = connection.json("POST", f"/api/v1/{_place(archive)}", body=body, once=True)["ids"]
+    typer.echo(json_.dumps(ids) if json else "\n".join(ids))
 
 
 @app.command("query")
@@ -80,8 +105,7 @@ def query_works(
     """
     body: dict[str, Any] = {"query": parse_query(query)}
     base = f"/api/v1/{_place(archive)}"
-    with answering():
-        connection = connect(url, token)
+    with connected(url, token) as connection:
         if count:
             typer.echo(connection.json("POST", f"{base}/count", body=body)["count"])
             return
@@ -101,12 +125,44 @@ def retry(token: Token, ids: Ids = None, url: Url = DEFAULT_URL, query: Query = 
 
     Example: `entrepot works retry --query '{"pipeline": "dispersion"}'`
     """
-    connection = connect(url, token)
-    with answering():
+    with connected(url, token) as connection:
         wanted = ids or _ids(connection, {"$and": [_required(query), {"status": "failure"}]})
         path = "/api/v1/works/retry"
         done = sum(connection.json("POST", path, body={"ids": part})["requeued"] for part in _parts(wanted, "requeued"))
     _tell("requeued", done, json)
+
+
+@app.command("cancel")
+def cancel(token: Token, ids: Ids = None, url: Url = DEFAULT_URL, query: Query = None, json: AsJson = False) -> None:
+    """Give up works that wait or run, by id or by query: they fail, with no attempt left.
+
+    Example: `entrepot works cancel --query '{"pipeline": "dispersion"}'`
+    """
+    with connected(url, token) as connection:
+        open_ = {"status": {"$in": ["queued", "running"]}}
+        wanted = ids or _ids(connection, {"$and": [_required(query), open_]})
+        path = "/api/v1/works/cancel"
+        parts = _parts(wanted, "cancelled")
+        done = sum(connection.json("POST", path, body={"ids": part})["cancelled"] for part in parts)
+    _tell("cancelled", done, json)
+
+
+@app.command("failures")
+def failures(
+    token: Token, query: Query = None, url: Url = DEFAULT_URL, archive: Archive = False, json: AsJson = False
+) -> None:
+    """List why works failed; errors that differ in numbers, ids and paths alone are one.
+
+    Example: `entrepot works failures --query '{"pipeline": "dispersion"}'`
+    """
+    body = {"query": {} if query is None else parse_query(query)}
+    with connected(url, token) as connection:
+        found = connection.json("POST", f"/api/v1/{_place(archive)}/failures", body=body)["items"]
+    shown = [
+        {"works": one["count"], "error": one["error"] or "(none is told)", "pipelines": ", ".join(one["pipelines"])}
+        for one in found
+    ]
+    show(found if json else shown, json)
 
 
 @app.command("delete")
@@ -122,8 +178,7 @@ def delete(
 
     Example: `entrepot works delete --query '{"pipeline": "test"}' --yes`
     """
-    connection = connect(url, token)
-    with answering():
+    with connected(url, token) as connection:
         wanted = ids or _ids(connection, _required(query))
         if wanted and not yes:
             typer.confirm(f"Delete {len(wanted)} works?", abort=True)

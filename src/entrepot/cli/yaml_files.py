@@ -23,6 +23,7 @@ _COMMENTS = {
     "importers": "what reads files into raw series, and channels, which make regular series of these",
     "analyses": "what computes series and rows out of series",
     "watches": "what must not happen unnoticed",
+    "webhooks": "what is told of events, of all projects of the organization: made and changed here, never removed",
 }
 
 

@@ -1,6 +1,5 @@
-"""A server of the demo's own, on a fresh data folder, and a way to talk to it."""
+"""A server of the demo's own, on a fresh data folder."""
 
-import ftplib
 import json
 import os
 import shutil
@@ -12,85 +11,30 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import httpx
-import pandas as pd
 
 from entrepot.errors import Unavailable
 
 _START_SECONDS = 120
-_JOB_SECONDS = 300
 
 
+@dataclass(frozen=True)
 class Server:
-    """A running server and its administrator's credentials."""
+    """A running server, and the credentials of its administrator."""
 
-    def __init__(self, data_dir: Path, login: str, password: str, state: dict[str, Any]) -> None:
-        self.data_dir, self.login, self.password = data_dir, login, password
-        self.url = f"http://127.0.0.1:{state['http_port']}"
-        self.ftp_port: int = state["ftp_port"]
-        self._http = httpx.Client(auth=(login, password), base_url=self.url, timeout=60, trust_env=False)
+    url: str
+    login: str
+    password: str
+    data_dir: Path
 
-    def get(self, path: str, **parameters: Any) -> Any:
-        """Return what is at a path."""
-        return self._answer(self._http.get(path, params=parameters))
-
-    def post(self, path: str, body: Any = None, **parameters: Any) -> Any:
-        """Post a body and return the answer."""
-        return self._answer(self._http.post(path, json=body, params=parameters))
-
-    def put(self, path: str, body: Any) -> Any:
-        """Put a body and return the answer."""
-        return self._answer(self._http.put(path, json=body))
-
-    def patch(self, path: str, body: Any) -> Any:
-        """Change what is at a path and return the answer."""
-        return self._answer(self._http.patch(path, json=body))
-
-    def publish(self, name: str, content: bytes) -> Any:
-        """Publish a file and return what is known of it."""
-        return self._answer(self._http.post("/api/v1/files", files={"file": (name, content)}))
-
-    def run(self, path: str, body: Any) -> dict[str, Any]:
-        """Start a job and return it once it has ended well."""
-        job_id = self.post(path, body)["id"]
-        deadline = time.monotonic() + _JOB_SECONDS
-        while time.monotonic() < deadline:
-            job: dict[str, Any] = self.get(f"/api/v1/jobs/{job_id}")
-            if job["ended_at"]:
-                if job["status"] != "finished":
-                    raise Unavailable(f"{job['kind']} ended {job['status']}: {job['error']}")
-                return job
-            time.sleep(0.05)
-        raise Unavailable(f"Job {job_id} did not end in {_JOB_SECONDS} s.")
-
-    def frame(self, generator_id: str) -> pd.DataFrame:
-        """Return the series of a generator on their wall clock, a column each."""
-        ovbp = "/ovbp/api/v2/odata/series/"
-        keys = [each["otsdb_pk"] for each in self.get(ovbp, generator=generator_id)["data"]]
-        found = self.post(f"{ovbp}multi_select/", {"otsdb_pk": keys}, clock="dst")
-        columns = {
-            each["name"]: pd.Series(each["data"], pd.to_datetime(each["index"], unit="ms")) for each in found.values()
-        }
-        return pd.DataFrame(columns).sort_index(axis=1)
-
-    @contextmanager
-    def ftp(self, kind: str, account_id: str) -> Iterator[ftplib.FTP]:
-        """Open an FTP session of a gate's or a user's account (``gate_ftp_accounts``, ``user_ftp_accounts``)."""
-        account = self.get(f"/ovbp/api/v2/odata/{kind}/{account_id}/")
-        password = self.get(f"/ovbp/api/v2/odata/{kind}/{account_id}/password/")["password"]
-        with ftplib.FTP() as ftp:  # noqa: S321 - it never leaves this machine
-            ftp.connect("127.0.0.1", self.ftp_port, timeout=60)
-            ftp.login(account["login"], password)
-            yield ftp
-
-    @staticmethod
-    def _answer(response: httpx.Response) -> Any:
-        if response.is_error:
-            raise Unavailable(f"{response.request.method} {response.url.path}: {response.status_code} {response.text}")
-        return response.json() if response.content else None
+    def link(self, page: str) -> str:
+        """Return an address that opens a page of the console signed in: once, within ten minutes."""
+        command = ["users", "link", self.login, "--data-dir", str(self.data_dir), "--to", page, "--json"]
+        made = subprocess.run([sys.executable, "-m", "entrepot", *command], check=True, capture_output=True)
+        found: str = json.loads(made.stdout)["link"]
+        return found
 
 
 @contextmanager
@@ -114,7 +58,8 @@ def running(port: int, ftp_port: int) -> Iterator[Server]:
             start_new_session=True,
         )
     try:
-        yield Server(data_dir, initialised["login"], initialised["password"], _state(process, data_dir))
+        url = f"http://127.0.0.1:{_state(process, data_dir)['http_port']}"
+        yield Server(url, initialised["login"], initialised["password"], data_dir)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

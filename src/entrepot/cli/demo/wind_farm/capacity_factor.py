@@ -1,5 +1,5 @@
 RATED_POWER = 2050  # kW
 
 
-def analyze(df, **tools):
-    return df.resample("D").mean() / RATED_POWER
+def analyze(frame, **tools):
+    return frame.resample("D").mean() / RATED_POWER
