@@ -1,4 +1,4 @@
-"""The console: pages for people, rendered here, with a style sheet and no script.
+"""The console: pages for people, rendered here; what their browsers run and load is built out of ``frontend/``.
 
-A page is a module with ``PAGES``; what the bar at the top names is in :mod:`~entrepot.server.console.page`.
+A page is a module with ``PAGES``; what the navigation names is in :mod:`~entrepot.server.console.page`.
 """

@@ -11,6 +11,8 @@ from entrepot.server.services import Services
 
 COOKIE = "entrepot_session"
 PATH = "/console"
+#: What scripts of pages send back in place of a form's field.
+HEADER = "x-form-token"
 _FORM_PURPOSE = "console form"
 #: Whatever else a browser was made to send.
 _MOST_COOKIES, _LONGEST_COOKIE = 10, 200

@@ -11,5 +11,5 @@ from entrepot.server.console.page import page
 def render(error: EntrepotError) -> Response:
     """Return the page of an error; where nobody is logged in, the form to do so."""
     if error.status == HTTPStatus.UNAUTHORIZED:
-        return page("login.html", error.status, message="", next="")
+        return page("login.html", error.status, message="", next="", typed="")
     return page("error.html", error.status, title=HTTPStatus(error.status).phrase, message=error.message)
