@@ -17,7 +17,7 @@ def look_up(request: Request, find: Callable[[Session, Principal], T]) -> T:
     """Return what is found of works that the caller, whom the endpoint let in, may change."""
     services: Services = request.app.state.services
     with services.database.read() as session:
-        return find(session, request.state.principal)
+        return find(session, request.state.principal_in(session))
 
 
 def to_withdraw(request: Request, query: Any, limit: int = 1) -> list[int] | None:

@@ -9,7 +9,7 @@ import threading
 import time
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Connection, Row, bindparam, select
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
@@ -36,6 +36,7 @@ class Authenticator:
         self._checks = PasswordChecks()
         self._salt = secrets.token_bytes(32)
         self._right: dict[bytes, float] = {}
+        self._expected: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
     def prove(self, request: Request) -> None:
@@ -52,7 +53,7 @@ class Authenticator:
         except EntrepotError as error:
             request.state.proved = error
 
-    def authenticate(self, session: Session, request: Request) -> Principal:
+    def authenticate(self, session: Session | Connection, request: Request) -> Principal:
         """Return who sends a request by the credentials in its headers; a password was proved before.
 
         Raises
@@ -66,20 +67,37 @@ class Authenticator:
         """
         token = token_of(request)
         if token is not None:
-            return self.by_token(session, token)
+            principal = self.by_token(session, token)
+            self._expect(request, token)
+            return principal
         scheme = request.headers.get("authorization", "").partition(" ")[0]
         if scheme.lower() == "basic":
             self.prove(request)
             proved: User | EntrepotError = request.state.proved
             if isinstance(proved, EntrepotError):
                 raise proved
-            user = session.scalar(select(User).where(User.id == proved.id))
+            user = session.execute(_NOW, {"user_id": proved.id}).one_or_none()
             if user is None or user.disabled or user.password_hash != proved.password_hash:
                 raise Unauthenticated("Invalid username/password.")
             return principal_of(session, user)
         raise Unauthenticated("Authentication credentials were not provided.")
 
-    def by_token(self, session: Session, token: str) -> Principal:
+    def expects(self, request: Request) -> bool:
+        """Tell whether a request comes with a key that was good a moment ago, and from where it was.
+
+        Its body may be read, then. Whether the key still is good, is seen in the transaction of what it is used for.
+        """
+        token = token_of(request)
+        if token is None or "cookie" in request.headers:  # a page is for the session of its cookie first
+            return False
+        return self._expected.get((keys.token_sha256(token), origin.address_of(request)), 0.0) > time.monotonic()
+
+    def _expect(self, request: Request, token: str) -> None:
+        if len(self._expected) >= _REMEMBER_MOST:
+            self._expected.clear()
+        self._expected[keys.token_sha256(token), origin.address_of(request)] = time.monotonic() + _REMEMBER_SECONDS
+
+    def by_token(self, session: Session | Connection, token: str) -> Principal:
         """Return the principal of an API key's token."""
         principal = keys.find_principal(session, token)
         if principal is None:
@@ -127,6 +145,9 @@ class Authenticator:
             self._right[proof] = time.monotonic() + _REMEMBER_SECONDS
 
 
+_NOW = select(User.id, User.login, User.disabled, User.password_hash).where(User.id == bindparam("user_id"))
+
+
 def token_of(request: Request) -> str | None:
     """Return the token that a request came with; None when it came with none."""
     if token := request.headers.get("x-access-token"):
@@ -135,7 +156,7 @@ def token_of(request: Request) -> str | None:
     return value.strip() if scheme.lower() in ("token", "bearer") else None
 
 
-def principal_of(session: Session, user: User) -> Principal:
+def principal_of(session: Session | Connection, user: User | Row[str, str, bool, str]) -> Principal:
     """Return the principal of a user who proved to be it, in all its organizations."""
     roles = users.memberships(session, user.id)
     if not roles:

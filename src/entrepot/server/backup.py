@@ -1,8 +1,6 @@
 """A backup of a whole server in one file, made while it runs, and the way back.
 
-The file is a gzipped tar: ``manifest.json``, the data folder's key, settings, gates, what is on its way to them, users'
-folders and files, and the database: SQLite as a file, PostgreSQL as one ``COPY`` a table. The database is taken first,
-in one snapshot: what it speaks of is in the folders. Files in other stores (S3, ...) are not in it.
+The file is a gzipped tar of what :mod:`entrepot.server.contents` says.
 """
 
 import json
@@ -10,33 +8,34 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from isal import igzip
+from isal import igzip, igzip_lib
 from psycopg import sql
-from sqlalchemy import MetaData, Table, func, make_url, select, text
+from sqlalchemy import func, make_url, select, text
 from sqlalchemy.orm import Session
 
-import entrepot
-from entrepot.db import Database, installation, migrate
-from entrepot.errors import Conflict, InvalidInput
+from entrepot.db import Database, guard, installation, journal, migrate, now
+from entrepot.errors import Conflict, InvalidInput, NotFound
+from entrepot.objects import standstill
+from entrepot.objects.own import own_bucket
+from entrepot.objects.stores import BucketStore
 from entrepot.pipeline.gates import trees
-from entrepot.pipeline.gates.folders import HIDDEN_PREFIX, hidden_folder, is_within_reach, replacing
+from entrepot.pipeline.gates.folders import hidden_folder, is_within_reach, replacing
 from entrepot.server import recognise
+from entrepot.server.contents import BLOCK, MANIFEST, OBJECTS, SQLITE, TABLES, contents, cursor_of, tables, take
 from entrepot.server.private import tighten
 from entrepot.server.services import Services
-from entrepot.settings import CONFIG_FILE, Settings, load
+from entrepot.settings import Settings, load
 
-_MANIFEST = "manifest.json"
-_TABLES = "tables"
-_SQLITE = "entrepot.db"
-_CHUNK = 1 << 20
+BACKUPS = "backups"
+_DAMAGE: Any = (tarfile.TarError, igzip.BadGzipFile, igzip_lib.IsalError, EOFError)
 
 
 def backup(services: Services, file: Path, *, files: bool = True) -> int:
-    """Write a backup, which holds the secret key and can be read by its owner alone; return its size in bytes.
+    """Write a backup, which holds the folder's secret key and can be read by its owner alone; return its size in bytes.
 
     Parameters
     ----------
@@ -52,34 +51,60 @@ def backup(services: Services, file: Path, *, files: bool = True) -> int:
     if file.exists():
         raise Conflict(f"{file} exists: a backup overwrites nothing.")
     with hidden_folder(file.absolute().parent) as taken:
-        before = settings.secret_key_file.read_bytes().split()
-        manifest = {
-            "version": entrepot.__version__,
-            "revision": migrate.current(services.database),
-            "database": services.database.dialect,
-            "files": files,
-            "tables": _take_database(services.database, taken),
-        }
-        (taken / _MANIFEST).write_text(json.dumps(manifest))
-        # A rotation meanwhile: what the database holds was encrypted with one or the other.
-        keys = dict.fromkeys([*settings.secret_key_file.read_bytes().split(), *before])
-        (key := taken / settings.secret_key_file.name).write_bytes(b"\n".join(keys))
-        key.chmod(0o600)
+        take(services, taken, files=files)
         with replacing(file.absolute()) as raw:
             os.fchmod(raw.fileno(), 0o600)
             with _packed(raw, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
-                _add_folder(tar, taken, "")
-                if (path := settings.data_dir / CONFIG_FILE).exists():
-                    tar.add(path, path.name)
-                # What is on its way to a gate meanwhile is in one of the two.
-                for part in recognise.folders(settings) if files else ():
-                    _add_folder(tar, part, part.name)
+                for content in contents(settings, taken, files=files):
+                    with content:
+                        if content.is_there:
+                            tar.addfile(content.info, content.file)
             if file.exists():
                 raise Conflict(f"{file} was written meanwhile: a backup overwrites nothing.")
     return file.stat().st_size
 
 
+def to_bucket(services: Services) -> tuple[str, int]:
+    """Write a backup into the server's own bucket; return its address and its size in bytes.
+
+    Raises
+    ------
+    InvalidInput
+        The server has no bucket.
+    """
+    settings, bucket = services.settings, own_bucket(services.settings)
+    if bucket is None or settings.storage_url is None:
+        raise InvalidInput("Say into which file: without storage_url there is no bucket for it.")
+    name = f"{BACKUPS}/{now():%Y-%m-%dT%H-%M-%S}.tar.gz"
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with hidden_folder(settings.data_dir.absolute()) as folder:
+        size = backup(services, folder / "backup.tar.gz")
+        bucket.put(name, folder / "backup.tar.gz")
+    return f"{settings.storage_url.rstrip('/')}/{name}", size
+
+
+def restore_from_bucket(url: str, data_dir: Path) -> Settings:
+    """Do what :func:`restore` does with a backup that :func:`to_bucket` wrote."""
+    place, found, name = url.rpartition(f"/{BACKUPS}/")
+    if not found:
+        raise InvalidInput.field("file", f"Write s3://bucket/prefix/{BACKUPS}/NAME.tar.gz.")
+    bucket = own_bucket(load(data_dir=data_dir, storage_url=place))
+    assert bucket is not None
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    with hidden_folder(data_dir.parent) as folder:
+        file = folder / "backup.tar.gz"
+        with file.open("wb") as copy:
+            copy.writelines(bucket.read(f"{BACKUPS}/{name}"))
+        return restore(file, data_dir)
+
+
 def restore(file: Path, data_dir: Path) -> Settings:
+    """Do what :func:`restore_tar` does with a backup that is a file."""
+    with file.open("rb") as raw, _packed(raw, "rb") as packed:
+        return restore_tar(packed, str(file), data_dir)
+
+
+def restore_tar(backup: BinaryIO, name: str, data_dir: Path) -> Settings:
     """Make a data folder, and fill its database, from a backup; return its settings.
 
     The copy is quiet: it calls nobody until ``entrepot resume``, since the server that it was made of may still run.
@@ -90,7 +115,7 @@ def restore(file: Path, data_dir: Path) -> Settings:
         There is something in the folder or in the database already, or the backup is of another kind of database, or
         of a newer version.
     InvalidInput
-        The file is no backup, or is damaged.
+        It is no backup, or is damaged.
     """
     if data_dir.exists() and any(data_dir.iterdir()):
         raise Conflict(f"{data_dir} is not empty: a backup is restored into a new folder.")
@@ -98,7 +123,7 @@ def restore(file: Path, data_dir: Path) -> Settings:
     with hidden_folder(data_dir.parent) as folder:
         unpacked = folder / "data"
         unpacked.mkdir(mode=0o700)
-        with _reading(file) as tar:
+        with _reading(backup, name) as tar:
             tar.extractall(unpacked, members=_within_reach(tar, unpacked), filter="data")
         manifest = _read_manifest(unpacked)
         if manifest["revision"] not in migrate.revisions():
@@ -108,11 +133,12 @@ def restore(file: Path, data_dir: Path) -> Settings:
         settings = load(data_dir=unpacked)
         if settings.url.partition(":")[0].partition("+")[0] != manifest["database"]:
             raise Conflict(f"The backup is of {manifest['database']}, the settings name another database.")
+        _put_objects(settings, unpacked / OBJECTS)
         if manifest["database"] == "sqlite":
             _put_sqlite(settings, unpacked)
         else:
-            _fill_postgresql(settings, manifest, unpacked / _TABLES)
-            shutil.rmtree(unpacked / _TABLES)
+            _fill_postgresql(settings, manifest, unpacked / TABLES)
+            shutil.rmtree(unpacked / TABLES)
         _silence(settings)
         tighten(unpacked)
         if data_dir.exists():
@@ -121,34 +147,13 @@ def restore(file: Path, data_dir: Path) -> Settings:
     return load(data_dir=data_dir)
 
 
-def _take_database(database: Database, folder: Path) -> dict[str, list[str]]:
-    """Write the database into a folder; return its tables and their columns, in the order in which to fill them."""
-    if database.dialect == "sqlite":
-        connection = database.engine.raw_connection()
-        try:
-            connection.cursor().execute("VACUUM INTO ?", (str(folder / _SQLITE),))
-        finally:
-            connection.close()
-        return {}
-    (folder / _TABLES).mkdir()
-    with database.read() as session, _cursor(session) as cursor:
-        tables = {table.name: [column.name for column in table.columns] for table in _tables(session)}
-        for table, columns in tables.items():
-            statement = sql.SQL("COPY {} ({}) TO STDOUT").format(
-                sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-            )
-            with (folder / _TABLES / table).open("wb") as target, cursor.copy(statement) as rows:
-                target.writelines(rows)
-    return tables
-
-
 def _put_sqlite(settings: Settings, unpacked: Path) -> None:
     target = Path(make_url(settings.url).database or "")
-    if target == unpacked / _SQLITE:
+    if target == unpacked / SQLITE:
         return
     if target.exists():
         raise Conflict(f"{target} exists: a backup is restored into a new database.")
-    shutil.move(unpacked / _SQLITE, target)
+    shutil.move(unpacked / SQLITE, target)
 
 
 def _fill_postgresql(settings: Settings, manifest: dict[str, Any], folder: Path) -> None:
@@ -157,13 +162,13 @@ def _fill_postgresql(settings: Settings, manifest: dict[str, Any], folder: Path)
         if migrate.current(database) is not None:
             raise Conflict("The database is not empty: a backup is restored into a new one.")
         migrate.upgrade(database, manifest["revision"])
-        with database.write() as session, _cursor(session) as cursor:
+        with database.write() as session, cursor_of(session) as cursor:
             for table, columns in manifest["tables"].items():
                 statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
                     sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
                 )
                 with (folder / table).open("rb") as source, cursor.copy(statement) as rows:
-                    while chunk := source.read(_CHUNK):
+                    while chunk := source.read(BLOCK):
                         rows.write(chunk)
             _continue_sequences(session)
     finally:
@@ -174,8 +179,12 @@ def _silence(settings: Settings) -> None:
     """Have the copy, brought to this version, call nobody, and know its folders by a mark of its own."""
     for folder in recognise.folders(settings):
         (folder / recognise.STORE).unlink(missing_ok=True)
+        (folder / standstill.NAME).unlink(missing_ok=True)
     database = Database(settings.url)
     try:
+        # Of a server that was being moved.
+        guard.remove(database)
+        journal.end(database)
         migrate.upgrade(database)
         with database.write() as session:
             installation.silence(session)
@@ -185,7 +194,7 @@ def _silence(settings: Settings) -> None:
 
 def _continue_sequences(session: Session) -> None:
     """Have new rows numbered after those that were filled in."""
-    for table in _tables(session):
+    for table in tables(session):
         for column in table.columns:
             found = select(func.pg_get_serial_sequence(f'"{table.name}"', column.name))
             if sequence := session.scalar(found):
@@ -194,39 +203,26 @@ def _continue_sequences(session: Session) -> None:
                     session.execute(text("SELECT setval(:name, :value)"), {"name": sequence, "value": highest})
 
 
-def _tables(session: Session) -> list[Table]:
-    """Return the tables of a database but that of its migrations; those that others refer to come first."""
-    found = MetaData()
-    found.reflect(session.connection())
-    return [table for table in found.sorted_tables if table.name != "alembic_version"]
-
-
-@contextmanager
-def _cursor(session: Session) -> Iterator[Any]:
-    driver = session.connection().connection.driver_connection
-    assert driver is not None
-    with driver.cursor() as cursor:
-        yield cursor
-
-
-def _add_folder(tar: tarfile.TarFile, folder: Path, name: str) -> None:
-    """Add a folder's files and folders, at any depth; what is neither, or vanishes meanwhile, is left out."""
-    for item in trees.walk(folder, lambda name: not name.startswith(HIDDEN_PREFIX)):
-        if item.is_folder or item.is_file:
-            _add(tar, item, f"{name}/{item.path}" if name else item.path)
-
-
-def _add(tar: tarfile.TarFile, item: trees.Item, name: str) -> None:
-    info = tarfile.TarInfo(name)
-    info.mode, info.mtime = item.status.st_mode & 0o7777, item.status.st_mtime
-    info.uid, info.gid = item.status.st_uid, item.status.st_gid
-    if item.is_folder:
-        info.type = tarfile.DIRTYPE
-        tar.addfile(info)
+def _put_objects(settings: Settings, folder: Path) -> None:
+    """Bring the objects of a backup into the bucket of a server that begins."""
+    bucket = own_bucket(settings)
+    if bucket is None:
+        if folder.exists():
+            raise Conflict("The backup is of a server with a bucket: set storage_url to a new one.")
         return
-    with suppress(FileNotFoundError), os.fdopen(item.open(), "rb") as file:
-        info.size = os.fstat(file.fileno()).st_size
-        tar.addfile(info, file)
+    if _is_marked(bucket):
+        raise Conflict(f"{settings.storage_url} is not empty: a backup is restored into a new bucket or prefix.")
+    for item in trees.walk(folder):
+        if item.is_file:
+            bucket.put(item.path, folder / item.path)
+    trees.remove(folder)
+
+
+def _is_marked(bucket: BucketStore) -> bool:
+    try:
+        return bool(bucket.size(recognise.STORE))
+    except NotFound:
+        return False
 
 
 def _within_reach(tar: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:
@@ -254,22 +250,22 @@ def _within_reach(tar: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInf
 
 
 @contextmanager
-def _reading(file: Path) -> Iterator[tarfile.TarFile]:
+def _reading(backup: BinaryIO, name: str) -> Iterator[tarfile.TarFile]:
     try:
-        with _packed(file, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
+        with tarfile.open(fileobj=backup, mode="r|") as tar:
             yield tar
-    except (tarfile.TarError, igzip.BadGzipFile, EOFError) as error:
-        raise InvalidInput(f"{file} is no backup, or is damaged: {error}") from None
+    except _DAMAGE as error:
+        raise InvalidInput(f"{name} is no backup, or is damaged: {error}") from None
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text())
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
     except (FileNotFoundError, ValueError):
         raise InvalidInput("This is no backup: it has no manifest.") from None
-    (folder / _MANIFEST).unlink()
+    (folder / MANIFEST).unlink()
     return manifest
 
 
-def _packed(file: Path | BinaryIO, mode: str) -> Any:
+def _packed(file: BinaryIO, mode: str) -> Any:
     return igzip.open(file, mode)  # type: ignore[no-untyped-call]

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,7 @@ import structlog
 
 import entrepot
 from entrepot.db import Database, now
-from entrepot.errors import Unavailable
+from entrepot.errors import ReadOnly, Unavailable
 from entrepot.jobs import beats
 from entrepot.settings import Settings
 
@@ -38,11 +39,13 @@ class Beats:
         Since when (monotonic) the database refuses; None where it does not.
     locked
         Whether it does because somebody else holds a lock.
+    refused
+        Whether nobody may write: the server is being moved, or was.
     """
 
     def __init__(self, settings: Settings, part: str) -> None:
         self.late_since: float | None = None
-        self.locked = False
+        self.locked = self.refused = False
         self._forget = timedelta(minutes=settings.part_retention_minutes)
         self._database = Database(
             settings.url, synchronous="NORMAL", pool_size=1, patience=_PATIENCE_SECONDS
@@ -53,8 +56,9 @@ class Beats:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "version": entrepot.__version__,
-            "started": now(),
+            "started_at": now(),
         }
+        self._others: list[Callable[[Database], None]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="beats")
 
@@ -70,11 +74,16 @@ class Beats:
         self._stop.set()
         self._thread.join(_PATIENCE_SECONDS)
 
+    def also(self, write: Callable[[Database], None]) -> None:
+        """Have something else written after each beat that the database took, and at the end."""
+        self._others.append(write)
+
     def _run(self) -> None:
         while True:
             self._once()
             if self._stop.wait(SECONDS if self.late_since is None else 1.0):
                 break
+        self._write_others()
         try:
             with self._database.write() as session:
                 beats.leave(session, str(self._beat["holder"]))
@@ -87,10 +96,20 @@ class Beats:
         try:
             with self._database.write() as session:
                 beats.beat(session, self._beat, self._forget)
+        except ReadOnly:
+            self.late_since, self.locked, self.refused = None, False, True
         except Exception as error:
             self.locked = isinstance(error, Unavailable) and type(error) is Unavailable
             self.late_since = began if self.late_since is None else self.late_since
             if not self.locked or time.monotonic() - self.late_since > SECONDS:
                 log.warning("cannot beat", exc_info=error)
         else:
-            self.late_since, self.locked = None, False
+            self.late_since, self.locked, self.refused = None, False, False
+            self._write_others()
+
+    def _write_others(self) -> None:
+        for write in self._others:
+            try:
+                write(self._database)
+            except Exception as error:
+                log.warning("cannot note what requests left behind", exc_info=error)

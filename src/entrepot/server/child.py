@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-from types import FrameType
 
 ALIVE_SECONDS = 1.0
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
@@ -50,14 +49,3 @@ def end_with(parent: int, name: str) -> None:
         sys.exit(1)
     libc.prctl(_PR_SET_NAME, f"entrepot {name}".encode())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def stop_on_sigterm() -> threading.Event:
-    """Return an event that SIGTERM sets."""
-    stop = threading.Event()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, handle)
-    return stop

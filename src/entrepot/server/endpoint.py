@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Literal
 
 import orjson
 import structlog
-from anyio.to_thread import run_sync
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -16,14 +17,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from entrepot.bounds.text import read_json
+from entrepot.db import Database
 from entrepot.db.faults import named
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound
-from entrepot.identity import Principal, Right
+from entrepot.identity import Principal, Right, audit
 from entrepot.server import almost_json, origin, repeats
 from entrepot.server.auth import Authenticator
 from entrepot.server.bodies import Body, Size
 from entrepot.server.logs import said
 from entrepot.server.services import Services
+from entrepot.server.threads import in_thread
 from entrepot.server.writers import in_turn
 
 log = structlog.get_logger("entrepot.http")
@@ -39,10 +42,21 @@ class Call:
     request: Request
     services: Services
     principal: Principal
-    session: Session
+    unit: Session | Connection
     body: bytes
     content: Any = None  #: what the endpoint's `parse` made of the body
     headers: dict[str, str] = field(default_factory=dict)  #: headers to send with the answer
+
+    @property
+    def session(self) -> Session:
+        """The unit of work."""
+        assert not isinstance(self.unit, Connection), "a lean endpoint that reads has none"
+        return self.unit
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the unit of work, or of a lean endpoint's snapshot."""
+        return self.unit if isinstance(self.unit, Connection) else self.unit.connection()
 
     @property
     def path(self) -> Mapping[str, str]:
@@ -87,6 +101,9 @@ class Json(Response):
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
 
 
+#: Longest body, in bytes, of what is done in a moment.
+_SHORT = 2**16
+
 Access = Literal["member", "own", "open"]
 Handler = Callable[[Call], Any]
 ErrorRenderer = Callable[[EntrepotError], Response]
@@ -130,6 +147,12 @@ class Endpoint:
         called before the unit of work begins, so that a large body does not keep other writers waiting.
     body
         How large a body may be, by its kind; by default there is none to GET and HEAD, and a small one else.
+    lean
+        Of endpoints that only read: they do so by statements on `Call.connection`, and need no session. Of those that
+        write: what a short body asks for is done in a moment, and may be committed together with others.
+    ahead
+        Of endpoints that only read: what is to be done with the database before the answer's snapshot is taken, which
+        shall show it; None where the snapshot, in which the caller was let in, lacks nothing and will do.
     """
 
     method: str
@@ -143,6 +166,8 @@ class Endpoint:
     scope: str | None = None
     parse: Callable[[Request, bytes], Any] | None = None
     body: Size | None = None
+    lean: bool = False
+    ahead: Callable[[Session], Callable[[Database], None] | None] | None = None
 
     @property
     def size(self) -> Size:
@@ -165,7 +190,7 @@ class Endpoint:
             route.entrepot = self  # type: ignore[attr-defined]
         return routes
 
-    def authenticate(self, request: Request, session: Session | None = None) -> Principal:
+    def authenticate(self, request: Request, session: Session | Connection | None = None) -> Principal:
         """Return who sends the request and may ask this endpoint."""
         request.state.writes = bool(self.write)  # so do some that clients of a dialect GET
         return authenticate(request, self.area, self.right, self.access, session, scope=self.scope)
@@ -175,36 +200,74 @@ class Endpoint:
             body, principal, content = Body.of(request.scope), None, b""
             try:
                 require_ids(request)
-                # Whoever only reads is looked up in the answer's own snapshot.
-                if self.writes or body.awaited(self.size):
-                    principal = NOBODY if self.access == "open" else await run_sync(self.authenticate, request)
-                if body.awaited(self.size):
-                    content = await body.read(self.size)
+                awaited = body.awaited(self.size)
+                if self.access == "open":
+                    principal = NOBODY
+                elif (self.writes or awaited) and not request.app.state.authenticator.expects(request):
+                    # Whoever only reads is looked up in the answer's own snapshot.
+                    principal = await in_thread(self.authenticate, request)
+                if awaited:
+                    content = await self._read(request, body, principal)
                 return await in_turn(request, self.writes, self._answer, request, principal, content)
             except EntrepotError as error:
-                return await run_sync(refusal, request, error, errors)
+                return await in_thread(refusal, request, error, errors)
             except Exception as error:  # noqa: BLE001 - it is logged
                 return failure(request, error, errors)
 
         return endpoint
 
+    async def _read(self, request: Request, body: Body, principal: Principal | None) -> bytes:
+        try:
+            return await body.read(self.size)
+        except EntrepotError:
+            if principal is None:  # what is wrong with a body is told to those who may send one
+                await in_thread(self.authenticate, request)
+            raise
+
     def _answer(self, request: Request, principal: Principal | None, body: bytes) -> Response:
+        """Answer in one unit of work, in which the caller is looked up, too, unless it is known already."""
         services: Services = request.app.state.services
         write = self.writes
-        content = None
-        if principal is None and self.access == "open":
-            principal = NOBODY
         if principal is None:
             request.app.state.authenticator.prove(request)
-        if write:
-            request.state.principal = principal
-            content = self.parse(request, body) if self.parse is not None else None
-        with services.database.write() if write else services.database.read() as session:
-            principal = principal or self.authenticate(request, session)
-            call = Call(request, services, principal, session, body, content)
+        content = self._parsed(request, principal, body) if write and self.parse is not None else None
+
+        def work(unit: Session | Connection) -> Response:
+            admitted = principal or self.authenticate(request, unit)
+            call = Call(request, services, admitted, unit, body, content)
             if write:
-                return repeats.once(request, principal, session, [body], partial(self._respond, call))
+                audit.acting(call.session, admitted, origin.address_of(request))
+                return repeats.once(request, admitted, call.session, [body], partial(self._respond, call))
             return self._respond(call)
+
+        if write and self.lean and len(body) <= _SHORT:
+            database = services.database
+            # The answer to a request that may come again is written after the verb.
+            return (database.together if repeats.is_asked(request) else database.at_once)(work)
+        if self.ahead is not None:
+            with services.database.read() as session:
+                principal = principal or self.authenticate(request, session)
+                lacking = self.ahead(session)
+                if lacking is None:
+                    return work(session)
+            lacking(services.database)
+        with self._opened(services.database) as unit:
+            return work(unit)
+
+    def _opened(self, database: Database) -> AbstractContextManager[Session | Connection]:
+        if self.writes:
+            return database.write()
+        return database.snapshot() if self.lean else database.read()
+
+    def _parsed(self, request: Request, principal: Principal | None, body: bytes) -> Any:
+        assert self.parse is not None
+        request.state.principal_in = lambda session: principal or self.authenticate(request, session)
+        try:
+            return self.parse(request, body)
+        except EntrepotError:
+            if principal is None:
+                self.authenticate(request)
+            raise
 
     def _respond(self, call: Call) -> Response:
         result = self.handler(call)
@@ -234,7 +297,7 @@ def authenticate(
     area: str,
     right: Right,
     access: Access = "member",
-    session: Session | None = None,
+    session: Session | Connection | None = None,
     *,
     scope: str | None = None,
 ) -> Principal:
@@ -250,7 +313,9 @@ def authenticate(
         services: Services = request.app.state.services
         with services.database.read() as own:
             principal = authenticator.authenticate(own, request)
-    principal.require_address(origin.address_of(request))
+    address = origin.address_of(request)
+    principal.require_address(address)
+    request.app.state.noted.key(principal.key_id, address)
     return admit(principal, area, right, access, scope)
 
 

@@ -88,7 +88,7 @@ def _jobs(session: Session) -> Iterator[Metric]:
 
 def _parts(session: Session) -> Metric:
     instant = now()
-    rows = [((one.part, one.host), (instant - one.seen).total_seconds()) for one in beats.all_(session)]
+    rows = [((one.part, one.host), (instant - one.seen_at).total_seconds()) for one in beats.all_(session)]
     return _gauge("entrepot_part_silent_seconds", "Since when a part was not heard of.", rows, "part", "host")
 
 
@@ -96,8 +96,8 @@ def _events(session: Session) -> Iterator[Metric]:
     waiting, oldest = events.deliveries(session)
     yield _gauge("entrepot_deliveries_waiting", "Deliveries of webhooks that wait.", waiting)
     yield _gauge("entrepot_deliveries_oldest_seconds", "For how long the oldest waits.", oldest)
-    states = [((state_,), count) for state_, count in events.webhooks(session).items()]
-    yield _gauge("entrepot_webhooks", "Webhooks, by state.", states, "state")
+    hooks = [((status,), count) for status, count in events.webhooks(session).items()]
+    yield _gauge("entrepot_webhooks", "Webhooks, by status.", hooks, "status")
     yield _gauge("entrepot_mails_waiting", "Mails that wait.", events.mails(session))
     notices = [((name,), count) for name, count in events.notices(session).items()]
     yield _gauge("entrepot_notifications", "Notifications that are not resolved, by name.", notices, "name")

@@ -2,6 +2,7 @@
 
 #: What a worker imports before it starts.
 HANDLERS = (
+    "entrepot.engines.upkeep",
     "entrepot.events.delivery",
     "entrepot.events.failures",
     "entrepot.events.mail",
@@ -23,6 +24,7 @@ HANDLERS = (
     "entrepot.pipeline.runs.locking",
     "entrepot.pipeline.runs.projects",
     "entrepot.pipeline.runs.trials",
+    "entrepot.pipeline.runs.channel_trials",
     "entrepot.pipeline.runs.freshness",
     "entrepot.series.discarding",
     "entrepot.series.folding",
@@ -31,6 +33,7 @@ HANDLERS = (
     "entrepot.requests.trials",
     "entrepot.server.run.vacuum",
     "entrepot.works.audit",
+    "entrepot.works.changes",
     "entrepot.works.slack",
 )
 
@@ -39,8 +42,10 @@ STYLES = ("entrepot.server.dialects.ricloud.events",)
 
 #: Modules with a function ``schedule(session)``, called when a scheduler starts.
 SCHEDULES = (
+    "entrepot.engines.upkeep",
     "entrepot.events.mail",
     "entrepot.events.retention",
+    "entrepot.events.webhooks",
     "entrepot.files.lifecycle",
     "entrepot.identity.upkeep",
     "entrepot.lineage.retention",

@@ -14,6 +14,7 @@ import structlog
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 from starlette.requests import Request
 
 import entrepot
@@ -22,9 +23,11 @@ from entrepot.db import Database, clock, now
 from entrepot.errors import EntrepotError, OutOfSpace, Unavailable
 from entrepot.jobs import beats
 from entrepot.jobs.models import Lease
+from entrepot.objects.own import bucket_in_time
 from entrepot.server import state
 from entrepot.server.beats import SILENT_SECONDS, Beats, holder
 from entrepot.server.endpoint import authenticate
+from entrepot.server.recognise import STORE
 from entrepot.server.services import Services
 from entrepot.server.space import Space
 from entrepot.server.tally import Tally
@@ -57,9 +60,18 @@ class Health:
         Those of this part; None where nothing supervises it.
     tally
         What all parts have counted.
+    stopping
+        Tells whether this part was told to stop.
     """
 
-    def __init__(self, services: Services, beats: Beats | None = None, tally: Tally | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        beats: Beats | None = None,
+        tally: Tally | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.stopping = stopping
         self.space = Space(services.settings.data_dir)
         self.database = Database(services.database.url, pool_size=2 * _THREADS, patience=LIMIT_SECONDS)
         self._services = services
@@ -72,21 +84,28 @@ class Health:
         self._threads_of_details = CapacityLimiter(_THREADS)
         self._found: tuple[float, dict[str, str]] = (0.0, {})
         self._silent: list[str] = []
+        self._bucket = bucket_in_time(services.settings, LIMIT_SECONDS)
+        #: What the bucket says instead of answering; a part goes on without it: points, rows and works are not in it.
+        self.storage_fails: dict[str, str] = {}
         #: What keeps nobody from anything now, and will.
         self.warnings: list[str] = []
         self._turn = asyncio.Lock()
 
     async def problems(self) -> dict[str, str]:
         """Return what keeps this part from its job, by what it is that fails."""
+        if self.stopping():
+            return {"part": "stopping"}
         async with self._turn:
             at, found = self._found
             if time.monotonic() - at > _FRESH_SECONDS:
                 self._silent = []
-                tried = await asyncio.gather(self._try(self._read), self._try(self.space.write))
+                looks = self._try(self._read), self._try(self.space.write), self._try(self._reach)
+                *tried, said = await asyncio.gather(*looks)
+                self.storage_fails = {"storage": said} if said else {}
                 found = {name: said for name, said in zip(("database", "disk"), tried, strict=True) if said}
                 if "database" not in found and (said := self._late()):
                     found["database"] = said
-                if "disk" not in found and self._is_full():
+                if "disk" not in found and await self._was_full():
                     found["disk"] = OutOfSpace().message
                 for name, said in found.items():
                     log.warning("not healthy", part=name, cause=name, error=said)
@@ -95,7 +114,8 @@ class Health:
 
     async def whole(self) -> dict[str, str]:
         """Return what is wrong with the server, by part."""
-        found = dict.fromkeys(self._silent, "silent") | await self.problems()
+        found = await self.problems()
+        found = dict.fromkeys(self._silent, "silent") | found | self.storage_fails
         return found | dict.fromkeys(state.parts_down(self._services.settings.data_dir), "not ready")
 
     @property
@@ -137,6 +157,14 @@ class Health:
             return None
         return f"{'locked' if self.locked else 'not written to'} for {seconds:.0f} s"
 
+    async def _was_full(self) -> bool:
+        """Look at the counts of all parts on a thread: they are many, and others write theirs at the same time."""
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                return await run_sync(self._is_full, abandon_on_cancel=True, limiter=self._threads)
+        except TimeoutError:
+            return False
+
     def _is_full(self) -> bool:
         """Tell whether a part met a full disk of the database lately, which may be another than that of the folder."""
         if (full := self._count_full()) > self._full:
@@ -159,38 +187,51 @@ class Health:
             return "failed; the log says why"
         return None
 
+    def _reach(self) -> None:
+        """Ask the bucket for what every part of this server finds in it."""
+        if self._bucket is None:
+            return
+        try:
+            self._bucket.size(STORE)
+        except EntrepotError as error:  # names the address, which is not everybody's to know
+            log.warning("not healthy", part="storage", cause="the bucket does not answer", error=error.message)
+            raise Unavailable("The bucket of the setting storage_url does not answer; the log says why.") from error
+
     def _read(self) -> None:
         """Read, and look of which parts beside this one the database has not heard for long."""
         with self.database.read() as session:
             session.scalars(select(Lease.name).limit(1)).first()
             found = beats.all_(session)
             differ = abs(clock.skew(session).total_seconds()) > _SKEW_SECONDS
-        fails = {"disk": self.space.short(), "key": self.key() != "ok", "clock": differ}
+        refused = self._beats is not None and self._beats.refused
+        fails = {"disk": self.space.short(), "key": self.key() != "ok", "clock": differ, "read-only": refused}
         self.warnings = [name for name, wrong in fails.items() if wrong]
-        if self._beats is not None and self._beats.late_since is None:
+        if self._beats is not None and self._beats.late_since is None and not refused:
             ours = [one for one in found if one.holder == holder(one.part)]
-            self._silent = [one.part for one in ours if (now() - one.seen).total_seconds() > SILENT_SECONDS]
+            self._silent = [one.part for one in ours if (now() - one.seen_at).total_seconds() > SILENT_SECONDS]
 
     def _details(self, request: Request) -> dict[str, Any]:
         with self.database.read() as session:
-            if not _is_administrator(request, session):
-                return {}
-            instant = now()
-            ahead = clock.skew(session).total_seconds() if self.database.dialect == "postgresql" else None
-            parts = [
-                {
-                    "part": one.part,
-                    "host": one.host,
-                    "pid": one.pid,
-                    "version": one.version,
-                    "started": one.started.isoformat(),
-                    "seen": one.seen.isoformat(),
-                    "silent_seconds": round((instant - one.seen).total_seconds(), 1),
-                }
-                for one in beats.all_(session)
-            ]
-            waiting = jobs.backlog(session)
-            size = session.scalar(text(_SIZE[self.database.dialect]))
+            return self.told(session) if _is_administrator(request, session) else {}
+
+    def told(self, session: Session) -> dict[str, Any]:
+        """Return what administrators may know of the server."""
+        instant = now()
+        ahead = clock.skew(session).total_seconds() if self.database.dialect == "postgresql" else None
+        parts = [
+            {
+                "part": one.part,
+                "host": one.host,
+                "pid": one.pid,
+                "version": one.version,
+                "started_at": one.started_at.isoformat(),
+                "seen_at": one.seen_at.isoformat(),
+                "silent_seconds": round((instant - one.seen_at).total_seconds(), 1),
+            }
+            for one in beats.all_(session)
+        ]
+        waiting = jobs.backlog(session)
+        size = session.scalar(text(_SIZE[self.database.dialect]))
         return {
             "scripts": dataclasses.asdict(self._services.script_level()),
             "parts": parts,
@@ -236,6 +277,6 @@ def _is_administrator(request: Request, session: Any) -> bool:
     return True
 
 
-async def live() -> dict[str, str]:
-    """Answer: the process does."""
+def live() -> dict[str, str]:
+    """Return what a process says that answers."""
     return {"status": "ok", "version": entrepot.__version__, "pid": str(os.getpid())}

@@ -2,17 +2,22 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import structlog
+from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrepot.db import Database, new_id
 from entrepot.identity import limits
 from entrepot.measures import HTTP_REQUESTS, HTTP_SECONDS
 from entrepot.server.heads import protect
+from entrepot.server.logs import plainly
 
 log = structlog.get_logger("entrepot.access")
 #: Labels stay few, whatever clients make up.
@@ -23,24 +28,30 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Observer:
-    """ASGI middleware that gives each request an id, counts it and logs it when it is done.
+    """The outermost layer: gives each request an id, answers its errors, counts it, and logs it when it is done.
 
     The id is the caller's ``X-Request-ID`` where it sends a harmless one; it is returned in the same header and bound
     to every log line. Each answer gets the headers that protect it. Headers, query strings and bodies are never
     logged: they carry secrets.
+
+    Parameters
+    ----------
+    answer
+        Makes the answer to a request that met an exception, and says whether that was one that may come; others are
+        raised again for the web server, which logs them.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answer: Callable[[Request, Exception], tuple[Response, bool]]) -> None:
         self.app = app
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with its id."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
-        started, status = time.perf_counter(), 500
+        request_id = _id_of(scope)
+        started, status = time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -48,25 +59,51 @@ class Observer:
                 status = message["status"]
                 message["headers"] = protect(scope, message.get("headers", ()))
                 message["headers"].append((b"x-request-id", request_id.encode()))
+                if scope["app"].state.stopping:
+                    # The next request of this connection goes to a server that stays.
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self.app(scope, receive, send_with_id)
-            finally:
-                seconds = time.perf_counter() - started
-                door = door_of(scope["path"])
-                method = scope["method"] if scope["method"] in _METHODS else "other"
-                HTTP_REQUESTS.labels(door, method, status).inc()
-                HTTP_SECONDS.labels(door, method).observe(seconds)
-                log.info(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    ms=round(seconds * 1000, 1),
-                    **({"cause": f"status {status}"} if status in _OPERATORS else {}),
-                )
+        # A request has a task of its own, and with it a context of its own.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception as error:
+            if status:
+                raise
+            response, expected = self._answer(Request(scope), error)
+            await response(scope, receive, send_with_id)
+            if not expected:
+                raise
+        finally:
+            _note(scope, status or 500, time.perf_counter() - started)
+
+
+def _id_of(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given: str = value.decode("latin-1")
+            if _REQUEST_ID.fullmatch(given):
+                return given
+    return new_id()
+
+
+def _note(scope: Scope, status: int, seconds: float) -> None:
+    """Count a request that is done, and log it."""
+    method = scope["method"]
+    count, measure = _children(door_of(scope["path"]), method if method in _METHODS else "other", status)
+    count.inc()
+    measure.observe(seconds)
+    told = {"method": method, "path": scope["path"], "status": status, "ms": round(seconds * 1000, 1)}
+    if status in _OPERATORS:
+        log.info("request", **told, cause=f"status {status}")
+    else:
+        plainly(log, "request", told)
+
+
+@cache
+def _children(door: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return HTTP_REQUESTS.labels(door, method, status), HTTP_SECONDS.labels(door, method)
 
 
 class Limits(Collector):

@@ -8,6 +8,7 @@ import structlog
 from entrepot.errors import EntrepotError
 from entrepot.server.logs import configure_logging
 from entrepot.settings import Settings, load_again
+from entrepot.signals import on_signals
 
 log = structlog.get_logger("entrepot.reload")
 _also: list[Callable[[], None]] = []
@@ -20,7 +21,7 @@ def on_reload(action: Callable[[], None]) -> None:
 
 def reload_on_sighup(settings: Settings) -> None:
     """Have this process read its settings again when it gets SIGHUP."""
-    signal.signal(signal.SIGHUP, lambda *_: reload(settings))
+    on_signals(lambda: reload(settings), signal.SIGHUP)
 
 
 def reload(settings: Settings, *, tell: bool = False) -> bool:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,6 +20,7 @@ class _Leaf:
     order: int
     mount: str
     route: Route
+    app: ASGIApp
 
 
 @dataclass
@@ -42,7 +45,9 @@ class Table:
         self._room = room
         self._root = _Node()
         for order, (mount, route) in enumerate(_flat(router.routes)):
-            self._add(_Leaf(order, mount, route))
+            # What FastAPI opens for a request is closed at its end; others open nothing.
+            app = AsyncExitStackMiddleware(route.app) if isinstance(route, APIRoute) else route.app
+            self._add(_Leaf(order, mount, route, app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to its route, with a body that is not open yet."""
@@ -83,7 +88,7 @@ class Table:
             convertors = route.param_convertors
             scope["path_params"] = {name: convertors[name].convert(value) for name, value in match.groupdict().items()}
             scope["endpoint"], scope["route"] = route.endpoint, route
-            return route.app
+            return leaf.app
         if allowed:
             raise HTTPException(405, headers={"allow": ", ".join(sorted(allowed))})
         raise HTTPException(404)
@@ -92,7 +97,7 @@ class Table:
         node = self._root
         for segment in _segments(f"{leaf.mount}{leaf.route.path}"):
             if "{" not in segment:
-                node = node.exact.setdefault(segment, _Node())
+                node = node.exact.get(segment) or node.exact.setdefault(segment, _Node())
             elif ":path}" in segment:
                 node.rest.append(leaf)
                 return

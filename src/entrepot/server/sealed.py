@@ -11,12 +11,12 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from entrepot.db import Database, installation
 from entrepot.errors import EntrepotError
 from entrepot.events.models import Webhook
-from entrepot.files.models import StorageConfig
+from entrepot.files.models import Storage
 from entrepot.identity import FtpAccount, KeptAnswer, Vault
 from entrepot.pipeline.models import Feeder
 
 _AT_ONCE = 500
-_LOCK = "LOCK TABLE ftp_account, webhook, feeder, storage_config, kept_answer IN SHARE ROW EXCLUSIVE MODE"
+_LOCK = "LOCK TABLE ftp_account, webhook, feeder, storage, kept_answer IN SHARE ROW EXCLUSIVE MODE"
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Sealed:
 
 COLUMNS = (
     Sealed("FTP account", FtpAccount.id, FtpAccount.login, FtpAccount.password_encrypted),
-    Sealed("webhook", Webhook.id, Webhook.url, Webhook.secret_encrypted, {"state": "deactivated"}),
+    Sealed("webhook", Webhook.id, Webhook.url, Webhook.secret_encrypted, {"status": "deactivated"}),
     Sealed("feeder of gate", Feeder.id, Feeder.gate_id, Feeder.credentials, {"credential_names": []}),
     Sealed("answer to a request", KeptAnswer.key_sha256, KeptAnswer.user_id, KeptAnswer.body_encrypted),
-    Sealed("storage config", StorageConfig.id, StorageConfig.url, StorageConfig.credentials_encrypted),
+    Sealed("storage", Storage.id, Storage.url, Storage.credentials_encrypted),
 )
 
 

@@ -22,12 +22,16 @@ class Services:
     @classmethod
     def open(cls, settings: Settings, *, patience: float | None = None) -> "Services":
         """Connect to the database of the settings; see :class:`~entrepot.db.Database` for the patience of writers."""
-        database = Database(settings.url, synchronous=settings.sqlite_synchronous, patience=patience)
+        database = Database(
+            settings.url, synchronous=settings.sqlite_synchronous, patience=patience, read_url=settings.read_url
+        )
         return cls(settings, database)
 
     @cached_property
     def vault(self) -> Vault:
         """The server's secret key; one that is put in its place is taken up if the database knows it, too."""
+        if (given := self.settings.secret_key) is not None:
+            return Vault.given(given.get_secret_value())
         return Vault.open(self.settings.secret_key_file, self._knows)
 
     def _knows(self, checks: list[str]) -> bool:

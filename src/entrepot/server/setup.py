@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from entrepot.db import migrate
+from entrepot.db import migrate, real
 from entrepot.errors import Conflict
 from entrepot.identity import Organization, Role, User, Vault, ftp, keys, users
 from entrepot.server import recognise
@@ -33,10 +33,12 @@ def initialise(settings: Settings, organization: str, admin: str, password: str 
     folder.chmod(0o700)
     services = Services.open(settings)
     try:
+        real.require_real(services.database)
         if recognise.is_filled(services.database):
             migrate.require_current(services.database, folder)
             _require_empty(services)
-        Vault.create(settings.secret_key_file)
+        if settings.secret_key is None:
+            Vault.create(settings.secret_key_file)
         migrate.upgrade(services.database)
         recognise.recognise(services)
         with services.database.write() as session:

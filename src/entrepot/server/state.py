@@ -45,8 +45,17 @@ def announce(data_dir: Path, pid: int, http_port: int, ftp_port: int | None) -> 
 
 def ftp_port(data_dir: Path) -> int:
     """Return the port that the running FTP server listens on; 0 when none does."""
+    return _port(data_dir, "ftp_port")
+
+
+def http_port(data_dir: Path) -> int:
+    """Return the port that the running web server listens on; 0 when none does."""
+    return _port(data_dir, "http_port")
+
+
+def _port(data_dir: Path, name: str) -> int:
     try:
-        return int(orjson.loads((data_dir / FOLDER / _SERVE).read_bytes())["ftp_port"] or 0)
+        return int(orjson.loads((data_dir / FOLDER / _SERVE).read_bytes())[name] or 0)
     except FileNotFoundError:
         return 0
 

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from anyio.to_thread import run_sync
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
@@ -18,6 +17,7 @@ from entrepot.errors import EntrepotError, InvalidInput, TooLarge, TooManyReques
 from entrepot.identity import Principal
 from entrepot.server.bodies import Body, Size
 from entrepot.server.endpoint import NOBODY, Endpoint, ErrorRenderer, failure, refusal, require_ids
+from entrepot.server.threads import in_thread
 
 #: So much is handed to the disk at a time, while as much more may be coming in.
 BLOCK_BYTES = 4 * 2**20
@@ -42,12 +42,12 @@ class StreamEndpoint(Endpoint):
         async def endpoint(request: Request) -> Response:
             try:
                 require_ids(request)
-                principal = NOBODY if self.access == "open" else await run_sync(self.authenticate, request)
+                principal = NOBODY if self.access == "open" else await in_thread(self.authenticate, request)
                 if self.size == "stream":
                     Body.of(request.scope).stream()
                 return await self.handler(request, principal)
             except EntrepotError as error:
-                return await run_sync(refusal, request, error, errors)
+                return await in_thread(refusal, request, error, errors)
             except ClientDisconnect:
                 return errors(InvalidInput("The body ended early."))
             except Exception as error:  # noqa: BLE001 - it is logged
@@ -110,7 +110,7 @@ async def pour(blocks: AsyncIterator[bytes], write: Write) -> None:
             if size >= BLOCK_BYTES:
                 if writing is not None:
                     await writing
-                writing = asyncio.create_task(run_sync(write, waiting))
+                writing = asyncio.create_task(in_thread(write, waiting))
                 waiting, size = [], 0
     finally:
         # Whoever cleans up must not do so under the hands of a thread.
@@ -119,7 +119,7 @@ async def pour(blocks: AsyncIterator[bytes], write: Write) -> None:
     if writing is not None:
         await writing
     if waiting:
-        await run_sync(write, waiting)
+        await in_thread(write, waiting)
 
 
 class Form:

@@ -10,7 +10,7 @@ from entrepot.pipeline.analyses import configuration as analyses
 from entrepot.pipeline.analyses import inputs as analysis_inputs
 from entrepot.pipeline.analyses import rows as analysis_rows
 from entrepot.pipeline.models import Analysis, AnalysisInput, AnalysisOutput
-from entrepot.rows.models import RowAnalysis
+from entrepot.rows.models import ResultSet
 from entrepot.server.api.analysis_models import (
     AnalysisChanges,
     AnalysisRequest,
@@ -19,6 +19,7 @@ from entrepot.server.api.analysis_models import (
     Output,
 )
 from entrepot.server.api.nouns import (
+    Asked,
     InProject,
     Named,
     Page,
@@ -31,6 +32,7 @@ from entrepot.server.api.nouns import (
 )
 from entrepot.server.api.places import references, resolve
 from entrepot.server.api.routing import NativeRouter, Unit
+from entrepot.server.api.versions import VersionShown, listed_versions
 
 router = NativeRouter(tags=["analyses"])
 
@@ -84,6 +86,12 @@ def delete_analysis(unit: Unit, analysis_id: str) -> None:
     analyses.delete_analysis(unit.session, unit.principal, analysis_id)
 
 
+@router.serve("GET", "/analyses/{analysis_id}/versions", area="series", right="read")
+def list_analysis_versions(unit: Unit, analysis_id: str, asked: Asked) -> Page[VersionShown]:
+    """List the scripts that an analysis had, the newest first."""
+    return listed_versions(unit, analysis_id, Analysis.kind, asked)
+
+
 def _configure(unit: Unit, analysis: Analysis, given: AnalysisChanges) -> None:
     """Give an analysis what was given of how it computes; its own fields are not looked at."""
     session, principal = unit.session, unit.principal
@@ -100,8 +108,8 @@ def _configure(unit: Unit, analysis: Analysis, given: AnalysisChanges) -> None:
     elif given.kept():
         raise InvalidInput.field("script", "This is missing: without it nothing can be computed.")
     if "into" in given.model_fields_set:
-        into = None if given.into is None else resolve(unit, RowAnalysis, given.into, "into").id
-        analysis_rows.keep_under(session, principal, analysis.id, into)
+        into = None if given.into is None else resolve(unit, ResultSet, given.into, "into").id
+        analysis_rows.keep_in(session, principal, analysis.id, into)
 
 
 def _set_inputs(unit: Unit, analysis: Analysis, given: Sequence[InputRequest | str]) -> None:
@@ -147,7 +155,5 @@ def _set_outputs(unit: Unit, analysis: Analysis, given: Sequence[Output | str]) 
 def _shown(unit: Unit, rows: Sequence[Analysis]) -> list[AnalysisShown]:
     names = project_names(unit, rows)
     sources = makers(unit, (one.generator_id for row in rows for one in row.inputs))
-    sets = references(unit, RowAnalysis, (row.rows_analysis_id for row in rows))
-    return [
-        AnalysisShown.shown(row, names[row.project_id], sources, sets.get(row.rows_analysis_id or 0)) for row in rows
-    ]
+    sets = references(unit, ResultSet, (row.result_set_id for row in rows))
+    return [AnalysisShown.shown(row, names[row.project_id], sources, sets.get(row.result_set_id or 0)) for row in rows]

@@ -4,29 +4,31 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Query
-from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from entrepot.identity.projects import is_kept
 from entrepot.pipeline import configuration
 from entrepot.pipeline.cleaning import configuration as cleaners
 from entrepot.pipeline.models import Channel, Cleaner, Importer
-from entrepot.server.api.importer_models import ChannelChanges, ChannelRequest, ChannelShown, CleanerShown
+from entrepot.pipeline.runs import channel_trials
+from entrepot.server.api.importer_models import ChannelChanges, ChannelRequest, ChannelShown, ChannelTrial, CleanerShown
 from entrepot.server.api.nouns import (
+    Asked,
     InProject,
     Named,
     Page,
     Sought,
-    called,
     listed,
+    microseconds,
+    named,
     named_page,
     of_project,
     project_names,
     resolve,
     to_change,
-    worded,
 )
 from entrepot.server.api.routing import NativeRouter, Unit
+from entrepot.server.api.runs import RunShown, begun
+from entrepot.server.api.versions import VersionShown, listed_versions
 
 router = NativeRouter(tags=["channels"])
 
@@ -41,18 +43,12 @@ def list_channels(
     raw: Annotated[str | None, Query(description="Exact name of the raw series.")] = None,
 ) -> Page[ChannelShown]:
     """List channels, by the name of what they make."""
-    session, principal = unit.session, unit.principal
-    query = select(Channel).join(Cleaner, Cleaner.id == Channel.cleaner_id)
-    query = query.where(principal.within(Cleaner), is_kept(Cleaner.project_id), *worded(asked.q, Channel.name))
-    query = query.options(selectinload(Channel.cleaner).selectinload(Cleaner.importer))
-    if (project_id := of_project(unit, project).get("project_id")) is not None:
-        query = query.where(Cleaner.project_id == project_id)
+    wanted = of_project(unit, project)
     if importer is not None:
-        found = resolve(session, principal, Importer, importer, "importer", project_id)
-        query = query.where(Cleaner.importer_id == found.id)
-    for column, value in ((Channel.name, name), (Channel.raw, raw)):
-        if value is not None:
-            query = query.where(called(column, value))
+        found = resolve(unit.session, unit.principal, Importer, importer, "importer", wanted.get("project_id"))
+        wanted = {"cleaner_id": found.cleaner.id}
+    query = named(unit, Channel, wanted | {"name": name, "raw": raw}, asked)
+    query = query.options(selectinload(Channel.cleaner).selectinload(Cleaner.importer))
     return listed(unit, query, (Channel.name, Channel.id), asked, lambda rows: map(ChannelShown.shown, rows))
 
 
@@ -62,11 +58,21 @@ def create_channel(unit: Unit, given: ChannelRequest) -> ChannelShown:
     project_id = of_project(unit, given.project).get("project_id")
     importer = resolve(unit.session, unit.principal, Importer, given.importer, "importer", project_id)
     with ChannelRequest.naming():
-        fields: dict[str, Any] = given.kept(unset=True)
-        if given.raw_kind is None:
-            fields["raw_kind"] = "amount" if given.kind == "rate" else fields["kind"]
-        fields["cleaner"] = importer.cleaner.id
+        fields = {**_columns(given), "cleaner": importer.cleaner.id}
         return ChannelShown.shown(cleaners.create_channel(unit.session, unit.principal, fields))
+
+
+@router.serve("POST", "/channels/try", area="series", right="write", status=202)
+def try_channel(unit: Unit, given: ChannelTrial) -> RunShown:
+    """Try how a channel would clean a raw series; nothing is written, and the run's `result` has both as a plot has."""
+    project_id = of_project(unit, given.project).get("project_id")
+    importer = resolve(unit.session, unit.principal, Importer, given.importer, "importer", project_id)
+    start, end = map(microseconds, (given.from_, given.to))
+    with ChannelTrial.naming():
+        fields = _columns(given)
+        return begun(
+            unit, channel_trials.start(unit.session, unit.principal, importer.id, fields, start=start, end=end)
+        )
 
 
 @router.serve("GET", "/channels/{channel_id}", area="series", right="read")
@@ -91,6 +97,12 @@ def delete_channel(unit: Unit, channel_id: str) -> None:
     cleaners.delete_channel(unit.session, unit.principal, channel_id)
 
 
+@router.serve("GET", "/channels/{channel_id}/versions", area="series", right="read")
+def list_channel_versions(unit: Unit, channel_id: str, asked: Asked) -> Page[VersionShown]:
+    """List the functions that a channel had, the newest first."""
+    return listed_versions(unit, channel_id, "channel", asked)
+
+
 @router.serve("GET", "/cleaners", area="series", right="read")
 def list_cleaners(
     unit: Unit,
@@ -112,3 +124,11 @@ def get_cleaner(unit: Unit, cleaner_id: str) -> CleanerShown:
     """Return a cleaner."""
     cleaner = configuration.get(unit.session, unit.principal, Cleaner, cleaner_id)
     return CleanerShown.shown(cleaner, project_names(unit, [cleaner])[cleaner.project_id])
+
+
+def _columns(given: ChannelRequest | ChannelTrial) -> dict[str, Any]:
+    """Return all columns of a channel, what a raw value says being told by what is to come of it."""
+    fields = given.kept(unset=True)
+    if given.raw_kind is None:
+        fields["raw_kind"] = "amount" if given.kind == "rate" else fields["kind"]
+    return fields

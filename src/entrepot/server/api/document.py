@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -33,14 +34,16 @@ _REFUSED = {
     "description": "It is refused.",
     "content": {problems.MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+_making = threading.Lock()
 _KEPT = {"description": "It is as the client has it."}
 
 
 def whole(app: FastAPI) -> dict[str, Any]:
     """Return the document of an application's native routes; it is made once."""
-    if app.openapi_schema is None:
-        app.openapi_schema = _made(app)
-    return app.openapi_schema
+    with _making:  # it takes seconds: whoever comes second waits for it
+        if app.openapi_schema is None:
+            app.openapi_schema = _made(app)
+        return app.openapi_schema
 
 
 def _made(app: FastAPI) -> dict[str, Any]:

@@ -94,12 +94,27 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
         query={"from": "2014-03-01", "to": "2014-04-01", "step": "1d", "clock": "Europe/Paris", "unit": "km/h",
                "aggregate": "weighted_mean", "columns": "completeness"}
     ),
+    ("GET", "/series/{series_id}/envelope"): Example(
+        query={"from": "2014-03-01", "to": "2014-04-01", "pixels": 1200, "unit": "km/h", "step": "1h",
+               "aggregate": "max", "before": "1Y"}
+    ),
     ("GET", "/points"): Example(query={"project": id_of("project"), "format": "csv"}),
     ("GET", "/events"): Example(query={"type": ["series"], "limit": 10}),
     ("GET", "/events/stream"): Example(headers={"Accept": "text/event-stream"}),
+    ("GET", "/jobs/{job_id}/stream"): Example(headers={"Accept": "text/event-stream"}),
     ("GET", "/rows/plot"): Example(query={"format": "png"}),
-    ("GET", "/rows"): Example(query={"result_set": "Power curves"}),
+    ("GET", "/rows"): Example(query={"result_set": "Power curves", "where": ["id__gte=1"]}),
+    ("GET", "/result-sets"): Example(query={"site": _PROJECT, "where": ["name__icontains=power"]}),
+    ("POST", "/rows"): Example(
+        {"rows": [{"result_set": "Power curves", "name": "R80711 2015", "columns": _VECTORS}]}, query={"dry_run": True}
+    ),
     ("GET", "/files/{file_id}/content"): Example(query={"expires": "1781000000", "signature": "c2lnbmVk"}),
+    ("GET", "/requests"): Example(query={"status": ["pending", "processing"], "limit": 10}),
+    ("POST", "/requests"): Example(
+        {"source": {"user": "ada", "type": "icloud.account", "identifier": "ada@example.org"},
+         "payload": {"data_types": ["photos"]}}
+    ),
+    ("POST", "/requests/{request_id}/cancel"): Example(),
     ("GET", "/locks"): Example(query={"kind": "series"}),
     ("GET", "/runs"): Example(query={"project": _PROJECT, "status": "failed", "since": "2014-03-01T00:00:00Z"}),
     ("PATCH", "/me"): Example({"mail_notices": False}),
@@ -125,7 +140,7 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
          "clock": "Europe/Paris"}
     ),
     ("POST", "/importers/try"): Example(
-        {"project_id": id_of("project"), "script": _PARSE,
+        {"project": _PROJECT, "script": _PARSE,
          "files": [{"path": "a.csv", "content": "dCx4CjIwMTQtMDMtMDFUMDA6MDBaLDEK"}]}
     ),
     ("PATCH", "/importers/{importer_id}"): Example({"told_after": 3}, headers={"If-Match": "*"}),
@@ -134,6 +149,10 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("POST", "/channels"): Example(
         {"project": _PROJECT, "importer": "scada", "raw": "P_avg", "name": "R80711 power", "unit": "kW", "kind": "mean",
          "step": "1h", "minimum": 0}
+    ),
+    ("POST", "/channels/try"): Example(
+        {"project": _PROJECT, "importer": "scada", "raw": "wind", "unit": "m/s", "kind": "mean", "step": "1h",
+         "clock": "UTC", "maximum": 40}
     ),
     ("PATCH", "/channels/{channel_id}"): Example({"maximum": 60}),
     ("POST", "/cleaners/{generator_id}/runs"): Example({}),
@@ -168,16 +187,21 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("PATCH", "/locations/{place_id}"): Example({"elevation": 411.0}),
     ("POST", "/model-definitions"): Example({"site": _PROJECT, "name": "as designed"}),
     ("PATCH", "/model-definitions/{place_id}"): Example({"description": "Measured."}),
+    ("POST", "/sites/many"): Example({"items": [{"name": "Nobelwind"}, {"name": "Northwind", "active": False}]}),
+    ("POST", "/locations/many"): Example({"items": [{"site": _PROJECT, "name": "R80790", "northing": 48.45}]}),
+    ("POST", "/model-definitions/many"): Example({"items": [{"site": _PROJECT, "name": "as measured"}]}),
     ("POST", "/result-sets"): Example({"site": _PROJECT, "model": "as designed", "name": "Histograms"}),
     ("PATCH", "/result-sets/{set_id}"): Example({"source": "SCADA"}),
     ("POST", "/result-sets/{set_id}/rows"): Example(
         {"rows": [{"name": "R80711 2014", "location": "R80711", "columns": _VECTORS}]}
     ),
-    ("POST", "/parts/{kind}"): Example({"title": "Steel", "slug": "steel"}),
+    ("POST", "/parts/{kind}"): Example({"name": "Steel", "slug": "steel"}),
+    ("POST", "/parts/{kind}/many"): Example({"items": [{"name": "Grout"}, {"name": "Concrete"}]}),
     ("PATCH", "/parts/{kind}/{part_id}"): Example({"description": "S355"}),
     ("PUT", "/parts/{kind}/{part_id}/attachments/{field}"): Example(
         "S355: 355 MPa\n", "application/octet-stream", query={"name": "sheet.txt"}
     ),
+    ("POST", "/result-sets/compare"): Example({"name": "*"}),
     ("POST", "/works"): Example([_WORK]),
     ("PUT", "/works"): Example([_WORK | {"id": "5f2e0c9d8b7a6f5e4d3c2b1a", "status": "running"}]),
     ("POST", "/works/withdraw"): Example({"query": {"pipeline": "power-curves"}, "limit": 1, "lease_seconds": 600}),
@@ -186,6 +210,10 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("POST", "/works/count"): Example({"query": {"status": "queued"}}),
     ("POST", "/works/explain"): Example({"query": {"parameters.turbine": "R80711"}}),
     ("POST", "/works/retry"): Example({"query": {"pipeline": "power-curves"}}),
+    ("POST", "/works/cancel"): Example({"query": {"pipeline": "power-curves"}}),
+    ("POST", "/works/facets"): Example({"query": {"tags": "checked"}}),
+    ("POST", "/works/failures"): Example({"query": {"pipeline": "power-curves"}}),
+    ("POST", "/works/changes"): Example({"action": "retry", "query": {"pipeline": "power-curves"}}),
     ("POST", "/works/audit"): Example(),
     ("POST", "/works/delete"): Example({"ids": ["5f2e0c9d8b7a6f5e4d3c2b1b"]}),
     ("POST", "/archive"): Example([_WORK | {"status": "success", "results": {"curve": [1, 2]}}]),
@@ -193,6 +221,11 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("POST", "/archive/view"): Example({"query": {"tags": "checked"}, "projection": {"id": 1}, "cursor": None}),
     ("POST", "/archive/count"): Example({"query": {"tags": "checked"}}),
     ("POST", "/archive/explain"): Example({"query": {"tags": "checked"}}),
+    ("POST", "/archive/facets"): Example({"query": {"tags": "checked"}}),
+    ("POST", "/archive/failures"): Example({"query": {}}),
+    ("POST", "/archive/changes"): Example({"action": "unlock", "query": {"tags": "checked"}}),
+    ("POST", "/archive/lock"): Example({"query": {"tags": "none"}}),
+    ("POST", "/archive/unlock"): Example({"query": {"tags": "none"}}),
     ("POST", "/archive/delete"): Example({"pipeline": "power-curves", "ids": ["5f2e0c9d8b7a6f5e4d3c2b1b"]}),
     ("POST", "/files"): Example(_FORM, "multipart/form-data"),
     ("POST", "/uploads"): Example({"name": "week.csv", "identifier": "weekly", "size": 4}),
@@ -211,17 +244,30 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("PATCH", "/webhooks/{webhook_id}"): Example({"status": "deactivated"}),
     ("POST", "/webhooks/{webhook_id}/rotate"): Example({"overlap_hours": 48}),
     ("POST", "/webhooks/{webhook_id}/replay"): Example({"after": 0}),
+    ("POST", "/webhooks/{webhook_id}/test"): Example(query={"wait": 0}),
+    ("GET", "/audit"): Example(query={"kind": "key", "since": "2014-03-01T00:00:00Z"}),
     ("POST", "/locks"): Example(
         {"kind": "file", "id": id_of("other"), "until": "2999-01-01T00:00:00Z", "why": "In the report of 2014."}
     ),
+    ("GET", "/calls/{call_id}/request"): Example(query={"fence": 1}),
+    ("POST", "/calls/claim"): Example(query={"wait": 0, "worker": "node-7"}),
+    ("POST", "/calls/{call_id}/renew"): Example(query={"fence": 1}),
+    ("PUT", "/calls/{call_id}/answer"): Example(
+        'ENT1T\0\0\0{"header": {"lost": "timeout", "overflowed": false, "whole": true}, "sizes": [0, 0]}',
+        "application/octet-stream", query={"fence": 1},
+    ),
     ("POST", "/keys"): Example({"name": "logger", "scopes": ["points:write"], "series": [id_of("series")]}),
+    ("PATCH", "/keys/{key_id}"): Example({"name": "north mast"}),
     ("POST", "/keys/{key_id}/rotate"): Example(),
+    ("PATCH", "/organizations/{organization_id}"): Example({"description": "Wind farms of the north."}),
     ("POST", "/members"): Example({"login": "grace", "role": "reader", "email": "grace@wind.example"}),
     ("PATCH", "/members/{user_id}"): Example({"role": "writer"}),
     **dict.fromkeys(
         (
             ("DELETE", "/locks/{lock_id}"),
             ("DELETE", "/keys/{key_id}"),
+            ("DELETE", "/sessions/{session_id}"),
+            ("DELETE", "/files/{file_id}"),
             ("DELETE", "/members/{user_id}"),
             ("DELETE", "/webhooks/{webhook_id}"),
             ("DELETE", "/storages/{storage_id}"),
@@ -245,4 +291,5 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
         ),
         _NOTHING,
     ),
+    ("POST", "/me/password"): Example({"password": "the old horse", "new": "correct horse battery"}),
 }  # fmt: skip

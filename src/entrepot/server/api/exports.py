@@ -77,7 +77,7 @@ class Publishing(Noun):
 
     format: Literal["parquet", "csv"] = "parquet"
     identifier: Annotated[Text | None, Field(description="By default the analysis' name.")] = None
-    storage: Annotated[str | None, column("storage_config"), Field(description="Id; null: as usual.")] = None
+    storage: Annotated[str | None, Field(description="Id; null: as usual.")] = None
     formula_guard: _Guard = False
 
 
@@ -112,7 +112,4 @@ def end_publishing(unit: Unit, analysis_id: str) -> None:
 
 
 def _shown(analysis: Analysis) -> Publishing | None:
-    given = analysis.publishing
-    if given is None:
-        return None
-    return Publishing(storage=given.get("storage_config"), **{k: v for k, v in given.items() if k != "storage_config"})
+    return None if analysis.publishing is None else Publishing(**analysis.publishing)

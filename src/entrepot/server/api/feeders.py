@@ -6,13 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import Field
-from sqlalchemy import exists, select
 from sqlalchemy.orm import selectinload
 
-from entrepot.db import unindexed
 from entrepot.errors import InvalidInput
 from entrepot.identity import Right
-from entrepot.identity.projects import is_kept
 from entrepot.pipeline import configuration
 from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.pipeline.models import Feeder, Gate
@@ -103,18 +100,12 @@ def list_feeders(
     gate: Annotated[str | None, Query(max_length=300, description="Id or name of the gate.")] = None,
 ) -> Page[FeederShown]:
     """List feeders, newest first."""
-    principal = unit.principal
-    within = principal.within(Gate) if principal.bound else unindexed(Gate.organization_id).in_([*principal.roles])
-    # Asked of each feeder in its turn: a join would find all gates first, and sort their feeders for every page.
-    its_gate = exists().where(Gate.id == Feeder.gate_id, within, is_kept(Gate.project_id))
-    project_id = of_project(unit, project).get("project_id")
-    if project_id is not None:
-        its_gate = its_gate.where(Gate.project_id == project_id)
+    query = configuration.readable(unit.principal, Feeder).options(selectinload(Feeder.gate))
+    wanted = of_project(unit, project)
     if gate is not None:
-        found = resolve(unit.session, unit.principal, Gate, gate, "gate", project_id)
-        its_gate = its_gate.where(Gate.id == found.id)
-    query = select(Feeder).where(its_gate).options(selectinload(Feeder.gate))
-    return listed(unit, query, (Feeder.pk,), asked, lambda rows: _shown(unit, rows), newest_first=True)
+        wanted = {"gate_id": resolve(unit.session, unit.principal, Gate, gate, "gate", wanted.get("project_id")).id}
+    query = query.filter_by(**wanted)
+    return listed(unit, query, (Feeder.number,), asked, lambda rows: _shown(unit, rows), newest_first=True)
 
 
 @router.serve("POST", "/feeders", area="series", right="write", status=201, body="large")
@@ -193,12 +184,12 @@ def _naming() -> Any:
 
 
 def _shown(unit: Unit, rows: Sequence[Feeder]) -> list[FeederShown]:
-    names = project_names(unit, (feeder.gate for feeder in rows))
+    names = project_names(unit, rows)
     return [
         FeederShown.showing(
             feeder,
             gate=Reference.to(feeder.gate),
-            project=names[feeder.gate.project_id],
+            project=names[feeder.project_id],
             from_=feeder.source.get("url"),
             script=feeder.source.get("script"),
             options=feeder.source.get("parameters") or {},

@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from entrepot.errors import Gone
-from entrepot.files import configs, lifecycle, signing
+from entrepot.files import fetches, handed, lifecycle, signing, storages
 from entrepot.files.damage import DamagedFile, intact, intact_part, telling
-from entrepot.files.models import PublishedFile, StorageConfig
-from entrepot.identity import Project
-from entrepot.server import conditions
+from entrepot.files.handed import HandedFile, HandedStorage
+from entrepot.files.models import FileFetch, PublishedFile, Storage
+from entrepot.identity import Project, User
+from entrepot.objects.folder import BLOCK
+from entrepot.server import conditions, origin
 from entrepot.server.api.nouns import (
     NOT_KEPT,
     InProject,
@@ -46,6 +48,7 @@ _MEDIA = {
     "parquet": "application/vnd.apache.parquet",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+_MOST_FETCHES = 1000
 router = NativeRouter(tags=["files"])
 Status = Literal["available", "consumed", "expired"]
 
@@ -67,18 +70,28 @@ class FileShown(Noun):
     size: int
     md5: str
     sha256: str
-    status: Annotated[Status, column("state")]
+    status: Status
     locked: bool
     project: Annotated[Reference | None, NOT_KEPT]
-    poll: Annotated[str, column("poll_id"), Field(description="Id of the request that it answers.")]
-    task: Annotated[str, column("task_id"), Field(description="Id of the step of the request.")]
+    request: Annotated[str, column("request_id"), Field(description="Id of the request that it answers.")]
+    step: Annotated[str, column("step_id"), Field(description="Id of the step of the request.")]
     storage: Annotated[Reference, NOT_KEPT]
     url: Annotated[str, NOT_KEPT, Field(description="Where it is kept.")]
     signed_url: Annotated[SignedUrl | None, NOT_KEPT]
     created_at: datetime
-    consumed_at: Annotated[datetime | None, column("consumed")]
-    expired_at: Annotated[datetime | None, column("deleted")]
+    consumed_at: datetime | None
+    expired_at: datetime | None
     mismatches: Annotated[list[dict[str, Any]], Field(description="What consumers got that was something else.")]
+
+
+class FetchShown(BaseModel):
+    """How often somebody began to fetch a file; told within seconds."""
+
+    user: Annotated[Reference | None, Field(description="Null: who had a signed address.")]
+    count: int
+    first_at: datetime
+    last_at: datetime
+    address: Annotated[str, Field(description="From where, the last time.")]
 
 
 class Acknowledgement(Noun):
@@ -108,12 +121,16 @@ def list_files(
     asked: Sought,
     project: InProject = None,
     identifier: _Several = None,
-    poll: _Several = None,
-    task: _Several = None,
+    request: _Several = None,
+    step: _Several = None,
     sha256: _Several = None,
     md5: _Several = None,
     type: _Several = None,  # noqa: A002 - what it is called
     status: Annotated[list[Status] | None, Query(description="By default, those that are available.")] = None,
+    storage: Annotated[list[str] | None, Query(max_length=100, description="Ids of storages.")] = None,
+    fetched_by: Annotated[
+        str | None, Query(max_length=36, description="Id of a user who fetched them; empty: by a signed address.")
+    ] = None,
 ) -> Page[FileShown]:
     """List files, newest first."""
     query = select(PublishedFile).where(
@@ -121,16 +138,19 @@ def list_files(
     )
     for name, values in {
         "project_id": None if project is None else [of_project(unit, project)["project_id"]],
-        "state": status or ["available"],
+        "status": status or ["available"],
+        "storage_id": storage,
         "identifier": identifier,
-        "poll_id": poll,
-        "task_id": task,
+        "request_id": request,
+        "step_id": step,
         "sha256": sha256,
         "md5": md5,
         "type": type,
     }.items():
         if values is not None:
             query = query.where(getattr(PublishedFile, name).in_(values))
+    if fetched_by is not None:
+        query = query.where(PublishedFile.number.in_(fetches.fetched_by(fetched_by)))
     return listed(unit, query, (PublishedFile.number,), asked, lambda rows: shown_files(unit, rows), newest_first=True)
 
 
@@ -138,6 +158,27 @@ def list_files(
 def get_file(unit: Unit, file_id: str) -> FileShown:
     """Return a file's record."""
     return _shown(unit, lifecycle.get_file(unit.session, unit.principal, file_id))
+
+
+@router.serve("GET", "/files/{file_id}/fetches", area="files", right="read")
+def list_fetches(unit: Unit, file_id: str) -> Page[FetchShown]:
+    """List who fetched a file, the latest first: of very many, the first thousand."""
+    file = lifecycle.get_file(unit.session, unit.principal, file_id)
+    found = fetches.of_file(unit.session, file, _MOST_FETCHES)
+    ids = {one.reader for one in found} - {fetches.ANYBODY}
+    logins = dict(unit.session.execute(select(User.id, User.login).where(User.id.in_(ids))).all())
+    return Page(items=[_fetch(one, logins) for one in found])
+
+
+@router.serve("DELETE", "/files/{file_id}", area="files", right="write")
+def withdraw(unit: Unit, file_id: str) -> FileShown:
+    """Take a file back: it has expired as from now, its signed addresses end, and the server deletes its bytes.
+
+    What lies in a storage of your own stays there.
+    """
+    file = lifecycle.get_file(unit.session, unit.principal, file_id, "write")
+    lifecycle.withdraw(unit.session, unit.principal, file)
+    return _shown(unit, file)
 
 
 @router.serve("POST", "/files/ack", area="files", right="write", body="large")
@@ -159,35 +200,36 @@ def acknowledge(unit: Unit, file_id: str, given: Acknowledgement | None = None) 
 def renew(unit: Unit, file_id: str, given: Signing | None = None) -> FileShown:
     """Let the file's signed address work for another while."""
     file = lifecycle.get_file(unit.session, unit.principal, file_id, "write")
-    signing.renew(file, config_of(unit.session, file), given.seconds if given else None)
+    signing.renew(file, storage_of(unit.session, file), given.seconds if given else None)
     unit.session.flush()
     return _shown(unit, file)
 
 
 def download(call: Call) -> Response:
     """Return the file's bytes, or a range of them."""
-    return content(call, lifecycle.get_file(call.session, call.principal, call.path["file_id"]))
+    return content(call, *lifecycle.get_handed(call.connection, call.principal, call.path["file_id"]))
 
 
 def signed_download(call: Call) -> Response:
     """Return the file's bytes to whoever has its signed URL."""
     file_id = call.path["file_id"]
     signing.check(call.services.vault, file_id, call.query.get("expires", ""), call.query.get("signature", ""))
-    file = call.session.scalar(select(PublishedFile).where(PublishedFile.id == file_id))
-    if file is None:
+    found = handed.find(call.connection, file_id)
+    if found is None:
         raise Gone("The file was deleted.")
-    config = call.session.scalar(select(StorageConfig).where(StorageConfig.id == file.storage_config_id))
-    signing.require_standing(file, config)
-    url = signing.onward(call.services.settings, call.services.vault, file, config) if config else None
+    file, storage = found
+    signing.require_standing(file, storage)
+    url = signing.onward(call.services.settings, call.services.vault, file, storage)
     if url is not None and call.request.method == "GET":
+        note_fetch(call, file)
         return RedirectResponse(url, 307, {"cache-control": "no-store"})
-    return content(call, file)
+    return content(call, file, storage)
 
 
-def content(call: Call, file: PublishedFile) -> Response:
+def content(call: Call, file: HandedFile, storage: HandedStorage) -> Response:
     """Return a file's bytes as an answer that keeps to conditions, resumes, and that browsers save, never show."""
     lifecycle.require_bytes(file)
-    services, config = call.services, config_of(call.session, file)
+    services = call.services
     etag, asked = f'"{file.sha256}"', call.request.headers
     headers = {
         "cache-control": "private, no-transform",
@@ -204,12 +246,16 @@ def content(call: Call, file: PublishedFile) -> Response:
         "repr-digest": f"sha-256=:{base64.b64encode(bytes.fromhex(file.sha256)).decode()}:",
     }
     media_type = _MEDIA.get(file.type or "", "application/octet-stream")
-    storage = configs.open_config(services.settings, services.vault, config)
-    with telling(services.database, file):
-        if config.own and storage.size(file.path) != file.size:
-            raise DamagedFile
-    if config.own and services.settings.file_accelerated:
-        internal = f"/entrepot-files/{config.organization_id}/{file.path}"
+    store = storages.open_storage(services.settings, services.vault, storage)
+    accelerated = storage.own and services.settings.file_accelerated and services.settings.storage_url is None
+    at_once = file.size <= BLOCK and call.request.method == "GET" and not accelerated
+    if storage.own and not at_once:  # what is read at once shows by itself how much there is
+        with telling(services.database, file):
+            if store.size(file.path) != file.size:
+                raise DamagedFile
+    if accelerated:
+        note_fetch(call, file)
+        internal = f"/entrepot-files/{storage.organization_id}/{file.path}"
         return Response(headers=headers | {"x-accel-redirect": internal}, media_type=media_type)
     try:
         part = conditions.part(asked, file.size, etag, file.created_at)
@@ -222,14 +268,23 @@ def content(call: Call, file: PublishedFile) -> Response:
     status = 200 if part is None else 206
     if call.request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
+    if start == 0:  # of one that comes in parts, the first
+        note_fetch(call, file)
     with telling(services.database, file):
-        blocks = intact(storage.read(file.path), file) if part is None else intact_part(storage, file, start, stop)
+        blocks = intact(store.read(file.path), file) if part is None else intact_part(store, file, start, stop)
+        if at_once:
+            return Response(b"".join(blocks), status, headers, media_type)
 
     def sent() -> Iterator[bytes]:
         with telling(services.database, file):
             yield from blocks
 
     return StreamingResponse(sent(), status, headers, media_type)
+
+
+def note_fetch(call: Call, file: HandedFile) -> None:
+    """Note that the caller begins to fetch a file."""
+    call.request.app.state.noted.fetched(file.id, call.principal.user_id, origin.address_of(call.request))
 
 
 def shown_files(unit: Unit, files: Sequence[PublishedFile]) -> list[FileShown]:
@@ -240,30 +295,34 @@ def shown_files(unit: Unit, files: Sequence[PublishedFile]) -> list[FileShown]:
 
 def shown(session: Session, services: Services, files: Sequence[PublishedFile], url: str) -> list[FileShown]:
     """Return files as the native API tells of them, to who reaches this server under an address."""
-    ids, projects = ({getattr(file, name) for file in files} for name in ("storage_config_id", "project_id"))
-    configs = {one.id: one for one in session.scalars(select(StorageConfig).where(StorageConfig.id.in_(ids)))}
+    ids, projects = ({getattr(file, name) for file in files} for name in ("storage_id", "project_id"))
+    places = {one.id: one for one in session.scalars(select(Storage).where(Storage.id.in_(ids)))}
     names = {one.id: one for one in session.scalars(select(Project).where(Project.id.in_(projects - {None})))}
-    return [
-        _told(services, file, configs[file.storage_config_id], names.get(file.project_id or ""), url) for file in files
-    ]
+    return [shown_one(services, one, places[one.storage_id], names.get(one.project_id or ""), url) for one in files]
 
 
-def _told(
-    services: Services, file: PublishedFile, config: StorageConfig, project: Project | None, url: str
+def shown_one(
+    services: Services, file: PublishedFile, storage: Storage, project: Project | None, url: str
 ) -> FileShown:
-    signed = signing.signed_url(services.vault, file, config, url)
+    """Return a file as the native API tells of it, its storage and its project being known."""
+    signed = signing.signed_url(services.vault, file, storage, url)
     return FileShown.showing(
         file,
         project=Reference.to(project),
-        storage=Reference(id=config.id, name=config.url),
-        url=f"{config.url}/{file.path}",
+        storage=Reference(id=storage.id, name=storage.url),
+        url=f"{storage.url}/{file.path}",
         signed_url=SignedUrl(url=signed[0], expires_at=signed[1]) if signed else None,
     )
 
 
-def config_of(session: Session, file: PublishedFile) -> StorageConfig:
+def storage_of(session: Session, file: PublishedFile) -> Storage:
     """Return where a file is stored."""
-    return session.scalars(select(StorageConfig).where(StorageConfig.id == file.storage_config_id)).one()
+    return session.scalars(select(Storage).where(Storage.id == file.storage_id)).one()
+
+
+def _fetch(one: FileFetch, logins: dict[str, str]) -> FetchShown:
+    user = None if one.reader == fetches.ANYBODY else Reference(id=one.reader, name=logins.get(one.reader, ""))
+    return FetchShown(user=user, count=one.count, first_at=one.first_at, last_at=one.last_at, address=one.address)
 
 
 def _shown(unit: Unit, file: PublishedFile) -> FileShown:
@@ -271,6 +330,6 @@ def _shown(unit: Unit, file: PublishedFile) -> FileShown:
 
 
 ENDPOINTS = [
-    Endpoint("GET", "/api/v1/files/{file_id}/download", download, "files", "read"),
-    Endpoint("GET", "/api/v1/files/{file_id}/content", signed_download, "files", "read", access="open"),
+    Endpoint("GET", "/api/v1/files/{file_id}/download", download, "files", "read", lean=True),
+    Endpoint("GET", "/api/v1/files/{file_id}/content", signed_download, "files", "read", access="open", lean=True),
 ]

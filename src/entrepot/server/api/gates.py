@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from anyio.to_thread import run_sync
@@ -17,6 +16,8 @@ from entrepot.pipeline import configuration
 from entrepot.pipeline.gates import configuration as gates
 from entrepot.pipeline.gates import files as gate_files
 from entrepot.pipeline.gates import folders, quarantine
+from entrepot.pipeline.gates.home import Home
+from entrepot.pipeline.gates.homes import open_home
 from entrepot.pipeline.importing import choice as file_choice
 from entrepot.pipeline.models import Gate, QuarantinedFile
 from entrepot.server.api.nouns import (
@@ -39,16 +40,14 @@ from entrepot.server.api.nouns import (
     to_change,
 )
 from entrepot.server.api.routing import NativeRouter, Unit
-from entrepot.server.endpoint import Json
+from entrepot.server.endpoint import Call, Json
 from entrepot.server.ftp.address import address
-from entrepot.server.ftp.uploads import STAGING, Upload
+from entrepot.server.ftp.uploads import HTTP_STAGING, Upload
 from entrepot.server.services import Services
 from entrepot.server.streaming import StreamEndpoint, pour
 
 T = TypeVar("T")
 router = NativeRouter(tags=["gates"])
-#: Apart from those that come in by FTP, which are removed when the FTP server starts.
-_HTTP_STAGING = f"{STAGING}/http"
 
 
 class GateSettings(Noun):
@@ -132,7 +131,7 @@ class Quarantined(Noun):
     path: str
     stored: str | None
     size: int
-    modified_at: Annotated[datetime, column("modified")]
+    modified_at: datetime
     created_at: datetime
     reason: str
     details: str
@@ -196,8 +195,8 @@ def delete_gate(unit: Unit, gate_id: str) -> None:
 def get_use(unit: Unit, gate_id: str) -> Use:
     """Count what lies on a gate."""
     gate = configuration.get(unit.session, unit.principal, Gate, gate_id)
-    home = _home(unit.services, gate.id)
-    used = gate_files.usage(home)
+    home = home_of(unit, gate.id)
+    used = home.usage()
     return Use(
         bytes=used.bytes,
         files=used.files,
@@ -237,9 +236,7 @@ def list_gate_files(
 ) -> Page[GateFile]:
     """List a folder of a gate by name."""
     gate = configuration.get(unit.session, unit.principal, Gate, gate_id)
-    home = _home(unit.services, gate.id)
-    entries = sorted(folders.list_dir(home, folder), key=lambda entry: entry.path) if home.is_dir() else []
-    found = [entry for entry in entries if asked.cursor is None or entry.path > asked.cursor]
+    found = home_of(unit, gate.id).listed(folder, after=asked.cursor, most=asked.limit + 1)
     items = [
         GateFile(path=one.path, type=one.type, size=one.size, modified_at=gate_files.instant(one.modified))
         for one in found[: asked.limit]
@@ -250,25 +247,25 @@ def list_gate_files(
 @router.serve("GET", "/gates/{gate_id}/quarantine", area="series", right="read")
 def list_quarantine(unit: Unit, gate_id: str, asked: Asked) -> Page[Quarantined]:
     """List the files in a gate's quarantine, the oldest first."""
-    query, home = quarantine.kept(unit.session, unit.principal, gate_id), _home(unit.services, gate_id)
+    query, home = quarantine.kept(unit.session, unit.principal, gate_id), home_of(unit, gate_id)
 
     def show(rows: Sequence[QuarantinedFile]) -> list[Quarantined]:
         return _shown([one for one in rows if quarantine.is_there(home, one)])
 
-    return listed(unit, query, (QuarantinedFile.pk,), asked, show)
+    return listed(unit, query, (QuarantinedFile.number,), asked, show)
 
 
 @router.serve("POST", "/gates/{gate_id}/quarantine/retry", area="series", right="write", body="large")
 def retry_quarantine(unit: Unit, gate_id: str, request_: Chosen) -> list[Quarantined]:
     """Have files in quarantine read again, at once."""
-    home = _home(unit.services, gate_id)
+    home = home_of(unit, gate_id)
     return _shown(quarantine.retry(unit.session, unit.principal, home, gate_id, request_.ids))
 
 
 @router.serve("POST", "/gates/{gate_id}/quarantine/remove", area="series", right="write", body="large")
 def remove_quarantine(unit: Unit, gate_id: str, request_: Chosen) -> list[Quarantined]:
     """Delete files in quarantine for good."""
-    home = _home(unit.services, gate_id)
+    home = home_of(unit, gate_id)
     return _shown(quarantine.remove(unit.session, unit.principal, home, gate_id, request_.ids))
 
 
@@ -284,12 +281,12 @@ async def put_file(request: Request, principal: Principal) -> Response:
         if not path.strip("/"):
             raise InvalidInput.field("path", "Say how the file is to be called.")
         gate_files.require_free_path(path)
-        home = _home(services, gate_id)
-        home.mkdir(parents=True, exist_ok=True)
-        staging = services.settings.data_dir / _HTTP_STAGING
+        home = open_home(services.settings, services.database, gates.gate_home(gate_id))
+        home.make()
+        staging = services.settings.data_dir / HTTP_STAGING
         staging.mkdir(parents=True, exist_ok=True)
-        target = folders.resolve(home, path)
-        if not target.exists():
+        target = home.resolve(path)
+        if not gate_files.exists(home, target):
             folders.require_shallow(path)
         declared = request.headers.get("content-length", "")
         if declared.isdigit():
@@ -345,8 +342,9 @@ def _shown(found: Sequence[QuarantinedFile]) -> list[Quarantined]:
     return [Quarantined.showing(record) for record in found]
 
 
-def _home(services: Services, gate_id: str) -> Path:
-    return services.settings.data_dir / gates.gate_home(gate_id)
+def home_of(unit: Unit | Call, gate_id: str) -> Home:
+    """Return the files of a gate as a request sees and changes them."""
+    return open_home(unit.services.settings, unit.session, gates.gate_home(gate_id))
 
 
 ENDPOINTS = [

@@ -75,6 +75,14 @@ class ImporterChanges(ImporterSettings):
 
     name: Name = ""
     gate: Annotated[str | None, NOT_KEPT, Field(description="Id or name; null: clients push to it.")] = None
+    again: Annotated[
+        bool,
+        NOT_KEPT,
+        Field(description="Whether what it made is made anew where it comes to read otherwise; false: from now on."),
+    ] = True
+    again_from: Annotated[
+        AwareDatetime | None, NOT_KEPT, Field(description="Of that, only what lies after this instant; null: all.")
+    ] = None
 
 
 class ImporterRequest(ImporterSettings):
@@ -194,6 +202,16 @@ class ChannelShown(ChannelSettings):
     def shown(cls, channel: Channel) -> "ChannelShown":
         """Return what is shown of a channel."""
         return cls.showing(channel, importer=Reference.to(channel.cleaner.importer))
+
+
+class ChannelTrial(ChannelSettings):
+    """How a channel would clean a raw series, between two stamps of it; by default, in its last week."""
+
+    importer: Annotated[str, NOT_KEPT, Field(description="Id or name.")]
+    project: Annotated[str | None, NOT_KEPT, Field(description="Of the importer, where that is given by name.")] = None
+    raw: Annotated[SeriesName, Field(description="The raw series.")]
+    from_: Annotated[AwareDatetime | None, NOT_KEPT, Field(alias="from")] = None
+    to: Annotated[AwareDatetime | None, NOT_KEPT] = None
 
 
 class CleanerShown(Noun):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Query
@@ -22,9 +22,11 @@ from entrepot.server.api.nouns import (
     Named,
     Noun,
     Page,
+    Script,
     Sought,
     column,
     listed,
+    microseconds,
     named_page,
     of_project,
     project_names,
@@ -33,6 +35,7 @@ from entrepot.server.api.nouns import (
 )
 from entrepot.server.api.routing import NativeRouter, Unit
 from entrepot.server.api.runs import RunShown, begun
+from entrepot.server.api.versions import VersionShown, listed_versions
 
 router = NativeRouter(tags=["importers"])
 
@@ -48,7 +51,7 @@ class KnownFile(Noun):
 
     path: str
     size: int
-    modified_at: Annotated[datetime, column("modified")]
+    modified_at: datetime
     sha256: str
     run: Annotated[str, column("run_id"), Field(description="Id of the run that read it.")]
     rows: int
@@ -66,17 +69,21 @@ class SentFile(BaseModel):
     content: str
 
 
-class ImporterTrial(BaseModel):
+class ImporterTrial(Noun):
     """A parse script, and the files on which it is tried: of the gate (``paths``), or sent along (``files``)."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    project_id: str | None = None
-    importer_id: str | None = None
-    gate_id: str | None = None
-    script: str | None = None
-    paths: list[str] = []
-    files: list[SentFile] = []
+    project: Annotated[str | None, column("project_id"), Field(description="Id or name; or else the importer's.")] = (
+        None
+    )
+    importer: Annotated[
+        str | None, column("importer_id"), Field(description="Id or name of the importer that it is meant for.")
+    ] = None
+    gate: Annotated[
+        str | None, column("gate_id"), Field(description="Id or name of the gate of `paths`; or else the importer's.")
+    ] = None
+    script: Annotated[Script | None, Field(description="By default, the importer's.")] = None
+    paths: list[str] = Field(default_factory=list)
+    files: list[SentFile] = Field(default_factory=list)
 
 
 class AnalysisTrial(BaseModel):
@@ -84,9 +91,11 @@ class AnalysisTrial(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    script: str | None = None
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
+    script: Script | None = None
+    from_: AwareDatetime | None = Field(
+        None, alias="from", description="By default, the last hundred steps that can be computed are tried."
+    )
+    to: AwareDatetime | None = None
 
 
 @router.serve("GET", "/importers", area="series", right="read")
@@ -121,13 +130,14 @@ def get_importer(unit: Unit, importer_id: str) -> ImporterShown:
 
 @router.serve("PATCH", "/importers/{importer_id}", area="series", right="write")
 def change_importer(unit: Unit, importer_id: str, given: ImporterChanges) -> ImporterShown:
-    """Change an importer; with another script, gate or folder, what it made is made anew."""
+    """Change an importer; with another script, gate or folder, what it made is made anew, as far as `again` says."""
     importer = to_change(unit, Importer, importer_id)
     fields = given.kept()
     if "gate" in given.model_fields_set:
         fields["gate"] = _gate(unit, given.gate, importer.project_id)
+    again = importers.Again(given.again, microseconds(given.again_from))
     with ImporterChanges.naming():
-        return _shown(unit, importers.update_importer(unit.session, unit.principal, importer_id, fields))
+        return _shown(unit, importers.update_importer(unit.session, unit.principal, importer_id, fields, again))
 
 
 @router.serve("DELETE", "/importers/{importer_id}", area="series", right="write", status=204)
@@ -149,19 +159,33 @@ def list_importer_files(
     return listed(unit, query, (ImportedFile.path,), asked, lambda rows: map(KnownFile.showing, rows))
 
 
+@router.serve("GET", "/importers/{importer_id}/versions", area="series", right="read")
+def list_importer_versions(unit: Unit, importer_id: str, asked: Asked) -> Page[VersionShown]:
+    """List the scripts that an importer had, the newest first."""
+    return listed_versions(unit, importer_id, Importer.kind, asked)
+
+
 @router.serve("POST", "/importers/try", area="series", right="write", status=202, body="large")
 def try_importer(unit: Unit, request_: ImporterTrial) -> RunShown:
     """Try a parse script on files; nothing is written, and the run's `result` says what it makes of each."""
-    fields = request_.model_dump()
-    return begun(unit, trials.start_importer_trial(unit.session, unit.principal, unit.services.settings, **fields))
+    session, principal, settings = unit.session, unit.principal, unit.services.settings
+    project, importer, gate = of_project(unit, request_.project).get("project_id"), request_.importer, request_.gate
+    named: dict[str, Any] = {
+        "project_id": project,
+        "importer_id": importer and resolve(session, principal, Importer, importer, "importer", project).id,
+        "gate_id": gate and resolve(session, principal, Gate, gate, "gate", project).id,
+    }
+    tried = request_.model_dump(include={"script", "paths", "files"})
+    with ImporterTrial.naming():
+        return begun(unit, trials.start_importer_trial(session, principal, settings, **named, **tried))
 
 
 @router.serve("POST", "/analyses/{analysis_id}/try", area="series", right="write", status=202, body="large")
 def try_analysis(unit: Unit, analysis_id: str, request_: AnalysisTrial) -> RunShown:
     """Try an analysis' script on a window of its inputs; nothing is written; the run's `result` says what comes."""
-    start, end = (None if at is None else round(at.timestamp() * 1_000_000) for at in (request_.start, request_.end))
+    start, end = map(microseconds, (request_.from_, request_.to))
     if start is not None and end is not None and start >= end:
-        raise InvalidInput.field("end", "This is not after the start.")
+        raise InvalidInput.field("to", "This is not after `from`.")
     job = trials.start_analysis_trial(
         unit.session, unit.principal, analysis_id, script=request_.script, start=start, end=end
     )

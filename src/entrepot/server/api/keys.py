@@ -5,28 +5,32 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field
-from sqlalchemy import select
 
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import ApiKey, User, keys
 from entrepot.pipeline.generators import catalog
-from entrepot.server.api.nouns import NOT_KEPT, Asked, Noun, Page, Reference, column, listed
+from entrepot.server.api.nouns import NOT_KEPT, Asked, Noun, Page, Reference, listed, user_names
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["keys"])
 
 
-class KeyRequest(Noun):
-    """A new key; what is left out is as with the key that asks for it."""
+class KeyChanges(Noun):
+    """What is to change of a key: what it may do stays."""
 
     name: Annotated[str, Field(max_length=300)] = ""
+
+
+class KeyRequest(KeyChanges):
+    """A new key; what is left out is as with the key that asks for it."""
+
     scopes: Annotated[
         list[str] | None, Field(description="`area:right`, such as `series:read`, or one piece of work.")
     ] = None
     projects: Annotated[list[str] | None, Field(description="Ids of the only ones that it reaches.")] = None
     series: Annotated[list[str] | None, Field(description="Ids of the only ones that it reaches.")] = None
     networks: Annotated[list[str] | None, Field(description="Where it may be used from.")] = None
-    expires_at: Annotated[AwareDatetime | None, column("expires")] = None
+    expires_at: AwareDatetime | None = None
 
 
 class KeyShown(Noun):
@@ -40,8 +44,10 @@ class KeyShown(Noun):
     series: list[str] | None
     networks: list[str] | None
     created_at: datetime
-    expires_at: Annotated[datetime | None, column("expires")]
-    revoked_at: Annotated[datetime | None, column("revoked")]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: Annotated[datetime | None, Field(description="To within a minute; null: not yet.")]
+    last_used_from: str | None
 
 
 class KeyMade(KeyShown):
@@ -80,6 +86,15 @@ def get_key(unit: Unit, key_id: str) -> KeyShown:
     return _shown(unit, [keys.get_key(unit.session, unit.principal, key_id)])[0]
 
 
+@router.serve("PATCH", "/keys/{key_id}", area="identity", right="write", access="own")
+def change_key(unit: Unit, key_id: str, given: KeyChanges) -> KeyShown:
+    """Give one of the caller's keys another name."""
+    key = keys.get_own_key(unit.session, unit.principal, key_id)
+    if "name" in given.model_fields_set:
+        key.name = given.name
+    return _shown(unit, [key])[0]
+
+
 @router.serve("POST", "/keys/{key_id}/rotate", area="identity", right="write", access="own")
 def rotate_key(unit: Unit, key_id: str) -> KeyMade:
     """Give one of the caller's keys a new token; the old one works for the grace period, but not on keys."""
@@ -111,6 +126,5 @@ def _with_token(unit: Unit, key: ApiKey, token: str) -> KeyMade:
 
 
 def _shown(unit: Unit, rows: Sequence[ApiKey]) -> list[KeyShown]:
-    query = select(User.id, User.login).where(User.id.in_({key.user_id for key in rows}))
-    users = {row.id: Reference(id=row.id, name=row.login) for row in unit.session.execute(query)}
+    users = user_names(unit, rows)
     return [KeyShown.showing(key, user=users.get(key.user_id)) for key in rows]

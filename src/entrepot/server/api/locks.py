@@ -9,11 +9,11 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy import select
 
 from entrepot import locks
+from entrepot.db import unindexed
 from entrepot.files.models import PublishedFile
-from entrepot.identity import User
 from entrepot.locks import Lock
 from entrepot.pipeline.runs import locking  # noqa: F401 - it knows how each kind is locked
-from entrepot.rows.models import Row, RowAnalysis
+from entrepot.rows.models import ResultSet, Row
 from entrepot.series.models import Series
 from entrepot.server.api.nouns import (
     NOT_KEPT,
@@ -25,6 +25,7 @@ from entrepot.server.api.nouns import (
     listed,
     of_project,
     project_names,
+    user_names,
 )
 from entrepot.server.api.routing import NativeRouter, Unit
 
@@ -66,7 +67,7 @@ def list_locks(
     id: Annotated[str | None, Query(max_length=400, description="Of what is locked.")] = None,  # noqa: A002
 ) -> Page[LockShown]:
     """List locks, newest first."""
-    query = select(Lock).where(unit.principal.within(Lock), Lock.kind.in_(locks.kinds_for(unit.principal)))
+    query = select(Lock).where(unit.principal.within(Lock), unindexed(Lock.kind).in_(locks.kinds_for(unit.principal)))
     for name, value in {**of_project(unit, project), "kind": kind, "target": id}.items():
         if value is not None:
             query = query.where(getattr(Lock, name) == value)
@@ -93,15 +94,14 @@ def delete_lock(unit: Unit, lock_id: str) -> None:
 
 def _shown(unit: Unit, rows: Sequence[Lock]) -> list[LockShown]:
     projects = project_names(unit, rows)
-    query = select(User.id, User.login).where(User.id.in_({row.user_id for row in rows if row.user_id}))
-    users = {row.id: Reference(id=row.id, name=row.login) for row in unit.session.execute(query)}
+    users = user_names(unit, rows)
     names = {kind: _names(unit, kind, [row for row in rows if row.kind == kind]) for kind in locks.AREAS}
     return [
         LockShown.showing(
             row,
             of=Reference(id=row.target, name=names[row.kind].get(row.target, row.target)),
             project=projects.get(row.project_id or ""),
-            by=users.get(row.user_id or ""),
+            by=users.get(row.user_id),
         )
         for row in rows
     ]
@@ -112,8 +112,8 @@ def _names(unit: Unit, kind: str, rows: Iterable[Lock]) -> dict[str, str]:
     known: dict[str, tuple[Any, Any]] = {
         "series": (Series, Series.name),
         "file": (PublishedFile, PublishedFile.name),
-        "result_set": (RowAnalysis, RowAnalysis.name),
-        "row": (Row, Row.short_description),
+        "result_set": (ResultSet, ResultSet.name),
+        "row": (Row, Row.name),
     }
     ids: list[Any] = [row.target for row in rows]
     if kind not in known or not ids:

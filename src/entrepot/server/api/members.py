@@ -1,15 +1,15 @@
 """Members: the users of the caller's organization, with their roles."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from entrepot.errors import NotFound
 from entrepot.identity import Membership, Organization, Role, User, users
-from entrepot.server.api.nouns import NOT_KEPT, Name, Noun, Page, Sought, listed, worded
+from entrepot.server.api.nouns import NOT_KEPT, Name, Named, Noun, Page, Sought, called, listed, worded
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["members"])
@@ -47,19 +47,16 @@ class MemberMade(MemberShown):
 
 
 @router.serve("GET", "/members", area="identity", right="read")
-def list_members(unit: Unit, asked: Sought) -> Page[MemberShown]:
+def list_members(unit: Unit, asked: Sought, login: Named = None) -> Page[MemberShown]:
     """List the members of the caller's organization by login."""
     unit.principal.require("read")
     organization_id = unit.principal.organization_id
-    own = select(Membership.user_id).where(Membership.organization_id == organization_id)
-    query = select(User).where(User.id.in_(own), *worded(asked.q, User.login))
-
-    def show(rows: Sequence[User]) -> list[MemberShown]:
-        of = Membership.user_id.in_([one.id for one in rows]), Membership.organization_id == organization_id
-        roles = {one.user_id: one for one in unit.session.scalars(select(Membership).where(*of))}
-        return [_told(one, roles[one.id]) for one in rows]
-
-    return listed(unit, query, (User.login, User.id), asked, show)
+    query = select(Membership).where(Membership.organization_id == organization_id, *worded(asked.q, Membership.login))
+    if login is not None:
+        query = query.where(called(Membership.login, login))
+    query = query.options(selectinload(Membership.user))
+    order = (Membership.login, Membership.user_id)
+    return listed(unit, query, order, asked, lambda rows: [_told(one.user, one) for one in rows])
 
 
 @router.serve("POST", "/members", area="identity", right="admin", status=201)

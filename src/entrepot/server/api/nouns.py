@@ -9,19 +9,22 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from entrepot.db import keyset
+from entrepot.db.words import within
 from entrepot.errors import InvalidInput, NotFound
-from entrepot.identity import Principal, Project, projects
+from entrepot.identity import Principal, Project, User, projects
 from entrepot.identity.projects import is_kept
 from entrepot.pipeline import configuration
 from entrepot.pipeline.generators.finding import KINDS
-from entrepot.pipeline.models import Edited, Feeder, Gate, Owned
+from entrepot.pipeline.models import Channel, Feeder, Gate
+from entrepot.pipeline.records import Edited, Owned
 from entrepot.series import labels
 from entrepot.series.clock_names import clock_name, read_clock
 from entrepot.server.api.routing import Unit
+from entrepot.server.endpoint import Call
 
 RecordT = TypeVar("RecordT", bound=Owned)
 EditedT = TypeVar("EditedT", bound=Edited)
@@ -79,9 +82,14 @@ def instant(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else datetime.fromtimestamp(microseconds / 1_000_000, UTC)
 
 
+def microseconds(value: datetime | None) -> int | None:
+    """Return the microseconds since 1970 of an instant; None of none."""
+    return None if value is None else round(value.timestamp() * 1_000_000)
+
+
 def at(name: str) -> Kept:
     """Return that an instant is kept as microseconds."""
-    return Kept((name,), instant, lambda value: (None if value is None else round(value.timestamp() * 1_000_000),))
+    return Kept((name,), instant, lambda value: (microseconds(value),))
 
 
 class Reference(BaseModel):
@@ -150,11 +158,12 @@ class Noun(BaseModel):
         except InvalidInput as error:
             if not error.fields:
                 raise
-            fields = {}
-            for name, reasons in error.fields.items():
+
+            def renamed(name: str) -> str:
                 first, dot, rest = name.partition(".")
-                fields[f"{words.get(first, first)}{dot}{rest}"] = reasons
-            raise type(error)(fields=fields) from error
+                return f"{words.get(first, first)}{dot}{rest}"
+
+            raise error.renamed(renamed) from error
 
 
 class Page(BaseModel, Generic[ShownT]):
@@ -225,13 +234,8 @@ def called(column: Any, text: str) -> ColumnElement[bool]:
 
 def worded(q: str | None, *columns: Any) -> list[ColumnElement[bool]]:
     """Return the conditions that each word that is sought is in one of these columns."""
-    conditions = []
-    for word in (q or "").split():
-        first, *others = (column.icontains(word, autoescape=True) for column in columns)
-        for other in others:
-            first = first | other
-        conditions.append(first)
-    return conditions
+    # What fails the first condition is spared the others: fewest texts have a number.
+    return [or_(*(within(column, word) for column in columns)) for word in sorted((q or "").split(), key=str.isalpha)]
 
 
 def next_page(unit: Unit, cursor: str | None) -> str | None:
@@ -274,7 +278,7 @@ def of_project(unit: Unit, text: str | None) -> dict[str, Any]:
     return {} if text is None else {"project_id": projects.find_project(unit.session, unit.principal, text).id}
 
 
-def named(unit: Unit, model: type[RecordT], equal: Mapping[str, Any], asked: Paging) -> Select[Any]:
+def named(unit: Unit, model: type[Owned] | type[Channel], equal: Mapping[str, Any], asked: Paging) -> Select[Any]:
     """Return the query of the things of a kind that the caller may read, by what their columns are to be."""
     query = configuration.readable(unit.principal, model).where(*worded(asked.q, model.name))
     for name, value in equal.items():
@@ -304,7 +308,7 @@ def to_change(unit: Unit, model: type[EditedT], record_id: str) -> EditedT:
     return record
 
 
-def makers(unit: Unit, ids: Iterable[str | None]) -> dict[str, Maker]:
+def makers(unit: Unit | Call, ids: Iterable[str | None]) -> dict[str, Maker]:
     """Return importers, cleaners, analyses and feeders (which go by the name of their gate) by id, a query a kind."""
     wanted = {each for each in ids if each}
     if not wanted:
@@ -318,13 +322,22 @@ def makers(unit: Unit, ids: Iterable[str | None]) -> dict[str, Maker]:
     return found
 
 
-def project_names(unit: Unit, records: Iterable[Any]) -> dict[str, Reference]:
+def project_names(unit: Unit | Call, records: Iterable[Any]) -> dict[str, Reference]:
     """Return the projects of things, by id."""
     return projects_by_id(unit, (record.project_id for record in records))
 
 
-def projects_by_id(unit: Unit, ids: Iterable[str | None]) -> dict[str, Reference]:
+def user_names(unit: Unit | Call, records: Iterable[Any]) -> dict[str | None, Reference]:
+    """Return the users who made things, by id."""
+    wanted = {record.user_id for record in records if record.user_id}
+    found = unit.session.execute(select(User.id, User.login).where(User.id.in_(wanted)))
+    return {row.id: Reference(id=row.id, name=row.login) for row in found}
+
+
+def projects_by_id(unit: Unit | Call, ids: Iterable[str | None]) -> dict[str, Reference]:
     """Return references to projects, by their ids."""
     wanted = {each for each in ids if each}
+    if not wanted:
+        return {}
     found = unit.session.execute(select(Project.id, Project.name).where(Project.id.in_(wanted)))
     return {row.id: Reference(id=row.id, name=row.name) for row in found}

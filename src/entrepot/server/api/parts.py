@@ -1,8 +1,9 @@
 """Parts of structures and what measures them: materials, subassemblies, sensors, signals and their history."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Path
 from sqlalchemy import select
 
 from entrepot.errors import NotFound
@@ -13,11 +14,12 @@ from entrepot.server.api.nouns import Asked, Page, listed
 from entrepot.server.api.routing import NativeRouter, Unit
 
 router = NativeRouter(tags=["rows"])
+Kind = Annotated[str, Path(description=f"One of {', '.join(f'`{one}`' for one in PARTS)}.")]
 
 
 @router.serve("GET", "/parts/{kind}", area="rows", right="read")
-def list_parts(unit: Unit, kind: str, asked: Asked) -> Page[dict[str, Any]]:
-    """List the records of a kind, such as `materials`, `sensor` or `signalhistory`, by id."""
+def list_parts(unit: Unit, kind: Kind, asked: Asked) -> Page[dict[str, Any]]:
+    """List the records of a kind, by id."""
     part, own = kind_of(kind), unit.principal.organization_id
     unit.principal.require("read")
     model = part.model
@@ -31,28 +33,28 @@ def list_parts(unit: Unit, kind: str, asked: Asked) -> Page[dict[str, Any]]:
 
 
 @router.serve("POST", "/parts/{kind}", area="rows", right="write", status=201, body="large")
-def create_part(unit: Unit, kind: str, request_: dict[str, Any]) -> dict[str, Any]:
+def create_part(unit: Unit, kind: Kind, request_: dict[str, Any]) -> dict[str, Any]:
     """Make a record; an ``id`` that is given is kept."""
     part = kind_of(kind)
     return _shown(unit, part, [parts.create(unit.session, unit.principal, part, request_)])[0]
 
 
 @router.serve("GET", "/parts/{kind}/{part_id}", area="rows", right="read")
-def get_part(unit: Unit, kind: str, part_id: int) -> dict[str, Any]:
+def get_part(unit: Unit, kind: Kind, part_id: int) -> dict[str, Any]:
     """Return a record, with what is attached to it."""
     part = kind_of(kind)
     return _shown(unit, part, [parts.get(unit.session, unit.principal, part, _id(part_id))])[0]
 
 
 @router.serve("PATCH", "/parts/{kind}/{part_id}", area="rows", right="write", body="large")
-def update_part(unit: Unit, kind: str, part_id: int, request_: dict[str, Any]) -> dict[str, Any]:
+def update_part(unit: Unit, kind: Kind, part_id: int, request_: dict[str, Any]) -> dict[str, Any]:
     """Change fields of a record; null clears one."""
     part = kind_of(kind)
     return _shown(unit, part, [parts.patch(unit.session, unit.principal, part, _id(part_id), request_)])[0]
 
 
 @router.serve("DELETE", "/parts/{kind}/{part_id}", area="rows", right="admin", status=204)
-def delete_part(unit: Unit, kind: str, part_id: int) -> None:
+def delete_part(unit: Unit, kind: Kind, part_id: int) -> None:
     """Delete a record that nothing refers to; for administrators."""
     parts.remove(unit.session, unit.principal, kind_of(kind), _id(part_id))
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Field
 
-from entrepot.server.api.nouns import NOT_KEPT, Kept, Name, Noun, Reference, Text, column
+from entrepot.server.api.nouns import NOT_KEPT, Kept, Name, Noun, Reference, Text
 
 
 def _read(text: str | None) -> dict[str, Any]:
@@ -16,17 +16,23 @@ def _read(text: str | None) -> dict[str, Any]:
 #: Whatever else is known of a thing, as JSON; verbs take it as it is, columns keep its text.
 Extra = Annotated[
     dict[str, Any],
-    Kept(("additional_data",), _read),
+    Kept(("extra",), _read),
     Field(default_factory=dict, description="Whatever else is known."),
 ]
 #: An id of rows and places, which are numbers within an organization.
 Number = Annotated[str, Kept(("id",), str)]
+#: The same, of what is made: places come with the numbers that scripts know them by.
+NewNumber = Annotated[
+    str | None,
+    Kept(("id",)),
+    Field(pattern=r"^[1-9][0-9]{0,8}$", description="The one that it had elsewhere; by default a fresh one."),
+]
 
 
 class PlaceChanges(Noun):
     """What is to change of a model definition, and of what else has a name."""
 
-    name: Annotated[Name, column("title")] = ""
+    name: Name = ""
     description: Text | None = None
     extra: Extra
 
@@ -34,7 +40,7 @@ class PlaceChanges(Noun):
 class PlaceRequest(PlaceChanges):
     """What is new and has a name."""
 
-    name: Annotated[Name, column("title")]
+    name: Name
 
 
 class SiteChanges(PlaceChanges):
@@ -46,13 +52,15 @@ class SiteChanges(PlaceChanges):
 class SiteRequest(SiteChanges):
     """A new site."""
 
-    name: Annotated[Name, column("title")]
+    id: NewNumber = None
+    name: Name
 
 
-class SiteShown(SiteRequest):
+class SiteShown(SiteChanges):
     """A site, such as a wind farm."""
 
     id: Number
+    name: str
     description: str | None
 
 
@@ -67,21 +75,23 @@ class LocationChanges(PlaceChanges):
 class LocationRequest(LocationChanges):
     """A new location."""
 
+    id: NewNumber = None
     site: Annotated[str, NOT_KEPT, Field(description="Id or name.")]
-    name: Annotated[Name, column("title")]
+    name: Name
 
 
 class LocationShown(LocationChanges):
     """A place of a site, such as a turbine."""
 
     id: Number
-    name: Annotated[str, column("title")]
+    name: str
     site: Annotated[Reference | None, NOT_KEPT]
 
 
 class ModelDefinitionRequest(PlaceRequest):
     """A new model definition."""
 
+    id: NewNumber = None
     site: Annotated[str, NOT_KEPT, Field(description="Id or name.")]
 
 

@@ -45,11 +45,10 @@ def resolve(unit: Unit, model: type[Any], text: str, field: str, **scope: int) -
     InvalidInput
         Names the field: there is none, or there are several of that name.
     """
-    name = getattr(model, "title", None) or model.name
     query = select(model).where(model.organization_id == unit.principal.organization_id)
     query = query.where(*(getattr(model, one) == value for one, value in scope.items()))
     unit.principal.require("read")
-    found = list(unit.session.scalars(query.where(name == text).limit(3)))
+    found = list(unit.session.scalars(query.where(model.name == text).limit(3)))
     if not found and text.isascii() and text.isdigit() and int(text[:12]) <= _MOST:
         found = list(unit.session.scalars(query.where(model.id == int(text[:12]))))
     if len(found) != 1:
@@ -60,18 +59,17 @@ def resolve(unit: Unit, model: type[Any], text: str, field: str, **scope: int) -
 
 def references(unit: Unit, model: type[Any], ids: Iterable[int | None]) -> dict[int, Reference]:
     """Return references to sites, locations, model definitions or result sets of the caller's, by their numbers."""
-    name = getattr(model, "title", None) or model.name
     wanted = {each for each in ids if each is not None}
     own = model.organization_id == unit.principal.organization_id
-    found = unit.session.execute(select(model.id, name.label("name")).where(own, model.id.in_(wanted)))
+    found = unit.session.execute(select(model.id, model.name).where(own, model.id.in_(wanted)))
     return {row.id: Reference(id=str(row.id), name=row.name) for row in found}
 
 
 def _query(unit: Unit, model: type[Any], asked: Paging, name: str | None) -> Select[Any]:
     unit.principal.require("read")
     query = select(model).where(model.organization_id == unit.principal.organization_id)
-    query = query.where(*worded(asked.q, model.title))
-    return query if name is None else query.where(called(model.title, name))
+    query = query.where(*worded(asked.q, model.name))
+    return query if name is None else query.where(called(model.name, name))
 
 
 def _listed(
@@ -86,15 +84,15 @@ def _listed(
         sites = references(unit, Site, {row.site_id for row in rows})
         return [shown.showing(row, site=sites[row.site_id]) for row in rows]
 
-    return listed(unit, query, (model.title, model.id), asked, show)
+    return listed(unit, query, (model.name, model.id), asked, show)
 
 
 def _created(unit: Unit, place: Place, shown: type[OfSite], given: LocationRequest | ModelDefinitionRequest) -> OfSite:
     """Create what a site has."""
-    site, field = resolve(unit, Site, given.site, "site"), place.site_field or ""
-    with given.naming(**{field: "site"}):
-        stored = places.create(unit.session, unit.principal, place, given.kept() | {field: site.id})
-    return shown.showing(_record(stored), site=Reference(id=str(site.id), name=site.title))
+    site = resolve(unit, Site, given.site, "site")
+    with given.naming():
+        stored = places.create(unit.session, unit.principal, place, given.kept() | {"site": site.id})
+    return shown.showing(_record(stored), site=Reference(id=str(site.id), name=site.name))
 
 
 def _record(stored: Mapping[str, Any]) -> SimpleNamespace:
@@ -105,7 +103,7 @@ def _record(stored: Mapping[str, Any]) -> SimpleNamespace:
 def list_sites(unit: Unit, asked: Sought, name: Named = None) -> Page[SiteShown]:
     """List sites by name."""
     query = _query(unit, Site, asked, name)
-    return listed(unit, query, (Site.title, Site.id), asked, lambda rows: map(SiteShown.showing, rows))
+    return listed(unit, query, (Site.name, Site.id), asked, lambda rows: map(SiteShown.showing, rows))
 
 
 @router.serve("POST", "/sites", area="rows", right="write", status=201)
@@ -153,7 +151,7 @@ def _serve_one(kinds: str, place: Place, shown: Any, changes: type[PlaceChanges]
     """Serve one site, location or model definition: shown, changed and deleted alike."""
 
     def show(unit: Unit, stored: Mapping[str, Any]) -> Any:
-        others = {"site": references(unit, Site, {stored["site_id"]})[stored["site_id"]]} if place.site_field else {}
+        others = {"site": references(unit, Site, {stored["site_id"]})[stored["site_id"]]} if place.of_site else {}
         return shown.showing(_record(stored), **others)
 
     @router.serve("GET", f"/{kinds}/{{place_id}}", area="rows", right="read", name=f"get_{place.name}")

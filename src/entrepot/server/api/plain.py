@@ -5,7 +5,23 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from entrepot.series.stepping import AGGREGATES
-from entrepot.server.api import attachments, events, files, gates, points, rows, rows_plot, storages, uploads, works
+from entrepot.server.api import (
+    account,
+    attachments,
+    calls,
+    envelopes,
+    events,
+    files,
+    gates,
+    job_stream,
+    points,
+    rows,
+    rows_plot,
+    storages,
+    uploads,
+    webhooks,
+    works,
+)
 from entrepot.server.api.point_formats import COLUMNS, MEDIA
 
 Schema = Mapping[str, Any]
@@ -90,6 +106,27 @@ _SERIES_POINTS = _object(
     tag=_list(_or_null(TEXT)),
     completeness=_list(_or_null({"type": "number"})),
 )
+_STAMP = {"type": "integer", "description": "Microseconds since 1970, UTC."}
+_PIXELS = {"type": "integer", "minimum": 1, "maximum": envelopes.MOST}
+_ENVELOPE = _object(
+    ("id", "name", "unit", "from", "to", "offset", "count", "exact", "step", "time", "min", "max"),
+    **dict.fromkeys(("id", "name", "unit"), TEXT),
+    **dict.fromkeys(("from", "to"), _STAMP),
+    offset={"type": "integer", "description": "Microseconds that what is told lies before the window."},
+    count={"type": "integer", "description": "How many points there are."},
+    exact={"type": "boolean", "description": "Whether these are the points themselves."},
+    step=_or_null({"type": "integer", "description": "The longest distance of its points, in microseconds."}),
+    time=_list(_STAMP),
+    **dict.fromkeys(("min", "max"), _list({"type": "number"})),
+)
+_FENCE: dict[str, tuple[Schema, str]] = {"fence": (COUNT, "The number that came with the claim.")}
+_EVENTS_OF_JOB = {
+    "progress": _object(("status", "done", "total", "message"), status=TEXT, done=COUNT, total=COUNT, message=TEXT),
+    "output": _object(
+        ("text", "anew"), text=TEXT, anew={"type": "boolean", "description": "In place of what there is."}
+    ),
+    "end": _object(("status",), status=TEXT),
+}
 _SENT = {
     "type": "object",
     "description": f"By the id of each series; a table has the columns {', '.join(COLUMNS)}, and perhaps tag.",
@@ -129,12 +166,15 @@ _FORM = _object(
     type=TEXT,
     name=TEXT,
     project=TEXT,
-    poll=TEXT,
-    task=TEXT,
-    storage_config=TEXT,
+    request=TEXT,
+    step=TEXT,
+    storage=TEXT,
 )
 _EVENT_TYPES = (_list(TEXT), "`type`, or `type.action`, of those that are wanted.")
 _AFTER = (TEXT, "A cursor, an event's id, or `latest`.")
+_WAIT: dict[str, tuple[Schema, str]] = {
+    "wait": ({"type": "number", "minimum": 0, "maximum": 60}, "How many seconds to wait for the outcome.")
+}
 _DOWNLOAD = {
     "206": "The part that `Range` asks for.",
     "304": "It is as the client has it.",
@@ -156,6 +196,13 @@ OPERATIONS: Final[Mapping[Any, Operation]] = {
         answer={MEDIA["csv"]: BYTES, MEDIA["arrow"]: BYTES},
     ),
     points.read_series: Operation(query=_READ, answer={**_json(_SERIES_POINTS), **_TABLES}),
+    envelopes.read_envelope: Operation(
+        query=_WINDOW
+        | {"pixels": (_PIXELS, f"How many parts the time is cut into; by default {envelopes.USUAL}.")}
+        | {name: _READ[name] for name in ("step", "aggregate", "clock", "unit")}
+        | {"before": (TEXT, "How long before the window what is told lies: `1Y`, `4W`, `period` for its own length.")},
+        answer=_json(_ENVELOPE),
+    ),
     points.delete_points: Operation(query=_WINDOW, answer=_json(_object(("deleted",), deleted=COUNT))),
     works.list_works: Operation(query=_LISTED, answer=_json(_PAGE)),
     works.deposit: Operation(body=_json(_WORKS), answer=_json(_object(("ids",), ids=_IDS))),
@@ -172,6 +219,7 @@ OPERATIONS: Final[Mapping[Any, Operation]] = {
     works.pipelines: Operation(answer=_json(_list(TEXT))),
     works.retry: Operation(body=_json(_FOUND), answer=_json(_COUNTS), needs_body=False),
     works.delete: Operation(body=_json(_FOUND), answer=_json(_COUNTS)),
+    works.cancel: Operation(body=_json(_FOUND), answer=_json(_COUNTS)),
     works.recover: Operation(answer=_json(_COUNTS)),
     works.get: Operation(answer=_json(OBJECT)),
     works.heartbeat: Operation(body=_json(_object(attempt=_NUMBER, lease_seconds=_NUMBER)), status=204),
@@ -183,6 +231,8 @@ OPERATIONS: Final[Mapping[Any, Operation]] = {
     works.archive_count: Operation(body=_json(_object(query=_QUERY)), answer=_json(_COUNTS), needs_body=False),
     works.archive_explain: Operation(body=_json(_object(query=_QUERY)), answer=_json(OBJECT), needs_body=False),
     works.archive_status: Operation(answer=_json(_COUNTS)),
+    works.archive_lock: Operation(body=_json(_object(ids=_IDS, pipeline=TEXT, query=_QUERY)), answer=_json(_COUNTS)),
+    works.archive_unlock: Operation(body=_json(_object(ids=_IDS, pipeline=TEXT, query=_QUERY)), answer=_json(_COUNTS)),
     works.archive_delete: Operation(body=_json(_object(ids=_IDS, pipeline=TEXT, query=_QUERY)), answer=_json(_COUNTS)),
     uploads.publish: Operation(body={"multipart/form-data": _FORM}, answer=_json(_FILE), status=201),
     uploads.begin: Operation(body=_json(_object(size=COUNT, name=TEXT)), answer=_json(_UPLOAD), needs_body=False),
@@ -206,9 +256,10 @@ OPERATIONS: Final[Mapping[Any, Operation]] = {
     ),
     attachments.download: Operation(headers=_RANGES, answer={"*/*": BYTES}, also=_DOWNLOAD),
     attachments.remove: Operation(status=204),
-    storages.test_storage: Operation(
-        query={"wait": ({"type": "number", "minimum": 0, "maximum": 60}, "How many seconds to wait for the outcome.")},
-        answer=_json({"$ref": "#/components/schemas/StorageShown"}),
+    storages.test_storage: Operation(query=_WAIT, answer=_json({"$ref": "#/components/schemas/StorageShown"})),
+    webhooks.test_webhook: Operation(query=_WAIT, answer=_json({"$ref": "#/components/schemas/WebhookShown"})),
+    account.change_password: Operation(
+        body=_json(_object(("password", "new"), password=TEXT, new={"type": "string", "minLength": 8})), status=204
     ),
     events.read_events: Operation(
         query={
@@ -227,10 +278,37 @@ OPERATIONS: Final[Mapping[Any, Operation]] = {
         },
         answer={"text/event-stream": TEXT},
     ),
+    calls.claim_call: Operation(
+        query={
+            "wait": ({"type": "number", "minimum": 0, "maximum": 30}, "How many seconds to wait for a call."),
+            "worker": ({**TEXT, "maxLength": 100}, "What the worker calls itself."),
+        },
+        answer=_json(
+            _object(
+                ("id", "fence", "limits", "size", "lease_seconds"),
+                id=TEXT,
+                fence=COUNT,
+                limits=OBJECT,
+                size={"type": "integer", "description": "Bytes of the request."},
+                lease_seconds=_NUMBER,
+            )
+        ),
+        also={"204": "No call waits."},
+    ),
+    calls.read_request: Operation(query=_FENCE, answer={OCTETS: BYTES}),
+    calls.renew_call: Operation(query=_FENCE, answer=_json(_object(("lease_seconds",), lease_seconds=_NUMBER))),
+    calls.answer_call: Operation(query=_FENCE, body={OCTETS: BYTES}),
+    job_stream.stream_job: Operation(
+        headers={
+            "Accept": ({"const": "text/event-stream"}, "It is a stream."),
+            "Last-Event-ID": (TEXT, "As browsers send it."),
+        },
+        answer={"text/event-stream": {**TEXT, "x-events": _EVENTS_OF_JOB}},
+    ),
     rows.plot: Operation(
         query={
             **dict.fromkeys(rows_plot.OPTIONS, (TEXT, "As `entrepot rows plot` has it.")),
-            "analysis": ({"type": "integer"}, "Id of a result set; other filters go as at the door of OWI."),
+            "result_set": ({"type": "integer"}, "Id of a result set; any other field of rows goes likewise."),
             "format": ({"type": "string", "enum": ["html", "png"]}, "How it is drawn."),
         },
         answer={"text/html": TEXT, "image/png": BYTES},

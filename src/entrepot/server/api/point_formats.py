@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from starlette.requests import Request
 from entrepot.bounds.arrow import MOST_ROWS, read_stream
 from entrepot.bounds.text import check_csv, read_json
 from entrepot.errors import InvalidInput
+from entrepot.series.batches import Batch, Part
 from entrepot.series.points import LONGEST_TAG, Tags, Times, Values
 from entrepot.series.second_pass import FIRST, SECOND
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 ARROW = "application/vnd.apache.arrow.stream"
 MEDIA = {"json": "application/json", "csv": "text/csv", "arrow": ARROW, "parquet": "application/vnd.apache.parquet"}
 COLUMNS = ("series", "time", "value")
-#: What a table sent to us holds, by the id of the series: times, values, and tags where there are any.
-Batch = dict[str, tuple[Times, Values, Tags | None]]
 
 # What else looks like a date, days and months may be told apart wrongly.
 _ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:$|[T ])"
@@ -87,8 +85,12 @@ def joined(blocks: Iterable[Block]) -> Block:
     )
 
 
-def encode(block: Block, form: str) -> bytes:
-    """Return the points of one series as a table with the columns `time`, `value` and others."""
+def encode(block: Block, form: str, about: Mapping[str, Any]) -> bytes:
+    """Return the points of one series as a table of `time`, `value` and others; JSON also tells `about` it."""
+    if form == "json":
+        columns = {"time": block.times, "value": block.values, **block.others}
+        parts = [b',"%b":%b' % (name.encode(), json_of(values)) for name, values in columns.items()]
+        return b"".join((orjson.dumps(about)[:-1], *parts, b"}"))
     import polars as pl
 
     if form == "arrow":
@@ -220,6 +222,32 @@ def _frame(block: Block) -> "pl.DataFrame":
 def _from_json(content: Any) -> Batch:
     if not isinstance(content, dict):
         raise InvalidInput("The body must be a JSON object.")
+    return _plain(content) or Batch.of(_checked(content))
+
+
+def _plain(content: dict[str, Any]) -> Batch | None:
+    """Return points without tags whose times are numbers; None where anything is otherwise, or wrong."""
+    times: list[Any] = []
+    values: list[Any] = []
+    edges = [0]
+    for part in content.values():
+        if not isinstance(part, dict) or part.keys() != {"time", "value"}:
+            return None
+        stamps, numbers = part["time"], part["value"]
+        if not isinstance(stamps, list) or not isinstance(numbers, list) or len(stamps) != len(numbers):
+            return None
+        times += stamps
+        values += numbers
+        edges.append(len(times))
+    if {*map(type, times)} != {int} or not {*map(type, values)} <= {int, float, type(None)}:
+        return None
+    try:
+        return Batch([*content], edges, np.array(times, np.int64), np.array(values, np.float64))
+    except OverflowError:
+        return None
+
+
+def _checked(content: dict[str, Any]) -> dict[str, Part]:
     batch = {}
     for series_id, part in content.items():
         if not isinstance(part, dict) or set(part) - {"tag"} != {"time", "value"}:
@@ -281,10 +309,7 @@ def _from_table(table: Any) -> Batch:
         codes, times, numbers = codes[order], times[order], numbers[order]
         tags = None if tags is None else tags[order]
         edges = _edges(codes)
-    return {
-        names[codes[start]]: (times[start:stop], numbers[start:stop], None if tags is None else tags[start:stop])
-        for start, stop in pairwise(edges)
-    }
+    return Batch([names[codes[start]] for start in edges[:-1]], edges, times, numbers, tags)
 
 
 def _texts(column: Any) -> list[Any]:

@@ -6,29 +6,32 @@ Plain endpoints rather than typed ones: here the bytes are many, and go between 
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import structlog
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import Connection, Table, bindparam, select
 from starlette.responses import Response, StreamingResponse
 
 from entrepot import units
 from entrepot.bounds.budget import Budget
 from entrepot.db import Database
+from entrepot.db.driver import Among, fetch
 from entrepot.errors import Conflict, InvalidInput, NotFound, TooLarge
 from entrepot.pipeline.importing import pushed
 from entrepot.pipeline.runs import ranges
-from entrepot.series import paging, store
+from entrepot.series import batches, paging, totals
+from entrepot.series.batches import Batch
 from entrepot.series.clock_names import read_clock
 from entrepot.series.clocks import Clock
 from entrepot.series.frequency import Frequency
-from entrepot.series.models import Series
+from entrepot.series.heads import HEADS, Head
+from entrepot.series.models import Series, SeriesHead
 from entrepot.series.points import Points, Values
 from entrepot.series.second_pass import FIRST, SECOND, as_delivered
 from entrepot.series.stepping import AGGREGATES, Steps
 from entrepot.server.api import point_formats
-from entrepot.server.api.point_formats import MEDIA, Batch, Block
+from entrepot.server.api.point_formats import MEDIA, Block
 from entrepot.server.endpoint import Call, Endpoint
 from entrepot.server.patience import budget_of
 
@@ -40,28 +43,45 @@ COLUMNS = ("tag", "completeness")
 _MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
 _CLOCKS = {"utc": "utc", "standard": "standard", "local": "local"}
 _COUNT = re.compile(r"[0-9]{1,9}")
-_series = cast("Table", Series.__table__).c
+_series, _head = cast("Table", Series.__table__).c, cast("Table", SeriesHead.__table__).c
+_OF_HEAD = _head.series == _series.number
 _WHOSE = (
     _series.id,
-    _series.pk,
+    _series.number,
     _series.name,
     _series.organization_id,
     _series.project_id,
-    _series.count.label("held"),
+    _head.count.label("held"),
     _series.clock,
     _series.timezone,
     _series.step,
     _series.unit,
 )
-_ONE = select(*_WHOSE).where(_series.id == bindparam("id"))
+
+
+class _Whose(NamedTuple):
+    """A series, and whose it is."""
+
+    id: str
+    number: int
+    name: str
+    organization_id: str
+    project_id: str
+    held: int
+    clock: str | None
+    timezone: str | None
+    step: str | None
+    unit: str
+
+
+_ONE = select(*_WHOSE).where(_OF_HEAD, _series.id == bindparam("id"))
 # Taken in the order in which the store takes them, so that what is checked here still holds when it writes.
+_HELD = len(HEADS.selected_columns)
 _TO_WRITE = (
-    select(
-        *_WHOSE,
-        *(_series.generator_id, _series.generator_kind, _series.pushed),
+    HEADS.add_columns(
+        *(_series.id, _series.name, _series.project_id, _series.generator_id, _series.generator_kind, _series.pushed)
     )
-    .where(_series.id.in_(bindparam("ids", expanding=True)))
-    .order_by(_series.pk)
+    .where(Among(_series.id, "ids"))
     .with_for_update(key_share=True)
 )
 
@@ -76,22 +96,26 @@ def write_points(call: Call) -> dict[str, int]:
     batch: Batch = call.content
     if len(batch) > _MOST:
         raise InvalidInput.field("series", f"At most {_MOST} series in a request.")
-    rows = {row.id: row for row in call.session.execute(_TO_WRITE, {"ids": list(batch)})}
-    keys, makers = {}, {}
-    for series_id, points in batch.items():
-        row = rows.get(series_id)
-        if row is None:
+    rows = {row[_HELD]: row for row in fetch(call.session, _TO_WRITE, {"ids": list(batch.names)})}
+    held, makers = [], {}
+    allowed: set[tuple[str, str]] = set()
+    for series_id in batch.names:
+        if series_id not in rows:
             raise NotFound(f"Series {series_id[:40]} not found.")
-        call.principal.require("write", row.organization_id, f"Series {series_id}", row.project_id, series_id)
-        if not row.pushed:
-            raise Conflict(f"Series {row.name} is made by its {row.generator_kind}; only that writes to it.")
-        keys[row.pk] = points
-        if row.generator_id is not None:
-            makers[row.pk] = (row.generator_id, row.name)
+        row = rows[series_id]
+        head, (name, project_id, maker_id, maker, is_pushed) = Head.of(row[:_HELD]), row[_HELD + 1 :]
+        if call.principal.bound or (head.organization_id, project_id) not in allowed:
+            call.principal.require("write", head.organization_id, f"Series {series_id}", project_id, series_id)
+            allowed.add((head.organization_id, project_id))
+        if not is_pushed:
+            raise Conflict(f"Series {name} is made by its {maker}; only that writes to it.")
+        held.append(head)
+        if maker_id is not None:
+            makers[head.number] = (maker_id, name)
     read = pushed.is_read(call.session, {importer for importer, _ in makers.values()})
-    written = store.append_many(call.session, keys, report=read)
+    written = batches.append(call.session, held, batch, report=read)
     if read:
-        pushed.changed(call.session, {maker: written[pk].changed for pk, maker in makers.items()})
+        pushed.changed(call.session, {maker: written[number].changed for number, maker in makers.items()})
     return {name: sum(getattr(w, name) for w in written.values()) for name in ("added", "replaced", "unchanged")}
 
 
@@ -102,21 +126,20 @@ def read_series(call: Call) -> Response:
     too: ``tag``, or ``completeness``, the share of its points that a step has, in per cent. With ``unit``, values are
     converted.
     """
-    row = call.session.execute(_ONE, {"id": call.path["series_id"]}).one_or_none()
-    if row is None:
+    found = fetch(call.connection, _ONE, {"id": call.path["series_id"]})
+    if not found:
         raise NotFound("Series not found.")
+    row = _Whose(*found[0])
     call.principal.require("read", row.organization_id, "Series", row.project_id, row.id)
     asked, form, settings = _Asked(call), _format(call), call.services.settings
     view = asked.of(row)
-    points = paging.first_page(call.session, row.pk, asked.start, asked.stop, asked.limit)
     about = {"id": row.id, "name": row.name} | ({"unit": view.unit} if asked.unit is not None else {})
+    if (kept := view.of_totals(call.connection)) is not None:
+        return Response(point_formats.encode(kept, form, about), media_type=MEDIA[form])
+    points = paging.first_page(call.connection, row.number, asked.start, asked.stop, asked.limit, row.held)
     if len(points) < paging.PAGE:
         (block,) = view.blocks([points]) if asked.step is None else (point_formats.joined(view.blocks([points])),)
-        if form == "json":
-            return Response(
-                b"".join(point_formats.stream_one(form, about, asked.columns, [block])), media_type=MEDIA[form]
-            )
-        return Response(point_formats.encode(block, form), media_type=MEDIA[form])
+        return Response(point_formats.encode(block, form, about), media_type=MEDIA[form])
     budget = budget_of(settings)
     asked.require_modest([row.held], settings.read_max_rows)
     pages = view.blocks(asked.pages(call.services.database, row, budget))
@@ -131,8 +154,8 @@ def delete_points(call: Call) -> dict[str, int]:
     At least one bound is needed. What a cleaner or an analysis made comes back when it makes it anew, and what an
     importer brought when it reads its file again.
     """
-    _known(call, "from", "to")
-    start, stop = _instant(call, "from"), _instant(call, "to")
+    known_parameters(call, "from", "to")
+    start, stop = instant_of(call, "from"), instant_of(call, "to")
     if start is None and stop is None:
         raise InvalidInput.field("from", "Say from when to when: from, to, or both.")
     if start is not None and stop is not None and start >= stop:
@@ -148,7 +171,7 @@ def read_points(call: Call) -> Response:
     ``read_max_bytes`` and ``read_max_seconds``.
     """
     ids, project_id = call.query.getlist("series"), call.query.get("project")
-    query = select(*_WHOSE).order_by(_series.pk)
+    query = select(*_WHOSE).where(_OF_HEAD).order_by(_series.number)
     if project_id is not None:
         query = query.where(_series.project_id == project_id)
     elif ids:
@@ -171,6 +194,12 @@ def read_points(call: Call) -> Response:
 
     def parts() -> Iterator[tuple[int, Block]]:
         for number, (row, view) in enumerate(zip(found, views, strict=True)):
+            with call.services.database.snapshot() as connection:
+                kept = view.of_totals(connection)
+            if kept is not None:
+                budget.made(len(kept.times))
+                yield number, kept
+                continue
             for block in view.blocks(asked.pages(call.services.database, row, budget)):
                 yield number, block
 
@@ -199,8 +228,8 @@ class _Asked:
     """What part of series is asked for, in which steps, in which unit and with which columns."""
 
     def __init__(self, call: Call, *others: str) -> None:
-        _known(call, *_ASKED, *others)
-        self.start, self.stop = _instant(call, "from"), _instant(call, "to")
+        known_parameters(call, *_ASKED, *others)
+        self.start, self.stop = instant_of(call, "from"), instant_of(call, "to")
         self.limit = _limit(call)
         self.step = _parsed(call, "step", Frequency.parse)
         self.clock = _parsed(call, "clock", read_clock)
@@ -223,7 +252,7 @@ class _Asked:
 
     def pages(self, database: Database, row: Any, budget: Budget) -> Iterator[Points]:
         """Yield the points of a series that are asked for."""
-        return paging.pages(database, row.pk, self.start, self.stop, self.limit, budget)
+        return paging.pages(database, row.number, self.start, self.stop, self.limit, budget)
 
     def of(self, row: Any) -> "_View":
         """Return how a series is shown.
@@ -237,7 +266,7 @@ class _Asked:
             if not row.unit or (self.step is not None and self.how == "count"):
                 why = "counts have none" if row.unit else f"series {row.name} has none"
                 raise InvalidInput.field("unit", f"There is no unit to convert from: {why}.")
-            _convert(np.empty(0), row.unit, self.unit)
+            convert(np.empty(0), row.unit, self.unit)
         return _View(self, row)
 
 
@@ -258,17 +287,34 @@ class _View:
                 others = {"tag": _tags_of(points)} if "tag" in asked.columns else {}
                 yield Block(points.times, self._converted(points.values), others)
             return
-        clock = asked.clock or Clock(row.clock or "utc", row.timezone if row.clock else None)
+        for found in paging.stepped(pages, self._steps(asked.step)):
+            yield self._of_steps(*found)
+
+    def of_totals(self, connection: Connection) -> Block | None:
+        """Return the steps, where what is kept with the points tells them; None where the points have to be read."""
+        asked, row = self._asked, self._row
+        if asked.step is None or asked.limit is not None or asked.how not in totals.RULES or row.clock is None:
+            return None
+        steps = self._steps(asked.step)
+        found = totals.read(connection, row.number, asked.start, asked.stop, steps.step, steps.clock)
+        return None if found is None else self._of_steps(*steps.of_totals(found))
+
+    def _steps(self, step: Frequency) -> Steps:
+        row = self._row
+        clock = self._asked.clock or Clock(row.clock or "utc", row.timezone if row.clock else None)
         native = None if row.step is None else Frequency.parse(row.step)
-        for points, complete in paging.stepped(pages, Steps(asked.step, clock, asked.how, native)):  # type: ignore[arg-type]
-            others = {"completeness": complete} if "completeness" in asked.columns else {}
-            yield Block(points.times, self._converted(points.values), others)
+        return Steps(step, clock, self._asked.how, native)  # type: ignore[arg-type]
+
+    def _of_steps(self, points: Points, complete: Values) -> Block:
+        others = {"completeness": complete} if "completeness" in self._asked.columns else {}
+        return Block(points.times, self._converted(points.values), others)
 
     def _converted(self, values: Values) -> Values:
-        return values if self.unit == self._row.unit else _convert(values, self._row.unit, self.unit)
+        return values if self.unit == self._row.unit else convert(values, self._row.unit, self.unit)
 
 
-def _convert(values: Values, unit: str, wanted: str) -> Values:
+def convert(values: Values, unit: str, wanted: str) -> Values:
+    """Return values in another unit; where one does not convert into the other, `unit` is refused."""
     try:
         return units.convert(values, unit, wanted)
     except units.Incompatible as error:
@@ -284,7 +330,8 @@ def _tags_of(points: Points) -> Any:
     return kept
 
 
-def _known(call: Call, *names: str) -> None:
+def known_parameters(call: Call, *names: str) -> None:
+    """Refuse a request that has other parameters than these."""
     for name in call.query:
         if name not in names:
             raise InvalidInput.field(name[:100], f"This is no parameter here; there are {', '.join(names)}.")
@@ -300,7 +347,8 @@ def _format(call: Call, default: str = "json") -> str:
     return form
 
 
-def _instant(call: Call, name: str) -> int | None:
+def instant_of(call: Call, name: str) -> int | None:
+    """Return the instant that a parameter names, in microseconds since 1970."""
     text = call.query.get(name)
     if text is None:
         return None
@@ -344,8 +392,9 @@ ENDPOINTS = [
         scope="points:write",
         parse=point_formats.parse,
         body="large",
+        lean=True,
     ),
     Endpoint("GET", "/api/v1/points", read_points, area="series", right="read"),
-    Endpoint("GET", "/api/v1/series/{series_id}/points", read_series, area="series", right="read"),
+    Endpoint("GET", "/api/v1/series/{series_id}/points", read_series, area="series", right="read", lean=True),
     Endpoint("DELETE", "/api/v1/series/{series_id}/points", delete_points, area="series", right="write"),
 ]

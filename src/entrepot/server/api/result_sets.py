@@ -1,16 +1,20 @@
 """Result sets and their rows: made, matched by name, read, locked."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Annotated, Any
 
 from fastapi import Query
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
+from entrepot.db.undone import undone
 from entrepot.errors import InvalidInput
-from entrepot.rows import analyses, places, results
+from entrepot.rows import places, result_sets, results
 from entrepot.rows.checks import InvalidRows
-from entrepot.rows.models import Location, ModelDefinition, Row, RowAnalysis, Site
+from entrepot.rows.filters import RESULT_SETS, ROWS
+from entrepot.rows.models import Location, ModelDefinition, ResultSet, Row, Site
+from entrepot.server.api.lookups import Where, holding
 from entrepot.server.api.nouns import Named, Page, Reference, Sought, called, listed, worded
 from entrepot.server.api.places import number_of, references, resolve
 from entrepot.server.api.routing import NativeRouter, Unit
@@ -32,11 +36,9 @@ InUnit = Annotated[
     list[str] | None,
     Query(alias="unit", max_length=10, description="Into which vectors are converted that measure the same."),
 ]
+DryRun = Annotated[bool, Query(description="Say what would become of each, and do nothing; what is new has no id.")]
 _WORDS = {
-    "short_description": "name",
-    "related_object": "about",
-    "additional_data": "extra",
-    **{f"{kind}_col{number}": f"columns.{number - 1}" for kind in ("name", "units", "value") for number in (1, 2, 3)},
+    **{f"{kind}{number}": f"columns.{number - 1}" for kind in ("name", "unit", "values") for number in (1, 2, 3)},
 }
 
 
@@ -47,28 +49,45 @@ def list_result_sets(
     site: Annotated[str | None, Query(description="Id or name of the site.")] = None,
     model: Annotated[str | None, Query(description="Id or name of the model definition.")] = None,
     name: Named = None,
+    location: Annotated[str | None, Query(description="Id or name of the location.")] = None,
+    where: Where = None,
 ) -> Page[ResultSetShown]:
     """List result sets by name."""
+    query = sought(unit, asked.q, site, model, name, location, where)
+
+    def show(rows: Sequence[ResultSet]) -> list[ResultSetShown]:
+        return _shown_sets(unit, [_stored(row) for row in rows])
+
+    return listed(unit, query, (ResultSet.name, ResultSet.id), asked, show)
+
+
+def sought(
+    unit: Unit,
+    q: str | None,
+    site: str | None,
+    model: str | None,
+    name: str | None,
+    location: str | None,
+    where: list[str] | None,
+) -> Select[tuple[ResultSet]]:
+    """Return the query of the result sets that are asked for."""
     unit.principal.require("read")
     own = unit.principal.organization_id
-    query = select(RowAnalysis).where(RowAnalysis.organization_id == own, *worded(asked.q, RowAnalysis.name))
+    query: Select[tuple[ResultSet]] = select(ResultSet)
+    query = query.where(ResultSet.organization_id == own, *worded(q, ResultSet.name))
     if name is not None:
-        query = query.where(called(RowAnalysis.name, name))
+        query = query.where(called(ResultSet.name, name))
     scope = {} if site is None else {"site_id": resolve(unit, Site, site, "site").id}
     if model is not None:
-        query = query.where(
-            RowAnalysis.model_definition_id == resolve(unit, ModelDefinition, model, "model", **scope).id
-        )
+        query = query.where(ResultSet.model_definition_id == resolve(unit, ModelDefinition, model, "model", **scope).id)
     elif scope:
         of_site = select(ModelDefinition.id).where(
             ModelDefinition.organization_id == own, ModelDefinition.site_id == scope["site_id"]
         )
-        query = query.where(RowAnalysis.model_definition_id.in_(of_site))
-
-    def show(rows: Sequence[RowAnalysis]) -> list[ResultSetShown]:
-        return _shown_sets(unit, [_stored(row) for row in rows])
-
-    return listed(unit, query, (RowAnalysis.name, RowAnalysis.id), asked, show)
+        query = query.where(ResultSet.model_definition_id.in_(of_site))
+    if location is not None:
+        query = query.where(ResultSet.location_id == resolve(unit, Location, location, "location", **scope).id)
+    return query.where(*holding(unit, RESULT_SETS, where))
 
 
 @router.serve("POST", "/result-sets", area="rows", right="write", status=201)
@@ -79,33 +98,39 @@ def create_result_set(unit: Unit, given: ResultSetRequest) -> ResultSetShown:
     fields = given.kept() | {"model_definition": model.id}
     if given.location is not None:
         fields["location"] = resolve(unit, Location, given.location, "location", site_id=model.site_id).id
-    with ResultSetRequest.naming(model_definition="model", non_field_errors="name"):
-        return _shown_sets(unit, [analyses.create(unit.session, unit.principal, fields)])[0]
+    with ResultSetRequest.naming(model_definition="model"):
+        return _shown_sets(unit, [result_sets.create(unit.session, unit.principal, fields)])[0]
 
 
 @router.serve("GET", "/result-sets/{set_id}", area="rows", right="read")
 def get_result_set(unit: Unit, set_id: str) -> ResultSetShown:
     """Return a result set."""
-    return _shown_sets(unit, [analyses.get(unit.session, unit.principal, number_of(set_id))])[0]
+    return _shown_sets(unit, [result_sets.get(unit.session, unit.principal, number_of(set_id))])[0]
 
 
 @router.serve("PATCH", "/result-sets/{set_id}", area="rows", right="write")
 def change_result_set(unit: Unit, set_id: str, given: ResultSetChanges) -> ResultSetShown:
     """Change a result set that is not locked."""
-    with ResultSetChanges.naming(non_field_errors="name"):
-        return _shown_sets(unit, [analyses.patch(unit.session, unit.principal, number_of(set_id), given.kept())])[0]
+    with ResultSetChanges.naming():
+        return _shown_sets(unit, [result_sets.patch(unit.session, unit.principal, number_of(set_id), given.kept())])[0]
 
 
 @router.serve("DELETE", "/result-sets/{set_id}", area="rows", right="admin", status=204)
 def delete_result_set(unit: Unit, set_id: str) -> None:
     """Delete a result set with its rows, none of which may be locked; for administrators."""
-    analyses.remove(unit.session, unit.principal, number_of(set_id))
+    result_sets.remove(unit.session, unit.principal, number_of(set_id))
 
 
 @router.serve("POST", "/result-sets/{set_id}/rows", area="rows", right="write", body="large")
-def keep_rows(unit: Unit, set_id: str, given: RowsRequest) -> list[KeptRow]:
+def keep_rows(unit: Unit, set_id: str, given: RowsRequest, dry_run: DryRun = False) -> list[KeptRow]:
     """Keep rows: those whose name is there already are updated, the others created; all of them, or none."""
-    result_set = analyses.get(unit.session, unit.principal, number_of(set_id))
+    with undone(unit.session) if dry_run else nullcontext():
+        kept = _kept(unit, set_id, given)
+    return [one.model_copy(update={"id": None}) if dry_run and one.action == "created" else one for one in kept]
+
+
+def _kept(unit: Unit, set_id: str, given: RowsRequest) -> list[KeptRow]:
+    result_set = result_sets.get(unit.session, unit.principal, number_of(set_id))
     site_id, located = places.around(unit.session, unit.principal, result_set["id"])
     payloads = []
     for number, row in enumerate(given.rows):
@@ -118,7 +143,7 @@ def keep_rows(unit: Unit, set_id: str, given: RowsRequest) -> list[KeptRow]:
         _, summary = results.upsert_many(unit.session, unit.principal, payloads)
     except InvalidRows as error:
         raise InvalidInput(fields=_named(error)) from error
-    return [KeptRow(id=str(one["result_id"]), name=one["short_description"], action=one["action"]) for one in summary]
+    return [KeptRow(id=str(one["id"]), name=one["name"], action=one["action"]) for one in summary]
 
 
 @router.serve("GET", "/rows", area="rows", right="read")
@@ -129,22 +154,24 @@ def list_rows(
     location: Annotated[str | None, Query(description="Id or name of the location.")] = None,
     name: Named = None,
     unit_: InUnit = None,
+    where: Where = None,
 ) -> Page[RowShown]:
     """List rows by name."""
     unit.principal.require("read")
     own = unit.principal.organization_id
-    query = select(Row).where(Row.organization_id == own, *worded(asked.q, Row.short_description))
+    query = select(Row).where(Row.organization_id == own, *worded(asked.q, Row.name))
     if result_set is not None:
-        query = query.where(Row.analysis_id == resolve(unit, RowAnalysis, result_set, "result_set").id)
+        query = query.where(Row.result_set_id == resolve(unit, ResultSet, result_set, "result_set").id)
     if location is not None:
         query = query.where(Row.location_id == resolve(unit, Location, location, "location").id)
     if name is not None:
-        query = query.where(called(Row.short_description, name))
+        query = query.where(called(Row.name, name))
+    query = query.where(*holding(unit, ROWS, where))
 
     def show(rows: Sequence[Row]) -> list[RowShown]:
         return _shown_rows(unit, [_stored(row) for row in rows], unit_)
 
-    return listed(unit, query, (Row.short_description, Row.id), asked, show)
+    return listed(unit, query, (Row.name, Row.id), asked, show)
 
 
 @router.serve("GET", "/rows/{row_id}", area="rows", right="read")
@@ -174,7 +201,7 @@ def _shown_sets(unit: Unit, stored: Sequence[Mapping[str, Any]]) -> list[ResultS
     return [
         ResultSetShown.showing(
             SimpleNamespace(**one),
-            model=Reference(id=str(model.id), name=model.title),
+            model=Reference(id=str(model.id), name=model.name),
             site=sites[model.site_id],
             location=None if one["location_id"] is None else locations[one["location_id"]],
         )
@@ -184,12 +211,12 @@ def _shown_sets(unit: Unit, stored: Sequence[Mapping[str, Any]]) -> list[ResultS
 
 
 def _shown_rows(unit: Unit, stored: Sequence[Mapping[str, Any]], wanted: Sequence[str] | None = None) -> list[RowShown]:
-    sets = references(unit, RowAnalysis, (one["analysis_id"] for one in stored))
+    sets = references(unit, ResultSet, (one["result_set_id"] for one in stored))
     locations = references(unit, Location, (one["location_id"] for one in stored))
     return [
         RowShown.showing(
             row,
-            result_set=sets[row.analysis_id],
+            result_set=sets[row.result_set_id],
             location=None if row.location_id is None else locations[row.location_id],
             columns=in_units(vectors_of(row), wanted or ()),
         )

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
@@ -17,12 +17,14 @@ from starlette.responses import Response
 
 from entrepot.bounds.text import read_json
 from entrepot.errors import Changed, InvalidInput
-from entrepot.identity import Principal, Right
+from entrepot.identity import Principal, Right, audit
 from entrepot.server import origin, repeats
 from entrepot.server.bodies import Body, Size
 from entrepot.server.endpoint import NOBODY, Access, authenticate, require_ids
 from entrepot.server.services import Services
 from entrepot.server.writers import in_turn
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Unit(Request):
@@ -98,6 +100,7 @@ class NativeRoute(APIRoute):
                 return versioned(unit, function(**arguments))
             # Only now: parameters are checked, and other writers wait no longer than the endpoint takes.
             with unit.services.database.write() as unit.session:
+                audit.acting(unit.session, unit.principal, origin.address_of(unit))
                 return versioned(unit, function(**arguments))
 
         def versioned(unit: Unit, shown: Any) -> Any:
@@ -123,6 +126,7 @@ class NativeRoute(APIRoute):
                 elif repeats.is_asked(request):
                     # The answer is kept in the transaction of what it tells of.
                     with services.database.write() as unit.session:
+                        audit.acting(unit.session, principal, origin.address_of(request))
                         return repeats.once(request, principal, unit.session, [content], lambda: _answer(unit, respond))
                 return _answer(unit, respond)
 
@@ -163,11 +167,11 @@ class NativeRouter(APIRouter):
         body: Size = "small",
         scope: str | None = None,
         **options: Any,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> Callable[[F], F]:
         """Register an endpoint, with what its caller's key must be scoped to, and the kind of a body that it has."""
         declared = Declared(area, right, access, write if write is not None else method != "GET", body, scope)
 
-        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        def register(function: F) -> F:
             returns = inspect.signature(function, eval_str=True).return_annotation
             self.add_api_route(
                 path,

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from entrepot import units
 from entrepot.errors import InvalidInput
 from entrepot.rows.vectors import listed
-from entrepot.server.api.nouns import NOT_KEPT, Kept, Name, Noun, Reference, Text, column
+from entrepot.server.api.nouns import NOT_KEPT, Kept, Name, Noun, Reference, Text
 from entrepot.server.api.place_models import Extra, Number
 
 
@@ -22,8 +22,8 @@ class ResultSetChanges(Noun):
     description: Text | None = None
     source_type: Text | None = None
     source: Annotated[Text | None, Field(description="Where its rows come from, for people.")] = None
-    made_by: Annotated[Text | None, column("user")] = None
-    made_at: Annotated[AwareDatetime | None, column("timestamp")] = None
+    made_by: Text | None = None
+    made_at: AwareDatetime | None = None
     extra: Extra
 
 
@@ -43,7 +43,7 @@ class ResultSetShown(ResultSetChanges):
     site: Annotated[Reference | None, NOT_KEPT]
     model: Annotated[Reference | None, NOT_KEPT]
     location: Annotated[Reference | None, NOT_KEPT]
-    made_at: Annotated[datetime, column("timestamp")]
+    made_at: datetime
     locked: bool
 
 
@@ -82,14 +82,12 @@ class RowShown(Noun):
     """Two or three named vectors of one length, with their units."""
 
     id: Number
-    name: Annotated[str, column("short_description")]
+    name: str
     result_set: Annotated[Reference | None, NOT_KEPT]
     location: Annotated[Reference | None, NOT_KEPT]
     columns: Annotated[list[Vector], NOT_KEPT]
     description: Text | None
-    about: Annotated[
-        dict[str, Any] | None, Kept(("related_object",), lambda text: None if text is None else orjson.loads(text))
-    ]
+    about: Annotated[dict[str, Any] | None, Kept(("about",), lambda text: None if text is None else orjson.loads(text))]
     extra: Extra
     locked: bool
 
@@ -97,7 +95,7 @@ class RowShown(Noun):
 class KeptRow(BaseModel):
     """What became of a row that was sent."""
 
-    id: str
+    id: str | None = Field(description="Null of one that a dry run would create.")
     name: str
     action: str = Field(description="`created` or `updated`.")
 
@@ -105,19 +103,19 @@ class KeptRow(BaseModel):
 def payload_of(row: RowRequest, result_set_id: int, site_id: int, location_id: int | None) -> dict[str, Any]:
     """Return a row as the verbs of the domain take it."""
     payload: dict[str, Any] = {
-        "analysis": result_set_id,
+        "result_set": result_set_id,
         "site": site_id,
         "location": location_id,
-        "short_description": row.name,
+        "name": row.name,
         "description": row.description,
-        "related_object": row.about,
-        "additional_data": row.extra or None,
+        "about": row.about,
+        "extra": row.extra or None,
     }
     for number, vector in enumerate(row.columns, 1):
         payload |= {
-            f"name_col{number}": vector.name,
-            f"units_col{number}": vector.unit,
-            f"value_col{number}": vector.values,
+            f"name{number}": vector.name,
+            f"unit{number}": vector.unit,
+            f"values{number}": vector.values,
         }
     return payload
 
@@ -145,12 +143,12 @@ def in_units(vectors: list[Vector], wanted: Sequence[str]) -> list[Vector]:
 
 def vectors_of(row: Any) -> list[Vector]:
     """Return the vectors of a stored row."""
-    numbers = (1, 2) if row.value_col3 is None else (1, 2, 3)
+    numbers = (1, 2) if row.values3 is None else (1, 2, 3)
     return [
         Vector.model_construct(
-            name=getattr(row, f"name_col{number}"),
-            unit=getattr(row, f"units_col{number}") or "",
-            values=listed(getattr(row, f"value_col{number}")),
+            name=getattr(row, f"name{number}"),
+            unit=getattr(row, f"unit{number}") or "",
+            values=listed(getattr(row, f"values{number}")),
         )
         for number in numbers
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
 import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -39,16 +40,16 @@ def figure(
     filter_ = compile_filter(session, ROWS, principal.organization_id, filters)
     names = list(Row.__table__.columns.keys())
     found: list[dict[str, Any]] = []
-    for chunk in find(session, list(Row.__table__.columns), filter_, ["short_description", "id"]):
+    for chunk in find(session, list(Row.__table__.columns), filter_, ["name", "id"]):
         found += [_readable(dict(zip(names, values, strict=True))) for values in chunk]
         if len(found) > _MOST_ROWS:
             raise InvalidInput(f"These are more than {_MOST_ROWS} rows: filter them.")
-    locations = select(Location.id, Location.title, Location.northing, Location.easting)
+    locations = select(Location.id, Location.name, Location.northing, Location.easting)
     places = session.execute(locations.where(Location.organization_id == principal.organization_id)).all()
     try:
         return plot_rows(
             pd.DataFrame(found),
-            locations=pd.DataFrame(places, columns=["id", "title", "northing", "easting"]),
+            locations=pd.DataFrame(places, columns=["id", "name", "northing", "easting"]),
             **options,
         )
     except NotDrawable as error:
@@ -68,7 +69,6 @@ def written(plot: Plot, format_: str) -> Response:
 
 def _readable(stored: dict[str, Any]) -> dict[str, Any]:
     vectors = {name: listed(value) for name, value in stored.items() if isinstance(value, bytes)}
-    additional = stored["additional_data"]
-    decoded = None if additional is None else ROWS.fields["additional_data"].decode(additional)  # type: ignore[misc]
-    ids = {"analysis": stored["analysis_id"], "location": stored["location_id"]}
-    return stored | vectors | ids | {"additional_data": decoded}
+    extra = None if stored["extra"] is None else orjson.loads(stored["extra"])
+    ids = {"result_set": stored["result_set_id"], "location": stored["location_id"]}
+    return stored | vectors | ids | {"extra": extra}

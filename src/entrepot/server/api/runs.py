@@ -19,6 +19,8 @@ from entrepot.pipeline.generators.finding import get_generator
 from entrepot.server.api.nouns import Asked, InProject, Maker, Page, listed, makers, of_project
 from entrepot.server.api.routing import NativeRouter, Unit
 
+_Status = Literal["running", "finished", "refused", "failed", "cancelled", "success", "failure"]
+
 router = NativeRouter(tags=["runs"])
 
 
@@ -148,7 +150,7 @@ def list_runs(
     asked: Asked,
     of: Annotated[str | None, Query(description="Id of what ran.")] = None,
     project: InProject = None,
-    status: Annotated[Literal["running", "finished", "failed", "cancelled"] | None, Query()] = None,
+    status: Annotated[_Status | None, Query(description="A work's run ends as the work does.")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Only runs that began then or later.")] = None,
 ) -> Page[RunShown]:
     """List the runs that have begun, newest first."""
@@ -157,8 +159,8 @@ def list_runs(
         if value is not None:
             query = query.where(getattr(Run, name) == value)
     if since is not None:
-        query = query.where(Run.started >= since)
-    return listed(unit, query, (Run.started, Run.id), asked, lambda rows: _shown(unit, rows), newest_first=True)
+        query = query.where(Run.started_at >= since)
+    return listed(unit, query, (Run.started_at, Run.id), asked, lambda rows: _shown(unit, rows), newest_first=True)
 
 
 @router.serve("GET", "/runs/idle", area="series", right="read")
@@ -274,7 +276,7 @@ def _told(run: Run | None, job: JobRecord | None, of: Maker) -> RunShown:
         told |= {"created_at": job.created_at, "result": job.result}
     if run is not None:
         told |= {"id": run.id, "project": run.project_id, "status": run.status}
-        told |= {"started_at": run.started, "ended_at": run.ended}
+        told |= {"started_at": run.started_at, "ended_at": run.ended_at}
         told |= {"script_sha256": run.script_sha256, "report": run.report or {}}
     if job is not None:
         told |= {"status": job.status, "started_at": job.started_at, "ended_at": job.ended_at}

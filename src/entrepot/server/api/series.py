@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 from pydantic import Field
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from entrepot.errors import Conflict, NotFound
@@ -37,6 +37,7 @@ from entrepot.server.api.nouns import (
     worded,
 )
 from entrepot.server.api.routing import NativeRouter, Unit
+from entrepot.server.endpoint import Call
 
 router = NativeRouter(tags=["series"])
 _MOST_TEXT = 255
@@ -107,22 +108,32 @@ def list_series(
     label: Annotated[
         list[str] | None, Query(max_length=20, description="`key:value`, or a key alone; several are all needed.")
     ] = None,
+    unit_name: Annotated[
+        str | None, Query(alias="unit", max_length=_MOST_TEXT, description="Exactly as it has it.")
+    ] = None,
 ) -> Page[SeriesShown]:
     """List series by name."""
+    query = sought(unit, asked.q, label or (), project=project, unit=unit_name).where(
+        *([Series.generator_id == of] if of is not None else []),
+        *([called(Series.name, name)] if name is not None else []),
+    )
+    return listed(unit, query, (Series.name, Series.id), asked, lambda rows: _shown(unit, rows))
+
+
+def sought(
+    asker: Unit | Call, q: str | None, label: Sequence[str], *, project: str | None = None, unit: str | None = None
+) -> Select[Series]:
+    """Return the query of the series that the caller may read, by words, labels, project and unit."""
     query = select(Series).where(
-        unit.principal.within(Series),
+        asker.principal.within(Series),
         is_kept(Series.project_id),
         Series.project_id != DISCARDED,
-        *worded(asked.q, Series.name, Series.title),
-        *(labels.has(one) for one in label or ()),
+        *worded(q, Series.name, Series.title),
+        *map(labels.has, label),
     )
     if project is not None:
-        query = query.where(Series.project_id == projects.find_project(unit.session, unit.principal, project).id)
-    if of is not None:
-        query = query.where(Series.generator_id == of)
-    if name is not None:
-        query = query.where(called(Series.name, name))
-    return listed(unit, query, (Series.name, Series.id), asked, lambda rows: _shown(unit, rows))
+        query = query.where(Series.project_id == projects.find_project(asker.session, asker.principal, project).id)
+    return query if unit is None else query.where(Series.unit == unit)
 
 
 @router.serve("POST", "/series", area="series", right="write", status=201)
@@ -178,7 +189,7 @@ def _shown(unit: Unit, rows: Sequence[Series]) -> list[SeriesShown]:
     found = labels.of(unit.session, rows)
     return [
         SeriesShown.showing(
-            row, project=names[row.project_id], of=made_by.get(row.generator_id or ""), labels=found.get(row.pk, {})
+            row, project=names[row.project_id], of=made_by.get(row.generator_id or ""), labels=found.get(row.number, {})
         )
         for row in rows
     ]

@@ -1,12 +1,9 @@
 """Storages: where files are kept besides the server's own storage."""
 
-import asyncio
-import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from anyio.to_thread import run_sync
 from fastapi import Query
 from pydantic import Field
 from sqlalchemy import select
@@ -14,32 +11,23 @@ from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
-from entrepot.errors import InvalidInput
-from entrepot.files import configs, trial
-from entrepot.files.models import StorageConfig
+from entrepot.files import storages, trial
+from entrepot.files.models import Storage
 from entrepot.identity import Principal
-from entrepot.requests import polls, trials
-from entrepot.server.api.nouns import NOT_KEPT, Asked, Noun, Page, column, listed
+from entrepot.server.api.nouns import NOT_KEPT, Asked, Noun, Page, listed
 from entrepot.server.api.routing import NativeRouter, Unit
-from entrepot.server.endpoint import Json
-from entrepot.server.services import Services
-from entrepot.server.streaming import StreamEndpoint, Waiting
+from entrepot.server.api.trials import tried
+from entrepot.server.streaming import StreamEndpoint
 
 router = NativeRouter(tags=["storages"])
-_LONGEST_WAIT = 60.0
-_POLL_SECONDS = 0.1
 Status = Literal["new", "valid", "invalid", "deactivated"]
 
 
 class StorageSettings(Noun):
     """How a storage is used; what is left out stays, or has its default."""
 
-    signed: Annotated[
-        bool, column("signed_urls_enabled"), Field(description="Whether its files have addresses that need no key.")
-    ] = False
-    signed_for: Annotated[
-        float | None, column("signed_urls_expiry"), Field(description="How long these work, in seconds.")
-    ] = None
+    signed: Annotated[bool, Field(description="Whether its files have addresses that need no key.")] = False
+    signed_for: Annotated[float | None, Field(description="How long these work, in seconds.")] = None
     default: Annotated[bool, NOT_KEPT, Field(description="Whether files go there where nothing else is said.")] = False
 
 
@@ -55,9 +43,7 @@ class StorageChanges(StorageSettings):
 
     url: Annotated[str, Field(max_length=2000)] = ""
     credentials: dict[str, Any] | None = None
-    status: Annotated[
-        Literal["new", "deactivated"], column("state"), Field(description="`deactivated`, or `new` to undo that.")
-    ] = "new"
+    status: Annotated[Literal["new", "deactivated"], Field(description="`deactivated`, or `new` to undo that.")] = "new"
 
 
 class StorageShown(StorageSettings):
@@ -67,7 +53,7 @@ class StorageShown(StorageSettings):
     type: str
     url: str
     own: Annotated[bool, Field(description="Whether it is the server's own.")]
-    status: Annotated[Status, column("state")]
+    status: Status
     tested: Annotated[
         dict[str, str | None] | None, Field(description="What went wrong in each step of the last test; null: nothing.")
     ]
@@ -81,11 +67,9 @@ def list_storages(
     status: Annotated[list[Status] | None, Query(description="By default all but those that are deactivated.")] = None,
 ) -> Page[StorageShown]:
     """List storages, newest first."""
-    query = select(StorageConfig).where(unit.principal.own(StorageConfig))
-    query = query.where(StorageConfig.state.in_(status) if status else StorageConfig.state != "deactivated")
-    return listed(
-        unit, query, (StorageConfig.number,), asked, lambda rows: _shown(unit.session, rows), newest_first=True
-    )
+    query = select(Storage).where(unit.principal.own(Storage))
+    query = query.where(Storage.status.in_(status) if status else Storage.status != "deactivated")
+    return listed(unit, query, (Storage.number,), asked, lambda rows: _shown(unit.session, rows), newest_first=True)
 
 
 @router.serve("POST", "/storages", area="files", right="admin", status=201)
@@ -94,38 +78,38 @@ def create_storage(unit: Unit, given: StorageRequest) -> StorageShown:
     services = unit.services
     with StorageRequest.naming():
         fields = given.kept(unset=True)
-        row = configs.create_config(unit.session, unit.principal, services.settings, services.vault, **fields)
+        row = storages.create_storage(unit.session, unit.principal, services.settings, services.vault, **fields)
     if given.default:
-        configs.set_default(unit.session, unit.principal, row.id)
+        storages.set_default(unit.session, unit.principal, row.id)
     return _shown(unit.session, [row])[0]
 
 
 @router.serve("GET", "/storages/{storage_id}", area="files", right="read")
 def get_storage(unit: Unit, storage_id: str) -> StorageShown:
     """Return a storage."""
-    return _shown(unit.session, [configs.get_config(unit.session, unit.principal, storage_id)])[0]
+    return _shown(unit.session, [storages.get_storage(unit.session, unit.principal, storage_id)])[0]
 
 
 @router.serve("PATCH", "/storages/{storage_id}", area="files", right="admin")
 def change_storage(unit: Unit, storage_id: str, given: StorageChanges) -> StorageShown:
     """Change a storage; with another place or other credentials it has to be tested anew."""
-    row = configs.get_config(unit.session, unit.principal, storage_id, "admin")
+    row = storages.get_storage(unit.session, unit.principal, storage_id, "admin")
     if "default" in given.model_fields_set:
-        is_default = configs.default_of(unit.session, row.organization_id) == row.id
+        is_default = storages.default_of(unit.session, row.organization_id) == row.id
         if given.default or is_default:
-            configs.set_default(unit.session, unit.principal, row.id if given.default and not row.own else None)
+            storages.set_default(unit.session, unit.principal, row.id if given.default and not row.own else None)
     if changes := given.kept():
         services = unit.services
         with StorageChanges.naming():
-            configs.update_config(unit.session, unit.principal, services.settings, services.vault, row, changes)
+            storages.change_storage(unit.session, unit.principal, services.settings, services.vault, row, changes)
     return _shown(unit.session, [row])[0]
 
 
 @router.serve("DELETE", "/storages/{storage_id}", area="files", right="admin")
 def delete_storage(unit: Unit, storage_id: str) -> StorageShown:
     """Take a storage out of use; what is kept there stays, and can be fetched."""
-    row = configs.get_config(unit.session, unit.principal, storage_id, "admin")
-    return _shown(unit.session, [configs.deactivate_config(unit.session, unit.principal, row)])[0]
+    row = storages.get_storage(unit.session, unit.principal, storage_id, "admin")
+    return _shown(unit.session, [storages.deactivate_storage(unit.session, unit.principal, row)])[0]
 
 
 async def test_storage(request: Request, principal: Principal) -> Response:
@@ -134,37 +118,23 @@ async def test_storage(request: Request, principal: Principal) -> Response:
     ``wait`` (20 seconds, 60 at most) is how long to wait for that; a test that takes longer goes on, and the answer
     has the status ``new``.
     """
-    services: Services = request.app.state.services
-    try:
-        wait = min(float(request.query_params.get("wait", "20")[:20]), _LONGEST_WAIT)
-    except ValueError:
-        raise InvalidInput.field("wait", "A number of seconds.") from None
     storage_id = request.path_params["storage_id"]
 
-    def start() -> str:
-        with services.database.write() as session:
-            row = configs.get_config(session, principal, storage_id, "admin")
-            return trial.begin(session, row, principal.key_id).id
+    def begin(session: Session) -> str:
+        row = storages.get_storage(session, principal, storage_id, "admin")
+        return trial.begin(session, row, principal.key_id).id
 
-    def look() -> tuple[str, StorageShown]:
-        with services.database.read() as session:
-            row = configs.get_config(session, principal, storage_id)
-            return trials.state_of(session, task_id), _shown(session, [row])[0]
+    def look(session: Session) -> StorageShown:
+        return _shown(session, [storages.get_storage(session, principal, storage_id)])[0]
 
-    waiting: Waiting = request.app.state.waiting
-    with waiting.one(principal):
-        task_id = await run_sync(start)
-        until = time.monotonic() + wait
-        while True:
-            state, record = await run_sync(look)
-            if state not in polls.OPEN or not time.monotonic() < until:
-                return Json(record.model_dump(mode="json"))
-            await asyncio.sleep(_POLL_SECONDS)
+    return await tried(request, principal, begin, look)
 
 
-def _shown(session: Session, rows: Iterable[StorageConfig]) -> list[StorageShown]:
-    def is_default(row: StorageConfig) -> bool:
-        default = configs.default_of(session, row.organization_id)
+def _shown(session: Session, rows: Sequence[Storage]) -> list[StorageShown]:
+    defaults = {each: storages.default_of(session, each) for each in {row.organization_id for row in rows}}
+
+    def is_default(row: Storage) -> bool:
+        default = defaults[row.organization_id]
         return row.own if default is None else row.id == default
 
     return [StorageShown.showing(row, default=is_default(row)) for row in rows]

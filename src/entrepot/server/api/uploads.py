@@ -1,59 +1,135 @@
 """Files on their way in: as one form, or part after part with as many interruptions as it takes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from anyio.to_thread import run_sync
 from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
-from entrepot.db import now
+from entrepot.db import new_id, now
 from entrepot.errors import Conflict, InvalidInput, NotFound
 from entrepot.files import lifecycle
-from entrepot.files.models import PublishedFile, Upload
+from entrepot.files.models import PublishedFile, Storage, Upload
+from entrepot.files.pieces import Coming, coming
 from entrepot.files.publish import Description, Publisher
-from entrepot.files.spool import Spool
-from entrepot.identity import Principal
+from entrepot.files.spool import Receiver, Spool
+from entrepot.identity import Principal, Project
 from entrepot.server import repeats
-from entrepot.server.api.files import shown
+from entrepot.server.api.files import shown_one, storage_of
 from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.names import reached_at
 from entrepot.server.services import Services
 from entrepot.server.streaming import Form, StreamEndpoint, pour
+from entrepot.server.writers import in_turn
+
+#: Bodies that are read before anything else is done with them.
+_SMALL_BYTES = 256 * 1024
 
 
 async def publish(request: Request, principal: Principal) -> Response:
     """Publish a file: a form with ``file`` and, before or after it, what is said of it."""
-    services: Services = request.app.state.services
     principal.require_acting("write")
-    form = Form(request)
-    spool = Spool(services.settings, principal.organization_id)
-    receiver = await run_sync(spool.receive)
+    incoming = _Incoming(request, principal)
+    if incoming.is_small:
+        # What is here at once is taken in one go, and waits with other writers for its turn.
+        blocks = [block async for block in request.stream()]
+        return await in_turn(request, True, incoming.published, blocks)
+    await run_sync(incoming.begin)
     try:
-        await pour(request.stream(), lambda chunks: receiver.write(form.feed(chunks)))
-        form.end()
-        description = Description.of({"name": form.filename or ""} | form.fields)
+        await pour(request.stream(), incoming.write)
+        return await run_sync(incoming.finished)
+    except BaseException:
+        incoming.abandon()
+        raise
+
+
+async def publish_body(request: Request, principal: Principal, fields: Mapping[str, Any]) -> Response:
+    """Publish the body as a file of which the fields tell."""
+    principal.require_acting("write")
+    services: Services = request.app.state.services
+    description = Description.of(fields)
+    spool = Spool(services.settings, principal.organization_id)
+
+    def begin() -> Receiver:
+        with services.database.read() as session:
+            description.check(session, principal)
+        return spool.receive()
+
+    receiver = await run_sync(begin)
+    try:
+        await pour(request.stream(), receiver.write)
         digest = await run_sync(receiver.finish)
     except BaseException:
         receiver.abandon()
         raise
 
-    def store() -> Response:
-        with (
-            publisher(services).storing(principal, spool, digest, description) as stored,
-            services.database.write() as session,
-        ):
-            content = [digest.sha256, repr(sorted(form.fields.items())), form.filename or ""]
+    def publish() -> Response:
+        file = publisher(services).publish(principal, spool, digest, description).file
+        return Json({"id": file.id}, 201, headers={"location": f"/api/v1/files/{file.id}"})
 
-            def respond() -> Response:
-                stored.record(session)
-                session.flush()
-                return _created(request, services, session, stored.file)
+    return await run_sync(publish)
 
-            return repeats.once(request, principal, session, content, respond)
 
-    return await run_sync(store)
+class _Incoming:
+    """A file that comes as a form."""
+
+    def __init__(self, request: Request, principal: Principal) -> None:
+        self._request, self._principal = request, principal
+        self._services: Services = request.app.state.services
+        self._form = Form(request)
+        self._spool = Spool(self._services.settings, principal.organization_id)
+        self._receiver: Receiver | None = None
+        declared = request.headers.get("content-length")
+        self.is_small = declared is not None and int(declared[:18]) <= _SMALL_BYTES
+
+    def begin(self) -> None:
+        """Make room for it."""
+        self._receiver = self._spool.receive()
+
+    def write(self, blocks: list[bytes]) -> None:
+        """Take the next of the form."""
+        assert self._receiver
+        self._receiver.write(self._form.feed(blocks))
+
+    def published(self, blocks: list[bytes]) -> Response:
+        """Take all of the form, and publish what it has."""
+        self.begin()
+        try:
+            self.write(blocks)
+            return self.finished()
+        except BaseException:
+            self.abandon()
+            raise
+
+    def finished(self) -> Response:
+        """Publish what came; then it is the publisher's to undo."""
+        assert self._receiver
+        self._form.end()
+        description = Description.of({"name": self._form.filename or ""} | self._form.fields)
+        digest, self._receiver = self._receiver.finish(), None
+        services, request, principal = self._services, self._request, self._principal
+        content = [digest.sha256, repr(sorted(self._form.fields.items())), self._form.filename or ""]
+        with publisher(services).storing(principal, self._spool, digest, description) as stored:
+
+            def record(session: Session) -> Response:
+                def respond() -> Response:
+                    stored.record(session)
+                    session.flush()
+                    project = session.get(Project, stored.file.project_id) if stored.file.project_id else None
+                    return _created(request, services, stored.file, stored.storage, project)
+
+                return repeats.once(request, principal, session, content, respond)
+
+            return services.database.together(record)
+
+    def abandon(self) -> None:
+        """Forget what came."""
+        if self._receiver is not None:
+            self._receiver.abandon()
 
 
 def begin(call: Call) -> dict[str, Any]:
@@ -63,17 +139,16 @@ def begin(call: Call) -> dict[str, Any]:
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**62):
         raise InvalidInput.field("size", "A number of bytes.")
     Description.of(fields).check(call.session, call.principal)
-    spool = Spool(call.services.settings, call.principal.organization_id)
     upload = Upload(
-        id=spool.id,
-        organization_id=spool.organization_id,
+        id=new_id(),
+        organization_id=call.principal.organization_id,
         user_id=call.principal.user_id,
         size=size,
         description=fields,
     )
     call.session.add(upload)
     call.session.flush()
-    spool.create()
+    _coming(call.services, upload).create()
     call.headers["location"] = f"/api/v1/uploads/{upload.id}"
     return _state(call.services, upload)
 
@@ -91,23 +166,30 @@ async def append(request: Request, principal: Principal) -> Response:
         raise InvalidInput.field("Upload-Offset", "Say from which byte on, in this header.")
 
     def known() -> Upload:
+        with services.database.read() as session:
+            return _upload(session, principal, request.path_params["upload_id"])
+
+    def touch() -> None:
         with services.database.write() as session:
-            upload = _upload(session, principal, request.path_params["upload_id"])
-            upload.touched = now()
-            return upload
+            _upload(session, principal, upload.id).touched_at = now()
 
     upload = await run_sync(known)
-    spool = Spool(services.settings, upload.organization_id, upload.id)
+    came = _coming(services, upload)
     end = int(offset)
-    await run_sync(spool.append, end, [])
+    await run_sync(came.append, end, [])
 
     def write(blocks: list[bytes]) -> None:
         nonlocal end
         if upload.size is not None and end + sum(map(len, blocks)) > upload.size:
             raise InvalidInput(f"The upload was to have {upload.size} bytes; this is more.")
-        end = spool.append(end, blocks)
+        end = came.append(end, blocks)
 
-    await pour(request.stream(), write)
+    try:
+        await pour(request.stream(), write)
+    finally:
+        await run_sync(came.settle)
+    # Afterwards: where nothing is taken any more, because the server is moved, the client is told no more came.
+    await run_sync(touch)
     return Json(_state(services, upload))
 
 
@@ -116,14 +198,27 @@ async def finish(request: Request, principal: Principal) -> Response:
     services: Services = request.app.state.services
     upload_id = request.path_params["upload_id"]
 
+    def known(session: Session) -> PublishedFile | None:
+        if session.scalar(select(PublishedFile.id).where(PublishedFile.id == upload_id)):
+            return lifecycle.get_file(session, principal, upload_id, "write")
+        return None
+
     def done() -> PublishedFile:
         with services.database.read() as session:
-            if session.scalar(select(PublishedFile.id).where(PublishedFile.id == upload_id)):
-                return lifecycle.get_file(session, principal, upload_id, "write")
+            if (file := known(session)) is not None:
+                return file
             upload = _upload(session, principal, upload_id)
-        spool = Spool(services.settings, upload.organization_id, upload.id)
-        with spool.alone():
-            digest = spool.digest()
+        try:
+            return published(upload)
+        except (IntegrityError, Conflict, NotFound):
+            # Another server may have published it meanwhile.
+            with services.database.read() as session:
+                if (file := known(session)) is not None:
+                    return file
+            raise
+
+    def published(upload: Upload) -> PublishedFile:
+        with _coming(services, upload).whole() as (spool, digest):
             if upload.size is not None and digest.size != upload.size:
                 raise Conflict(f"Of {upload.size} bytes, {digest.size} came so far.")
             description = Description.of(upload.description)
@@ -132,7 +227,8 @@ async def finish(request: Request, principal: Principal) -> Response:
     def answer() -> Response:
         file = done()
         with services.database.read() as session:
-            return _created(request, services, session, file)
+            project = session.get(Project, file.project_id) if file.project_id else None
+            return _created(request, services, file, storage_of(session, file), project)
 
     return await run_sync(answer)
 
@@ -141,7 +237,7 @@ def abandon(call: Call) -> Response:
     """Forget an upload."""
     upload = _upload(call.session, call.principal, call.path["upload_id"])
     call.session.execute(delete(Upload).where(Upload.id == upload.id))
-    Spool(call.services.settings, upload.organization_id, upload.id).remove()
+    _coming(call.services, upload).remove()
     return Response(status_code=204)
 
 
@@ -150,9 +246,10 @@ def publisher(services: Services) -> Publisher:
     return Publisher(services.database, services.settings, services.vault)
 
 
-def _created(request: Request, services: Services, session: Session, file: PublishedFile) -> Response:
-    url = reached_at(services.settings, request.url)
-    (told,) = shown(session, services, [file], url)
+def _created(
+    request: Request, services: Services, file: PublishedFile, storage: Storage, project: Project | None
+) -> Response:
+    told = shown_one(services, file, storage, project, reached_at(services.settings, request.url))
     return Json(told.model_dump(mode="json"), 201, headers={"location": f"/api/v1/files/{file.id}"})
 
 
@@ -165,8 +262,11 @@ def _upload(session: Session, principal: Principal, upload_id: str) -> Upload:
 
 
 def _state(services: Services, upload: Upload) -> dict[str, Any]:
-    offset = Spool(services.settings, upload.organization_id, upload.id).size()
-    return {"id": upload.id, "offset": offset, "size": upload.size}
+    return {"id": upload.id, "offset": _coming(services, upload).size(), "size": upload.size}
+
+
+def _coming(services: Services, upload: Upload) -> Coming:
+    return coming(services.settings, upload.organization_id, upload.id)
 
 
 #: All that is needed to publish, and nothing else.

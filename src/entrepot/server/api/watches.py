@@ -100,7 +100,8 @@ def list_notifications(
     for name, value in wanted.items():
         if value is not None:
             query = query.where(getattr(Notification, name) == value)
-    return listed(unit, query, (Notification.pk,), asked, lambda rows: _notifications(unit, rows), newest_first=True)
+    order = (Notification.number,)
+    return listed(unit, query, order, asked, lambda rows: _notifications(unit, rows), newest_first=True)
 
 
 @router.serve("GET", "/notifications/{notification_id}", area="series", right="read")
@@ -128,7 +129,7 @@ def list_watches(
     for name, value in {**of_project(unit, project), "generator_id": of}.items():
         if value is not None:
             query = query.where(getattr(SilenceWatch, name) == value)
-    return listed(unit, query, (SilenceWatch.pk,), asked, lambda rows: _watches(unit, rows))
+    return listed(unit, query, (SilenceWatch.number,), asked, lambda rows: _watches(unit, rows))
 
 
 @router.serve("POST", "/watches", area="series", right="write", status=201)

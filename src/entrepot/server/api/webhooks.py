@@ -5,15 +5,23 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+from starlette.responses import Response
 
+from entrepot.errors import InvalidInput
 from entrepot.events import cursors, webhooks
 from entrepot.events.models import Delivery, Event, Webhook
 from entrepot.events.reading import position_of
 from entrepot.events.styles import STANDARD
-from entrepot.server.api.nouns import NOT_KEPT, Asked, Noun, Page, column, listed
+from entrepot.identity import Principal
+from entrepot.requests import trials
+from entrepot.server.api.nouns import NOT_KEPT, Asked, Noun, Page, listed
 from entrepot.server.api.routing import NativeRouter, Unit
+from entrepot.server.api.trials import tried
+from entrepot.server.streaming import StreamEndpoint
 
 router = NativeRouter(tags=["webhooks"])
 
@@ -36,9 +44,9 @@ class WebhookChanges(Noun):
 
     url: _Url = ""
     types: _Types = None
-    status: Annotated[
-        Literal["new", "deactivated"], column("state"), Field(description="`deactivated`, or `new` to begin again.")
-    ] = "new"
+    status: Annotated[Literal["new", "deactivated"], Field(description="`deactivated`, or `new` to begin again.")] = (
+        "new"
+    )
 
 
 class WebhookShown(WebhookRequest):
@@ -46,13 +54,13 @@ class WebhookShown(WebhookRequest):
 
     id: str
     style: str
-    status: Annotated[Literal["new", "valid", "invalid", "deactivated"], column("state")]
+    status: Literal["new", "valid", "invalid", "deactivated"]
     created_at: datetime
     active_since: datetime
     failing_since: datetime | None
     paused_until: datetime | None
     slow: bool
-    former_secret_until: Annotated[datetime | None, column("former_until")]
+    former_secret_until: datetime | None
 
 
 class WebhookMade(WebhookShown):
@@ -68,9 +76,17 @@ class Rotation(Noun):
 
 
 class ReplayRequest(Noun):
-    """After which event: its id, a cursor, or 0 for all that are kept."""
+    """Which events: those after one, a single one, or those that could not be delivered."""
 
-    after: str | Literal[0]
+    after: Annotated[
+        str | Literal[0] | None,
+        Field(description="All after this event: its id, a cursor, or 0 for all that are kept."),
+    ] = None
+    event: Annotated[str | None, Field(description="This one alone, by its id, though it was delivered.")] = None
+    failed_since: Annotated[
+        AwareDatetime | None,
+        Field(description="Those whose delivery was given up since, and that did not come through."),
+    ] = None
 
 
 class Replayed(BaseModel):
@@ -90,7 +106,12 @@ class DeliveryShown(BaseModel):
     next_at: datetime | None
     created_at: datetime
     delivered_at: datetime | None
-    log: list[dict[str, Any]]
+    log: Annotated[
+        list[dict[str, Any]],
+        Field(
+            description="Each attempt; of the last, what was sent and came: headers without secrets, and a beginning."
+        ),
+    ]
 
 
 @router.serve("GET", "/webhooks", area="events", right="read")
@@ -130,7 +151,7 @@ def change_webhook(unit: Unit, webhook_id: str, given: WebhookChanges) -> Webhoo
     webhook = webhooks.get_webhook(unit.session, unit.principal, webhook_id, "admin")
     with WebhookChanges.naming():
         settings, changes = unit.services.settings, given.kept()
-        return WebhookShown.showing(webhooks.update_webhook(unit.session, unit.principal, settings, webhook, changes))
+        return WebhookShown.showing(webhooks.change_webhook(unit.session, unit.principal, settings, webhook, changes))
 
 
 @router.serve("POST", "/webhooks/{webhook_id}/rotate", area="events", right="admin")
@@ -150,8 +171,15 @@ def delete_webhook(unit: Unit, webhook_id: str) -> None:
 
 @router.serve("POST", "/webhooks/{webhook_id}/replay", area="events", right="admin", status=202)
 def replay(unit: Unit, webhook_id: str, given: ReplayRequest) -> Replayed:
-    """Send the events after one once more."""
+    """Send events once more: those after one, one alone, or those that could not be delivered."""
     webhook = webhooks.get_webhook(unit.session, unit.principal, webhook_id, "admin")
+    chosen = given.model_dump(exclude_none=True)
+    if len(chosen) != 1:
+        raise InvalidInput.field("after", "Give one of after, event and failed_since.")
+    if given.event is not None:
+        return Replayed(events=webhooks.replay_one(unit.session, unit.principal, webhook, given.event))
+    if given.failed_since is not None:
+        return Replayed(events=webhooks.replay_failed(unit.session, unit.principal, webhook, given.failed_since))
     after = 0
     if given.after != 0:
         place = cursors.read(unit.services.vault, str(given.after))
@@ -170,14 +198,31 @@ def list_deliveries(
     webhook = webhooks.get_webhook(unit.session, unit.principal, webhook_id)
     query = select(Delivery).where(Delivery.webhook_id == webhook.id)
     if status is not None:
-        query = query.where(Delivery.state == status)
+        query = query.where(Delivery.status == status)
 
     def show(rows: Sequence[Delivery]) -> list[DeliveryShown]:
-        wanted = select(Event).where(Event.position.in_([row.event_position for row in rows]))
-        events = {event.position: event for event in unit.session.scalars(wanted)}
-        return [_delivery(row, events[row.event_position]) for row in rows]
+        wanted = select(Event).where(Event.number.in_([row.event_number for row in rows]))
+        events = {event.number: event for event in unit.session.scalars(wanted)}
+        return [_delivery(row, events[row.event_number]) for row in rows]
 
     return listed(unit, query, (Delivery.number,), asked, show, newest_first=True)
+
+
+async def test_webhook(request: Request, principal: Principal) -> Response:
+    """Post a test event to a webhook, once, and return it: with the status ``valid`` where it took that.
+
+    ``wait`` (20 seconds, 60 at most) is how long to wait for that; a test that takes longer goes on.
+    """
+    webhook_id = request.path_params["webhook_id"]
+
+    def begin(session: Session) -> str:
+        webhook = webhooks.get_webhook(session, principal, webhook_id, "admin")
+        return trials.begin_webhook(session, webhook, principal.key_id).id
+
+    def look(session: Session) -> WebhookShown:
+        return WebhookShown.showing(webhooks.get_webhook(session, principal, webhook_id))
+
+    return await tried(request, principal, begin, look)
 
 
 def _delivery(row: Delivery, event: Event) -> DeliveryShown:
@@ -185,10 +230,15 @@ def _delivery(row: Delivery, event: Event) -> DeliveryShown:
         event=event.id,
         type=f"{event.type}.{event.action}",
         object_id=event.object_id,
-        status=row.state,
+        status=row.status,
         attempts=row.attempts,
-        next_at=row.next_at if row.state == "pending" else None,
+        next_at=row.next_at if row.status == "pending" else None,
         created_at=row.created_at,
-        delivered_at=row.delivered,
+        delivered_at=row.delivered_at,
         log=row.log,
     )
+
+
+ENDPOINTS = [
+    StreamEndpoint("POST", "/api/v1/webhooks/{webhook_id}/test", test_webhook, "events", "admin"),
+]

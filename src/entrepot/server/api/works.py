@@ -3,7 +3,7 @@
 Plain endpoints rather than typed ones: documents go through as they are, integers of any size included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from entrepot.identity import Right
 from entrepot.server.ahead import look_up, to_withdraw
 from entrepot.server.bodies import Size
 from entrepot.server.endpoint import Call, Endpoint
-from entrepot.works import archive, audit, queue
+from entrepot.works import archive, audit, changes, queue
 from entrepot.works import document as documents
 from entrepot.works.document import Document
 from entrepot.works.withdraw import withdraw
@@ -25,7 +25,7 @@ _LONGEST_PAGE = 1000
 
 def deposit(call: Call) -> dict[str, Any]:
     """Queue works, all or none, and return their ids; those that are given are kept."""
-    return {"ids": queue.deposit(call.session, call.principal, _works(call), keep_ids=True)}
+    return {"ids": queue.deposit(call.session, call.principal, call.content, keep_ids=True)}
 
 
 def take(call: Call) -> Response:
@@ -57,7 +57,7 @@ def heartbeat(call: Call) -> Response:
 
 def update(call: Call) -> dict[str, bool]:
     """Replace works by id; ``updated`` is false when one is unknown or was withdrawn again since."""
-    return {"updated": queue.update_documents(call.session, call.principal, _works(call))}
+    return {"updated": queue.update_documents(call.session, call.principal, call.content)}
 
 
 def view(call: Call) -> Response:
@@ -109,10 +109,27 @@ def retry(call: Call) -> dict[str, int]:
 
 def _to_retry(request: Request, body: bytes) -> Sequence[str]:
     fields = _decoded(body)
-    if "ids" in fields:
-        return _ids(fields)
-    query = {"$and": [_query(fields), {"status": "failure"}]}
-    return look_up(request, lambda session, who: queue.matching(session, who, query))
+    return _ids(fields) if "ids" in fields else _matching(request, "queue", "retry", _query(fields))
+
+
+def cancel(call: Call) -> dict[str, int]:
+    """Give up works that wait or run: those of ``ids``, or those that match ``query``; they fail, with no attempt left.
+
+    What a worker still makes of one is not taken.
+    """
+    return {"cancelled": queue.cancel(call.session, call.principal, call.content)}
+
+
+def _to_cancel(request: Request, body: bytes) -> Sequence[str]:
+    fields = _decoded(body)
+    return _ids(fields) if "ids" in fields else _matching(request, "queue", "cancel", _required_query(fields))
+
+
+def _matching(request: Request, place: str, action: str, query: Any) -> list[Any]:
+    """Return those of the works that match at which an action changes something."""
+    wanted = changes.of(place, action, query)
+    found: dict[str, Any] = {"queue": queue.matching, "archive": archive.matching}
+    return look_up(request, lambda session, who: found[place](session, who, wanted))
 
 
 def delete(call: Call) -> dict[str, int]:
@@ -122,10 +139,7 @@ def delete(call: Call) -> dict[str, int]:
 
 def _to_delete(request: Request, body: bytes) -> Sequence[str]:
     fields = _decoded(body)
-    if "ids" in fields:
-        return _ids(fields)
-    query = _required_query(fields)
-    return look_up(request, lambda session, who: queue.matching(session, who, query))
+    return _ids(fields) if "ids" in fields else _matching(request, "queue", "delete", _required_query(fields))
 
 
 def recover(call: Call) -> dict[str, int]:
@@ -138,12 +152,12 @@ def recover(call: Call) -> dict[str, int]:
 
 def archive_deposit(call: Call) -> dict[str, Any]:
     """Archive finished works, all or none, and return their ids."""
-    return {"ids": archive.deposit(call.session, call.principal, _works(call))}
+    return {"ids": archive.deposit(call.session, call.principal, call.content)}
 
 
 def archive_update(call: Call) -> Response:
     """Replace archived works, all or none."""
-    archive.update_documents(call.session, call.principal, _works(call))
+    archive.update_documents(call.session, call.principal, call.content)
     return Response(status_code=204)
 
 
@@ -198,45 +212,55 @@ def _to_delete_archived(request: Request, body: bytes) -> list[tuple[str, str]]:
     return look_up(request, lambda session, who: archive.matching(session, who, query))
 
 
+def archive_lock(call: Call) -> dict[str, int]:
+    """Lock the works of ``pipeline`` and ``ids``, or those that match ``query``."""
+    return {"locked": changes.change(call.session, call.principal, "archive", "lock", call.content)}
+
+
+def archive_unlock(call: Call) -> dict[str, int]:
+    """Unlock the works of ``pipeline`` and ``ids``, or those that match ``query``."""
+    return {"unlocked": changes.change(call.session, call.principal, "archive", "unlock", call.content)}
+
+
+def _to_lock(action: str) -> Callable[[Request, bytes], list[tuple[str, str]]]:
+    def parse(request: Request, body: bytes) -> list[tuple[str, str]]:
+        fields = _decoded(body)
+        if "ids" in fields:
+            pipeline = _pipeline(fields)
+            return [(pipeline, one) for one in _ids(fields)]
+        return _matching(request, "archive", action, _required_query(fields))
+
+    return parse
+
+
 def _endpoint(
-    method: str, path: str, handler: Any, *, reads: bool = False, scope: str | None = None, parse: Any = None
+    method: str,
+    path: str,
+    handler: Any,
+    *,
+    reads: bool = False,
+    scope: str | None = None,
+    parse: Any = None,
+    lean: bool = False,
 ) -> Endpoint:
     right: Right = "read" if reads else "write"
     body: Size = "none" if method == "GET" else "large"
     return Endpoint(
-        method, f"/api/v1{path}", handler, "works", right, write=not reads, scope=scope, parse=parse, body=body
+        method,
+        f"/api/v1{path}",
+        handler,
+        "works",
+        right,
+        write=not reads,
+        scope=scope,
+        parse=parse,
+        body=body,
+        lean=lean,
     )
 
 
-ENDPOINTS = [
-    _endpoint("GET", "/works", list_works, reads=True),
-    _endpoint("POST", "/works", deposit, scope="works:deposit"),
-    _endpoint("PUT", "/works", update, scope="works:work"),
-    _endpoint("POST", "/works/withdraw", take, scope="works:work", parse=_to_take),
-    _endpoint("POST", "/works/view", view, reads=True),
-    _endpoint("POST", "/works/count", count, reads=True),
-    _endpoint("POST", "/works/explain", explain, reads=True),
-    _endpoint("GET", "/works/status", status, reads=True),
-    _endpoint("GET", "/works/pipelines", pipelines, reads=True),
-    _endpoint("POST", "/works/retry", retry, parse=_to_retry),
-    _endpoint("POST", "/works/delete", delete, parse=_to_delete),
-    _endpoint("POST", "/works/audit", recover),
-    _endpoint("GET", "/works/{work_id}", get, reads=True),
-    _endpoint("POST", "/works/{work_id}/heartbeat", heartbeat, scope="works:work"),
-    _endpoint("GET", "/archive", archive_list, reads=True),
-    _endpoint("GET", "/archive/status", archive_status, reads=True),
-    _endpoint("GET", "/archive/{work_id}", archive_get, reads=True),
-    _endpoint("POST", "/archive", archive_deposit),
-    _endpoint("PUT", "/archive", archive_update),
-    _endpoint("POST", "/archive/view", archive_view, reads=True),
-    _endpoint("POST", "/archive/count", archive_count, reads=True),
-    _endpoint("POST", "/archive/explain", archive_explain, reads=True),
-    _endpoint("POST", "/archive/delete", archive_delete, parse=_to_delete_archived),
-]
-
-
-def _works(call: Call) -> list[Document]:
-    return documents.documents_of(documents.loads(call.body or b"null"))
+def _works(_request: Request, body: bytes) -> list[Document]:
+    return documents.documents_of(documents.loads(body or b"null"))
 
 
 def _fields(call: Call) -> dict[str, Any]:
@@ -324,3 +348,33 @@ def _number(fields: dict[str, Any], name: str, default: float | None) -> float |
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 2**53:
         raise InvalidInput.field(name, "must be a number that is not negative")
     return value
+
+
+ENDPOINTS = [
+    _endpoint("GET", "/works", list_works, reads=True),
+    _endpoint("POST", "/works", deposit, scope="works:deposit", parse=_works, lean=True),
+    _endpoint("PUT", "/works", update, scope="works:work", parse=_works, lean=True),
+    _endpoint("POST", "/works/withdraw", take, scope="works:work", parse=_to_take, lean=True),
+    _endpoint("POST", "/works/view", view, reads=True),
+    _endpoint("POST", "/works/count", count, reads=True),
+    _endpoint("POST", "/works/explain", explain, reads=True),
+    _endpoint("GET", "/works/status", status, reads=True),
+    _endpoint("GET", "/works/pipelines", pipelines, reads=True),
+    _endpoint("POST", "/works/retry", retry, parse=_to_retry),
+    _endpoint("POST", "/works/delete", delete, parse=_to_delete),
+    _endpoint("POST", "/works/cancel", cancel, parse=_to_cancel),
+    _endpoint("POST", "/works/audit", recover),
+    _endpoint("GET", "/works/{work_id}", get, reads=True),
+    _endpoint("POST", "/works/{work_id}/heartbeat", heartbeat, scope="works:work", lean=True),
+    _endpoint("GET", "/archive", archive_list, reads=True),
+    _endpoint("GET", "/archive/status", archive_status, reads=True),
+    _endpoint("GET", "/archive/{work_id}", archive_get, reads=True),
+    _endpoint("POST", "/archive", archive_deposit, parse=_works),
+    _endpoint("PUT", "/archive", archive_update, parse=_works),
+    _endpoint("POST", "/archive/view", archive_view, reads=True),
+    _endpoint("POST", "/archive/count", archive_count, reads=True),
+    _endpoint("POST", "/archive/explain", archive_explain, reads=True),
+    _endpoint("POST", "/archive/lock", archive_lock, parse=_to_lock("lock")),
+    _endpoint("POST", "/archive/unlock", archive_unlock, parse=_to_lock("unlock")),
+    _endpoint("POST", "/archive/delete", archive_delete, parse=_to_delete_archived),
+]

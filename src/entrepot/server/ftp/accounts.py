@@ -1,7 +1,6 @@
 """Who may sign in to FTP, and to do what."""
 
 import hmac
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -10,13 +9,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from entrepot.errors import Unavailable
 from entrepot.identity import FtpAccount, ftp
+from entrepot.pipeline.gates.home import Home
+from entrepot.pipeline.gates.homes import open_home
+from entrepot.pipeline.runs.exports import FOLDER, make_home
 from entrepot.server.ftp.answers import Refusal
 from entrepot.server.ftp.bans import Bans
 from entrepot.server.services import Services
 
 log = structlog.get_logger("entrepot.ftp")
 
-EXPORTS = "series_exports"
 _READ, _DELETE, _WRITE = "elr", "d", "afmwMT"  # pyftpdlib's letters
 
 
@@ -33,9 +34,14 @@ class Account:
         self._standing: object = None
 
     @property
-    def root(self) -> Path:
-        """The folder that the session sees as ``/``."""
-        return (self._services.settings.data_dir / self.home).resolve()
+    def root(self) -> str:
+        """How the files that the session sees as ``/`` are called within this server."""
+        return f"/{self.home}"
+
+    @property
+    def files(self) -> Home:
+        """The files of the account."""
+        return open_home(self._services.settings, self._services.database, self.home)
 
     def validate_authentication(self, login: str, password: str, session: Any) -> None:
         """Sign in.
@@ -74,14 +80,13 @@ class Account:
             return True
 
     def get_home_dir(self, _login: str) -> str:
-        """Return the account's folder, made where it is missing."""
-        root = self.root
-        (root / EXPORTS if self._is_user else root).mkdir(parents=True, exist_ok=True)
-        return str(root)
+        """Return the account's root, made where it is missing."""
+        make_home(self.files)
+        return self.root
 
     def has_perm(self, login: str, letter: str, path: str | None = None) -> bool:
         """Tell whether the session may do what pyftpdlib's letter stands for."""
-        if self._is_user and letter == _DELETE and path is not None and Path(path) == self.root / EXPORTS:
+        if self._is_user and letter == _DELETE and path == f"{self.root}/{FOLDER}":
             return False
         return letter in self.get_perms(login)
 

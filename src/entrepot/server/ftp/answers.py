@@ -5,7 +5,7 @@ import errno
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from entrepot.errors import EntrepotError, OutOfSpace, TooLarge, Unavailable
+from entrepot.errors import EntrepotError, OutOfSpace, ReadOnly, TooLarge, Unavailable
 
 log = structlog.get_logger("entrepot.ftp")
 
@@ -52,6 +52,8 @@ def refusal(error: Exception) -> Refusal | None:
         case OutOfSpace():
             log.warning("the disk is full", error=error.message)
             return Refusal(f"{_FULL[errno.ENOSPC]}; try again later.")
+        case ReadOnly():
+            return Refusal(f"450 {error.message}")
         case SQLAlchemyError() | Unavailable():
             log.warning("the database does not answer", error=str(error).partition("\n")[0])
             return Refusal(NO_DATABASE, ends=True)

@@ -6,14 +6,20 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import structlog
 from pyftpdlib.servers import ThreadedFTPServer
 
+from entrepot.identity import records
 from entrepot.measures import FTP_SESSIONS
-from entrepot.pipeline.gates import parts
+from entrepot.pipeline.gates import homes
+from entrepot.pipeline.gates.configuration import gate_home
+from entrepot.pipeline.gates.home import Home
+from entrepot.pipeline.models import Gate
 from entrepot.server.child import Ready
 from entrepot.server.connections import NO_ROOM, descriptors
 from entrepot.server.ftp import uploads
@@ -23,6 +29,7 @@ from entrepot.server.ftp.sessions import Sessions
 from entrepot.server.reload import on_reload
 from entrepot.server.services import Services
 from entrepot.settings import Settings
+from entrepot.signals import stop_on
 
 log = structlog.get_logger("entrepot.ftp")
 
@@ -47,6 +54,7 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
     """
 
     max_cons = 0  # pyftpdlib's own limit; see `sessions`
+    tick_seconds = 0.1
 
     def __init__(self, services: Services, listening: socket.socket) -> None:
         self._exit = threading.Event()  # pyftpdlib's own is shared by all servers of a process
@@ -63,10 +71,22 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
         super().__init__(listening, _session_class(services, self._bans))
         self.ioloop.call_every(_SWEEP_SECONDS, self.sweep, _errback=self.handle_error)
 
+    def serve(self, stop: threading.Event) -> None:
+        """Serve until told to stop, and who is connected by then for `drain_seconds` more."""
+        while not stop.is_set():
+            self.serve_forever(self.tick_seconds, blocking=False, handle_exit=False)
+        for _ in range(self.backlog):  # who waits to be taken would be cut off, in place of being refused
+            self.handle_accept()
+        self.close()
+        end = time.monotonic() + self._services.settings.drain_seconds
+        while len(self.sessions) and time.monotonic() < end:
+            time.sleep(self.tick_seconds)
+        self.close_all()
+
     def sweep(self) -> None:
         """Remove what came of uploads that nobody went on with in time."""
         settings = self._services.settings
-        if removed := parts.sweep(settings.gates_dir, 3600 * settings.ftp_part_hours):
+        if removed := homes.sweep(settings, self._services.database, 3600 * settings.ftp_part_hours):
             log.info("removed parts of uploads that broke off", files=removed)
 
     def handle_accept(self) -> None:
@@ -110,13 +130,13 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]
 
 
 def run(settings: Settings, ready: Ready, listening: socket.socket) -> None:
-    """Serve until SIGTERM; transfers under way are broken off, and go on later."""
+    """Serve until SIGTERM; transfers that do not end within `drain_seconds` are broken off, and go on later."""
+    stop = stop_on(signal.SIGTERM)
     services = Services.open(settings)
     server = Server(services, listening)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     FTP_SESSIONS.set_function(lambda: len(server.ip_map))
     ready()
-    server.serve_forever()
+    server.serve(stop)
     services.close()
 
 
@@ -124,7 +144,7 @@ def _session_class(services: Services, bans: Bans) -> type[Session]:
     """Return the class of a server's sessions: pyftpdlib keeps its settings there."""
     settings = services.settings
     staging = settings.data_dir / uploads.STAGING
-    uploads.clean(staging, settings.gates_dir)
+    uploads.clean(staging, partial(_home_of, services))
     ports = settings.ftp_passive_ports
     attributes: dict[str, Any] = {
         "services": services,
@@ -150,6 +170,13 @@ def _session_class(services: Services, bans: Bans) -> type[Session]:
 
     on_reload(read_certificate)
     return cast("type[Session]", made)
+
+
+def _home_of(services: Services, gate_id: str) -> Home | None:
+    with services.database.read() as session:
+        if records.by_id(session, Gate, gate_id) is None:
+            return None
+    return homes.open_home(services.settings, services.database, gate_home(gate_id))
 
 
 def _address(host: str | None) -> str | None:

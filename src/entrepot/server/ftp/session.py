@@ -142,7 +142,7 @@ class Session(Commands):
 
     def on_file_received(self, file: str) -> None:
         """Tell those who wait for uploads."""
-        path = Path(file).relative_to(self.authorizer.root).as_posix()
+        path = self.fs.within(file)
         for hook in self.server.on_upload:
             try:
                 hook(self.services, self.authorizer.home, path)

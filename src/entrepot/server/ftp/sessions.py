@@ -47,6 +47,9 @@ class Sessions:
         self._all: set[Member] = set()
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._all)
+
     def has_room(self, address: str) -> bool:
         """Tell whether there is room for a session from an address, making some where that can be."""
         with self._lock:

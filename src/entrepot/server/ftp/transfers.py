@@ -9,7 +9,7 @@ from pyftpdlib.exceptions import _FileReadWriteError
 from pyftpdlib.handlers import DTPHandler
 from pyftpdlib.log import logger
 
-from entrepot.errors import TooLarge
+from entrepot.errors import TooLarge, Unavailable
 from entrepot.server.ftp.answers import of_disk
 from entrepot.server.ftp.uploads import Upload
 
@@ -38,7 +38,7 @@ class Transfer(DTPHandler):  # type: ignore[misc]
         if not self._closed and self.transfer_finished and isinstance(self.file_obj, Upload) and not self.file_obj.kept:
             try:
                 self._keep(self.file_obj)
-            except (OSError, TooLarge) as error:
+            except (OSError, TooLarge, Unavailable) as error:
                 self.transfer_finished = False
                 self._refuse(error)
         super().close()
@@ -47,7 +47,7 @@ class Transfer(DTPHandler):  # type: ignore[misc]
         """End after an error; say so where the disk is full."""
         error = sys.exc_info()[1]
         cause = error.__cause__ if isinstance(error, _FileReadWriteError) else error
-        if isinstance(cause, TooLarge) or (cause is not error and isinstance(cause, OSError)):
+        if isinstance(cause, TooLarge | Unavailable) or (cause is not error and isinstance(cause, OSError)):
             self._refuse(cause)
             self.close()
         else:
@@ -62,11 +62,13 @@ class Transfer(DTPHandler):  # type: ignore[misc]
             raise ConnectionAbortedError(errno.ECONNABORTED, "Client gone")
         upload.keep()
 
-    def _refuse(self, error: OSError | TooLarge) -> None:
-        if isinstance(self.file_obj, Upload) and not isinstance(error, ConnectionError):
+    def _refuse(self, error: OSError | TooLarge | Unavailable) -> None:
+        if isinstance(self.file_obj, Upload) and not isinstance(error, ConnectionError | Unavailable):
             self.file_obj.goes_on = False  # for there was no room, or no disk, for what came
         if isinstance(error, TooLarge):
             text = f"552 {error.message.rstrip('.')}"
+        elif isinstance(error, Unavailable):
+            text = f"451 {error.message.rstrip('.')}"
         else:
             text = of_disk(error) or f"426 {error.strerror}"
         self._resp = (f"{text}; transfer aborted.", logger.warning)

@@ -6,14 +6,19 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
-from entrepot.errors import TooLarge
+from entrepot.errors import TooLarge, Unavailable
 from entrepot.pipeline.gates import parts
-from entrepot.pipeline.gates.files import NO_QUOTA, Quota, alone, keep_part, place_alone, require_room, room
+from entrepot.pipeline.gates.files import NO_QUOTA, Quota, is_folder, keep_part, place_alone, require_room, room
+from entrepot.pipeline.gates.home import Home
 from entrepot.server.ftp.answers import Refusal
 
 STAGING = "uploads"
+#: Of files that come in by HTTP, of which none goes on: removed when a server starts.
+HTTP_STAGING = f"{STAGING}/http"
+_BLOCK = 1 << 20
 
 
 class Upload:
@@ -25,11 +30,11 @@ class Upload:
     Parameters
     ----------
     home
-        The folder of the gate.
+        The files of the gate.
     path
         Where the file will appear, in place of an older one.
     staging
-        A folder on the same file system that nobody sees.
+        A folder, on the home's file system where that is one, that nobody sees.
     mode
         ``w``, anew; ``a``, after the bytes that are there; ``r+``, from a position on. Of the last two, a part goes
         before an older file.
@@ -54,8 +59,8 @@ class Upload:
 
     def __init__(
         self,
-        home: Path,
-        path: Path,
+        home: Home,
+        path: str,
         staging: Path,
         mode: str = "w",
         quota: Quota = NO_QUOTA,
@@ -64,14 +69,14 @@ class Upload:
         position: int = 0,
         keeps_parts: bool = False,
     ) -> None:
-        self.name = str(path)
+        self.name = f"/{home.name}/{path}"
         self._home, self._path, self._quota = home, path, quota
         self.kept = False
         #: Whether what breaks off is kept as a part.
         self.goes_on = keeps_parts
         self._touched = time.monotonic()
         self._appended: tuple[os.stat_result, int] | None = None
-        _require_possible(path, makes_folders=makes_folders)
+        _require_possible(home, path, makes_folders=makes_folders)
         prefix = parts.name_under_way(home, path) if keeps_parts else ""
         self._staged = staging / f"{prefix}{uuid.uuid4().hex}"
         if mode == "w":
@@ -83,7 +88,7 @@ class Upload:
             self._file = self._staged.open("r+b" if self._staged.exists() else "w+b")
         except BaseException as error:
             if self.goes_on and self._staged.exists() and not isinstance(error, TooLarge):
-                parts.put(home, path, self._staged)
+                home.put_part(parts.name_of(path), home.prepare(self._staged))
             self._staged.unlink(missing_ok=True)
             raise
         self._end = self._file.seek(0, os.SEEK_END)
@@ -111,9 +116,13 @@ class Upload:
 
     def keep(self) -> None:
         """Let the file appear."""
-        with alone(self._home):
+        while True:
+            ready = self._home.prepare(self._staged)
+            with self._home.alone() as turn:
+                if not self._others_added(turn):
+                    place_alone(turn, ready, self._path, self._quota)
+                    break
             self._follow_others()
-            place_alone(self._home, self._staged, self._path, self._quota)
         self.kept = True
 
     def close(self) -> None:
@@ -123,7 +132,7 @@ class Upload:
         with contextlib.suppress(OSError):  # a full disk refuses the last bytes once more
             self._file.close()
         if self.goes_on and not self.kept and self._end:
-            with contextlib.suppress(OSError, TooLarge):
+            with contextlib.suppress(OSError, TooLarge, Unavailable):
                 keep_part(self._home, self._staged, self._path, self._quota)
         self._staged.unlink(missing_ok=True)
 
@@ -133,11 +142,11 @@ class Upload:
         return self._file.closed
 
     def _take_part(self, position: int | None) -> bool:
-        came = parts.size_of(self._home, self._path)
+        came = self._home.part_size(parts.name_of(self._path))
         if came is None:
             return False
         _require_came(position, came)
-        if not parts.take(self._home, self._path, self._staged):
+        if not self._home.take_part(parts.name_of(self._path), self._staged):
             return False
         if position is not None:
             os.truncate(self._staged, position)
@@ -147,46 +156,60 @@ class Upload:
         self.goes_on = False
         self._staged = staging / uuid.uuid4().hex
         try:
-            older = self._path.stat()
+            older = self._home.status(self._path)
         except FileNotFoundError:
             _require_came(position, 0)
             return
         _require_came(position, older.st_size)
-        try:
-            shutil.copyfile(self._path, self._staged)
-        except BaseException:
-            self._staged.unlink(missing_ok=True)
-            raise
+        self._copy_of_older(self._staged)
         if position is None:
             self._appended = older, self._staged.stat().st_size
 
-    def _follow_others(self) -> None:
-        """Where others added to the file meanwhile, add to what they made of it."""
+    def _copy_of_older(self, target: Path) -> None:
+        try:
+            with self._home.open(self._path) as file, target.open("xb") as copy:
+                shutil.copyfileobj(file, copy, _BLOCK)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+    def _others_added(self, home: Home) -> bool:
+        """Tell whether others added to the file meanwhile."""
         if self._appended is None:
+            return False
+        was = self._appended[0]
+        try:
+            now = home.status(self._path)
+        except FileNotFoundError:
+            return False
+        return (now.st_ino, now.st_size, now.st_mtime_ns) != (was.st_ino, was.st_size, was.st_mtime_ns)
+
+    def _follow_others(self) -> None:
+        """Add to what others made of the file, in place of what it was."""
+        assert self._appended is not None
+        self._file.seek(self._appended[1])
+        added = self._staged.with_name(uuid.uuid4().hex)
+        try:
+            now = self._home.status(self._path)
+            self._copy_of_older(added)
+            size = added.stat().st_size
+            with added.open("ab") as file:
+                shutil.copyfileobj(self._file, file)
+                file.flush()
+                os.fsync(file.fileno())
+            added.replace(self._staged)
+        except FileNotFoundError:
             return
-        was, size = self._appended
-        with contextlib.suppress(FileNotFoundError):
-            now = self._path.stat()
-            if (now.st_ino, now.st_size, now.st_mtime_ns) == (was.st_ino, was.st_size, was.st_mtime_ns):
-                return
-            self._file.seek(size)
-            added = self._staged.with_name(uuid.uuid4().hex)
-            try:
-                with added.open("xb") as file:
-                    with self._path.open("rb") as others:
-                        shutil.copyfileobj(others, file)
-                    shutil.copyfileobj(self._file, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                added.replace(self._staged)
-            finally:
-                added.unlink(missing_ok=True)
+        finally:
+            added.unlink(missing_ok=True)
+        self._file.close()
+        self._file, self._appended = self._staged.open("r+b"), (now, size)
 
 
-def clean(staging: Path, gates_dir: Path) -> None:
+def clean(staging: Path, home_of: Callable[[str], Home | None]) -> None:
     """Make the staging folder, and keep or remove what a server that was killed left in it."""
     staging.mkdir(parents=True, exist_ok=True)
-    parts.adopt(staging, gates_dir)
+    parts.adopt(staging, home_of)
 
 
 def _require_came(position: int | None, came: int) -> None:
@@ -194,14 +217,13 @@ def _require_came(position: int | None, came: int) -> None:
         raise Refusal(f"554 REST position {position} is beyond the {came} bytes that came.")
 
 
-def _require_possible(path: Path, *, makes_folders: bool) -> None:
+def _require_possible(home: Home, path: str, *, makes_folders: bool) -> None:
     """Raise now what giving the file its name would raise once all its bytes have come."""
+    if is_folder(home, path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     try:
-        is_folder = path.is_dir()
-        path.lstat()
+        home.status(path)
     except FileNotFoundError:
-        if not makes_folders:
-            path.parent.stat()
-    else:
-        if is_folder:
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        above = path.rpartition("/")[0]
+        if above and not makes_folders:
+            home.status(above)

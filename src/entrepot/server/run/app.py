@@ -1,7 +1,7 @@
 """The web application, put together."""
 
 import importlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from hmac import compare_digest
@@ -15,10 +15,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 import entrepot
 from entrepot.errors import EntrepotError, Forbidden, InvalidInput, NotFound, Unauthenticated
+from entrepot.loopback import is_loopback
 from entrepot.server.api import document
 from entrepot.server.api import routes as api
 from entrepot.server.auth import Authenticator
@@ -29,14 +30,16 @@ from entrepot.server.dialects import ricloud
 from entrepot.server.endpoint import Json, failure, refusal
 from entrepot.server.gauges import Standing
 from entrepot.server.health import Health, live
+from entrepot.server.noted import Noted
 from entrepot.server.observe import Limits, Observer
 from entrepot.server.problems import problem
 from entrepot.server.router import Table
 from entrepot.server.services import Services
 from entrepot.server.streaming import Waiting
 from entrepot.server.tally import Sum, Tally, new_slot
+from entrepot.server.threads import in_thread
 from entrepot.server.writers import Writers
-from entrepot.settings import Settings, is_loopback
+from entrepot.settings import Settings
 
 log = structlog.get_logger("entrepot.http")
 
@@ -63,13 +66,13 @@ def create_app(services: Services, beats: Beats | None = None, tally: Tally | No
         version=entrepot.__version__,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
     )
     registry = CollectorRegistry()
     tally = tally or Tally([new_slot()])
-    health = Health(services, beats, tally)
+    health = Health(services, beats, tally, lambda: bool(app.state.stopping))
     for collector in (Sum(tally), Standing(services.settings, health), Limits(health.database)):
         registry.register(collector)
     app.state.services = services
@@ -79,24 +82,44 @@ def create_app(services: Services, beats: Beats | None = None, tally: Tally | No
     app.state.writers = Writers()
     app.state.registry = registry
     app.state.health = health
-    app.add_middleware(Observer)
-    app.add_exception_handler(EntrepotError, _on_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
-    # Named, they are answered and done with; what reaches the last one is raised again, for uvicorn's log.
-    for expected in (OSError, SQLAlchemyError, Exception):
-        app.add_exception_handler(expected, _on_unexpected)
-    app.add_api_route("/health", _health, include_in_schema=False)
-    app.add_api_route("/health/live", live, include_in_schema=False)
-    app.add_api_route("/health/ready", _ready, include_in_schema=False)
-    app.add_api_route("/metrics", _metrics, include_in_schema=False)
+    app.state.noted = noted = Noted()
+    if beats is not None:
+        beats.also(noted.write)
+    app.router.routes.extend(
+        _plain(path, answer)
+        for path, answer in (
+            ("/health", _health),
+            ("/health/live", _live),
+            ("/health/ready", _ready),
+            ("/metrics", _metrics),
+        )
+    )
     api.include(app)
+    app.router.routes.append(Route("/api/v1/openapi.json", _document, include_in_schema=False))
     app.openapi = partial(document.whole, app)  # type: ignore[method-assign] # FastAPI's own way to have another one
     app.router.routes.extend(console.routes())
     for prefix, module in DOORS.items():
         app.router.routes.append(Mount(prefix, routes=importlib.import_module(module).routes()))
     app.router.middleware_stack = Table(app.router, Room.of(services.settings))
+    # In place of FastAPI's layers, each of which costs as much as finding the route: one that does what they do.
+    app.middleware_stack = Observer(app.router.middleware_stack, _on_error)
     return app
+
+
+def _plain(path: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
+    """Return a route that needs nothing of what FastAPI does for others."""
+    route = Route(path, answer, methods=["GET"])
+    route.methods = {"GET"}  # Starlette would add HEAD
+    return route
+
+
+async def _document(request: Request) -> Response:
+    # The first time, it takes seconds to make.
+    return Json(await in_thread(request.app.openapi))
+
+
+async def _live(_request: Request) -> Response:
+    return Json(live())
 
 
 async def _ready(request: Request) -> Response:
@@ -140,13 +163,19 @@ async def _metrics(request: Request) -> Response:
     return PlainTextResponse(content, media_type=CONTENT_TYPE_LATEST)
 
 
-def _on_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, EntrepotError)
-    return refusal(request, error, problem)
+def _on_error(request: Request, error: Exception) -> tuple[Response, bool]:
+    match error:
+        case EntrepotError():
+            return refusal(request, error, problem), True
+        case RequestValidationError():
+            return _on_invalid(error), True
+        case HTTPException():
+            return _on_http(request, error), True
+    # Those of the system and of the database are answered and done with; others uvicorn's log has to tell of, too.
+    return failure(request, error, problem), isinstance(error, OSError | SQLAlchemyError)
 
 
-def _on_invalid(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _on_invalid(error: RequestValidationError) -> Response:
     fields: dict[str, list[str]] = {}
     for wrong in error.errors():
         where, *parts = wrong["loc"]
@@ -167,8 +196,7 @@ def _there(parts: Sequence[str | int], body: Any) -> Iterator[str]:
         yield str(part)
 
 
-def _on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _on_http(request: Request, error: HTTPException) -> Response:
     if hint := ricloud.astray(request.url.path):
         return ricloud.errors.render(NotFound(hint))
     translated = NotFound() if error.status_code == 404 else EntrepotError(str(error.detail))
@@ -176,7 +204,3 @@ def _on_http(request: Request, error: Exception) -> Response:
     response = problem(translated)
     response.headers.update(error.headers or {})
     return response
-
-
-def _on_unexpected(request: Request, error: Exception) -> Response:
-    return failure(request, error, problem)

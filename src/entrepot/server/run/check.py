@@ -9,14 +9,15 @@ from sqlalchemy import select, text
 
 from entrepot import scripts
 from entrepot.files import damage as files_damage
-from entrepot.files.configs import open_config
-from entrepot.files.models import PublishedFile, StorageConfig
+from entrepot.files.models import PublishedFile, Storage
+from entrepot.files.storages import open_storage
 from entrepot.pipeline.runs.remake import remake
 from entrepot.series import integrity
 from entrepot.series import repair as series_repair
 from entrepot.series.models import Series
 from entrepot.server import sealed
 from entrepot.server.private import open_to_others
+from entrepot.server.run import objects
 from entrepot.server.run.serve import alone
 from entrepot.server.run.upgrade import require_unused
 from entrepot.server.services import Services
@@ -56,39 +57,40 @@ def repair(services: Services) -> list[str]:
         with services.database.read() as session:
             damaged = list(integrity.find(session))
         done = []
-        for pk in damaged:
+        for number in damaged:
             with services.database.write() as session:
-                told = series_repair.repair(session, pk, partial(remake, services.settings.data_dir))
-                name = session.scalars(select(Series.name).where(Series.pk == pk)).one()
-                done += [f"series {name}: dropped what was stored {each}" for each in told]
-                done += [] if told else [f"series {name}: counted anew"]
-        for file, config, reason, _ in list(_damaged_files(services, whole=True)):
-            if config.own and not reason.startswith("cannot be read now"):
-                with services.database.write() as session:
-                    aside = files_damage.set_aside(session, services.settings, file, config, reason)
-                    done.append(f"file {file.name} ({file.id}): set aside as {aside}")
+                dropped = series_repair.repair(session, number, partial(remake, services.settings))
+                name = session.scalars(select(Series.name).where(Series.number == number)).one()
+                done += [f"series {name}: dropped what was stored {each}" for each in dropped]
+                done += [] if dropped else [f"series {name}: counted anew"]
+        if count := objects.let_go(services):
+            done.append(f"{count} objects that were nobody's are removed a day from now")
+        for file, storage, reason, _ in list(_damaged_files(services, whole=True)):
+            if storage.own and not reason.startswith("cannot be read now"):
+                told = files_damage.set_aside(services.database, services.settings, file, storage, reason)
+                done += [] if told is None else [f"file {file.name} ({file.id}): {told}"]
     return done
 
 
-def _damaged_files(services: Services, *, whole: bool) -> Iterator[tuple[PublishedFile, StorageConfig, str, str]]:
+def _damaged_files(services: Services, *, whole: bool) -> Iterator[tuple[PublishedFile, Storage, str, str]]:
     """Yield files whose bytes are not right, with their storage, the reason and a sentence."""
     after = 0
     while True:
         with services.database.read() as session:
             query = (
-                select(PublishedFile, StorageConfig)
-                .join(StorageConfig, StorageConfig.id == PublishedFile.storage_config_id)
-                .where(PublishedFile.state != "expired", PublishedFile.number > after)
+                select(PublishedFile, Storage)
+                .join(Storage, Storage.id == PublishedFile.storage_id)
+                .where(PublishedFile.status != "expired", PublishedFile.number > after)
                 .order_by(PublishedFile.number)
                 .limit(_FILES_AT_ONCE)
             )
-            rows = session.execute(query if whole else query.where(StorageConfig.own)).all()
-        for index, (file, config) in enumerate(rows):
+            rows = session.execute(query if whole else query.where(Storage.own)).all()
+        for index, (file, storage) in enumerate(rows):
             read = whole or (index % _SAMPLE == 0 and file.size < _SAMPLE_BYTES)
-            storage = open_config(services.settings, services.vault, config)
-            if reason := files_damage.problem(storage, file, whole=read):
-                remedy = f"restore {config.url}/{file.path}, or publish it again"
-                yield file, config, reason, f"file {file.name} ({file.id}) {reason}: {remedy}"
+            store = open_storage(services.settings, services.vault, storage)
+            if reason := files_damage.problem(store, file, whole=read):
+                remedy = f"restore {storage.url}/{file.path}, or publish it again"
+                yield file, storage, reason, f"file {file.name} ({file.id}) {reason}: {remedy}"
         if len(rows) < _FILES_AT_ONCE:
             return
         after = rows[-1][0].number
@@ -106,8 +108,9 @@ def _database(services: Services) -> list[str]:
 
 def _secrets(services: Services) -> list[str]:
     problems = []
-    if services.settings.secret_key_file.stat().st_mode & 0o077:
-        problems.append(f"{services.settings.secret_key_file} can be read by other users of this machine")
+    settings = services.settings
+    if settings.secret_key is None and settings.secret_key_file.stat().st_mode & 0o007:
+        problems.append(f"{settings.secret_key_file} can be read by other users of this machine")
     with services.database.read() as session:
         return problems + list(sealed.unreadable(session, services.vault))
 
@@ -147,6 +150,7 @@ CHECKS: dict[str, Callable[[Services], list[str]]] = {
     "database": _database,
     "secrets": _secrets,
     "folders": _folders,
+    "objects": objects.check,
     "series": _series,
     "scripts": _scripts,
 }

@@ -1,16 +1,19 @@
 """One process of a server, forked from the supervisor: what a part of each kind runs."""
 
+import faulthandler
 import importlib
 import logging
 import mmap
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 
+from entrepot.errors import EntrepotError
 from entrepot.server.child import Ready, end_with
 from entrepot.server.handlers import HANDLERS, SCHEDULES, STYLES
 from entrepot.server.logs import configure_logging
@@ -21,6 +24,8 @@ from entrepot.settings import Settings
 if TYPE_CHECKING:
     from entrepot.server.beats import Beats
 
+#: At this signal a part writes to the log where each of its threads is.
+TELL = signal.SIGUSR1
 #: What the parts of each kind run.
 _MODULES = {
     "web": ("entrepot.server.run.web", "argon2", "cryptography.fernet", "jinja2"),
@@ -69,6 +74,7 @@ def run_part(
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
+    faulthandler.register(TELL)
     end_with(parent, name)
     forget_clouds()
     configure_logging(settings.log_level, settings.log_format)
@@ -79,10 +85,27 @@ def run_part(
     ready.begin()
     from entrepot.server.beats import Beats
 
+    if settings.storage_url is not None:
+        _require_bucket(settings)
     tally = Tally(slots, own)
     tally.begin()
     with Beats(settings, name) as beats:
         _run(kind, settings, ready, listening, beats, tally)
+
+
+def _require_bucket(settings: Settings) -> None:
+    """End unless the bucket is the one in which the database's files are; asked here, where nobody forks any more."""
+    from entrepot.server.recognise import recognise
+    from entrepot.server.services import Services
+
+    services = Services.open(settings)
+    try:
+        recognise(services)
+    except EntrepotError as error:
+        structlog.get_logger("entrepot.process").error("the bucket cannot be used", error=error.message)
+        sys.exit(1)
+    finally:
+        services.close()
 
 
 def _run(

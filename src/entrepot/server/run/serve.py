@@ -4,30 +4,46 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
 
-from entrepot.db import installation
-from entrepot.errors import Conflict, InvalidInput
+from entrepot.db import guard, installation
+from entrepot.errors import Conflict, InvalidInput, ReadOnly
+from entrepot.files import spool
+from entrepot.loopback import is_loopback
+from entrepot.pipeline.gates import trees
 from entrepot.scripts import Level, cgroup, level
 from entrepot.server import state
 from entrepot.server.connections import raise_descriptors
+from entrepot.server.ftp import uploads
 from entrepot.server.logs import configure_logging
 from entrepot.server.names import warn_of_unresolved
 from entrepot.server.private import keep_private, tighten
 from entrepot.server.recognise import require_usable
 from entrepot.server.run.supervisor import Part, Supervisor
 from entrepot.server.services import Services
-from entrepot.settings import Settings, is_loopback
+from entrepot.settings import Settings
 
 log = structlog.get_logger("entrepot.serve")
 
 
-def serve(settings: Settings) -> int:
-    """Run a whole server until SIGTERM or SIGINT; return the exit code.
+KINDS = ("web", "ftp", "scheduler", "worker")
+#: What of a server can do its work without writing.
+_READING = ("web", "ftp")
+_STILL_SECONDS = 0.5
+
+
+def serve(settings: Settings, only: Collection[str] = KINDS) -> int:
+    """Run a server until SIGTERM or SIGINT; return the exit code.
+
+    Parameters
+    ----------
+    only
+        The kinds of its parts that run here; others run elsewhere, on the same database and bucket.
 
     Raises
     ------
@@ -45,10 +61,14 @@ def serve(settings: Settings) -> int:
     require_usable(settings)
     apart = require_scripts(settings)
     _tell_quiet(settings)
+    if _is_moved(settings):
+        only = [kind for kind in only if kind in _READING]
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(alone(settings.data_dir))
         tighten(settings.data_dir)
-        settings, parts = _parts(settings, stack)
+        _clear(settings)
+        settings, parts = _parts(settings, stack, only)
         _begin_scripts(apart)
         warn_of_unresolved(settings)
 
@@ -58,10 +78,12 @@ def serve(settings: Settings) -> int:
             except OSError as error:  # a full disk ends no supervisor; what it could not write, beats say
                 log.warning("cannot write which parts are ready", exc_info=error)
             if all(ready.values()) and not announced:
-                ftp_port = settings.ftp_port if settings.ftp else None
-                state.announce(settings.data_dir, os.getpid(), settings.port, ftp_port)
+                here = {part.kind for part in parts}
+                ftp_port = settings.ftp_port if "ftp" in here else None
+                state.announce(settings.data_dir, os.getpid(), settings.port if "web" in here else 0, ftp_port)
                 announced.append(True)
-                log.info("serving", url=_url(settings), ftp_port=ftp_port, data_dir=str(settings.data_dir))
+                url = _url(settings) if "web" in here else None
+                log.info("serving", url=url, parts=sorted(here), ftp_port=ftp_port, data_dir=str(settings.data_dir))
 
         announced: list[bool] = []
         return Supervisor(parts, settings, changed, lambda: state.touch_parts(settings.data_dir)).run()
@@ -75,9 +97,17 @@ def work(settings: Settings) -> int:
     require_usable(settings)
     apart = require_scripts(settings)
     _tell_quiet(settings)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     _begin_scripts(apart)
     parts = [Part(f"worker-{number}", "worker") for number in range(1, max(settings.workers, 1) + 1)]
     return Supervisor(parts, settings).run()
+
+
+def _clear(settings: Settings) -> None:
+    """Remove what parts on this folder, which nobody runs any more, had under way and nobody goes on with."""
+    trees.remove(settings.data_dir / uploads.HTTP_STAGING)
+    if settings.storage_url is not None:
+        spool.sweep(settings)
 
 
 def _tell_quiet(settings: Settings) -> None:
@@ -89,8 +119,26 @@ def _tell_quiet(settings: Settings) -> None:
         log.warning("a restored copy: it calls no webhook, mail or feeder until entrepot resume")
 
 
+def _is_moved(settings: Settings) -> bool:
+    """Tell whether the server was moved elsewhere, and say where."""
+    services = Services.open(settings)
+    while True:
+        try:
+            said = guard.moved(services.database)
+            break
+        except ReadOnly as error:  # some seconds, in which no part could begin
+            log.info("waits", reason=error.message)
+            time.sleep(_STILL_SECONDS)
+    services.close()
+    if said is not None:
+        log.warning("moved", error=said)
+    return said is not None
+
+
 def require_scripts(settings: Settings) -> Level:
-    """Return how far users' scripts are kept apart, and raise where that has to be further."""
+    """Return how far users' scripts are kept apart, and raise where that has to be further, or none can be run."""
+    if settings.engine == "dask" and find_spec("distributed") is None:
+        raise InvalidInput.field("engine", "dask needs another package: pip install 'entrepot[dask]'.")
     found = level(wanted=settings.sandbox != "off")
     if settings.sandbox == "required" and found.name != "full":
         raise InvalidInput.field(
@@ -108,22 +156,25 @@ def _begin_scripts(apart: Level) -> None:
     told("scripts", sandbox=apart.name, missing=list(apart.missing), run_as=apart.user, memory=memory)
 
 
-def _parts(settings: Settings, stack: contextlib.ExitStack) -> tuple[Settings, list[Part]]:
+def _parts(settings: Settings, stack: contextlib.ExitStack, only: Collection[str]) -> tuple[Settings, list[Part]]:
     """Return the parts of a server, with the settings in which port 0 has become the port that was picked."""
-    http = stack.enter_context(_listen(settings.host, settings.port))
-    changes: dict[str, object] = {"port": http.getsockname()[1]}
+    parts, changes = list[Part](), dict[str, object]()
     web_processes = settings.web_processes
     if settings.url.startswith("sqlite") and web_processes > 1:
         log.warning("one web process: SQLite has one writer", asked=web_processes)
         web_processes = 1
-    parts = [Part(f"web-{number}", "web", http) for number in range(1, web_processes + 1)]
-    if settings.ftp:
+    if "web" in only:
+        http = stack.enter_context(_listen(settings.host, settings.port))
+        changes["port"] = http.getsockname()[1]
+        parts += [Part(f"web-{number}", "web", http) for number in range(1, web_processes + 1)]
+    if settings.ftp and "ftp" in only:
         ftp = stack.enter_context(_listen(settings.ftp_host or settings.host, settings.ftp_port))
         changes["ftp_port"] = ftp.getsockname()[1]
         parts.append(Part("ftp", "ftp", ftp))
-    if settings.scheduler:
+    if settings.scheduler and "scheduler" in only:
         parts.append(Part("scheduler", "scheduler"))
-    parts += [Part(f"worker-{number}", "worker") for number in range(1, settings.workers + 1)]
+    if "worker" in only:
+        parts += [Part(f"worker-{number}", "worker") for number in range(1, settings.workers + 1)]
     return settings.model_copy(update=changes), parts
 
 

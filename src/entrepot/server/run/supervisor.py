@@ -16,13 +16,15 @@ from multiprocessing.context import ForkProcess
 import structlog
 
 from entrepot.server.reload import reload
-from entrepot.server.run.process import preload, run_part
+from entrepot.server.run.process import TELL, preload, run_part
 from entrepot.server.tally import new_slot
 from entrepot.settings import Settings
 
 log = structlog.get_logger("entrepot.supervisor")
 
 STOP_SECONDS = 10.0
+#: How long a part that is to be killed has to write where it is.
+_TELL_SECONDS = 0.2
 _LOOK_SECONDS = 1.0
 #: A part that is silent for so many looks hangs. They are counted, not seconds, in which the machine may have slept.
 _HANG_LOOKS = 10
@@ -184,7 +186,10 @@ class Supervisor:
             if child.process is None:
                 continue
             child.silent += 1
-            if child.silent == (_HANG_LOOKS if child.ready else _BEGINNING_LOOKS):
+            most = _HANG_LOOKS if child.ready else _BEGINNING_LOOKS
+            if child.silent == most - 1:
+                _tell_where(child.process)
+            elif child.silent == most:
                 log.error("part hangs, killed", part=child.part.name, silent_seconds=child.silent)
                 child.process.kill()
 
@@ -211,13 +216,19 @@ class Supervisor:
 
     def _stop(self) -> int:
         """End every process: ask, wait, and kill what is still there."""
-        end = time.monotonic() + STOP_SECONDS
+        end = time.monotonic() + STOP_SECONDS + self._settings.drain_seconds
         living = {child.part.name: child.process for child in self._children if child.process}
         for process in living.values():
             process.terminate()
+        # Whoever connects once the parts take nobody any more is refused, and asks another server, instead of waiting.
+        for child in self._children:
+            if child.part.listening is not None:
+                child.part.listening.close()
         while living := {name: process for name, process in living.items() if process.is_alive()}:
             if time.monotonic() >= end:
                 for name, process in living.items():
+                    _tell_where(process)
+                    process.join(_TELL_SECONDS)
                     log.warning("did not stop, killed", part=name)
                     process.kill()
                     process.join()
@@ -260,3 +271,9 @@ class Supervisor:
 
     def _on_reload(self, *_: object) -> None:
         self._reloading = True
+
+
+def _tell_where(process: ForkProcess) -> None:
+    """Have a process that is to be killed write where it is: it may be nobody's fault but ours."""
+    if process.pid and process.is_alive():
+        os.kill(process.pid, TELL)

@@ -60,7 +60,7 @@ def run(services: Services, wanted: Plan, *, copy: bool, tell: Callable[[str], N
     settings, database = services.settings, services.database
     if wanted.found is None:
         migrate.upgrade(database)
-        if settings.secret_key_file.exists():
+        if settings.secret_key is not None or settings.secret_key_file.exists():
             recognise.recognise(services)
         return
     recognise.open_vault(services)

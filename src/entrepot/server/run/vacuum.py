@@ -64,7 +64,8 @@ def vacuum_now(services: Services, tell: Callable[[str], None]) -> None:
         while given:
             with database.write() as session:
                 given = vacuum.give_back(session, spare=False)
-        vacuum.checkpoint(database)
+        if not vacuum.checkpoint(database):
+            tell("others read it: the file itself gets smaller once they are done")
     else:
         with alone(services.settings.data_dir):
             require_unused(database)

@@ -12,6 +12,7 @@ from entrepot.server.api.project_file.models import SHARED, Differing, ProjectFi
 #: The kinds of things, in the order in which they are made; they are removed the other way round.
 KINDS = (
     "site", "location", "model definition", "result set", "gate", "feeder", "importer", "channel", "analysis", "watch",
+    "webhook",
 )  # fmt: skip
 #: The section of a file that says whether things of a kind are all that there are to be.
 _SECTIONS = {
@@ -115,6 +116,8 @@ def _things(file: ProjectFile) -> Iterator[tuple[Key, dict[str, Any]]]:
         yield ("analysis", name), _settings(analysis)
     for name, watch in file.watches.items():
         yield ("watch", name), _settings(watch)
+    for address, webhook in file.webhooks.items():
+        yield ("webhook", address), _settings(webhook)
 
 
 def _settings(thing: BaseModel, *without: str) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from sqlalchemy import select
 
+from entrepot.events.models import Webhook
+from entrepot.events.styles import STANDARD
 from entrepot.identity import Project
 from entrepot.pipeline.feeders import configuration as feeders
-from entrepot.pipeline.models import Analysis, Channel, Feeder, Gate, Importer, Owned, SilenceWatch
-from entrepot.rows.models import Location, ModelDefinition, RowAnalysis, Site
+from entrepot.pipeline.models import Analysis, Channel, Feeder, Gate, Importer, SilenceWatch
+from entrepot.pipeline.records import Owned
+from entrepot.rows.models import Location, ModelDefinition, ResultSet, Site
 from entrepot.server.api.analysis_models import AnalysisShown, Output
 from entrepot.server.api.gates import GateShown
 from entrepot.server.api.importer_models import ChannelShown, ImporterShown
@@ -28,6 +31,7 @@ from entrepot.server.api.project_file.models import (
     ResultSetInFile,
     SiteInFile,
     WatchInFile,
+    WebhookInFile,
 )
 from entrepot.server.api.routing import Unit
 
@@ -55,27 +59,28 @@ def read(unit: Unit, project: Project) -> tuple[ProjectFile, Ids]:
             made.channels[channel.raw] = _like(ChannelInFile, ChannelShown.shown(channel))
     _read_analyses(unit, project, file, ids)
     _read_watches(unit, project, file, ids)
+    _read_webhooks(unit, file, ids)
     return normal(file), ids
 
 
 def read_shared(unit: Unit, wanted: ProjectFile, file: ProjectFile, ids: Ids) -> None:
     """Read into the file what is wanted and the organization has, though the project has no use of it yet."""
     own = unit.principal.organization_id
-    sites = select(Site).where(Site.organization_id == own, Site.title.in_(wanted.sites)).order_by(Site.id)
+    sites = select(Site).where(Site.organization_id == own, Site.name.in_(wanted.sites)).order_by(Site.id)
     for site in unit.session.scalars(sites):
         _read_site(unit, file, ids, site)
     sets: dict[int, str] = {}
     for name, given in wanted.result_sets.items():
         query = (
-            select(RowAnalysis.id)
-            .join(ModelDefinition, ModelDefinition.id == RowAnalysis.model_definition_id)
+            select(ResultSet.id)
+            .join(ModelDefinition, ModelDefinition.id == ResultSet.model_definition_id)
             .join(Site, Site.id == ModelDefinition.site_id)
             .where(
-                *(one.organization_id == own for one in (RowAnalysis, ModelDefinition, Site)),
-                RowAnalysis.name == name, ModelDefinition.title == given.model, Site.title == given.site,
+                *(one.organization_id == own for one in (ResultSet, ModelDefinition, Site)),
+                ResultSet.name == name, ModelDefinition.name == given.model, Site.name == given.site,
             )
         )  # fmt: skip
-        number = unit.session.scalar(query.order_by(RowAnalysis.id).limit(1))
+        number = unit.session.scalar(query.order_by(ResultSet.id).limit(1))
         if number is not None and name not in file.result_sets:
             sets[number] = name
     _read_sets(unit, file, ids, sets)
@@ -147,8 +152,8 @@ def _read_analyses(unit: Unit, project: Project, file: ProjectFile, ids: Ids) ->
     sets: dict[int, str] = {}
     for analysis in analyses:
         ids["analysis", analysis.name] = analysis.id
-        if analysis.rows_analysis_id is not None:
-            sets[analysis.rows_analysis_id] = ""
+        if analysis.result_set_id is not None:
+            sets[analysis.result_set_id] = ""
     _read_sets(unit, file, ids, sets)
     for analysis in analyses:
         shown = AnalysisShown.shown(analysis, None, sources, None)
@@ -156,15 +161,15 @@ def _read_analyses(unit: Unit, project: Project, file: ProjectFile, ids: Ids) ->
             InputInFile(series=one.series, column=one.column, of=one.of and f"{one.of.kind} {one.of.name}")
             for one in shown.inputs
         ]
-        into = None if analysis.rows_analysis_id is None else sets[analysis.rows_analysis_id]
+        into = None if analysis.result_set_id is None else sets[analysis.result_set_id]
         file.analyses[analysis.name] = _like(AnalysisInFile, shown, inputs=inputs, into=into)
 
 
 def _read_sets(unit: Unit, file: ProjectFile, ids: Ids, sets: dict[int, str]) -> None:
     """Read the result sets of these numbers, with the sites that they stand on, and note their names."""
     own = unit.principal.organization_id
-    query = select(RowAnalysis).where(RowAnalysis.organization_id == own, RowAnalysis.id.in_(sets))
-    for result_set in unit.session.scalars(query.order_by(RowAnalysis.name, RowAnalysis.id)):
+    query = select(ResultSet).where(ResultSet.organization_id == own, ResultSet.id.in_(sets))
+    for result_set in unit.session.scalars(query.order_by(ResultSet.name, ResultSet.id)):
         model = _number(unit, ModelDefinition, result_set.model_definition_id)
         location = _number(unit, Location, result_set.location_id)
         site = _number(unit, Site, model.site_id)
@@ -172,28 +177,28 @@ def _read_sets(unit: Unit, file: ProjectFile, ids: Ids, sets: dict[int, str]) ->
         ids["result set", result_set.name] = str(result_set.id)
         _read_site(unit, file, ids, site)
         file.result_sets[result_set.name] = ResultSetInFile(
-            site=site.title,
-            model=model.title,
-            location=location and location.title,
+            site=site.name,
+            model=model.name,
+            location=location and location.name,
             description=result_set.description,
             source=result_set.source,
         )
 
 
 def _read_site(unit: Unit, file: ProjectFile, ids: Ids, site: Any) -> None:
-    if site.title in file.sites:
+    if site.name in file.sites:
         return
-    ids["site", site.title] = str(site.id)
-    file.sites[site.title] = made = _like(SiteInFile, SiteShown.showing(site), locations={}, model_definitions={})
+    ids["site", site.name] = str(site.id)
+    file.sites[site.name] = made = _like(SiteInFile, SiteShown.showing(site), locations={}, model_definitions={})
     of_site: tuple[tuple[str, Any, Any, Any, dict[str, Any]], ...] = (
         ("location", Location, LocationShown, LocationInFile, made.locations),
         ("model definition", ModelDefinition, ModelDefinitionShown, PlaceInFile, made.model_definitions),
     )
     for kind, model, shown, in_file, into in of_site:
         own = model.organization_id == unit.principal.organization_id
-        for one in unit.session.scalars(select(model).where(own, model.site_id == site.id).order_by(model.title)):
-            ids[kind, site.title, one.title] = str(one.id)
-            into[one.title] = _like(in_file, shown.showing(one, site=None))
+        for one in unit.session.scalars(select(model).where(own, model.site_id == site.id).order_by(model.name)):
+            ids[kind, site.name, one.name] = str(one.id)
+            into[one.name] = _like(in_file, shown.showing(one, site=None))
 
 
 def _number(unit: Unit, model: type[Any], number: int | None) -> Any:
@@ -202,7 +207,7 @@ def _number(unit: Unit, model: type[Any], number: int | None) -> Any:
 
 
 def _read_watches(unit: Unit, project: Project, file: ProjectFile, ids: Ids) -> None:
-    query = select(SilenceWatch).where(SilenceWatch.project_id == project.id).order_by(SilenceWatch.pk)
+    query = select(SilenceWatch).where(SilenceWatch.project_id == project.id).order_by(SilenceWatch.number)
     watches = list(unit.session.scalars(query))
     known = makers(unit, (one.generator_id for one in watches))
     taken = Counter(one.series_name for one in watches)
@@ -216,3 +221,15 @@ def _read_watches(unit: Unit, project: Project, file: ProjectFile, ids: Ids) -> 
         name = watch.series_name or of
         ids["watch", name] = watch.id
         file.watches[name] = WatchInFile(silent_for=watch.grace, of=of if watch.series_name else None)
+
+
+def _read_webhooks(unit: Unit, file: ProjectFile, ids: Ids) -> None:
+    """Read the organization's webhooks, as far as the caller may know of them; of one address, the oldest."""
+    own = unit.principal.organization_id
+    if not unit.principal.can("read", own) or not unit.principal.reach.allows("events", "read"):
+        return
+    query = select(Webhook).where(Webhook.organization_id == own, Webhook.style == STANDARD)
+    for webhook in unit.session.scalars(query.order_by(Webhook.number)):
+        if webhook.url not in file.webhooks:
+            ids["webhook", webhook.url] = webhook.id
+            file.webhooks[webhook.url] = WebhookInFile(types=webhook.types, active=webhook.status != "deactivated")

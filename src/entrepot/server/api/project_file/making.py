@@ -11,7 +11,7 @@ from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.pipeline.models import Importer
 from entrepot.pipeline.runs import freshness as silence
 from entrepot.rows import places as row_places
-from entrepot.server.api import analyses, channels, gates, importers, places, result_sets
+from entrepot.server.api import analyses, channels, gates, importers, places, result_sets, webhooks
 from entrepot.server.api.analysis_models import AnalysisChanges, AnalysisRequest
 from entrepot.server.api.gates import GateChanges, GateRequest
 from entrepot.server.api.importer_models import ChannelChanges, ChannelRequest, ImporterChanges, ImporterRequest
@@ -58,6 +58,8 @@ class Making:
     ----------
     missing
         The secrets that are not there.
+    made
+        The secrets of webhooks that were made, by address.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Making:
     ) -> None:
         self._unit, self._project, self._wanted, self._ids, self._secrets = unit, project, wanted, ids, secrets
         self.missing: list[str] = []
+        self.made: dict[str, str] = {}
         session, principal = unit.session, unit.principal
         self._removers: dict[str, Callable[[str], None]] = {
             "gate": lambda id_: gates.delete_gate(unit, id_),
@@ -140,7 +143,7 @@ class Making:
 
     def _make_gate(self, name: str, given: dict[str, Any]) -> str:
         request = GateRequest.model_validate({"project": self._project.id, "name": name, **given})
-        return gates.create_gate(self._unit, request).id  # type: ignore[no-any-return]
+        return gates.create_gate(self._unit, request).id
 
     def _change_gate(self, id_: str, new: dict[str, Any], step: Step) -> None:
         gates.change_gate(self._unit, id_, GateChanges.model_validate(new))
@@ -189,7 +192,7 @@ class Making:
         made = importers.create_importer(self._unit, request)
         importer = configuration.get(self._unit.session, self._unit.principal, Importer, made.id)
         self._ids["cleaner", name] = importer.cleaner.id
-        return made.id  # type: ignore[no-any-return]
+        return made.id
 
     def _change_importer(self, id_: str, new: dict[str, Any], step: Step) -> None:
         if "gate" in new:
@@ -198,7 +201,7 @@ class Making:
 
     def _make_channel(self, importer: str, raw: str, given: dict[str, Any]) -> str:
         request = {"importer": self._ids["importer", importer], "raw": raw, **given}
-        return channels.create_channel(self._unit, ChannelRequest.model_validate(request)).id  # type: ignore[no-any-return]
+        return channels.create_channel(self._unit, ChannelRequest.model_validate(request)).id
 
     def _change_channel(self, id_: str, new: dict[str, Any], step: Step) -> None:
         channels.change_channel(self._unit, id_, ChannelChanges.model_validate(new))
@@ -213,7 +216,7 @@ class Making:
     def _make_analysis(self, name: str, given: dict[str, Any]) -> str:
         early = {field: value for field, value in given.items() if field not in _LATE}
         request = {"project": self._project.id, "name": name, **self._into(early)}
-        return analyses.create_analysis(self._unit, AnalysisRequest.model_validate(request)).id  # type: ignore[no-any-return]
+        return analyses.create_analysis(self._unit, AnalysisRequest.model_validate(request)).id
 
     def _change_analysis(self, id_: str, new: dict[str, Any], step: Step) -> None:
         early = self._into({field: value for field, value in new.items() if field not in _LATE})
@@ -264,6 +267,23 @@ class Making:
         if "of" in new:
             silence.unwatch(self._unit.session, self._unit.principal, id_)
         self._ids[step.key] = self._make_watch(step.name, dict(step.settings))
+
+    # Webhooks --------------------------------------------------------------------------------------------------------
+
+    def _make_webhook(self, address: str, given: dict[str, Any]) -> str:
+        self._unit.principal.require_scope("events", "admin")
+        request = webhooks.WebhookRequest(url=address, types=given["types"])
+        made = webhooks.create_webhook(self._unit, request)
+        if not given["active"]:
+            webhooks.change_webhook(self._unit, made.id, webhooks.WebhookChanges(status="deactivated"))
+        self.made[address] = made.secret
+        return str(made.id)
+
+    def _change_webhook(self, id_: str, new: dict[str, Any], step: Step) -> None:
+        self._unit.principal.require_scope("events", "admin")
+        if "active" in new:
+            new["status"] = "new" if new.pop("active") else "deactivated"
+        webhooks.change_webhook(self._unit, id_, webhooks.WebhookChanges.model_validate(new))
 
 
 def _own(given: Settings) -> dict[str, Any]:

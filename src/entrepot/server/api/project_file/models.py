@@ -5,14 +5,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from entrepot.pipeline.runs.forecast import Forecast
 from entrepot.server.api.analysis_models import Computing, Output
 from entrepot.server.api.gates import GateSettings
 from entrepot.server.api.importer_models import ChannelSettings, ImporterSettings
-from entrepot.server.api.nouns import Name, Script, SeriesName, Step, Text
+from entrepot.server.api.nouns import Name, Script, SeriesName, Step, Text, instant
 from entrepot.server.api.place_models import Extra
 
 #: Kinds of which a file has only those that its project uses: they belong to the organization, and are never removed.
-SHARED = ("site", "location", "model definition", "result set")
+SHARED = ("site", "location", "model definition", "result set", "webhook")
 
 
 class Part(BaseModel):
@@ -127,6 +128,16 @@ class ResultSetInFile(Part):
     source: Text | None = None
 
 
+class WebhookInFile(Part):
+    """What the address under which it stands is told of."""
+
+    types: Annotated[
+        list[str] | None,
+        Field(max_length=100, description="Of the events: `file`, or `file.published`; null: all."),
+    ] = None
+    active: Annotated[bool, Field(description="Whether it is told of anything.")] = True
+
+
 class ProjectFile(Part):
     """A project. A section that is left out is let be; one that is there is all that there is to be."""
 
@@ -143,6 +154,10 @@ class ProjectFile(Part):
     watches: Annotated[
         dict[SeriesName, WatchInFile],
         Field(description="By series; `cleaner scada` and the like stand for all series that it makes."),
+    ] = {}
+    webhooks: Annotated[
+        dict[Annotated[str, Field(max_length=1000)], WebhookInFile],
+        Field(description="By address; of the organization: they are told of all its projects, and never removed."),
     ] = {}
 
     @model_validator(mode="after")
@@ -190,11 +205,28 @@ class Again(BaseModel):
     series: str
     of: str
     because: str
-    first_at: str | None
-    last_at: str | None
+    first_at: datetime | None
+    last_at: datetime | None
     intervals: int | None
     exact: bool
     at_once: Annotated[bool, Field(description="Or when its maker is next run.")]
+
+    @classmethod
+    def all_of(cls, forecast: Forecast) -> "list[Again]":
+        """Return all that a forecast names."""
+        return [
+            cls(
+                series=one.name,
+                of=f"{one.maker.kind} {one.maker.name}",
+                because=one.because,
+                first_at=instant(one.first),
+                last_at=instant(one.last),
+                intervals=one.count,
+                exact=one.exact,
+                at_once=one.at_once,
+            )
+            for one in forecast.series.values()
+        ]
 
 
 class Told(BaseModel):
@@ -205,3 +237,6 @@ class Told(BaseModel):
     files_read_again: Annotated[dict[str, int], Field(description="How many, by importer.")]
     computed_again: list[Again]
     secrets_missing: Annotated[list[str], Field(description="That feeders name, and were neither given nor are kept.")]
+    secrets_made: Annotated[
+        dict[str, str], Field(description="Of webhooks that were made, by address; in this answer and nowhere else.")
+    ] = {}

@@ -1,15 +1,15 @@
 """A project as a file: exported, planned, applied."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
 from starlette.responses import Response
 
 from entrepot.db import advisory_lock
+from entrepot.db.undone import undone
 from entrepot.identity import Project, projects
-from entrepot.pipeline.runs.forecast import Before, Forecast
+from entrepot.pipeline.runs.forecast import Before
 from entrepot.server.api.project_file import changes, current
 from entrepot.server.api.project_file.making import Making
 from entrepot.server.api.project_file.models import Again, ApplyRequest, Change, Differing, ProjectFile, Told
@@ -37,13 +37,9 @@ def export_project(unit: Unit, project_id: str) -> ProjectFile:
 @router.serve("POST", "/projects/plan", area="series", right="write", body="large")
 def plan(unit: Unit, given: ApplyRequest) -> Told:
     """Tell what applying a file would make, change and remove, and what would be computed again; nothing is done."""
-    nested = unit.session.begin_nested()
-    try:
-        return _apply(unit, given)
-    finally:
-        # What would be done was done, so that the plan is no second opinion on it, and is undone.
-        nested.rollback()
-        unit.session.expire_all()
+    # What would be done is done, so that the plan is no second opinion on it, and is undone.
+    with undone(unit.session):
+        return _apply(unit, given).model_copy(update={"secrets_made": {}})
 
 
 @router.serve("POST", "/projects/apply", area="series", right="write", body="large")
@@ -73,7 +69,14 @@ def _apply(unit: Unit, given: ApplyRequest) -> Told:
         told.insert(0, Change(action="changed", kind="project", name=project.name, fields={"description": differing}))
         project.description = wanted.description or ""
     forecast = before.forecast(unit.session)
-    return _told(project, told, forecast, making.missing)
+    return Told(
+        project=project.name,
+        changes=told,
+        files_read_again=forecast.files,
+        computed_again=Again.all_of(forecast),
+        secrets_missing=making.missing,
+        secrets_made=making.made,
+    )
 
 
 def _project(unit: Unit, wanted: ProjectFile) -> tuple[Project, bool]:
@@ -85,33 +88,6 @@ def _project(unit: Unit, wanted: ProjectFile) -> tuple[Project, bool]:
         return projects.get_project(unit.session, unit.principal, found, "write"), False
     made = projects.create_project(unit.session, unit.principal, own, wanted.project, wanted.description or "")
     return made, True
-
-
-def _told(project: Project, told: list[Change], forecast: Forecast, missing: list[str]) -> Told:
-    again = [
-        Again(
-            series=one.name,
-            of=f"{one.maker.kind} {one.maker.name}",
-            because=one.because,
-            first_at=_instant(one.first),
-            last_at=_instant(one.last),
-            intervals=one.count,
-            exact=one.exact,
-            at_once=one.at_once,
-        )
-        for one in forecast.series.values()
-    ]
-    return Told(
-        project=project.name,
-        changes=told,
-        files_read_again=forecast.files,
-        computed_again=again,
-        secrets_missing=missing,
-    )
-
-
-def _instant(microseconds: int | None) -> str | None:
-    return None if microseconds is None else datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat()
 
 
 def _require_rows(unit: Unit, right: Any) -> None:

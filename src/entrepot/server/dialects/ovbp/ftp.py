@@ -4,7 +4,7 @@ from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import FtpAccount, Right, ftp
 from entrepot.pipeline import configuration
 from entrepot.pipeline.gates import configuration as gates
-from entrepot.pipeline.gates import folders
+from entrepot.pipeline.gates.homes import open_home
 from entrepot.pipeline.models import Gate
 from entrepot.pipeline.runs import exports
 from entrepot.server.dialects.ovbp import parse, render, specs
@@ -72,8 +72,8 @@ def _list_dir(call: Call, account: FtpAccount) -> Record:
     """List a folder, the last name first: clients read one page, and want the newest of the names that sort by time."""
     page, fields = parse.page(call.query), parse.created(call.fields, specs.LIST_DIR)
     path = fields.get("path", call.query.get("path", "/"))
-    home = exports.make_home(call.services.settings.data_dir / account.home)
-    entries = folders.list_dir(home, f"{fields.get('folder', '/')}/{path}")
+    home = exports.make_home(open_home(call.services.settings, call.session, account.home))
+    entries = home.listed(f"{fields.get('folder', '/')}/{path}")
     entries = sorted(entries, key=lambda entry: entry.name, reverse=True)[page.offset : page.offset + page.limit]
     return {
         "data": [{"name": entry.name, "type": entry.type, "path": entry.path, "size": entry.size} for entry in entries]

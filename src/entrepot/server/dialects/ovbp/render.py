@@ -125,7 +125,7 @@ def base_feeder(record: Feeder, principal: Principal | None = None) -> Record:
     """Render a feeder."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.gate.organization_id, record.gate.project_id),
+        "rights": rights(principal, record.organization_id, record.project_id),
         "gate": record.gate_id,
         "timezone": record.timezone,
         "crontab": record.schedule,
@@ -139,7 +139,7 @@ def feeder_child(record: Feeder, principal: Principal | None = None) -> Record:
     """Render the settings of how a feeder fetches; of its credentials, which there are."""
     return {
         "id": record.source_id,
-        "rights": rights(principal, record.gate.organization_id, record.gate.project_id),
+        "rights": rights(principal, record.organization_id, record.project_id),
         "base_feeder": record.id,
         **record.source,
         "credentials": record.credential_names,
@@ -206,7 +206,7 @@ def unitcleaner(record: Channel, principal: Principal | None = None) -> Record:
     """Render a unit cleaner: every value as it was given."""
     return {
         "id": record.id,
-        "rights": rights(principal, record.cleaner.organization_id, record.cleaner.project_id),
+        "rights": rights(principal, record.organization_id, record.project_id),
         **parse.shown(record, specs.UNITCLEANER),
         "cleaner": record.cleaner_id,
     }
@@ -278,7 +278,7 @@ def series(record: Series, principal: Principal | None = None) -> Record:
     return {
         "id": record.id,
         "rights": rights(principal, record.organization_id, record.project_id),
-        "otsdb_pk": record.pk,
+        "otsdb_pk": record.number,
         "name": record.name,
         "generator": record.generator_id,
         "generator_model": record.generator_kind,

@@ -92,12 +92,12 @@ def _select(call: Call) -> Record:
 
 def _multi_select(call: Call) -> dict[str, Record]:
     """Answer in the order of the series' creation, whatever that of the request: so clients print their columns."""
-    pks = parse.created(call.fields, specs.MULTI_SELECT)["otsdb_pk"]
-    series = catalog.find_series(call.session, call.principal, pks=pks)
+    numbers = parse.created(call.fields, specs.MULTI_SELECT)["otsdb_pk"]
+    series = catalog.find_series(call.session, call.principal, numbers=numbers)
     budget = budget_of(call.services.settings, call.request)
     selected = select(call.session, series, _selection(call.query), budget)
     since = _latest_start(selected) if call.query.get("start_mode") == "right" else None
-    return {str(one.series.pk): _points(one, since) for one in selected}
+    return {str(one.series.number): _points(one, since) for one in selected}
 
 
 def _latest_start(selected: Iterable[Selected]) -> int | None:

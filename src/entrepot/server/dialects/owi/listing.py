@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from entrepot.rows.filters import Entity, compile_filter, find
 from entrepot.rows.lookups import LOOKUPS
+from entrepot.server.dialects.owi.names import Names
 from entrepot.server.endpoint import Call
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
@@ -16,6 +17,7 @@ _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 def listed(
     call: Call,
     entity: Entity,
+    names: Names,
     render: Callable[[Sequence[Mapping[str, Any]]], Iterable[dict[str, Any]]],
     order_by: Sequence[str],
     renamed: Mapping[str, str] | None = None,
@@ -25,6 +27,8 @@ def listed(
 
     Parameters
     ----------
+    names
+        What fields are called on the wire.
     render
         Makes records of rows, some thousands at a time.
     renamed
@@ -35,11 +39,11 @@ def listed(
     call.principal.require("read")
     renamed = renamed or {}
     parameters = [(_path(name, renamed), text) for name, text in call.query.multi_items() if name not in ignored]
-    filter_ = compile_filter(call.session, entity, call.principal.organization_id, parameters)
+    filter_ = compile_filter(call.session, entity, call.principal.organization_id, parameters, names.path)
     table = entity.model.__table__
-    names = tuple(table.columns.keys())
+    columns = tuple(table.columns.keys())
     parts = [
-        orjson.dumps([*render([dict(zip(names, values, strict=True)) for values in chunk])], option=_OPTIONS)[1:-1]
+        orjson.dumps([*render([dict(zip(columns, values, strict=True)) for values in chunk])], option=_OPTIONS)[1:-1]
         for chunk in find(call.session, table.columns, filter_, order_by)
     ]
     return Response(b"[" + b",".join(part for part in parts if part) + b"]", media_type="application/json")

@@ -15,24 +15,41 @@ from entrepot.server import forms
 from entrepot.server.api.attachments import content
 from entrepot.server.dialects.owi import render
 from entrepot.server.dialects.owi.listing import listed
+from entrepot.server.dialects.owi.names import PART_NAMES, Names
 from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.forms import Form
 from entrepot.server.names import reached_at
 
 Record = dict[str, Any]
-_GEOMETRY = ("subassemblies", "buildingblocks", "materials")
+_GEOMETRY, _SHM = "/geometry/userroutes", "/shm/routes"
+#: Where each kind of parts is.
+PATHS = {
+    "materials": f"{_GEOMETRY}/materials",
+    "subassemblies": f"{_GEOMETRY}/subassemblies",
+    "building-blocks": f"{_GEOMETRY}/buildingblocks",
+    "sensor-types": f"{_SHM}/sensortype",
+    "sensors": f"{_SHM}/sensor",
+    "sensor-calibrations": f"{_SHM}/sensorcalibration",
+    "signals": f"{_SHM}/signal",
+    "signal-history": f"{_SHM}/signalhistory",
+    "signal-calibrations": f"{_SHM}/signalcalibration",
+    "derived-signals": f"{_SHM}/derivedsignal",
+    "derived-signal-history": f"{_SHM}/derivedsignalhistory",
+    "derived-signal-calibrations": f"{_SHM}/derivedsignalcalibration",
+}
 
 
 def _list(call: Call, part: Part) -> Any:
-    return listed(call, part.entity, partial(_shown, call, part), ["id"])
+    return listed(call, part.entity, _names(part), partial(_shown, call, part), ["id"])
 
 
 def _create(call: Call, part: Part) -> Any:
     """Create one of an object or of a form, or all of an array."""
-    payload = _sent(call, part)
+    payload, received = _sent(call, part), _names(part).received
     if isinstance(payload, list):
-        return _shown(call, part, parts.create_many(call.session, call.principal, part, payload))
-    return _with_files(call, part, parts.create(call.session, call.principal, part, payload))
+        made = parts.create_many(call.session, call.principal, part, [*map(received, payload)])
+        return _shown(call, part, made)
+    return _with_files(call, part, parts.create(call.session, call.principal, part, received(payload)))
 
 
 def _get(call: Call, part: Part) -> Record:
@@ -40,7 +57,7 @@ def _get(call: Call, part: Part) -> Record:
 
 
 def _patch(call: Call, part: Part) -> Record:
-    payload = _sent(call, part)
+    payload = _names(part).received(_sent(call, part))
     return _with_files(call, part, parts.patch(call.session, call.principal, part, int(call.path["id"]), payload))
 
 
@@ -59,6 +76,8 @@ def _with_files(call: Call, part: Part, stored: Stored) -> Record:
     form: Form | None = call.content
     most = call.services.settings.attachment_max_bytes
     for field, (name, brought) in (form.files if form else {}).items():
+        if field in {*_names(part).sent, "visibility", "visibility_groups"} and field != attachments.FILE:
+            raise InvalidInput.field(field, "This field takes no file.")
         attachments.put(call.session, call.principal, part, stored["id"], field, name, brought, most)
     return _shown(call, part, [stored])[0]
 
@@ -71,11 +90,13 @@ def _shown(call: Call, part: Part, stored: Sequence[Mapping[str, Any]]) -> list[
     path = _path(part)
     url = call.request.url
     root = f"{reached_at(call.services.settings, url)}{url.path.partition(path)[0].rstrip('/')}{path}"
-    more = {
-        id_: around.get(id_, {}) | {one.field: f"{root}/{id_}/{one.field}" for one in attached.get(id_, ())}
-        for id_ in ids
-    }
-    return [render.part(part, one, more[one["id"]]) for one in stored]
+    records = []
+    for one in stored:
+        id_ = one["id"]
+        files = {file.field: f"{root}/{id_}/{file.field}" for file in attached.get(id_, ())}
+        more = render.around(around[id_]) if id_ in around else {}
+        records.append(render.part(part, _names(part), one, files) | more)
+    return records
 
 
 def _form(request: Request, body: bytes) -> Form | None:
@@ -91,11 +112,12 @@ def _sent(call: Call, part: Part) -> Any:
 
 def _value(part: Part, name: str, texts: Sequence[str]) -> Any:
     """Return what texts of a form mean: those of a field that takes any value are JSON where they can be read so."""
-    column = part.spec.get(name)
+    words = _names(part).sent
+    column = part.spec.get(words.get(name, ""))
     if column is not None and column.convert is checks.anything:
         values = [_read(text) for text in texts]
         return values if len(values) > 1 else values[0]
-    if len(texts) > 1 and name in part.taken - {"visibility_groups"}:
+    if len(texts) > 1 and name in {*words, "visibility"}:
         raise InvalidInput.field(name, "It is given more than once.")
     is_text = column is not None and (column.convert is checks.text or column.required)
     return texts[0] if texts[0] or is_text else None
@@ -112,18 +134,26 @@ def _read(text: str) -> Any:
 
 
 def _path(part: Part) -> str:
-    (name,) = (name for name, one in PARTS.items() if one is part)
-    return f"/geometry/userroutes/{name}" if name in _GEOMETRY else f"/shm/routes/{name}"
+    return PATHS[_kind(part)]
+
+
+def _names(part: Part) -> Names:
+    return PART_NAMES[_kind(part)]
+
+
+def _kind(part: Part) -> str:
+    return next(kind for kind, one in PARTS.items() if one is part)
 
 
 def _endpoints(part: Part) -> list[Endpoint]:
     path = _path(part)
-    detail = f"{path}/{{id:int}}"
+    detail, spoken = f"{path}/{{id:int}}", _names(part).spoken
+    create, patch = spoken(partial(_create, part=part)), spoken(partial(_patch, part=part))
     return [
         Endpoint("GET", path, partial(_list, part=part), "rows", "read"),
-        Endpoint("POST", path, partial(_create, part=part), "rows", "write", status=201, parse=_form, body="large"),
+        Endpoint("POST", path, create, "rows", "write", status=201, parse=_form, body="large"),
         Endpoint("GET", detail, partial(_get, part=part), "rows", "read"),
-        Endpoint("PATCH", detail, partial(_patch, part=part), "rows", "write", parse=_form, body="large"),
+        Endpoint("PATCH", detail, patch, "rows", "write", parse=_form, body="large"),
         Endpoint("DELETE", detail, partial(_remove, part=part), "rows", "admin"),
         Endpoint("GET", f"{detail}/{{field}}", partial(_download, part=part), "rows", "read"),
     ]

@@ -6,11 +6,12 @@ from typing import Any
 
 from entrepot.rows import places
 from entrepot.rows.places import LOCATION, MODEL_DEFINITION, SITE, Place, Stored
-from entrepot.server.dialects.owi import render
+from entrepot.server.dialects.owi import names, render
 from entrepot.server.dialects.owi.listing import listed
 from entrepot.server.endpoint import Call, Endpoint, Json
 
 Record = dict[str, Any]
+_NAMES = {"site": names.SITE, "location": names.LOCATION, "model definition": names.MODEL_DEFINITION}
 
 
 def _record(call: Call, place: Place, stored: Stored) -> Record:
@@ -18,20 +19,21 @@ def _record(call: Call, place: Place, stored: Stored) -> Record:
         return render.site(stored)
     if place is MODEL_DEFINITION:
         return render.model_definition(stored)
-    return render.location(stored, places.site_titles(call.session, call.principal)[stored["site_id"]])
+    return render.location(stored, places.site_names(call.session, call.principal)[stored["site_id"]])
 
 
 def _sites(call: Call) -> Any:
-    return listed(call, SITE.entity, partial(map, render.site), ["id"], {"projectsite": "title"})
+    return listed(call, SITE.entity, names.SITE, partial(map, render.site), ["id"], {"projectsite": "title"})
 
 
 def _locations(call: Call) -> Any:
-    titles = places.site_titles(call.session, call.principal)
+    names_of_sites = places.site_names(call.session, call.principal)
     return listed(
         call,
         LOCATION.entity,
-        partial(map, lambda stored: render.location(stored, titles[stored["site_id"]])),
-        ["title", "id"],
+        names.LOCATION,
+        partial(map, lambda stored: render.location(stored, names_of_sites[stored["site_id"]])),
+        ["name", "id"],
         {"projectsite": "projectsite__title", "site": "projectsite__title", "assetlocation": "title"},
         # The client repeats its own argument here while it asks for one location at a time.
         frozenset({"assetlocations"}),
@@ -42,6 +44,7 @@ def _model_definitions(call: Call) -> Any:
     return listed(
         call,
         MODEL_DEFINITION.entity,
+        names.MODEL_DEFINITION,
         partial(map, render.model_definition),
         ["id"],
         {"site": "project__title", "projectsite": "project__title"},
@@ -50,7 +53,10 @@ def _model_definitions(call: Call) -> Any:
 
 def _create(call: Call, place: Place) -> Any:
     """Create one of an object, or all of an array."""
-    make = partial(places.create, call.session, call.principal, place)
+
+    def make(payload: Any) -> Stored:
+        return places.create(call.session, call.principal, place, _NAMES[place.name].received(payload))
+
     if isinstance(call.json, list):
         return [_record(call, place, make(payload)) for payload in call.json]
     return _record(call, place, make(call.json))
@@ -61,7 +67,8 @@ def _get(call: Call, place: Place) -> Record:
 
 
 def _patch(call: Call, place: Place) -> Record:
-    stored = places.patch(call.session, call.principal, place, int(call.path["id"]), call.json)
+    payload = _NAMES[place.name].received(call.json)
+    stored = places.patch(call.session, call.principal, place, int(call.path["id"]), payload)
     return _record(call, place, stored)
 
 
@@ -71,12 +78,12 @@ def _remove(call: Call, place: Place) -> Json:
 
 
 def _endpoints(path: str, place: Place, list_: Callable[[Call], Any]) -> list[Endpoint]:
-    detail = f"{path}/{{id:int}}"
+    detail, spoken = f"{path}/{{id:int}}", _NAMES[place.name].spoken
     return [
         Endpoint("GET", path, list_, "rows", "read"),
-        Endpoint("POST", path, partial(_create, place=place), "rows", "write", status=201, body="large"),
+        Endpoint("POST", path, spoken(partial(_create, place=place)), "rows", "write", status=201, body="large"),
         Endpoint("GET", detail, partial(_get, place=place), "rows", "read"),
-        Endpoint("PATCH", detail, partial(_patch, place=place), "rows", "write", body="large"),
+        Endpoint("PATCH", detail, spoken(partial(_patch, place=place)), "rows", "write", body="large"),
         Endpoint("DELETE", detail, partial(_remove, place=place), "rows", "admin"),
     ]
 

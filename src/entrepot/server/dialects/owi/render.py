@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import orjson
 
+from entrepot.rows.attachments import FILE
 from entrepot.rows.parts import Part
 from entrepot.rows.vectors import unpack
+from entrepot.server.dialects.owi.names import Names
 
 Stored = Mapping[str, Any]
 _VISIBILITY: dict[str, Any] = {"visibility": "usergroup", "visibility_groups": []}
@@ -37,25 +39,25 @@ def bare(stored: bytes) -> Any:
 
 def row(stored: Stored, vector: Vector = unpack) -> dict[str, Any]:
     """Return the record of a row; gaps are null, unless `vector` writes them otherwise."""
-    third = stored["value_col3"]
+    third = stored["values3"]
     return {
         "id": stored["id"],
-        "name_col1": stored["name_col1"],
-        "name_col2": stored["name_col2"],
-        "name_col3": stored["name_col3"],
-        "units_col1": stored["units_col1"],
-        "units_col2": stored["units_col2"],
-        "units_col3": stored["units_col3"],
-        "value_col1": vector(stored["value_col1"]),
-        "value_col2": vector(stored["value_col2"]),
+        "name_col1": stored["name1"],
+        "name_col2": stored["name2"],
+        "name_col3": stored["name3"],
+        "units_col1": stored["unit1"],
+        "units_col2": stored["unit2"],
+        "units_col3": stored["unit3"],
+        "value_col1": vector(stored["values1"]),
+        "value_col2": vector(stored["values2"]),
         "value_col3": None if third is None else vector(third),
-        "analysis": stored["analysis_id"],
+        "analysis": stored["result_set_id"],
         "site": stored["site_id"],
         "location": stored["location_id"],
-        "short_description": stored["short_description"],
+        "short_description": stored["name"],
         "description": stored["description"],
-        "related_object": json(stored["related_object"]),
-        "additional_data": json(stored["additional_data"]),
+        "related_object": json(stored["about"]),
+        "additional_data": json(stored["extra"]),
         "slug": stored["slug"],
         **_VISIBILITY,
     }
@@ -71,45 +73,60 @@ def analysis(stored: Stored) -> dict[str, Any]:
         "source_type": stored["source_type"],
         "source": stored["source"],
         "description": stored["description"],
-        "user": stored["user"],
-        "timestamp": instant(stored["timestamp"]),
-        "additional_data": json(stored["additional_data"]),
+        "user": stored["made_by"],
+        "timestamp": instant(stored["made_at"]),
+        "additional_data": json(stored["extra"]),
         "slug": stored["slug"],
         **_VISIBILITY,
     }
 
 
-def part(kind: Part, stored: Stored, more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record of a part of a structure, or of what measures it, and what belongs to it."""
-    return {**kind.shown(stored), **more, **_VISIBILITY}
+def part(kind: Part, names: Names, stored: Stored, files: Mapping[str, str]) -> dict[str, Any]:
+    """Return the record of a part of a structure, or of what measures it, with its files under their fields' names."""
+    record: dict[str, Any] = {**files} | names.shown(kind.shown(stored)) | _VISIBILITY
+    return record | {FILE: files[FILE]} if FILE in files else record
+
+
+def around(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of a building block beside its own fields."""
+    material = found["material"]
+    return {
+        "projectsite_name": found["site"],
+        "asset_name": found["location"],
+        "subassembly_name": found["subassembly"],
+        "material_name": material.get("name"),
+        "youngs_modulus": material.get("young_modulus"),
+        "density": material.get("density"),
+        "poissons_ratio": material.get("poisson_ratio"),
+    }
 
 
 def site(stored: Stored) -> dict[str, Any]:
     """Return the record of a site."""
     return {
         "id": stored["id"],
-        "title": stored["title"],
+        "title": stored["name"],
         "slug": stored["slug"],
         "description": stored["description"],
         "active": stored["active"],
         "visibility": _VISIBILITY["visibility"],
-        "additional_data": json(stored["additional_data"]),
+        "additional_data": json(stored["extra"]),
     }
 
 
-def location(stored: Stored, site_title: str) -> dict[str, Any]:
+def location(stored: Stored, site_name: str) -> dict[str, Any]:
     """Return the record of a location."""
     return {
         "id": stored["id"],
-        "title": stored["title"],
+        "title": stored["name"],
         "projectsite": stored["site_id"],
-        "projectsite_name": site_title,
+        "projectsite_name": site_name,
         "slug": stored["slug"],
         "northing": stored["northing"],
         "easting": stored["easting"],
         "elevation": stored["elevation"],
         "description": stored["description"],
-        "additional_data": json(stored["additional_data"]),
+        "additional_data": json(stored["extra"]),
     }
 
 
@@ -117,8 +134,8 @@ def model_definition(stored: Stored) -> dict[str, Any]:
     """Return the record of a model definition."""
     return {
         "id": stored["id"],
-        "title": stored["title"],
+        "title": stored["name"],
         "project": stored["site_id"],
         "description": stored["description"],
-        "additional_data": json(stored["additional_data"]),
+        "additional_data": json(stored["extra"]),
     }

@@ -6,29 +6,27 @@ from typing import Any
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.events import webhooks
 from entrepot.events.models import Webhook
-from entrepot.files import configs, trial
-from entrepot.files.models import StorageConfig
+from entrepot.files import storages, trial
+from entrepot.files.models import Storage
 from entrepot.identity import records
 from entrepot.requests import trials
-from entrepot.server.dialects.ricloud import events, parse, render
+from entrepot.server.dialects.ricloud import events, names, parse, render
 from entrepot.server.dialects.ricloud.listing import MOST, Listing, Record
 from entrepot.server.endpoint import Call, Endpoint
 
 _STORAGES = Listing(
     "/configs/storage",
-    StorageConfig,
+    Storage,
     render.each(render.storage_config),
-    filters={"url": "url", "type": "type", "state": "state"},
-    known={"state": configs.STATES},
-    instants={"date_created": "created_at"},
+    filters=("url", "type", "state"),
+    known={"state": storages.STATUSES},
 )
 _WEBHOOKS = Listing(
     "/configs/webhook",
     Webhook,
     render.each(render.webhook_config),
-    filters={"url": "url", "state": "state"},
-    known={"state": webhooks.STATES},
-    instants={"date_created": "created_at"},
+    filters=("url", "state"),
+    known={"state": webhooks.STATUSES},
 )
 
 
@@ -38,15 +36,12 @@ _OURS = {"style": [events.STYLE]}
 
 def _create_storage(call: Call) -> Record:
     given = parse.fields(call, "credentials", "signed_urls_enabled", "signed_urls_expiry", required=("url",))
-    config = configs.create_config(
-        call.session,
-        call.principal,
-        call.services.settings,
-        call.services.vault,
-        **_storage_values({"signed_urls_enabled": False, **given}),
+    services = call.services
+    storage = storages.create_storage(
+        call.session, call.principal, services.settings, services.vault, **_storage_values(given)
     )
-    trial.begin(call.session, config, call.principal.key_id)
-    return render.storage_config(config)
+    trial.begin(call.session, storage, call.principal.key_id)
+    return render.storage_config(storage)
 
 
 def _storage_values(given: dict[str, Any]) -> dict[str, Any]:
@@ -57,27 +52,26 @@ def _storage_values(given: dict[str, Any]) -> dict[str, Any]:
         "signed_urls_expiry": lambda value: None if value is None else parse.number("signed_urls_expiry", value),
         "state": lambda value: parse.text("state", value),
     }
-    return {name: checks[name](value) for name, value in given.items()}
+    return names.received({name: checks[name](value) for name, value in given.items()})
 
 
 def _get_storage(call: Call) -> Record:
-    return render.storage_config(configs.get_config(call.session, call.principal, call.path["id"]))
+    return render.storage_config(storages.get_storage(call.session, call.principal, call.path["id"]))
 
 
 def _update_storage(call: Call) -> Record:
-    config = configs.get_config(call.session, call.principal, call.path["id"], "admin")
+    storage = storages.get_storage(call.session, call.principal, call.path["id"], "admin")
     changes = parse.fields(call, "url", "credentials", "signed_urls_enabled", "signed_urls_expiry", "state")
-    configs.update_config(
-        call.session, call.principal, call.services.settings, call.services.vault, config, _storage_values(changes)
-    )
-    if config.state == "new":
-        trial.begin(call.session, config, call.principal.key_id)
-    return render.storage_config(config)
+    services, values = call.services, _storage_values(changes)
+    storages.change_storage(call.session, call.principal, services.settings, services.vault, storage, values)
+    if storage.status == "new":
+        trial.begin(call.session, storage, call.principal.key_id)
+    return render.storage_config(storage)
 
 
 def _delete_storage(call: Call) -> Record:
-    config = configs.get_config(call.session, call.principal, call.path["id"], "admin")
-    return render.storage_config(configs.deactivate_config(call.session, call.principal, config))
+    storage = storages.get_storage(call.session, call.principal, call.path["id"], "admin")
+    return render.storage_config(storages.deactivate_storage(call.session, call.principal, storage))
 
 
 def _list_webhooks(call: Call) -> Record:
@@ -103,23 +97,23 @@ def _get_webhook(call: Call) -> Record:
 
 def _update_webhook(call: Call) -> Record:
     webhook = _webhook(call, "admin")
-    changes = parse.fields(call, "url", "state")
-    webhooks.update_webhook(call.session, call.principal, call.services.settings, webhook, changes)
+    changes = names.received(parse.fields(call, "url", "state"))
+    webhooks.change_webhook(call.session, call.principal, call.services.settings, webhook, changes)
     return render.webhook_config(webhook)
 
 
 def _delete_webhook(call: Call) -> Record:
     webhook = _webhook(call, "admin")
-    changes = {"state": "deactivated"}
-    webhooks.update_webhook(call.session, call.principal, call.services.settings, webhook, changes)
+    changes = {"status": "deactivated"}
+    webhooks.change_webhook(call.session, call.principal, call.services.settings, webhook, changes)
     return render.webhook_config(webhook)
 
 
 def nested(call: Call) -> tuple[list[Record], list[Record]]:
     """Return the storage and the webhook configs of the caller's organization, as far as its key may see any."""
-    storages = _mine(call, "files", StorageConfig, {})
-    webhooks = _mine(call, "events", Webhook, _OURS)
-    return list(map(render.storage_config, storages)), list(map(render.webhook_config, webhooks))
+    places = _mine(call, "files", Storage, {})
+    receivers = _mine(call, "events", Webhook, _OURS)
+    return list(map(render.storage_config, places)), list(map(render.webhook_config, receivers))
 
 
 def _mine(call: Call, area: str, model: Any, values: Any) -> Sequence[Any]:
@@ -130,7 +124,7 @@ def _mine(call: Call, area: str, model: Any, values: Any) -> Sequence[Any]:
 
 def check_storage(call: Call, value: Any) -> str | None:
     """Return the id of a storage config of the caller's organization; null is none."""
-    return _checked(call, "storage_config", value, configs.get_config)
+    return _checked(call, "storage_config", value, storages.get_storage)
 
 
 def check_webhook(call: Call, value: Any) -> str | None:

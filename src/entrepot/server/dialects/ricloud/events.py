@@ -13,20 +13,19 @@ from entrepot.db import Session
 from entrepot.events import reading
 from entrepot.events.models import Delivery, Event, Webhook
 from entrepot.events.styles import STYLES, Message, Style
-from entrepot.files.models import StorageConfig
+from entrepot.files.models import Storage
 from entrepot.identity import records
-from entrepot.requests.models import Poll, RemoteSession, Task
-from entrepot.server.dialects.ricloud import render
+from entrepot.requests.models import DataRequest, RemoteSession, RequestStep
+from entrepot.server.dialects.ricloud import names, render
 from entrepot.server.dialects.ricloud.listing import Listing, Record
 from entrepot.server.endpoint import Call, Endpoint
 
 STYLE = "ricloud"
-_ACTIONS = {
-    "session": ("expired",),
-    "poll": ("created", "completed"),
-    "task": ("created", "succeeded", "failed"),
-    "webhook_config": ("test",),
-}
+#: The events that clients of this dialect know of; what else happens to a webhook, say, is none of them.
+_TOLD = (
+    *("session.expired", "request.created", "request.completed"),
+    *("step.created", "step.succeeded", "step.failed", "webhook.test"),
+)
 
 
 def _resource(session: Session, event: Event) -> Record | None:
@@ -36,36 +35,34 @@ def _resource(session: Session, event: Event) -> Record | None:
     return None if row is None else present(session, row)
 
 
-def _poll(session: Session, poll: Poll) -> Record:
+def _poll(session: Session, poll: DataRequest) -> Record:
     # Signed URLs are for those who ask with their key; what is sent around has none.
     return render.polls(session, [poll], None)[0]
 
 
 _RESOURCES: dict[str, tuple[Any, Callable[[Session, Any], Record]]] = {
-    "poll": (Poll, _poll),
-    "task": (Task, lambda session, task: render.tasks(session, [task], None)[0]),
+    "request": (DataRequest, _poll),
+    "step": (RequestStep, lambda session, task: render.tasks(session, [task], None)[0]),
     "session": (RemoteSession, lambda session, one: render.sessions(session, [one])[0]),
-    "webhook_config": (Webhook, lambda _session, webhook: render.webhook_config(webhook)),
-    "storage_config": (StorageConfig, lambda _session, config: render.storage_config(config)),
+    "webhook": (Webhook, lambda _session, webhook: render.webhook_config(webhook)),
+    "storage": (Storage, lambda _session, storage: render.storage_config(storage)),
 }
 
 
 def describe(session: Session, event: Event, deliveries: Sequence[Delivery]) -> Record:
     """Render an event and how far it is on its way."""
     state = reading.progress(deliveries)
-    delivered = max((one.delivered for one in deliveries if one.delivered), default=None)
-    return {
-        "id": event.id,
-        "resource": "event",
-        "organisation": event.organization_id,
-        "type": event.type,
-        "action": event.action,
-        "data": _resource(session, event),
-        "state": state,
-        "retries": max((max(0, one.attempts - 1) for one in deliveries), default=0),
-        "date_created": render.instant(event.created_at),
-        "date_delivered": render.instant(delivered) if state == "delivered" else None,
-    }
+    delivered = max((one.delivered_at for one in deliveries if one.delivered_at), default=None)
+    return render.shown(
+        event,
+        "id resource organisation type action data state retries date_created date_delivered",
+        resource="event",
+        type=names.kind_word(event.type),
+        data=_resource(session, event),
+        state=state,
+        retries=max((max(0, one.attempts - 1) for one in deliveries), default=0),
+        date_delivered=render.instant(delivered) if state == "delivered" else None,
+    )
 
 
 def compose(session: Session, url: str, event: Event, delivery: Delivery) -> Message:
@@ -89,34 +86,33 @@ STYLES[STYLE] = Style(
     compose=compose,
     sign=sign,
     new_secret=lambda: secrets.token_urlsafe(32),
-    concerns=lambda type_, action: action in _ACTIONS.get(type_, ()),
+    concerns=lambda type_, action: f"{type_}.{action}" in _TOLD,
     delays=(60.0, 600.0, 3600.0, 10_800.0),
 )
 
 
 def _records(call: Call, events: Sequence[Event]) -> list[Record]:
     found = reading.deliveries_of(call.session, events)
-    return [describe(call.session, event, found[event.position]) for event in events]
+    return [describe(call.session, event, found[event.number]) for event in events]
 
 
 _LISTING = Listing(
     "/events",
     Event,
     _records,
-    filters={"action": "action", "state": "state", "type": "type"},
-    known={"state": reading.PROGRESS, "type": tuple(_RESOURCES)},
-    instants={"date_created": "created_at"},
+    filters=("action", "state", "type"),
+    known={"state": reading.PROGRESS, "type": tuple(map(names.kind_word, _RESOURCES))},
+    kinds=("type",),
     find=reading.list_events,
-    order="position",
 )
 
 
 def _list(call: Call) -> Record:
-    return _LISTING.answer(call, {"type": list(_RESOURCES)})
+    return _LISTING.answer(call, {"types": _TOLD})
 
 
 def _get(call: Call) -> Record:
-    return _records(call, [reading.get_event(call.session, call.principal, call.path["id"], _RESOURCES)])[0]
+    return _records(call, [reading.get_event(call.session, call.principal, call.path["id"], _TOLD)])[0]
 
 
 ENDPOINTS = [

@@ -5,12 +5,12 @@ from typing import Any
 
 from entrepot.errors import InvalidInput, NotFound
 from entrepot.events import webhooks
-from entrepot.files import configs as storages
+from entrepot.files import storages
 from entrepot.identity import ApiKey, keys, projects
 from entrepot.requests import permissions
 from entrepot.requests.models import Permissions
 from entrepot.server.auth import token_of
-from entrepot.server.dialects.ricloud import configs, parse, render
+from entrepot.server.dialects.ricloud import configs, names, parse, render
 from entrepot.server.dialects.ricloud.listing import Listing, Record, envelope
 from entrepot.server.endpoint import Call, Endpoint
 
@@ -21,8 +21,7 @@ _PERMISSIONS = Listing(
     "/permissions",
     Permissions,
     render.each(render.permissions),
-    filters={"key": "key_id"},
-    instants={"date_created": "created_at"},
+    filters=("key",),
 )
 
 
@@ -35,7 +34,7 @@ def _current(call: Call) -> Record:
 
 def _list(call: Call) -> Record:
     for name in call.query:
-        raise InvalidInput.field(name[:100], "There is no such parameter.")
+        raise parse.AsSent.field(name[:100], "There is no such parameter.")
     return envelope([render.key(key) for key in keys.list_keys(call.session, call.principal)], "/keys")
 
 
@@ -59,7 +58,8 @@ def _update(call: Call) -> Record:
 
 def _configure(call: Call, key: ApiKey, given: dict[str, Any]) -> None:
     checks = {"storage_config": configs.check_storage, "webhook_config": configs.check_webhook}
-    keys.configure(call.session, key, {name: checks[name](call, value) for name, value in given.items()})
+    checked = {name: checks[name](call, value) for name, value in given.items()}
+    keys.configure(call.session, key, names.received(checked))
 
 
 def _rotate(call: Call) -> Record:

@@ -1,7 +1,7 @@
 """Lists: newest first, by cursor, with filters by equality and by instant."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
@@ -11,6 +11,7 @@ from starlette.datastructures import QueryParams
 from entrepot.errors import InvalidInput
 from entrepot.identity.records import Comparison, Page, Wanted, number_of, page
 from entrepot.requests import sources
+from entrepot.server.dialects.ricloud import names, parse
 from entrepot.server.endpoint import Call
 
 DEFAULT_LIMIT, MOST = 10, 1000
@@ -34,23 +35,23 @@ class Listing:
     render
         Returns records for rows.
     filters, instants
-        What the domain calls what parameters name: compared by equality, and as instants.
+        The parameters by which it is narrowed, in the words of the wire: by equality, and as instants.
+    kinds
+        Those filters whose values are words of the wire, too.
     known
         What a parameter may be: what is misspelt would find nothing, for ever.
     find
         The domain's own list, where there is one.
-    order
-        What the domain calls the order, where that is another than ``number``.
     """
 
     path: str
     model: Any
     render: Callable[[Call, Sequence[Any]], list[Record]]
-    filters: Mapping[str, str] = field(default_factory=dict)
-    instants: Mapping[str, str] = field(default_factory=dict)
+    filters: Collection[str] = ()
+    instants: Collection[str] = ("date_created",)
+    kinds: Collection[str] = ()
     known: Mapping[str, Sequence[str]] = field(default_factory=dict)
     find: Callable[..., Page[Any]] | None = None
-    order: str = "number"
 
     def answer(self, call: Call, narrowed: Mapping[str, Sequence[str]] | None = None) -> Record:
         """Return the list that the query asks for, among the rows of the caller's organization.
@@ -73,7 +74,7 @@ class Listing:
             limit=_limit(query),
         )
         if self.find is None:
-            found = page(session, principal, self.model, wanted, order=self.order)
+            found = page(session, principal, self.model, wanted)
         else:
             found = self.find(session, principal, wanted)
         data = self.render(call, found.records)
@@ -82,7 +83,7 @@ class Listing:
     def _number(self, call: Call, name: str) -> int | None:
         if (given := call.query.get(name)) is None:
             return None
-        number = number_of(call.session, call.principal, self.model, given, order=self.order)
+        number = number_of(call.session, call.principal, self.model, given)
         if number is None:
             raise InvalidInput.field(name, "There is no such resource in this list.")
         return number
@@ -102,12 +103,12 @@ class Listing:
             matched = _INSTANT_NAME.fullmatch(name)
             base, how = (matched[1], matched[2] or matched[3]) if matched else (name, None)
             if name in self.filters:
-                equal[self.filters[name]] = values
+                equal[names.here(name)] = list(map(names.kind_here, values)) if name in self.kinds else values
             elif base in self.instants and (how is None or how in _COMPARISONS):
                 for value in values:
-                    instants += _compared(name, self.instants[base], how, value)
+                    instants += _compared(name, names.here(base), how, value)
             else:
-                raise InvalidInput.field(name[:100], "There is no such parameter.")
+                raise parse.AsSent.field(name[:100], "There is no such parameter.")
         return equal, instants
 
 

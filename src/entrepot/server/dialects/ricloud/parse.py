@@ -8,13 +8,17 @@ from entrepot.server.endpoint import Call
 _LONGEST = 1000
 
 
+class AsSent(InvalidInput):
+    """What is wrong is named as it was sent, whatever else the domain may call by that name."""
+
+
 def fields(call: Call, *names: str, required: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the body's fields, of which only these names may be there, and these must."""
     given = call.fields
     wrong = {name[:100]: ["There is no such parameter."] for name in given if name not in (*names, *required)}
     wrong |= {name: ["This is required."] for name in required if given.get(name) is None}
     if wrong:
-        raise InvalidInput("One or more parameters are invalid.", wrong)
+        raise AsSent("One or more parameters are invalid.", wrong)
     return given
 
 

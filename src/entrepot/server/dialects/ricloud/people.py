@@ -7,7 +7,7 @@ from entrepot.errors import InvalidInput, NotFound
 from entrepot.identity import Right, keys, records
 from entrepot.requests import sessions, sources
 from entrepot.requests.models import RemoteSession, RemoteSource, RemoteUser
-from entrepot.server.dialects.ricloud import parse, render
+from entrepot.server.dialects.ricloud import names, parse, render
 from entrepot.server.dialects.ricloud.listing import Listing, Record
 from entrepot.server.endpoint import Call, Endpoint, Json
 
@@ -20,25 +20,23 @@ _USERS = Listing(
     "/users",
     RemoteUser,
     render.each(render.user),
-    filters={"identifier": "identifier", "key": "key_id", "state": "state"},
-    known={"state": sources.USER_STATES},
-    instants={"date_created": "created_at"},
+    filters=("identifier", "key", "state"),
+    known={"state": sources.USER_STATUSES},
 )
 _SOURCES = Listing(
     "/sources",
     RemoteSource,
     _records,
-    filters={"user": "user_id", "identifier": "identifier", "type": "type", "parent": "parent_id", "state": "state"},
-    known={"state": sources.SOURCE_STATES},
-    instants={"date_created": "created_at"},
+    filters=("user", "identifier", "type", "parent", "state"),
+    known={"state": sources.SOURCE_STATUSES},
 )
 _SESSIONS = Listing(
     "/sessions",
     RemoteSession,
     lambda call, rows: render.sessions(call.session, rows),
-    filters={"source": "source_id", "user": "user_id", "state": "state"},
-    known={"state": sessions.STATES},
-    instants={"date_created": "created_at", "date_expired": "expired"},
+    filters=("source", "user", "state"),
+    known={"state": sessions.STATUSES},
+    instants=("date_created", "date_expired"),
 )
 
 
@@ -83,12 +81,11 @@ def _get_user(call: Call) -> Record:
 def _update_user(call: Call) -> Record:
     user = find(call, RemoteUser, "User", call.path["id"], "write")
     given = parse.fields(call, "identifier", "key", "state")
-    changes = {name: given[name] for name in ("state",) if name in given}
     if "identifier" in given:
-        changes["identifier"] = parse.text("identifier", given["identifier"], sources.LONGEST_IDENTIFIER)
+        parse.text("identifier", given["identifier"], sources.LONGEST_IDENTIFIER)
     if "key" in given:
-        changes["key_id"] = _key(call, given)
-    sources.change_user(call.session, user, changes)
+        _key(call, given)
+    sources.change_user(call.session, user, names.received(given))
     return render.user(user)
 
 
@@ -119,7 +116,7 @@ def _update_source(call: Call) -> Record:
     given = parse.fields(call, "identifier", "state")
     if "identifier" in given:
         parse.text("identifier", given["identifier"], sources.LONGEST_IDENTIFIER)
-    sources.change_source(call.session, source, given)
+    sources.change_source(call.session, source, names.received(given))
     return _records(call, [source])[0]
 
 

@@ -1,63 +1,58 @@
 """Polls, their tasks, and subscriptions, which are polls that are made again and again."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from entrepot.db import Session
 from entrepot.errors import InvalidInput
-from entrepot.requests import fulfilment, polls, sessions, subscriptions
-from entrepot.requests.models import Poll, RemoteSession, RemoteSource, Subscription, Task
-from entrepot.server.dialects.ricloud import parse, render
+from entrepot.identity import Principal, records
+from entrepot.requests import fulfilment, requested, sessions, subscriptions
+from entrepot.requests.models import DataRequest, RemoteSession, RemoteSource, RequestStep, Subscription
+from entrepot.server.dialects.ricloud import names, parse, render
 from entrepot.server.dialects.ricloud.listing import Listing, Record, parse_instant
 from entrepot.server.dialects.ricloud.people import find, named
 from entrepot.server.endpoint import Call, Endpoint
 
 
-def _records(call: Call, rows: Sequence[Poll]) -> list[Record]:
+def _records(call: Call, rows: Sequence[DataRequest]) -> list[Record]:
     return render.polls(call.session, rows, render.signer(call))
 
 
-_TIMES = {"date_created": "created_at", "date_started": "started", "date_completed": "completed"}
+def _find(session: Session, principal: Principal, wanted: records.Wanted) -> records.Page[DataRequest]:
+    if (states := wanted.values.get("status")) is not None:
+        wanted = replace(wanted, values={**wanted.values, "status": names.poll_statuses(states)})
+    return requested.list_requests(session, principal, wanted)
+
+
+_FETCH = names.kind_word(requested.FETCH)
+_TIMES = ("date_created", "date_started", "date_completed")
+_STATES = tuple(dict.fromkeys(map(names.poll_state, requested.STATUSES)))
 _POLLS = Listing(
     "/polls",
-    Poll,
+    DataRequest,
     _records,
-    filters={
-        "session": "session_id",
-        "subscription": "subscription_id",
-        "source": "source_id",
-        "user": "user_id",
-        "state": "state",
-        "requestor": "requestor",
-    },
-    known={"state": polls.STATES, "requestor": polls.REQUESTORS},
+    filters=("session", "subscription", "source", "user", "state", "requestor"),
+    known={"state": _STATES, "requestor": requested.REQUESTORS},
     instants=_TIMES,
-    find=polls.list_polls,
+    find=_find,
 )
 _TASKS = Listing(
     "/tasks",
-    Task,
+    RequestStep,
     lambda call, rows: render.tasks(call.session, rows, render.signer(call)),
-    filters={
-        "key": "key_id",
-        "poll": "poll_id",
-        "state": "state",
-        "type": "type",
-        "user": "user_id",
-        "source": "source_id",
-        "session": "session_id",
-        "source_type": "source_type",
-    },
-    known={"state": polls.TASK_STATES},
+    filters=("key", "poll", "state", "type", "user", "source", "session", "source_type"),
+    known={"state": requested.STEP_STATUSES},
+    kinds=("type",),
     instants=_TIMES,
-    find=polls.list_tasks,
+    find=requested.list_steps,
 )
 _SUBSCRIPTIONS = Listing(
     "/subscriptions",
     Subscription,
     render.each(render.subscription),
-    filters={"source": "source_id", "session": "session_id", "state": "state"},
-    known={"state": subscriptions.STATES},
-    instants={"date_created": "created_at"},
+    filters=("source", "session", "state"),
+    known={"state": subscriptions.STATUSES},
 )
 
 
@@ -85,22 +80,22 @@ def _create_poll(call: Call) -> Record:
 
 
 def _get_poll(call: Call) -> Record:
-    return _records(call, [polls.get_poll(call.session, call.principal, call.path["id"])])[0]
+    return _records(call, [requested.get_request(call.session, call.principal, call.path["id"])])[0]
 
 
 def _create_task(call: Call) -> Record:
     given = parse.fields(call, "type", required=("poll",))
-    if given.get("type", polls.FETCH) != polls.FETCH:
-        raise InvalidInput.field("type", "Only poll.fetch; configurations are tested at their own address.")
-    poll = named(call, Poll, "poll", given["poll"])
-    return _task(call, fulfilment.add_task(call.session, call.principal, poll))
+    if names.kind_here(given.get("type", _FETCH)) != requested.FETCH:
+        raise InvalidInput.field("type", f"Only {_FETCH}; configurations are tested at their own address.")
+    poll = named(call, DataRequest, "poll", given["poll"])
+    return _task(call, fulfilment.add_step(call.session, call.principal, poll))
 
 
 def _get_task(call: Call) -> Record:
-    return _task(call, polls.get_task(call.session, call.principal, call.path["id"]))
+    return _task(call, requested.get_step(call.session, call.principal, call.path["id"]))
 
 
-def _task(call: Call, task: Task) -> Record:
+def _task(call: Call, task: RequestStep) -> Record:
     return render.tasks(call.session, [task], render.signer(call))[0]
 
 
@@ -119,8 +114,7 @@ def _create_subscription(call: Call) -> Record:
         interval=interval,
         remote=remote,
         source=source,
-        start=dates["date_start"],
-        end=dates["date_end"],
+        **names.received(dates),
     )
     return render.subscription(subscription)
 

@@ -9,20 +9,51 @@ from typing import Any
 from entrepot.db import Session, now
 from entrepot.events.models import Webhook
 from entrepot.files import lifecycle, signing
-from entrepot.files.models import PublishedFile, StorageConfig
+from entrepot.files.models import PublishedFile, Storage
 from entrepot.identity import ApiKey, Organization, Vault
 from entrepot.identity.records import by_ids
-from entrepot.requests.models import Permissions, Poll, RemoteSession, RemoteSource, RemoteUser, Subscription, Task
-from entrepot.requests.polls import TASK_STATES, asked_by, tasks_of
+from entrepot.requests.models import (
+    DataRequest,
+    Permissions,
+    RemoteSession,
+    RemoteSource,
+    RemoteUser,
+    RequestStep,
+    Subscription,
+)
+from entrepot.requests.requested import STEP_STATUSES, asked_by, steps_of
 from entrepot.requests.sources import children_of
+from entrepot.server.dialects.ricloud import names
 from entrepot.server.dialects.ricloud.listing import Record, envelope
 from entrepot.server.endpoint import Call
 from entrepot.server.names import reached_at
+
+#: What resources begin with.
+_HEAD = "id resource organisation date_created"
 
 
 def instant(value: datetime | None) -> str | None:
     """Return an instant as clients write it; the fraction only where there is one."""
     return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def shown(record: Any, fields: str, **others: Any) -> Record:
+    """Return what clients see of a record.
+
+    Parameters
+    ----------
+    fields
+        In the words of the wire, in their order.
+    others
+        Those that no attribute of the record keeps as they are shown.
+    """
+    return {
+        word: others[word] if word in others else _value(getattr(record, names.here(word))) for word in fields.split()
+    }
+
+
+def _value(value: Any) -> Any:
+    return instant(value) if isinstance(value, datetime) else value
 
 
 @dataclass(frozen=True)
@@ -32,9 +63,9 @@ class Signer:
     vault: Vault
     url: str
 
-    def __call__(self, file: PublishedFile, config: StorageConfig) -> Record | None:
+    def __call__(self, file: PublishedFile, storage: Storage) -> Record | None:
         """Return a file's signed URL; None when it has none."""
-        signed = signing.signed_url(self.vault, file, config, self.url)
+        signed = signing.signed_url(self.vault, file, storage, self.url)
         return {"url": signed[0], "date_expires": instant(signed[1])} if signed else None
 
 
@@ -45,79 +76,57 @@ def signer(call: Call) -> Signer:
 
 def results(session: Session, files: Sequence[PublishedFile], sign: Signer | None) -> list[Record]:
     """Render published files; without a signer they have no signed URLs."""
-    configs = by_ids(session, StorageConfig, (file.storage_config_id for file in files))
-    records = []
-    for file in files:
-        config = configs[file.storage_config_id]
-        records.append(
-            {
-                "id": file.id,
-                "resource": "result",
-                "organisation": file.organization_id,
-                "poll": file.poll_id,
-                "task": file.task_id,
-                "identifier": file.identifier,
-                "url": f"{config.url}/{file.path}",
-                "type": file.type,
-                "checksum": file.md5,
-                "size": file.size,
-                "signed_url": sign(file, config) if sign else None,
-                "state": file.state,
-                "date_created": instant(file.created_at),
-                "date_consumed": instant(file.consumed),
-                "date_deleted": instant(file.deleted),
-            }
-        )
-    return records
+    storages = by_ids(session, Storage, (file.storage_id for file in files))
+    return [_result(file, storages[file.storage_id], sign) for file in files]
 
 
-def storage_config(config: StorageConfig) -> Record:
-    """Render a storage config; its credentials are never told."""
-    return {
-        "id": config.id,
-        "resource": "storage_config",
-        "organisation": config.organization_id,
-        "type": config.type,
-        "url": config.url,
-        "credentials": None,
-        "signed_urls_enabled": config.signed_urls_enabled,
-        "signed_urls_expiry": config.signed_urls_expiry,
-        "state": config.state,
-        "date_created": instant(config.created_at),
-    }
+def _result(file: PublishedFile, storage: Storage, sign: Signer | None) -> Record:
+    return shown(
+        file,
+        "id resource organisation poll task identifier url type checksum size signed_url state"
+        " date_created date_consumed date_deleted",
+        resource="result",
+        url=f"{storage.url}/{file.path}",
+        signed_url=sign(file, storage) if sign else None,
+    )
+
+
+def storage_config(storage: Storage) -> Record:
+    """Render a storage; its credentials are never told."""
+    return shown(
+        storage,
+        "id resource organisation type url credentials signed_urls_enabled signed_urls_expiry state date_created",
+        resource="storage_config",
+        credentials=None,
+    )
 
 
 def webhook_config(webhook: Webhook, secret: str | None = None) -> Record:
-    """Render a webhook config; its secret is told once, when it is made."""
-    return {
-        "id": webhook.id,
-        "resource": "webhook_config",
-        "organisation": webhook.organization_id,
-        "url": webhook.url,
-        "secret": secret,
-        "state": webhook.state,
-        "date_created": instant(webhook.created_at),
-    }
+    """Render a webhook; its secret is told once, when it is made."""
+    return shown(
+        webhook,
+        "id resource organisation url secret state date_created",
+        resource="webhook_config",
+        secret=secret,
+    )
 
 
 def key(record: ApiKey, token: str | None = None) -> Record:
     """Render a key; its token is told once, when it is made."""
-    state = "deactivated" if record.revoked else "active"
-    if state == "active" and record.expires is not None and record.expires <= now():
+    state = "deactivated" if record.revoked_at else "active"
+    if state == "active" and record.expires_at is not None and record.expires_at <= now():
         state = "expired"
-    return {
-        "id": record.id,
-        "resource": "key",
-        "organisation": record.organization_id,
-        "type": "standard",
-        "config": {},
-        "storage_config": record.config.get("storage_config"),
-        "webhook_config": record.config.get("webhook_config"),
-        "token": token,
-        "state": state,
-        "date_created": instant(record.created_at),
-        "date_expires": instant(record.expires),
-    }
+    return shown(
+        record,
+        "id resource organisation type config storage_config webhook_config token state date_created date_expires",
+        resource="key",
+        type="standard",
+        config={},
+        **{word: record.config.get(names.here(word)) for word in ("storage_config", "webhook_config")},
+        token=token,
+        state=state,
+        date_expires=instant(record.expires_at),
+    )
 
 
 def organisation(
@@ -159,11 +168,7 @@ def base_permissions(record: Organization) -> Record:
 
 def user(record: RemoteUser) -> Record:
     """Render a user."""
-    return _record(record, "user") | {
-        "key": record.key_id,
-        "identifier": record.identifier,
-        "state": record.state,
-    }
+    return shown(record, f"{_HEAD} key identifier state", resource="user")
 
 
 def sources(session: Session, records: Sequence[RemoteSource]) -> list[Record]:
@@ -173,14 +178,12 @@ def sources(session: Session, records: Sequence[RemoteSource]) -> list[Record]:
 
 
 def _source(record: RemoteSource, children: list[Record]) -> Record:
-    return _record(record, "source") | {
-        "user": record.user_id,
-        "type": record.type,
-        "identifier": record.identifier,
-        "parent": record.parent_id,
-        "children": envelope(children, "/sources"),
-        "state": record.state,
-    }
+    return shown(
+        record,
+        f"{_HEAD} user type identifier parent children state",
+        resource="source",
+        children=envelope(children, "/sources"),
+    )
 
 
 def sessions(session: Session, records: Sequence[RemoteSession]) -> list[Record]:
@@ -188,42 +191,36 @@ def sessions(session: Session, records: Sequence[RemoteSession]) -> list[Record]
     rows = by_ids(session, RemoteSource, (record.source_id for record in records))
     found = {one["id"]: one for one in sources(session, list(rows.values()))}
     return [
-        _record(record, "session")
-        | {
-            "key": record.key_id,
-            "user": record.user_id,
-            "source": found[record.source_id],
-            "state": record.state,
-            "error": record.error,
-            "date_expired": instant(record.expired),
-        }
+        shown(
+            record,
+            f"{_HEAD} key user source state error date_expired",
+            resource="session",
+            source=found[record.source_id],
+        )
         for record in records
     ]
 
 
-def tasks(session: Session, records: Sequence[Task], sign: Signer | None) -> list[Record]:
+def tasks(session: Session, records: Sequence[RequestStep], sign: Signer | None) -> list[Record]:
     """Render tasks, with what they published and what they were asked of."""
     asked = asked_by(session, records)
-    found = _results(session, lifecycle.answers(session, "task_id", [record.id for record in records]), sign)
-    return [_task(record, *asked.get(record.poll_id, (None, None)), found[record.id]) for record in records]
+    found = _results(session, lifecycle.answers(session, "step_id", [record.id for record in records]), sign)
+    return [_task(record, *asked.get(record.request_id, (None, None)), found[record.id]) for record in records]
 
 
-def _task(record: Task, poll: Poll | None, source_type: str | None, found: list[Record]) -> Record:
-    return _record(record, "task") | {
-        "key": record.key_id,
-        "user": poll.user_id if poll else None,
-        "source": poll.source_id if poll else None,
-        "session": poll.session_id if poll else None,
-        "poll": record.poll_id,
-        "source_type": source_type,
-        "type": record.type,
-        "target": record.config_id or (target_of(poll.payload) if poll else None),
-        "state": record.state,
-        "results": envelope(found, "/results"),
-        "error": record.error,
-        "date_started": instant(record.started),
-        "date_completed": instant(record.completed),
-    }
+def _task(record: RequestStep, poll: DataRequest | None, source_type: str | None, found: list[Record]) -> Record:
+    return shown(
+        record,
+        f"{_HEAD} key user source session poll source_type type target state results error date_started date_completed",
+        resource="task",
+        user=poll.user_id if poll else None,
+        source=poll.source_id if poll else None,
+        session=poll.session_id if poll else None,
+        source_type=source_type,
+        type=names.kind_word(record.type),
+        target=record.target_id or (target_of(poll.payload) if poll else None),
+        results=envelope(found, "/results"),
+    )
 
 
 def target_of(payload: Mapping[str, Any]) -> str | None:
@@ -244,62 +241,42 @@ def _results(
     return {id_: [next(rendered) for _ in some] for id_, some in files.items()}
 
 
-def polls(session: Session, records: Sequence[Poll], sign: Signer | None) -> list[Record]:
+def polls(session: Session, records: Sequence[DataRequest], sign: Signer | None) -> list[Record]:
     """Render polls, with all their results and the states of their tasks."""
-    steps = tasks_of(session, records)
-    found = _results(session, lifecycle.answers(session, "poll_id", [record.id for record in records]), sign)
+    steps = steps_of(session, records)
+    found = _results(session, lifecycle.answers(session, "request_id", [record.id for record in records]), sign)
     return [_poll(record, steps[record.id], found[record.id]) for record in records]
 
 
-def _poll(record: Poll, steps: Sequence[Task], found: list[Record]) -> Record:
-    return {
-        **_record(record, "poll"),
-        "key": record.key_id,
-        "user": record.user_id,
-        "source": record.source_id,
-        "session": record.session_id,
-        "subscription": record.subscription_id,
-        **{f"tasks_{state}": [one.id for one in steps if one.state == state] for state in TASK_STATES},
-        "results": envelope(found, "/results"),
+def _poll(record: DataRequest, steps: Sequence[RequestStep], found: list[Record]) -> Record:
+    ids = {f"tasks_{state}": [one.id for one in steps if one.status == state] for state in STEP_STATUSES}
+    asked = "key user source session subscription"
+    return shown(
+        record,
+        f"{_HEAD} {asked} {' '.join(ids)} results errors state date_started date_completed",
+        resource="poll",
+        state=names.poll_state(record.status),
+        **ids,
+        results=envelope(found, "/results"),
         # A list of resources would have to name a type that clients do not know.
-        "errors": [{"task": one.id, "error": one.error} for one in steps if one.error],
-        "state": record.state,
-        "date_started": instant(record.started),
-        "date_completed": instant(record.completed),
-    }
+        errors=[{"task": one.id, "error": one.error} for one in steps if one.error],
+    )
 
 
 def subscription(record: Subscription) -> Record:
     """Render a subscription."""
-    return _record(record, "subscription") | {
-        "org": record.organization_id,
-        "key": record.key_id,
-        "source": record.source_id,
-        "session": record.session_id,
-        "poll_payload": record.payload,
-        "interval": record.interval,
-        "date_start": instant(record.start),
-        "date_end": instant(record.end),
-        "state": record.state,
-    }
+    return shown(
+        record,
+        f"{_HEAD} org key source session poll_payload interval date_start date_end state",
+        resource="subscription",
+        org=record.organization_id,
+        poll_payload=record.payload,
+    )
 
 
 def permissions(record: Permissions) -> Record:
     """Render what a key may do."""
-    return _record(record, "permissions") | {
-        "identifier": "key",
-        "key": record.key_id,
-        "scopes": record.scopes,
-    }
-
-
-def _record(record: Any, resource: str) -> Record:
-    return {
-        "id": record.id,
-        "resource": resource,
-        "organisation": record.organization_id,
-        "date_created": instant(record.created_at),
-    }
+    return shown(record, f"{_HEAD} identifier key scopes", resource="permissions", identifier="key")
 
 
 def each(function: Any) -> Any:

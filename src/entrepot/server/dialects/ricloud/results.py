@@ -19,9 +19,9 @@ _LISTING = Listing(
     "/results",
     PublishedFile,
     records,
-    filters={"poll": "poll_id", "task": "task_id", "identifier": "identifier", "checksum": "md5", "state": "state"},
-    known={"state": lifecycle.STATES},
-    instants={"date_created": "created_at", "date_consumed": "consumed", "date_deleted": "deleted"},
+    filters=("poll", "task", "identifier", "checksum", "state"),
+    known={"state": lifecycle.STATUSES},
+    instants=("date_created", "date_consumed", "date_deleted"),
 )
 
 
@@ -32,7 +32,7 @@ def _list(call: Call) -> Record:
         shown.append("consumed")
     if any(name.startswith("date_deleted") for name in call.query):
         shown.append("expired")
-    return _LISTING.answer(call, {"state": shown})
+    return _LISTING.answer(call, {"status": shown})
 
 
 def _get(call: Call) -> Record:

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from entrepot.db import Session
 from entrepot.events.webhooks import get_webhook
 from entrepot.files import trial
-from entrepot.files.configs import get_config
+from entrepot.files.storages import get_storage
 from entrepot.identity import Principal
-from entrepot.requests import polls, trials
-from entrepot.requests.models import Task
+from entrepot.requests import requested, trials
+from entrepot.requests.models import RequestStep
 from entrepot.server.dialects.ricloud import render
 from entrepot.server.dialects.ricloud.listing import Record
 from entrepot.server.endpoint import Json
@@ -27,22 +27,22 @@ _POLL_SECONDS = 0.05
 
 
 async def _test(
-    request: Request, principal: Principal, get: Any, begin: Callable[[Session, Any, str | None], Task]
+    request: Request, principal: Principal, get: Any, begin: Callable[[Session, Any, str | None], RequestStep]
 ) -> Response:
     services: Services = request.app.state.services
 
     def start() -> str:
         with services.database.write() as session:
-            config = get(session, principal, request.path_params["id"], "admin")
-            return begin(session, config, principal.key_id).id
+            tested = get(session, principal, request.path_params["id"], "admin")
+            return begin(session, tested, principal.key_id).id
 
-    def record(task: Task) -> Record:
+    def record(task: RequestStep) -> Record:
         with services.database.read() as session:
             return render.tasks(session, [task], None)[0]
 
-    def look() -> Task:
+    def look() -> RequestStep:
         with services.database.read() as session:
-            return polls.get_task(session, principal, task_id)
+            return requested.get_step(session, principal, task_id)
 
     waiting: Waiting = request.app.state.waiting
     with waiting.one(principal):
@@ -50,7 +50,7 @@ async def _test(
         until = time.monotonic() + await_seconds(request)
         while True:
             task = await run_sync(look)
-            if task.state not in polls.OPEN or time.monotonic() >= until:
+            if task.status not in requested.OPEN or time.monotonic() >= until:
                 return Json(await run_sync(record, task))
             await asyncio.sleep(_POLL_SECONDS)
 
@@ -65,7 +65,7 @@ def await_seconds(request: Request) -> float:
 
 
 async def _storage(request: Request, principal: Principal) -> Response:
-    return await _test(request, principal, get_config, trial.begin)
+    return await _test(request, principal, get_storage, trial.begin)
 
 
 async def _webhook(request: Request, principal: Principal) -> Response:

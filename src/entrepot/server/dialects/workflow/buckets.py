@@ -1,5 +1,6 @@
 """The Buckets backend: the work queue."""
 
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -10,18 +11,17 @@ from entrepot.server.ahead import to_withdraw
 from entrepot.server.dialects.workflow import wire
 from entrepot.server.endpoint import Call, Endpoint
 from entrepot.works import audit, queue
-from entrepot.works import document as documents
 from entrepot.works.withdraw import withdraw
 
 
 def _deposit(call: Call) -> Response:
-    ids = queue.deposit(call.session, call.principal, wire.works(call))
+    ids = queue.deposit(call.session, call.principal, call.content)
     wanted = any(value.lower() == "true" for value in call.query.getlist("return_ids"))
     return wire.answer(ids if wanted else True)
 
 
 def _wanted(request: Request, body: bytes) -> tuple[Any, list[int] | None]:
-    query = documents.loads(body) if body.strip() else {}
+    query = wire.decoded(body)
     query = {} if query is None else query
     return query, to_withdraw(request, query)
 
@@ -33,7 +33,7 @@ def _withdraw(call: Call) -> Response:
 
 
 def _update(call: Call) -> bool:
-    return queue.update_documents(call.session, call.principal, wire.works(call))
+    return queue.update_documents(call.session, call.principal, call.content)
 
 
 def _delete(call: Call) -> bool:
@@ -82,13 +82,12 @@ def _stale(call: Call) -> int:
     return audit.stale(call.session, call.principal.organization_id, days)
 
 
+_hot = partial(Endpoint, area="works", right="write", body="large", lean=True)
 ENDPOINTS = [
     *wire.version_endpoints("/buckets"),
-    Endpoint("POST", "/buckets/work", _deposit, "works", "write", body="large", scope="works:deposit"),
-    Endpoint(
-        "POST", "/buckets/work/withdraw", _withdraw, "works", "write", body="large", scope="works:work", parse=_wanted
-    ),
-    Endpoint("PUT", "/buckets/work", _update, "works", "write", body="large", scope="works:work"),
+    _hot("POST", "/buckets/work", _deposit, scope="works:deposit", parse=wire.works),
+    _hot("POST", "/buckets/work/withdraw", _withdraw, scope="works:work", parse=_wanted),
+    _hot("PUT", "/buckets/work", _update, scope="works:work", parse=wire.works),
     Endpoint("DELETE", "/buckets/work", _delete, "works", "write"),
     Endpoint("POST", "/buckets/view", _view, "works", "read", write=False, body="large"),
     Endpoint("GET", "/buckets/status", _status, "works", "read"),

@@ -12,13 +12,13 @@ from entrepot.works.document import pipelines_of
 
 
 def _deposit(call: Call) -> dict[str, bool]:
-    given = wire.works(call)
+    given = call.content
     archive.deposit(call.session, call.principal, given)
     return dict.fromkeys(pipelines_of(given), True)
 
 
 def _update(call: Call) -> Any:
-    given = wire.works(call)
+    given = call.content
     try:
         archive.update_documents(call.session, call.principal, given)
     except (Locked, NotFound):
@@ -57,8 +57,8 @@ def _status(call: Call) -> dict[str, int]:
 
 ENDPOINTS = [
     *wire.version_endpoints("/results"),
-    Endpoint("POST", "/results/results", _deposit, "works", "write", body="large"),
-    Endpoint("PUT", "/results/results", _update, "works", "write", body="large"),
+    Endpoint("POST", "/results/results", _deposit, "works", "write", body="large", parse=wire.works),
+    Endpoint("PUT", "/results/results", _update, "works", "write", body="large", parse=wire.works),
     Endpoint("DELETE", "/results/results", _delete, "works", "write"),
     Endpoint("POST", "/results/view", _view, "works", "read", write=False, body="large"),
     Endpoint("POST", "/results/view/count", _count, "works", "read", write=False, body="large"),

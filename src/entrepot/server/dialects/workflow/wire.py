@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 import entrepot
@@ -11,15 +12,23 @@ from entrepot.server.endpoint import Call, Endpoint
 from entrepot.works import document as documents
 from entrepot.works.document import Document
 
-
-def body(call: Call) -> Any:
-    """Return the body as JSON; None when it is empty, as it is in requests that only say that it is JSON."""
-    return documents.loads(call.body) if call.body.strip() else None
+#: Whose works are, where a client names nobody.
+_ORGS = ("chimefrb",)
 
 
-def works(call: Call) -> list[Document]:
-    """Return the works in the body."""
-    return documents.documents_of(body(call))
+def decoded(body: bytes) -> Any:
+    """Return a body as JSON; None when it is empty, as it is in requests that only say that it is JSON."""
+    return documents.loads(body) if body.strip() else None
+
+
+def works(_request: Request, body: bytes) -> list[Document]:
+    """Return the works in a body, each with the organization that its client takes where none is named."""
+    given = documents.documents_of(decoded(body))
+    for document in given:
+        config = {} if document.get("config") is None else document["config"]
+        if isinstance(config, dict) and config.get("orgs") is None:
+            document["config"] = {**config, "orgs": list(_ORGS)}
+    return given
 
 
 def answer(value: Any) -> Response:
@@ -39,7 +48,7 @@ class Search:
 
 def search(call: Call) -> Search:
     """Return what the body of a view asks for: a limit that is null, 0 or negative is none."""
-    given = body(call)
+    given = decoded(call.body)
     if not isinstance(given, dict):
         raise InvalidInput("The body must be an object with a query.")
     skip, limit = (_integer(given, name) for name in ("skip", "limit"))
