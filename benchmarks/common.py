@@ -2,11 +2,15 @@
 
 import contextlib
 import http.client
+import itertools
+import math
 import os
+import shutil
 import signal
 import socket
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +23,9 @@ STOP_SECONDS = 60
 SETTLE_SECONDS = 90
 IDLE_SECONDS = 5
 HOST = "127.0.0.1"
+
+# A benchmark that is stopped stops what it started.
+signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 class Http:
@@ -112,6 +119,43 @@ def answers(port: int, path: str) -> bool:
     return True
 
 
+def cpu_seconds(session: int) -> float:
+    """Return how long the processes of a session, which :func:`daemon` starts one of, have computed."""
+    total = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                total += sum(int((task / "schedstat").read_text().split()[0]) for task in (process / "task").iterdir())
+    return total / 1e9
+
+
+def peers_python(name: str) -> Path:
+    """Return the Python of an environment with the peers of ``NAME.txt``, which is made when it is missing."""
+    folder = Path(__file__).parents[1] / ".envs" / f"benchmark-{name.replace('_', '-')}"
+    if not (folder / ".complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        needs = Path(__file__).with_name(f"{name}.txt")
+        subprocess.run([folder / "bin" / "pip", "install", "-qq", "--require-hashes", "-r", needs], check=True)
+        (folder / ".complete").touch()
+    return folder / "bin" / "python"
+
+
+def synced(path: Path) -> None:
+    """Have a file on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def process_seconds(pid: int) -> float:
+    """Return for how long a process has computed so far."""
+    with contextlib.suppress(OSError):
+        return (
+            sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
+        )
+    return 0.0
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as probe:
@@ -198,11 +242,23 @@ def percentile(figures: Sequence[float], percent: float) -> float:
 
 
 def table(lines: Sequence[Line], systems: Sequence[str], ours: str) -> str:
-    """Return the lines as a Markdown table: the figures, how many times better ours is, and the formats."""
-    rows = [["work", "unit", *systems, *(f"{ours} : {name}" for name in systems if name != ours), "formats"]]
+    """Return the lines as a Markdown table, losses first: figures, how many times better ours is, and the formats."""
+    others = [name for name in systems if name != ours]
+    groups: list[list[Line]] = []
     for line in lines:
+        if line.work.startswith("…") and groups:  # of the line above
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+
+    def worst(group: list[Line]) -> float:
+        ratios = (line.ratio(ours, name) for line in group for name in others)
+        return min((ratio for ratio in ratios if ratio is not None), default=math.inf)
+
+    rows = [["work", "unit", *systems, *(f"{ours} : {name}" for name in others), "formats"]]
+    for line in itertools.chain(*sorted(groups, key=worst)):
         figures = [_figure(line.figures.get(name)) for name in systems]
-        ratios = [line.ratio(ours, name) for name in systems if name != ours]
+        ratios = [line.ratio(ours, name) for name in others]
         formats = "; ".join(f"{name}: {text}" for name, text in line.formats.items())
         rows.append([line.work, line.unit, *figures, *("" if r is None else f"{r:.2g}x" for r in ratios), formats])
     rows.insert(1, ["---"] * len(rows[0]))

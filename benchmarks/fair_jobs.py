@@ -128,8 +128,8 @@ def measure(data: Path, environment: dict[str, str], hook_port: int) -> None:
     with daemon(command, data.parent / "log", lambda: answers(port, "/health"), everything):
         http = Http(port, {"authorization": f"Token {made['token']}", "content-type": "application/json"})
         organization = orjson.loads(http.send("GET", "/ovbp/api/v2/oteams/organizations/"))["data"][0]["id"]
-        run([str(ENTREPOT), "user", "mail", "a@example.org", "--data-dir", str(data), "--address", "a@example.org"],
-            everything)  # fmt: skip
+        mails = ["email=a@example.org", "mail_notices=true"]
+        run([str(ENTREPOT), "users", "set", "a@example.org", *mails, "--data-dir", str(data)], everything)
         loud, quiet = Farm(http, organization, "loud"), Farm(http, organization, "quiet")
         for number in range(2):
             loud.importer(data, f"endless {number}", SLOW.format(seconds=10_000))

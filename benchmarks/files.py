@@ -4,6 +4,7 @@ A second server of ours is set up as docs/files.md says: nginx asks it who may f
 """
 
 import argparse
+import functools
 import os
 import re
 import shutil
@@ -14,18 +15,19 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import common
 import orjson
 from common import HOST, Http, Line
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from entrepot.db import Database, new_id
 from entrepot.files.models import PublishedFile
 
 OURS, FRONT, NGINX = "Entrepot", "Entrepot behind nginx", "nginx"
 ENTREPOT = Path(sys.executable).parent / "entrepot"
-ROUNDS, CONNECTIONS = 3, 4
+ROUNDS, CONNECTIONS = 3, 8
 SMALL_BYTES = 16 * 1024
 
 _PAGE = Path(__file__).parents[1] / "docs" / "files.md"
@@ -35,6 +37,7 @@ events {{ worker_connections 1024; }}
 http {{
   access_log off; sendfile on; client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  {upstream}
   server {{ listen {host}:{port}; {served} }}
 }}
 """
@@ -92,9 +95,19 @@ def entrepot(folder: Path, *, accelerated: bool = False) -> Iterator[Entrepot]:
     """Start Entrepot, as an operator would."""
     port, data = common.free_port(), folder / "data"
     environment = {"ENTREPOT_FILE_ACCELERATED": str(accelerated).lower()}
-    command = [ENTREPOT, "init", "--data-dir", data, "--organization", "Lab", "--admin", "admin", "--json"]
+    command: list[str | Path] = [
+        ENTREPOT,
+        "init",
+        "--data-dir",
+        data,
+        "--organization",
+        "Lab",
+        "--admin",
+        "admin",
+        "--json",
+    ]
     made = orjson.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    serve = [ENTREPOT, "serve", "--data-dir", str(data), "--port", str(port), "--no-ftp"]
+    serve: list[str | Path] = [ENTREPOT, "serve", "--data-dir", str(data), "--port", str(port), "--no-ftp"]
     log = folder / "entrepot.log"
     with common.daemon(serve, log, lambda: common.answers(port, "/health"), environment=environment):
         yield Entrepot(port, made["token"], data)
@@ -106,12 +119,12 @@ def program() -> str | None:
 
 
 @contextmanager
-def nginx(folder: Path, served: str, probe: str) -> Iterator[int]:
+def nginx(folder: Path, served: str, probe: str, upstream: str = "") -> Iterator[int]:
     """Start nginx on a port of its own, and give that once a path is answered."""
     port = common.free_port()
     config = folder / "nginx.conf"
     user = "user root;" if os.getuid() == 0 else ""
-    config.write_text(_NGINX.format(folder=folder, host=HOST, port=port, user=user, served=served))
+    config.write_text(_NGINX.format(folder=folder, host=HOST, port=port, user=user, served=served, upstream=upstream))
     command = [str(program()), "-c", str(config), "-e", str(folder / "early.log")]
     with common.daemon(command, folder / "nginx.log", lambda: common.answers(port, probe)):
         yield port
@@ -131,10 +144,10 @@ def in_front(folder: Path) -> Iterator[Entrepot]:
     """Start Entrepot behind nginx, as its documentation says."""
     folder.mkdir(parents=True)
     with entrepot(folder, accelerated=True) as inner:
-        (documented,) = re.findall(r"```nginx\n(.*?)```", _PAGE.read_text(), re.DOTALL)
-        documented = documented.replace("127.0.0.1:8000", inner.base.removeprefix("http://"))
+        upstream, documented = re.findall(r"```nginx\n(.*?)```", _PAGE.read_text(), re.DOTALL)
+        upstream = upstream.replace("127.0.0.1:8000", inner.base.removeprefix("http://"))
         documented = documented.replace("/srv/entrepot/files", str(inner.folder / "files"))
-        with nginx(folder, documented, "/health") as port:
+        with nginx(folder, documented, "/health", upstream) as port:
             yield Entrepot(port, inner.token, inner.folder)
 
 
@@ -159,6 +172,10 @@ def large(systems: dict[str, Entrepot | Nginx], folder: Path, size: int) -> list
     return [_line(f"{title}: up", "MiB/s", up), _line(f"{title}: down", "MiB/s", down)]
 
 
+def _put(system: Entrepot | Nginx, paths: list[str], content: bytes, http: Any, _task: int) -> None:
+    paths.append(system.put_small(http, content))
+
+
 def small(systems: dict[str, Entrepot | Nginx], count: int) -> list[Line]:
     """Many small files, up and down, in files a second."""
     content = os.urandom(SMALL_BYTES)
@@ -168,7 +185,7 @@ def small(systems: dict[str, Entrepot | Nginx], count: int) -> list[Line]:
         connections = [system.http.another() for _ in range(CONNECTIONS)]
         paths: list[str] = []
         seconds = common.side_by_side(
-            lambda http, _task, system=system, paths=paths: paths.append(system.put_small(http, content)),
+            functools.partial(_put, system, paths, content),
             connections,
             range(count),
         )
@@ -180,14 +197,16 @@ def small(systems: dict[str, Entrepot | Nginx], count: int) -> list[Line]:
 
 def lists(system: Entrepot, count: int) -> list[Line]:
     """Lists and batch acknowledgements over many records, in milliseconds."""
-    model = orjson.loads(system.http.send("GET", "/api/v1/files?limit=1"))[0]
+    model = orjson.loads(system.http.send("GET", "/api/v1/files?limit=1"))["items"][0]
     database = Database(f"sqlite:///{system.folder / 'entrepot.db'}")
+    with database.read() as session:
+        organization_id = session.scalars(select(PublishedFile.organization_id).limit(1)).one()
     ids = [new_id() for _ in range(count)]
     common_values = {
-        "organization_id": model["organization_id"],
+        "organization_id": organization_id,
         "poll_id": model["poll"],
         "task_id": model["task"],
-        "storage_config_id": model["storage_config"],
+        "storage_id": model["storage"]["id"],
         "identifier": "many",
         "name": "x",
         "size": 1,
@@ -203,7 +222,7 @@ def lists(system: Entrepot, count: int) -> list[Line]:
     middle = ids[count // 2]
     for title, path in (
         ("first page of 100", "/api/v1/files?limit=100"),
-        ("page in the middle", f"/api/v1/files?limit=100&after={middle}"),
+        ("page in the middle, through the ricloud door", f"/ricloud/results?limit=100&after_id={middle}"),
         ("first page, through the ricloud door, with its total", "/ricloud/results?limit=100"),
     ):
         figures = [1000 * common.timed(system.http.send, "GET", path) for _ in range(10)]

@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +36,7 @@ from entrepot.lineage import Link, Run
 from entrepot.pipeline.gates import configuration as gates
 from entrepot.pipeline.generators import actions
 from entrepot.pipeline.importing import configuration as importers
-from entrepot.scripts import ScriptError
+from entrepot.scripts import ScriptError, Several
 from entrepot.server.handlers import HANDLERS, SCHEDULES
 from entrepot.server.logs import configure_logging
 from entrepot.settings import Settings
@@ -62,10 +63,15 @@ class Scripts:
     def parse(self, _script: str, content: bytes, path: str, *_: Any, **__: Any) -> Any:
         """Return the frame of a file."""
         if b"broken" in content:
-            raise ScriptError("script", f"{path} is broken", traceback="Traceback ...\n" * 20)
+            raise ScriptError("raised", f"{path} is broken", traceback="Traceback ...\n" * 20)
         rows = [line.split(",") for line in content.decode().splitlines()]
         frame = pd.DataFrame({"power": [float(value) for _, value in rows]}, pd.DatetimeIndex([at for at, _ in rows]))
         return SimpleNamespace(value=frame, output="", notes=[])
+
+    def parse_several(self, script: str, files: list[tuple[bytes, str]], *_: Any, **__: Any) -> Any:
+        """Return the frames of files up to one that is refused, which goes alone."""
+        whole = list(takewhile(lambda file: b"broken" not in file[0], files))
+        return Several([(self.parse(script, *file).value, []) for file in whole], alone=len(whole) < len(files))
 
 
 class Month:
@@ -81,7 +87,7 @@ class Month:
             delivery_retention_days=kept,
         )
         Vault.create(self.settings.secret_key_file)
-        self.services = {"scripts": Scripts(), "vault": Vault.open(self.settings.secret_key_file)}
+        self.services: dict[str, Any] = {"scripts": Scripts(), "vault": Vault.open(self.settings.secret_key_file)}
         migrate.upgrade(database)
         jobs.load(HANDLERS)
         with database.write() as session:

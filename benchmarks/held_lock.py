@@ -34,7 +34,7 @@ def held(data: Path, postgres: str | None) -> Iterator[None]:
         connection = sqlite3.connect(data / "entrepot.db", isolation_level=None, check_same_thread=False)
         connection.execute("BEGIN IMMEDIATE")
     else:
-        connection = psycopg.connect(postgres)  # type: ignore[assignment]
+        connection = psycopg.connect(postgres.replace("+psycopg", ""))  # type: ignore[assignment]
         connection.execute("LOCK TABLE api_key IN EXCLUSIVE MODE")
     try:
         yield

@@ -20,8 +20,9 @@ from common import Http, answers, daemon, free_port, percentile
 from sqlalchemy import func, insert, select
 
 from entrepot.db import Database, new_id, vacuum
-from entrepot.series.chunks import chunk_table, series_table, tail_table
+from entrepot.series.chunks import chunk_table, tail_table
 from entrepot.series.codec import encode
+from entrepot.series.heads import head_table, series_table
 from entrepot.series.points import Points
 
 ENTREPOT = Path(sys.executable).parent / "entrepot"
@@ -30,17 +31,18 @@ _AT_ONCE = 5000
 HOUR = 3_600_000_000
 
 
-def fill(database: Database, template: dict[str, Any], count: int) -> None:
+def fill(database: Database, template: dict[str, Any], head: dict[str, Any], count: int) -> None:
     """Make series like one that is there, in its project."""
     times = np.arange(POINTS, dtype=np.int64) * HOUR
     data = encode(Points(times, np.sqrt(times.astype(float)), None))
     for start in range(0, count, _AT_ONCE):
         with database.write() as session:
-            top = session.scalar(select(func.max(series_table.c.pk))) or 0
+            top = session.scalar(select(func.max(series_table.c.number))) or 0
             rows = range(top + 1, top + 1 + min(_AT_ONCE, count - start))
             session.execute(
-                insert(series_table), [template | {"pk": pk, "id": new_id(), "name": f"s{pk}"} for pk in rows]
+                insert(series_table), [template | {"number": pk, "id": new_id(), "name": f"s{pk}"} for pk in rows]
             )
+            session.execute(insert(head_table), [head | {"series": pk} for pk in rows])
             chunk = {"bucket": 0, "count": POINTS, "first": 0, "last": int(times[-1]), "data": data}
             session.execute(insert(chunk_table), [chunk | {"series": pk} for pk in rows])
             tail = [{"series": pk, "time": int(times[-1]) + HOUR * (n + 1), "value": 1.0, "tag": None}
@@ -69,8 +71,9 @@ def measure(data: Path, postgres: str | None, count: int) -> bool:
             with database.read() as session:
                 query = select(series_table).where(series_table.c.project_id == large)
                 template = dict(session.execute(query).mappings().one())
+                head = dict(session.execute(select(head_table).limit(1)).mappings().one())
             began = time.monotonic()
-            fill(database, template, count)
+            fill(database, template, head, count)
             if postgres is None:
                 vacuum.checkpoint(database)  # at rest, as what came bit by bit would be
             print(f"{count:,} series made in {time.monotonic() - began:.0f} s", flush=True)

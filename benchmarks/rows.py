@@ -15,7 +15,6 @@ import math
 import os
 import platform
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from common import HOST, Http, Line, answers, daemon, free_port, median, table, timed
+from common import HOST, Http, Line, answers, daemon, free_port, median, peers_python, table, timed
 from series_systems import Entrepot
 
 HERE = Path(__file__).parent
-PEERS = HERE.parent / ".envs" / "benchmark-rows"
 POINTS, PER_REQUEST, FEW = 50, 5000, 100
 
 
@@ -69,7 +67,7 @@ def payload(analysis: int, first: int, count: int, shift: float = 0.0) -> list[d
 def entrepot(folder: Path) -> Iterator[Service]:
     """Run Entrepot with a wind farm's analyses."""
     with Entrepot.running(folder) as system:
-        http = system._http  # noqa: SLF001
+        http = system.http
         root = "/owi/api/v1"
 
         def made(path: str, **fields: Any) -> int:
@@ -88,10 +86,24 @@ def django(folder: Path) -> Iterator[Service]:
     """Run the Django service."""
     environment = {"ROWS_FOLDER": str(folder)}
     prepared = subprocess.run(
-        [python(), HERE / "rows_django.py"], env=os.environ | environment, capture_output=True, text=True, check=True
+        [peers_python("rows_peers"), HERE / "rows_django.py"],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     port = free_port()
-    command = [python(), "-m", "gunicorn", "--chdir", HERE, "--bind", f"{HOST}:{port}", "--workers", "1"]
+    command = [
+        peers_python("rows_peers"),
+        "-m",
+        "gunicorn",
+        "--chdir",
+        HERE,
+        "--bind",
+        f"{HOST}:{port}",
+        "--workers",
+        "1",
+    ]
     command += ["--threads", "2", "--keep-alive", "600", "--timeout", "0", "rows_django:application"]
     http = Http(port, {"authorization": f"Token {prepared.stdout.strip()}"})
 
@@ -108,14 +120,6 @@ def _refuses(http: Http) -> bool:
     except (OSError, RuntimeError):
         return False
     return True
-
-
-def python() -> Path:
-    """Return the peers' Python, whose environment is made when it is missing."""
-    if not (PEERS / "bin" / "gunicorn").exists():
-        subprocess.run([sys.executable, "-m", "venv", PEERS], check=True)
-        subprocess.run([PEERS / "bin" / "pip", "install", "-qq", "-r", HERE / "rows_peers.txt"], check=True)
-    return PEERS / "bin" / "python"
 
 
 def measure(services: list[Service], rounds: int, listed: int, folder: Path) -> list[Line]:
@@ -178,7 +182,7 @@ def check(service: Service, listed: int) -> None:
 
 def mlflow(folder: Path, experiment: str) -> float:
     """Return the seconds that MLflow takes for a few rows."""
-    command = [python(), HERE / "rows_mlflow.py", folder, experiment, str(FEW)]
+    command = [peers_python("rows_peers"), HERE / "rows_mlflow.py", folder, experiment, str(FEW)]
     run = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
     return float(run.stdout.split()[-1])
 

@@ -1,4 +1,4 @@
-"""Series through HTTP: Entrepot beside InfluxDB 1.6, VictoriaMetrics and plain Polars on Parquet.
+"""Series through HTTP: Entrepot beside its peers, and beside what runs in process and is a limit.
 
     .venv/bin/python benchmarks/series.py                      # 10 million points; some minutes
     .venv/bin/python benchmarks/series.py --points 1000000 --json result.json
@@ -10,24 +10,35 @@ Every answer is compared once with the points that were sent. Systems that are n
 
 import argparse
 import contextlib
+import operator
 import os
 import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 from common import Line, median, percentile, side_by_side, table, timed
+from series_embedded import ClickHouse, DuckDB, Tiled
 from series_peers import DAY, InfluxDB, VictoriaMetrics
 from series_systems import Data, Entrepot, Limit, System
 
 MINUTE = 60_000_000
 START = 1_640_995_200_000_000  # 2022-01-01
 SERIES, CONNECTIONS, PER_REQUEST = 100, 2, 10
+#: By name: the program that has to be there, where it is not installed when it is asked for.
+PEERS: dict[str, tuple[str | None, Any]] = {
+    "influxdb": ("influxd", InfluxDB),
+    "victoria-metrics": ("victoria-metrics", VictoriaMetrics),
+    "clickhouse": (None, ClickHouse),
+    "duckdb": (None, DuckDB),
+    "tiled": (None, Tiled),
+}
 
 
 def make_series(group: str, name: str, count: int, kind: int, *, jitter: bool = False) -> Data:
@@ -102,9 +113,9 @@ class Benchmark:
         """Read the long series, and its means."""
         count = _count(len(self.long.times))
         self.check(lambda system: system.read(self.long), self.long.values)
-        read: dict[str, Callable[[], Any]] = {s.name: lambda s=s: s.read(self.long) for s in self.systems}
+        read: dict[str, Callable[[], Any]] = {s.name: partial(s.read, self.long) for s in self.systems}
         ours = self.systems[0]
-        forms = {form: (lambda form=form: ours.read(self.long, form)) for form in ("json", "csv")}
+        forms = {form: partial(ours.read, self.long, form) for form in ("json", "csv")}
         taken = self.interleaved(read | forms, max(self.rounds, 5))
         self.add(f"read 1 series of {count} points", "ms", {name: taken[name] for name in read}, "read")
         for form in forms:
@@ -113,8 +124,8 @@ class Benchmark:
         for step in ("hour", "day"):
             expected = self.systems[-1].values(self.systems[-1].means(self.long, step))
             others = [system for system in self.systems if not isinstance(system, VictoriaMetrics)]
-            self.check(lambda system, step=step: system.means(self.long, step), expected, others)
-            means = {s.name: lambda s=s, step=step: s.means(self.long, step) for s in self.systems}
+            self.check(operator.methodcaller("means", self.long, step), expected, others)
+            means: dict[str, Callable[[], Any]] = {s.name: partial(s.means, self.long, step) for s in self.systems}
             taken = self.interleaved(means, 3 * max(self.rounds, 5))
             self.add(f"means by {step} in Europe/Paris of {count} points", "ms", taken, "means")
 
@@ -133,16 +144,18 @@ class Benchmark:
             figures = {name: percentile(times, percent) for name, times in taken.items()}
             self.add(f"100-point window, p{percent}", "ms", figures, "window")
 
-    def small_writes(self, count: int = 100) -> None:
+    def small_writes(self, count: int = 100, only: str | None = None) -> None:
         """Write 100 new points: of one series, and one each of 100 series."""
         group = make_group("r0", self.points)
         for title, series, length in (("100 points of 1 series", group[:1], 100), ("1 point of 100 series", group, 1)):
+            if only not in (None, title):
+                continue
             ends = np.array([data.times[-1] for data in series])
             taken: dict[str, list[float]] = {system.name: [] for system in self.systems}
             for number in range(count):
                 stamps = MINUTE * (1 + number * length + np.arange(length, dtype=np.int64)) + 30_000_000
                 batch = [
-                    Data(data.group, data.name, end + stamps, np.round(np.cos(stamps / DAY), 3))
+                    Data(data.group, data.name, end + stamps, np.cos(stamps / np.float64(DAY)).round(3))
                     for data, end in zip(series, ends, strict=True)
                 ]
                 for system in self.systems:
@@ -155,7 +168,9 @@ class Benchmark:
 
     def exports(self) -> None:
         """Read everything that one round imported."""
-        exports = {s.name: lambda s=s: s.export("r1" if self.rounds > 1 else "r0") for s in self.systems}
+        exports: dict[str, Callable[[], Any]] = {
+            s.name: partial(s.export, "r1" if self.rounds > 1 else "r0") for s in self.systems
+        }
         taken = self.interleaved(exports, self.rounds, warm=0)
         figures = {name: milliseconds / 1000 for name, milliseconds in taken.items()}
         self.add(f"export of {_count(self.points)} points, {SERIES} series", "s", figures, "export")
@@ -203,21 +218,20 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=10_000_000, help="of 100 series together (default: 10 million)")
     parser.add_argument("--rounds", type=int, default=3, help="of the long lines; short ones are repeated more often")
     parser.add_argument("--database-url", help="an empty PostgreSQL database for Entrepot instead of SQLite")
-    parser.add_argument("--without", action="append", default=[], choices=["influxdb", "victoria-metrics"])
+    parser.add_argument("--without", action="append", default=[], choices=sorted(PEERS), help="a peer to leave out")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
-    peers = {"influxdb": ("influxd", InfluxDB), "victoria-metrics": ("victoria-metrics", VictoriaMetrics)}
     load = os.getloadavg()
     with contextlib.ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entrepot-bench-")))
-        for name in ("entrepot", "polars", *peers):
+        for name in ("entrepot", "polars", *PEERS):
             (root / name).mkdir()
         systems: list[System] = [
             stack.enter_context(Entrepot.running(root / "entrepot", arguments.database_url)),
             *(
                 stack.enter_context(kind.running(root / name))
-                for name, (program, kind) in peers.items()
-                if name not in arguments.without and shutil.which(program)
+                for name, (program, kind) in PEERS.items()
+                if name not in arguments.without and (program is None or shutil.which(program))
             ),
             Limit(root / "polars"),
         ]

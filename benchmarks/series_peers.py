@@ -30,7 +30,7 @@ class InfluxDB:
             "export": "CSV, chunked",
             "disk": "TSM, compacted",
         }
-        self._http, self._folder = http, folder
+        self._http, self._folder, self.session = http, folder, 0
 
     @classmethod
     @contextlib.contextmanager
@@ -61,11 +61,13 @@ max-body-size = 0
 level = "error"
 """
         )
-        command = ["influxd", "-config", config]
-        with daemon(command, folder / "influxdb.log", lambda: answers(port, "/ping")):
+        command: list[str | Path] = ["influxd", "-config", config]
+        with daemon(command, folder / "influxdb.log", lambda: answers(port, "/ping")) as pid:
             http = Http(port, {"accept": "application/csv"})
             http.send("POST", f"/query?q={quote('CREATE DATABASE bench WITH DURATION INF SHARD DURATION 52w')}")
-            yield cls(http, data)
+            system = cls(http, data)
+            system.session = pid
+            yield system
 
     def another(self) -> "InfluxDB":
         return InfluxDB(self._http.another(), self._folder)
@@ -129,7 +131,7 @@ class VictoriaMetrics:
             "export": "JSON lines",
             "disk": "merged",
         }
-        self._http, self._folder = http, folder
+        self._http, self._folder, self.session = http, folder, 0
 
     @classmethod
     @contextlib.contextmanager
@@ -149,8 +151,10 @@ class VictoriaMetrics:
             "loggerLevel": "ERROR",
         }
         command = ["victoria-metrics", *(f"-{name}={value}" for name, value in options.items())]
-        with daemon(command, folder / "victoria-metrics.log", lambda: answers(port, "/health")):
-            yield cls(Http(port), data)
+        with daemon(command, folder / "victoria-metrics.log", lambda: answers(port, "/health")) as pid:
+            system = cls(Http(port), data)
+            system.session = pid
+            yield system
 
     def another(self) -> "VictoriaMetrics":
         return VictoriaMetrics(self._http.another(), self._folder)

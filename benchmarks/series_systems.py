@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 import polars as pl
 import pyarrow as pa
-from common import Http, answers, daemon, folder_bytes, settled_bytes
+from common import Http, answers, daemon, folder_bytes, settled_bytes, synced
 from numpy.typing import NDArray
 
 ZONE = "Europe/Paris"
@@ -36,6 +36,7 @@ class System(Protocol):
 
     name: str
     formats: dict[str, str]
+    session: int  #: of the server's processes
 
     def create(self, series: Sequence[Data]) -> None:
         """Make the series known, where that is needed before points are written."""
@@ -74,8 +75,10 @@ class System(Protocol):
 class Entrepot:
     """A real `entrepot serve`, through its native API."""
 
-    def __init__(self, http: Http, folder: Path, project: dict[str, str], ids: dict[tuple[str, str], str]) -> None:
-        self.name = "Entrepot"
+    def __init__(
+        self, http: Http, folder: Path, project: dict[str, str], ids: dict[tuple[str, str], str], name: str = "Entrepot"
+    ) -> None:
+        self.name = name
         self.formats = {
             "bulk": "Arrow",
             "read": "Arrow",
@@ -85,15 +88,18 @@ class Entrepot:
             "export": "Arrow",
             "disk": "SQLite",
         }
-        self._http, self._folder, self._projects, self._ids = http, folder, project, ids
+        self.http, self._folder, self._projects, self._ids = http, folder, project, ids
 
     @classmethod
     @contextlib.contextmanager
-    def running(cls, folder: Path, database_url: str | None = None) -> Iterator["Entrepot"]:
-        """Start a server in a folder."""
+    def running(
+        cls, folder: Path, database_url: str | None = None, source: str | None = None, name: str = "Entrepot"
+    ) -> Iterator["Entrepot"]:
+        """Start a server in a folder, of the code in `source` where there is another one."""
         program = Path(sys.executable).parent / "entrepot"
         data = folder / "data"
         environment = {} if database_url is None else {"ENTREPOT_DATABASE_URL": database_url}
+        environment |= {} if source is None else {"PYTHONPATH": source}
         made = subprocess.run(
             [program, "init", "--data-dir", data, "--organization", "Bench", "--admin", "bench@example.org", "--json"],
             env=os.environ | environment,
@@ -101,23 +107,25 @@ class Entrepot:
             check=True,
         )
         token, announced = orjson.loads(made.stdout)["token"], data / "run" / "serve.json"
-        command = [program, "serve", "--data-dir", data, "--port", "0", "--no-ftp"]
+        command: list[str | Path] = [program, "serve", "--data-dir", data, "--port", "0", "--no-ftp"]
 
         def ready() -> bool:
             return announced.exists() and answers(orjson.loads(announced.read_bytes())["http_port"], "/health")
 
-        with daemon(command, folder / "entrepot.log", ready, environment):
+        with daemon(command, folder / "entrepot.log", ready, environment) as pid:
             http = Http(orjson.loads(announced.read_bytes())["http_port"], {"authorization": f"Token {token}"})
-            system = cls(http, data, {}, {})
+            system = cls(http, data, {}, {}, name)
             if database_url is not None:
                 system.formats["disk"] = "PostgreSQL"
                 system._database_url = database_url
+            system.session = pid
             yield system
 
     _database_url: str | None = None
+    session = 0
 
     def another(self) -> "Entrepot":
-        return Entrepot(self._http.another(), self._folder, self._projects, self._ids)
+        return Entrepot(self.http.another(), self._folder, self._projects, self._ids, self.name)
 
     def create(self, series: Sequence[Data]) -> None:
         for data in series:
@@ -139,13 +147,10 @@ class Entrepot:
                 "value": np.concatenate([data.values for data in series]),
             }
         )
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        return sink.getvalue().to_pybytes(), "application/vnd.apache.arrow.stream"
+        return packed(table), "application/vnd.apache.arrow.stream"
 
     def write(self, payload: tuple[bytes, str]) -> bytes:
-        return self._http.send("POST", "/api/v1/points", payload[0], content_type=payload[1])
+        return self.http.send("POST", "/api/v1/points", payload[0], content_type=payload[1])
 
     def read(self, data: Data, form: str = "arrow") -> bytes:
         return self._points(data, format=form or "arrow")
@@ -158,14 +163,15 @@ class Entrepot:
         return self._points(data, format="arrow", step=freq, clock=ZONE)
 
     def export(self, group: str) -> bytes:
-        return self._http.send("GET", f"/api/v1/points?project={self._projects[group]}&format=arrow")
+        return self.http.send("GET", f"/api/v1/points?project={self._projects[group]}&format=arrow")
 
     def values(self, answer: bytes) -> NDArray[np.float64]:
         if answer[:1] == b"{":
             return np.array(orjson.loads(answer)["value"])
         if answer[:4] == b"time":
             return pl.read_csv(answer)["value"].to_numpy()
-        return pa.ipc.open_stream(answer).read_all()["value"].to_numpy()
+        values: np.ndarray[Any, np.dtype[np.float64]] = pa.ipc.open_stream(answer).read_all()["value"].to_numpy()
+        return values
 
     def settle(self) -> None:
         pass
@@ -178,20 +184,26 @@ class Entrepot:
         with psycopg.connect(self._database_url.replace("postgresql+psycopg", "postgresql")) as connection:
             connection.autocommit = True
             connection.execute("CHECKPOINT")
-            return int(connection.execute("SELECT pg_database_size(current_database())").fetchone()[0])
+            found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+            assert found is not None
+            return int(found[0])
+
+    def path(self, data: Data, **query: Any) -> str:
+        """Return where points of a series are."""
+        return f"/api/v1/series/{self._ids[data.group, data.name]}/points?{urlencode(query)}"
 
     def _points(self, data: Data, **query: Any) -> bytes:
-        return self._http.send("GET", f"/api/v1/series/{self._ids[data.group, data.name]}/points?{urlencode(query)}")
+        return self.http.send("GET", self.path(data, **query))
 
     def _post(self, path: str, fields: Mapping[str, str]) -> Any:
-        return orjson.loads(self._http.send("POST", path, orjson.dumps(fields), content_type="application/json"))
+        return orjson.loads(self.http.send("POST", path, orjson.dumps(fields), content_type="application/json"))
 
 
 class Limit:
     """Plain Polars on Parquet files, one a series, in this very process: no server, no transactions, no late data."""
 
     def __init__(self, folder: Path) -> None:
-        self.name = "Polars"
+        self.name, self.session = "Polars", 0
         self.formats = {
             "bulk": "a Parquet file a series",
             "read": "in process",
@@ -219,18 +231,17 @@ class Limit:
     def write(self, payload: list[tuple[Path, pl.DataFrame]]) -> None:
         for path, frame in payload:
             frame.write_parquet(path)
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            synced(path)
 
     def read(self, data: Data, form: str = "") -> pl.DataFrame:
-        return pl.read_parquet(self._file(data))
+        return pl.read_parquet(self.file(data))
 
     def window(self, data: Data, start: int, stop: int) -> pl.DataFrame:
         stamps = pl.col("time").dt.timestamp("us")
-        return pl.scan_parquet(self._file(data)).filter(stamps >= start, stamps < stop).collect()
+        return pl.scan_parquet(self.file(data)).filter(stamps >= start, stamps < stop).collect()
 
     def means(self, data: Data, step: str) -> pl.DataFrame:
-        frame = pl.scan_parquet(self._file(data)).with_columns(pl.col("time").dt.convert_time_zone(ZONE))
+        frame = pl.scan_parquet(self.file(data)).with_columns(pl.col("time").dt.convert_time_zone(ZONE))
         every = {"hour": "1h", "day": "1d"}[step]
         return frame.group_by_dynamic(pl.col("time").set_sorted(), every=every).agg(pl.col("value").mean()).collect()
 
@@ -248,8 +259,17 @@ class Limit:
     def disk(self) -> int:
         return folder_bytes(self._folder)
 
-    def _file(self, data: Data) -> Path:
+    def file(self, data: Data) -> Path:
+        """Return where the points of a series are."""
         return self._folder / f"{data.group}-{data.name}.parquet"
+
+
+def packed(table: pa.Table, form: Any = pa.ipc.new_stream) -> bytes:
+    """Return a table as an Arrow stream, or as another form of pyarrow's."""
+    sink = pa.BufferOutputStream()
+    with form(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
 
 
 def _frame(data: Data) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 
 import common
 import orjson
@@ -91,7 +92,7 @@ def slow_bodies(port: int, _ftp: int, number: int, turn: int) -> None:
 
 
 def _hold(port: int, number: int, head: bytes, connections: int) -> None:
-    held = []
+    held: list[socket.socket] = []
     try:
         for _ in range(connections):
             held.append(_connect(port, number))
@@ -107,7 +108,7 @@ def _hold(port: int, number: int, head: bytes, connections: int) -> None:
 
 def idle_connections(port: int, ftp: int, number: int, turn: int) -> None:
     """Open hundreds of connections to either door, and say nothing."""
-    held = []
+    held: list[socket.socket] = []
     try:
         held.extend(_connect(ftp if turn % 2 else port, number) for _ in range(400))
         time.sleep(3)
@@ -235,11 +236,12 @@ def main() -> None:
             capture_output=True,
         )
         token = orjson.loads(made.stdout)["token"]
-        command = [ENTREPOT, "serve", "--data-dir", data, "--port", str(port), "--ftp-port", str(ftp)]
+        command: list[str | Path] = [ENTREPOT, "serve", "--data-dir", data, "--port", str(port), "--ftp-port", str(ftp)]
         with common.daemon(command, Path(folder) / "log", lambda: common.answers(port, "/health")) as pid:
             user = User(port, token)
             rows = [("before", *user.watch(seconds.quiet_seconds))]
-            stop, done = multiprocessing.Event(), multiprocessing.Queue()
+            stop = multiprocessing.Event()
+            done: multiprocessing.Queue[Any] = multiprocessing.Queue()
             attackers = [
                 multiprocessing.Process(target=attack, args=(means, port, ftp, 2 + number, stop, done), daemon=True)
                 for number, means in enumerate(MEANS)

@@ -25,7 +25,7 @@ from typing import Any
 
 import orjson
 import psycopg
-from common import Line, median, table
+from common import Line, median, process_seconds, table
 from works_archives import Archive, ByHand
 from works_data import Query, finished, queries
 from works_servers import OURS, Client, Machine, holding
@@ -40,6 +40,8 @@ QUEUES = {
     "PgQueuer": "dequeue and log_jobs, asyncpg",
     "Redis": "LPUSH, LMOVE, LREM; synced each second, no priorities",
 }
+#: What their servers compute is not looked at.
+UNCOUNTED = ("HTTP", "HTTP, SQLite", "Redis")
 ARCHIVES = {"JSONB by hand": "GIN jsonb_path_ops, lz4", "mongomock": "in memory, fewer documents, scaled up"}
 
 
@@ -56,9 +58,12 @@ class Report:
         print(f"  {work}: " + ", ".join(f"{name} {figure:.3g}" for name, figure in figures.items()), unit, flush=True)
 
 
-def measure_queues(machine: Machine, count: int, clients: int, rounds: int, report: Report) -> None:
+def measure_queues(
+    machine: Machine, count: int, clients: int, rounds: int, report: Report, ways: list[str] | None = None
+) -> None:
     """Deposit, withdraw and finish, one client and several."""
-    systems, _ = machine.queues()
+    systems, urls = machine.queues()
+    systems = {name: one for name, one in systems.items() if ways is None or name in ways}
     crews = {name: [machine.client(*one) for _ in range(clients)] for name, one in systems.items()}
     lines: list[tuple[str, str, int, bool]] = [
         ("deposit, one at a time", "deposit", 1, False),
@@ -71,17 +76,34 @@ def measure_queues(machine: Machine, count: int, clients: int, rounds: int, repo
         ("withdraw, archive and delete, one at a time", "archive", 1, False),
     ]
     rates: dict[str, dict[str, list[float]]] = {title: {} for title, *_ in lines if title}
+    computed: dict[str, dict[str, list[float]]] = {title: {} for title in rates}
     for _ in range(rounds):
         for title, command, at_once, together in lines:
             for name, crew in crews.items():
                 if command == "archive" and name not in OURS:
                     continue
+                before = _computed(machine, crew, urls.get(name))
                 rate = _rate(crew if together else crew[:1], command, count, at_once)
+                spent = _computed(machine, crew, urls.get(name)) - before
                 # Procrastinate has no call that takes several.
                 if title and (name, command, at_once) != ("Procrastinate", "work", AT_ONCE):
                     rates[title].setdefault(name, []).append(rate)
+                    if name not in UNCOUNTED:
+                        done = count // clients * clients if together else count
+                        computed[title].setdefault(name, []).append(1e6 * spent / done)
     for title, figures in rates.items():
         report.add(title, "works/s", {name: median(found) for name, found in figures.items()}, more=True)
+    for title, figures in computed.items():
+        spent_on = {name: median(found) for name, found in figures.items()}
+        report.add(f"{title}: of the processors", "us a work", spent_on, more=False)
+
+
+def _computed(machine: Machine, crew: Sequence[Client], url: str | None) -> float:
+    """Return for how many seconds a system's clients, and PostgreSQL for them, have computed so far."""
+    pids = [client.pid for client in crew]
+    if url is not None and not url.startswith("sqlite"):
+        pids += machine.cluster.backends(url.rpartition("/")[2])
+    return sum(process_seconds(pid) for pid in pids)
 
 
 def _rate(crew: Sequence[Client], command: str, count: int, at_once: int) -> float:
@@ -99,20 +121,24 @@ def _rate(crew: Sequence[Client], command: str, count: int, at_once: int) -> flo
 def measure_snapshot(machine: Machine, seconds: int, report: Report) -> None:
     """Deposit, withdraw and finish without end, clean, and while somebody else holds a snapshot."""
     systems, urls = machine.queues()
-    clean, first, last = {}, {}, {}
+    clean, first, last, grown = {}, {}, {}, {}
     span = seconds / WINDOWS
     for name, url in urls.items():  # Redis has no snapshots; SQLite cleans nothing up
         if url.startswith("sqlite"):
             continue
         client = machine.client(*systems[name])
         clean[name] = client.do("cycle", max(int(span), 1), 1)[0] / max(int(span), 1)
+        name_of_it = url.rpartition("/")[2]
         with holding(url):
+            before = machine.cluster.size(name_of_it)
             counts = client.do("cycle", seconds, WINDOWS)
+            grown[name] = (machine.cluster.size(name_of_it) - before) / 1024 / max(sum(counts), 1)
         first[name], last[name] = counts[0] / span, counts[-1] / span
         print(f"  {name}: {clean[name]:.3g} clean, then {[round(one / span, 1) for one in counts]} works/s", flush=True)
     report.add("deposit, withdraw, finish in turn: clean", "works/s", clean, more=True)
     report.add(f"with a snapshot held: its first {span:.3g} s", "works/s", first, more=True)
     report.add(f"with a snapshot held: the last {span:.3g} of {seconds} s", "works/s", last, more=True)
+    report.add("with a snapshot held: what a work leaves, tables and indexes", "KiB", grown, more=False)
 
 
 def measure_documents(machine: Machine, documents: int, in_memory: int, rounds: int, report: Report) -> None:
@@ -190,11 +216,13 @@ def main() -> None:
     parser.add_argument("--snapshot", type=int, metavar="SECONDS", help="for how long one is held")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--only", choices=["queue", "snapshot", "documents"], help="one part")
+    parser.add_argument("--ways", help="of the queue: names of columns, with semicolons between")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     for name, value in (FULL if arguments.full else SMALL).items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
+    ways = arguments.ways and arguments.ways.split(";")
     in_memory = min(arguments.in_memory, arguments.documents)
     reports = {"queue": Report(QUEUES), "snapshot": Report(QUEUES), "documents": Report(ARCHIVES)}
     # Ended from outside, it still ends what it started.
@@ -207,7 +235,7 @@ def main() -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entrepot-bench-")))
             machine = Machine(stack, folder)
             if part == "queue":
-                measure_queues(machine, arguments.works, arguments.clients, arguments.rounds, report)
+                measure_queues(machine, arguments.works, arguments.clients, arguments.rounds, report, ways)
             elif part == "snapshot":
                 measure_snapshot(machine, arguments.snapshot, report)
             else:

@@ -49,16 +49,18 @@ class InProcess:
         return
 
     async def deposit(self, works: list[dict[str, Any]]) -> None:
-        with self.database.write() as session:
-            self._queue.deposit(session, self.principal, works)
+        self.database.at_once(lambda session: self._queue.deposit(session, self.principal, works))
 
     async def withdraw(self, limit: int) -> list[Any]:
-        with self.database.write() as session:
-            return self._withdraw(session, self.principal, {"pipeline": {"$in": PIPELINES}}, limit=limit)
+        query = {"pipeline": {"$in": PIPELINES}}
+        taken: list[Any] = self.database.at_once(
+            lambda session: self._withdraw(session, self.principal, query, limit=limit)
+        )
+        return taken
 
     async def finish(self, taken: list[Any]) -> None:
-        with self.database.write() as session:
-            assert self._queue.update_documents(session, self.principal, _reports(taken))
+        reports = _reports(taken)
+        assert self.database.at_once(lambda session: self._queue.update_documents(session, self.principal, reports))
 
     async def archive(self, taken: list[Any]) -> None:
         with self.database.write() as session:
@@ -89,7 +91,9 @@ class OverHttp:
         self._send("POST", "/works", works)
 
     async def withdraw(self, limit: int) -> list[Any]:
-        return self._send("POST", "/works/withdraw", {"query": {"pipeline": {"$in": PIPELINES}}, "limit": limit})
+        body = {"query": {"pipeline": {"$in": PIPELINES}}, "limit": limit}
+        taken: list[Any] = self._send("POST", "/works/withdraw", body)
+        return taken
 
     async def finish(self, taken: list[Any]) -> None:
         assert self._send("PUT", "/works", _reports(taken))["updated"]
@@ -162,7 +166,10 @@ class PgQueuer:
     async def withdraw(self, limit: int) -> list[Any]:
         from datetime import timedelta
 
-        return await self.queries.dequeue(limit, self.entrypoints, self.manager, None, timedelta(seconds=60))
+        taken: list[Any] = await self.queries.dequeue(
+            limit, self.entrypoints, self.manager, None, timedelta(seconds=60)
+        )
+        return taken
 
     async def finish(self, taken: list[Any]) -> None:
         await self.queries.log_jobs([(job, "successful", None) for job in taken])

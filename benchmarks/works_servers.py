@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from common import HOST, daemon, free_port
+from common import HOST, daemon, free_port, peers_python
 from series_systems import Entrepot
 from sqlalchemy import select, text
 from works_data import text as compact
@@ -22,7 +22,6 @@ from entrepot.identity import Principal
 from entrepot.identity.models import Organization, Role, User
 
 HERE = Path(__file__).parent
-PEERS = HERE.parent / ".envs" / "benchmark-works"
 COMMAND_SECONDS = 900
 # Unlike the tests' clusters: durable and tidied as in production, and with memory for what is measured.
 SETTINGS = {"fsync": "on", "autovacuum": "on", "shared_buffers": "1GB", "max_wal_size": "4GB"}
@@ -38,14 +37,14 @@ class Client:
     """A process of `works_peers.py`."""
 
     def __init__(self, stack: contextlib.ExitStack, kind: str, address: dict[str, Any], log: Path) -> None:
-        interpreter = Path(sys.executable) if kind in ("InProcess", "OverHttp") else peers_python()
+        interpreter = Path(sys.executable) if kind in ("InProcess", "OverHttp") else peers_python("works_peers")
         self._process = subprocess.Popen(
             [interpreter, HERE / "works_peers.py", kind, json.dumps(address)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stack.enter_context(log.open("ab")),
         )
-        self._log = log
+        self._log, self.pid = log, self._process.pid
         stack.callback(self._stop)
         assert self.answer() == "ready"
 
@@ -87,7 +86,7 @@ class Site:
     """An `entrepot serve`, its database, and who deposits."""
 
     def __init__(self, system: Entrepot, url: str) -> None:
-        self.http, self.url = system._http, url  # noqa: SLF001
+        self.http, self.url = system.http, url
         self.database = Database(url)
         with self.database.read() as session:
             user_id, organization_id = session.scalar(select(User.id)), session.scalar(select(Organization.id))
@@ -164,19 +163,11 @@ class Machine:
         return port
 
 
-def peers_python() -> Path:
-    """Return the peers' Python, whose environment is made when it is missing."""
-    if not (PEERS / "bin" / "python").exists():
-        subprocess.run([sys.executable, "-m", "venv", PEERS], check=True)
-        subprocess.run([PEERS / "bin" / "pip", "install", "-qq", "-r", HERE / "works_peers.txt"], check=True)
-    return PEERS / "bin" / "python"
-
-
 def redis_server() -> tuple[Path, dict[str, str]] | None:
     """Return Debian's Redis and its environment: installed, or its packages unpacked beside the peers; else None."""
     if installed := shutil.which("redis-server"):
         return Path(installed), {}
-    unpacked = PEERS / "debian" / "usr"
+    unpacked = peers_python("works_peers").parents[1] / "debian" / "usr"
     libraries = ":".join(map(str, (unpacked / "lib").glob("*-linux-gnu")))
     program = unpacked / "bin" / "redis-server"
     return (program, {"LD_LIBRARY_PATH": libraries}) if program.exists() else None
