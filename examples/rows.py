@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 
 from entrepot.client.owi import (
     AnalysisDefinition,
+    AnalysisKind,
     DjangoAnalysisSerializer,
     DjangoResultSerializer,
     ResultsAPI,
+    ResultScope,
     ResultSeries,
     ResultVector,
     plot_rows,
@@ -46,8 +48,8 @@ analysis_id = int(analysis["id"])
 rows = [
     ResultSeries(
         analysis_name=definition.name,
-        analysis_kind="comparison",
-        result_scope="location",
+        analysis_kind=AnalysisKind.COMPARISON,
+        result_scope=ResultScope.LOCATION,
         short_description=f"{turbine} - FA1",
         site_id=site,
         location_id=location,
