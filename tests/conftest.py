@@ -3,29 +3,43 @@
 import atexit
 import contextlib
 import functools
+import gc
+import importlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio.from_thread
 import argon2
+import httpx
+import httpx._transports.default
 import pytest
 import starlette.routing
+import typer.testing
 from starlette.testclient import TestClient
 
 from entrepot.db import Database, migrate
 from entrepot.identity import users
+from tests.support import one_hop
 from tests.support.postgres import Cluster
 from tests.support.server import ServerProcess
+from tests.support.statements import compile_once
+from tests.support.turns import TURNS, left_out
 
 MakeServer = Callable[..., ServerProcess]
 
-# A thousand tests make users and applications in this process: passwords are hashed cheaply there, and the patterns of
-# paths, more than Python's own cache holds, are compiled once. Servers in processes of their own do as they always do.
+# A thousand tests make users, applications and clients in this process: passwords are hashed cheaply there; statements,
+# and the patterns of paths, of which Python's own cache holds less, are compiled once; certificates, of which loopback
+# shows none, are read once; what commands there are is found out once. Servers in processes of their own do as always.
 users._HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 starlette.routing.compile_path = functools.cache(starlette.routing.compile_path)
+typer.testing._get_command = functools.cache(typer.testing._get_command)  # type: ignore[attr-defined]
+compile_once()
+_https = httpx._transports.default
+_https.create_ssl_context = functools.cache(_https.create_ssl_context)  # type: ignore[attr-defined]
 
 
 class _OneLoop:
@@ -40,9 +54,38 @@ class _OneLoop:
         return _RUNNING.enter_context(anyio.from_thread.start_blocking_portal())
 
 
+# A process of the tests has half a million objects that stay: to look through them for rubbish took a fifth of a run.
+gc.disable()
+gc.set_threshold(200_000, 10, 10)
+
+
+def pytest_collection_finish() -> None:
+    """Look for rubbish from now on, and never among what was imported; make the routes of applications once."""
+    if served := sys.modules.get("entrepot.server.run.app"):
+        for module in (served.console, *map(importlib.import_module, served.DOORS.values())):
+            module.routes = functools.cache(module.routes)
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 _RUNNING = contextlib.ExitStack()
 atexit.register(_RUNNING.close)
 TestClient.portal = _OneLoop()  # type: ignore[assignment]
+one_hop.install()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say on which database what takes turns begins."""
+    parser.addoption("--turn", choices=TURNS, default="one", help="which database begins; both: all tests on each")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is another database's turn."""
+    if dropped := set(left_out(items, config.getoption("--turn"))):
+        config.hook.pytest_deselected(items=list(dropped))
+        items[:] = [item for item in items if item not in dropped]
 
 
 @pytest.fixture(scope="session")

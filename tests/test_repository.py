@@ -3,12 +3,14 @@
 import ast
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from trove_classifiers import classifiers
 
 from tests.conformance.environments import CLIENTS, LOCKS
 
@@ -18,7 +20,7 @@ LOCK = ROOT / "requirements" / "dev.txt"
 REGISTRIES = re.compile(
     rb"pypi\.(?:org|io)|python" + rb"hosted\.org|npm" + rb"js\.(?:com|org)|deb\.debian" + rb"\.org|crates" + rb"\.io"
 )
-LONGEST_FILE = 450
+LONGEST_FILE = 400
 
 
 def _git(*arguments: str) -> bytes:
@@ -100,6 +102,34 @@ def test_ci_runs_the_very_commands_that_people_run() -> None:
         assert any(line.partition(" || ")[0] == command for line in script.splitlines())
 
 
+def test_classifiers_are_known_and_name_the_versions_of_python_that_are_meant() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(project["classifiers"]) <= classifiers
+    versions = [one.rpartition(" ")[2] for one in project["classifiers"] if "Python :: 3." in one]
+    assert f">={versions[0]}" == project["requires-python"]
+
+
+def test_hooks_before_a_commit_are_those_of_lint() -> None:
+    hooks = re.findall(r"entry: (\S+/[\w-]+)", (ROOT / ".pre-commit-config.yaml").read_text())
+    (recipe,) = re.findall(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {Path(hook).name for hook in hooks} == set(re.findall(r"\$\(BIN\)/(\S+)", recipe))
+    assert all(hook.startswith(".venv/bin/") for hook in hooks)
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+@pytest.mark.parametrize("hook", ["check", "format --check"])
+def test_hooks_leave_scripts_of_users_alone(hook: str) -> None:
+    """Hooks name each file, those too that are data here."""
+    files = [path for path in _tracked() if path.suffix == ".py"]
+    ran = subprocess.run(
+        [Path(sys.executable).parent / "ruff", *hook.split(), "--quiet", *files],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout
+
+
 def test_every_case_is_named_by_a_test() -> None:
     """Each folder of tests/cases stands for a kind of fault."""
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
@@ -114,6 +144,13 @@ def test_source_files_stay_short() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in written}
     too_long = {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > LONGEST_FILE}
     assert too_long == {}
+
+
+def test_pictures_of_docs_are_shown_and_light() -> None:
+    pictures = [*(ROOT / "docs" / "images").rglob("*.png")]
+    shown = "".join(page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+    assert [one.name for one in pictures if f"{one.relative_to(ROOT / 'docs')})" not in shown] == []
+    assert sum(one.stat().st_size for one in pictures) < 2_500_000
 
 
 def test_what_is_promised_names_tests_that_there_are() -> None:

@@ -5,6 +5,7 @@ import resource
 import select
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from entrepot.db import Database
+from entrepot.identity import Vault
+from entrepot.server.ftp import server as ftp_server
+from entrepot.server.services import Services
+from entrepot.settings import Settings
 from tests.conftest import MakeServer
 from tests.support.deadline import eventually
 from tests.support.server import ServerProcess
@@ -190,6 +196,8 @@ def test_a_server_without_descriptors_goes_on_when_it_has_some(server: ServerPro
                 taken.append(socket.create_connection((server.host, port), timeout=5))
     with contextlib.suppress(httpx.TransportError):
         httpx.get(f"{server.url}/health", trust_env=False, timeout=3)
+    # Said of a connection, or of a session that got one and has nothing to wait with: whichever meets the end.
+    eventually(lambda: "Too many open files" in server.log.read_text(), 20)
     for connection in taken:
         connection.close()
     for pid in before:
@@ -197,15 +205,48 @@ def test_a_server_without_descriptors_goes_on_when_it_has_some(server: ServerPro
     eventually(lambda: healthy(server), 20)
     eventually(lambda: greeting(server).startswith(b"220"), 20)
     assert server.processes() == before
-    assert "no room for a connection" in server.log.read_text()
 
 
-def test_processes_may_open_what_the_machine_allows(server: ServerProcess, tmp_path: Path) -> None:
+#: Starts a server and workers as far as the settings are looked at, and tells how many files they may open by then.
+_STARTS = """
+import resource
+from entrepot.server.run import serve
+from entrepot.settings import Settings
+
+given = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+def require_usable(_):
+    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], flush=True)
+    resource.setrlimit(resource.RLIMIT_NOFILE, given)
+    raise KeyboardInterrupt
+
+serve.require_usable = require_usable
+for start in (serve.serve, serve.work):
+    try:
+        start(Settings(data_dir="/nowhere"))
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def test_processes_may_open_what_the_machine_allows() -> None:
     """The soft limit, which many machines have at 1024, becomes the hard one."""
-    program = "import resource; from entrepot.server.connections import raise_descriptors; print(raise_descriptors())"
-    python = Path(__file__).parents[2] / ".venv" / "bin" / "python"
-    run = ["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS * 2}", str(python), "-c", program]
-    assert subprocess.run(run, capture_output=True, check=True).stdout.split() == [str(DESCRIPTORS * 2).encode()]
+    run = ["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS * 2}", sys.executable, "-c", _STARTS]
+    assert subprocess.run(run, capture_output=True, check=True).stdout.split() == [str(DESCRIPTORS * 2).encode()] * 2
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_ftp_has_no_more_sessions_than_descriptors_for_them(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_dir=tmp_path)
+    Vault.create(settings.secret_key_file)
+    monkeypatch.setattr(ftp_server, "descriptors", lambda: DESCRIPTORS)
+    ftp = ftp_server.Server(Services(settings, database), socket.create_server(("127.0.0.1", 0)))
+    try:
+        assert (ftp.sessions._most, ftp.sessions._of_address) == (DESCRIPTORS // 8, DESCRIPTORS // 16)
+    finally:
+        ftp.close_all()
 
 
 def status(pid: int) -> list[str]:

@@ -99,7 +99,7 @@ def test_a_backup_and_what_it_becomes_are_their_owners_alone(server: ServerProce
     backup, copy = tmp_path / "backup.tar", tmp_path / "copy"
     server.command("backup", str(backup))
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
-    program = [ENTREPOT, "restore", backup, "--data-dir", copy]
+    program: list[str | Path] = [ENTREPOT, "restore", backup, "--data-dir", copy]
     subprocess.run(program, check=True, capture_output=True, umask=0)
     assert readable(copy) == []
 

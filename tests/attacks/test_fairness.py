@@ -6,6 +6,7 @@ By the order of claims, in process: nothing here depends on how fast anything is
 import itertools
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
@@ -209,7 +210,7 @@ def _steps(database: Database) -> float:
         return hundreds[0]
 
 
-def _rows(plan: dict[str, object]) -> float:
-    own = plan["Actual Rows"] * plan["Actual Loops"]  # type: ignore[operator]
-    own += plan.get("Rows Removed by Filter", 0) * plan["Actual Loops"]  # type: ignore[operator]
-    return own + sum(_rows(child) for child in plan.get("Plans", []))  # type: ignore[attr-defined]
+def _rows(plan: dict[str, Any]) -> float:
+    own = plan["Actual Rows"] * plan["Actual Loops"]
+    own += plan.get("Rows Removed by Filter", 0) * plan["Actual Loops"]
+    return own + sum(_rows(child) for child in plan.get("Plans", []))

@@ -4,6 +4,7 @@ import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pyftpdlib.exceptions import FilesystemError
@@ -13,12 +14,14 @@ from entrepot.errors import InvalidInput, TooLarge
 from entrepot.identity import Vault
 from entrepot.pipeline.gates import files as gate_files
 from entrepot.pipeline.gates import folders, trees
+from entrepot.pipeline.gates.folder_home import FolderHome
+from entrepot.pipeline.gates.home import Usage
 from entrepot.server import backup
 from entrepot.server.ftp.folder import Folder
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 
-DEEP = 3000  # folders: beyond what Python calls, and with these names, beyond what a path holds
+DEEP = 1500  # folders: beyond what Python calls, and with these names, beyond what a path holds
 NAME = "folder-in-a-folder"
 
 
@@ -45,9 +48,9 @@ def deep(tmp_path: Path) -> Iterator[Path]:
 def test_a_tree_beyond_all_paths_is_walked_and_does_not_keep_a_gate_from_being_read(deep: Path) -> None:
     found = folders.list_files(deep)
     assert [entry.size for entry in found] == [8, 1]
-    assert len(found[0].path) > 40_000
-    assert gate_files.usage(deep) == gate_files.Usage(9, 2)
-    assert [entry.path for entry in gate_files.importable(deep, "/")] == ["shallow.csv"]
+    assert len(found[0].path) > DEEP * len(NAME) > 25_000
+    assert FolderHome(deep).usage() == Usage(9, 2)
+    assert [entry.path for entry in gate_files.importable(FolderHome(deep), "/")] == ["shallow.csv"]
     assert trees.height(deep) == DEEP + 1
 
 
@@ -83,6 +86,10 @@ def test_a_tree_beyond_all_paths_does_not_end_the_backup(deep: Path, tmp_path: P
 class _Session:
     staging = Path()
 
+    def __init__(self, root: Path) -> None:
+        self.authorizer = SimpleNamespace(files=FolderHome(root))
+        self.services = SimpleNamespace(settings=SimpleNamespace(ftp_part_hours=24.0))
+
     def quota(self) -> gate_files.Quota:
         return gate_files.NO_QUOTA
 
@@ -91,10 +98,10 @@ class _Session:
 def folder(tmp_path: Path) -> Folder:
     root = tmp_path / "gate"
     root.mkdir()
-    return Folder(str(root), _Session())
+    return Folder("/gate", _Session(root))
 
 
-def test_ftp_makes_no_folder_too_deep_and_renames_none_into_one(folder: Folder) -> None:
+def test_ftp_makes_no_folder_too_deep_and_renames_none_into_one(folder: Folder, tmp_path: Path) -> None:
     path = Path(folder.root)
     for _ in range(folders.MOST_DEPTH):
         path /= "d"
@@ -104,11 +111,11 @@ def test_ftp_makes_no_folder_too_deep_and_renames_none_into_one(folder: Folder) 
     with pytest.raises(FilesystemError, match="32"):
         folder.receive(str(path / "f.csv"), "w")
     tall = Path(folder.root, "t")
-    (tall / "u" / "v").mkdir(parents=True)
+    (tmp_path / "gate" / "t" / "u" / "v").mkdir(parents=True)
     with pytest.raises(FilesystemError, match="32"):
         folder.rename(str(tall), str(path.parent / "t"))
     folder.rename(str(tall), str(path.parent.parent.parent / "t"))
-    assert trees.height(Path(folder.root)) == folders.MOST_DEPTH + 1
+    assert trees.height(tmp_path / "gate") == folders.MOST_DEPTH + 1
 
 
 @pytest.mark.parametrize("path", ["d/" * 32 + "f", "/".join(["x" * 250] * 9)])
@@ -121,7 +128,7 @@ def test_no_door_takes_a_path_that_is_too_deep_or_too_long(path: str, tmp_path: 
     home = tmp_path / "home"
     home.mkdir()
     with pytest.raises(InvalidInput):
-        gate_files.place(home, complete, home / path, gate_files.NO_QUOTA)
+        gate_files.place(FolderHome(home), complete, path, gate_files.NO_QUOTA)
     assert list(home.iterdir()) == []
 
 
@@ -136,18 +143,18 @@ def test_the_number_of_files_and_folders_has_an_end(
     monkeypatch.setattr(trees, "walk", lambda root, *given: (counts.append(root), walk(root, *given))[1])
     for number in range(49):
         folder.mkdir(str(Path(folder.root, f"d{number}")))
-    home = Path(folder.root)
+    home = FolderHome(tmp_path / "gate")
     for name, kept in (("f", True), ("g", False), ("h/i", False)):
         complete = tmp_path / "came"
         complete.write_bytes(b"x")
         if kept:
-            gate_files.place(home, complete, home / name, gate_files.NO_QUOTA)
+            gate_files.place(home, complete, name, gate_files.NO_QUOTA)
         else:
             with pytest.raises(TooLarge, match="50"):
-                gate_files.place(home, complete, home / name, gate_files.NO_QUOTA)
+                gate_files.place(home, complete, name, gate_files.NO_QUOTA)
     with pytest.raises(FilesystemError, match="50"):
-        folder.mkdir(str(home / "more"))
+        folder.mkdir(str(Path(folder.root, "more")))
     assert len(counts) < 25, "it is not counted each time"
     complete.write_bytes(b"new")
-    gate_files.place(home, complete, home / "f", gate_files.NO_QUOTA)  # in place of another it is no more
-    assert (home / "f").read_bytes() == b"new"
+    gate_files.place(home, complete, "f", gate_files.NO_QUOTA)  # in place of another it is no more
+    assert (home.root / "f").read_bytes() == b"new"

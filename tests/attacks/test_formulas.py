@@ -3,13 +3,14 @@
 import csv
 import io
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openpyxl
 import pandas as pd
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from entrepot.bounds.cells import STARTS, guarded, is_formula
 from entrepot.client.ovbp import excel
 from entrepot.client.owi.tables import read_table, to_payloads, to_table, write_table
 from entrepot.db import Database
+from entrepot.pipeline.generators import publication
 from entrepot.series import store
 from entrepot.series.export import ExportRequest, export
 
@@ -33,7 +35,11 @@ def test_every_way_to_begin_a_formula_is_known(text: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.text(max_size=20))
+@given(
+    st.builds(
+        "".join, st.tuples(st.text(" \x1f\u200b", max_size=2), st.sampled_from(["", *STARTS]), st.text(max_size=20))
+    )
+)
 def test_a_guarded_text_never_begins_a_formula(text: str) -> None:
     assert not guarded(text).lstrip().startswith(STARTS[:4] + STARTS[7:])
     assert guarded(text).removeprefix("'") == text.removeprefix("'")
@@ -47,11 +53,11 @@ def test_names_of_series_and_tags_are_no_formulas_in_an_export(database: Databas
                 session, organization_id="o", project_id="p", generator_kind="direct", generator_id="d",
                 name=name, clock="utc",
             )  # fmt: skip
-            store.append(session, series.pk, np.arange(3) * 60_000_000, np.full(3, -1.5), [CALC, "fine", None])
+            store.append(session, series.number, np.arange(3) * 60_000_000, np.full(3, -1.5), [CALC, "fine", None])
             made.append((series, "direct", ""))
             assert number < 20
     for mode in ("series", "dataframe"):
-        request = ExportRequest(layout=mode, tags=True, formula_guard=True)  # type: ignore[arg-type]
+        request = ExportRequest(layout=mode, tags=True, formula_guard=True)
         with database.read() as session:
             export(session, made, request, tmp_path / "x.zip")
         with zipfile.ZipFile(tmp_path / "x.zip") as archive:
@@ -108,6 +114,18 @@ def test_a_cleaner_of_evil_names_makes_a_workbook_of_texts(tmp_path: Path) -> No
     assert formulas == ["B4", "B5"], "our own two counts"
 
 
-def test_outputs_of_runs_are_guarded_in_csv() -> None:
-    table = pl.DataFrame({"time": [1], CALC: [1.0]}).rename(guarded)
-    assert table.columns == ["time", f"'{CALC}"]
+def test_outputs_of_runs_are_guarded_in_csv_by_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[list[str]] = []
+
+    @contextmanager
+    def storing(_context: object, path: Path, _fields: object) -> Iterator[None]:
+        written.append(next(csv.reader(io.StringIO(path.read_text()))))
+        yield
+
+    monkeypatch.setattr(publication, "storing", storing)
+    part = {name: (np.array([0]), np.array([-1.5])) for name in (CALC, "power")}
+    for formula_guard in (True, False):
+        publishing = publication.Publishing("a", "p", {"format": "csv", "formula_guard": formula_guard})
+        with publishing.storing(None, [part]):
+            pass
+    assert written == [["time", f"'{CALC}", "power"], ["time", CALC, "power"]]

@@ -11,13 +11,11 @@ from sqlalchemy import select, text
 from starlette.testclient import TestClient
 
 from entrepot.db import Database
-from entrepot.identity import Role, Vault, keys, users
+from entrepot.identity import Role, keys, users
 from entrepot.lineage import explain
 from entrepot.series.models import Series
-from entrepot.server.run.app import create_app
-from entrepot.server.services import Services
-from entrepot.settings import Settings
 from entrepot.works import ids as works_ids
+from tests.support.asgi import application
 
 OWI = "/owi/api/v1"
 SITES, LOCATIONS = f"{OWI}/locations/projectsites", f"{OWI}/locations/assetlocations"
@@ -29,9 +27,7 @@ ROW = {"name_col1": "hour", "units_col1": "h", "value_col1": [0.0, 1.0], "name_c
 
 @pytest.fixture
 def app(database: Database, tmp_path: Path) -> FastAPI:
-    settings = Settings(data_dir=tmp_path)
-    Vault.create(settings.secret_key_file)
-    return create_app(Services(settings, database))
+    return application(database, tmp_path)
 
 
 def member(app: FastAPI, database: Database, name: str) -> TestClient:
@@ -143,8 +139,8 @@ def test_no_filter_finds_what_is_of_others(app: FastAPI, database: Database) -> 
         assert [one["short_description"] for one in found] == ["eve 0", "eve 1"], asked
     assert [one["id"] for one in eve.get(ROWS, params={"pk": 1}).json()] == [1]
     with database.write() as session:  # what matches is ada's alone
-        session.execute(text("UPDATE site SET title = 'x', slug = 'x' WHERE title = 'eve site'"))
-        session.execute(text("UPDATE row_analysis SET name = 'x' WHERE name = 'eve analysis'"))
+        session.execute(text("UPDATE site SET name = 'x', slug = 'x' WHERE name = 'eve site'"))
+        session.execute(text("UPDATE result_set SET name = 'x' WHERE name = 'eve analysis'"))
     for name, wanted in (("site__title", "ada site"), ("analysis__name__iregex", "^ADA"), ("project__slug", "ada-site"),
                          ("analysis__model_definition__project__title__iregex", "ada")):  # fmt: skip
         assert eve.get(ROWS, params={name: wanted}).json() == []
@@ -169,6 +165,7 @@ def test_nothing_that_goes_out_with_events_tells_how_many_others_had(app: FastAP
     assert not any(cursor.isdigit() for cursor in cursors)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("cursor", ["7", "1", "-1", "gAAAAA==", "", "é", "x" * 10_000])
 def test_a_cursor_of_events_that_was_not_handed_out_is_refused(app: FastAPI, database: Database, cursor: str) -> None:
     ada = member(app, database, "ada")
@@ -189,7 +186,7 @@ def test_a_cursor_of_events_that_was_not_handed_out_is_refused(app: FastAPI, dat
 
 def key_of(database: Database, series_id: str) -> int:
     with database.read() as session:
-        return session.scalars(select(Series.pk).where(Series.id == series_id)).one()
+        return session.scalars(select(Series.number).where(Series.id == series_id)).one()
 
 
 def test_keys_of_series_tell_when_they_were_made_and_not_how_many(app: FastAPI, database: Database) -> None:
@@ -214,7 +211,7 @@ def test_a_key_that_another_process_took_in_the_same_microsecond_is_passed(
     project = post(ada, "/api/v1/projects", {"name": "p"})["id"]
     taken = key_of(database, post(ada, "/api/v1/series", {"project": project, "name": "a"})["id"])
     following = iter([taken, taken, taken + 1, taken])
-    monkeypatch.setattr("entrepot.series.catalog.new_pk", lambda: next(following))
+    monkeypatch.setattr("entrepot.series.catalog.new_number", lambda: next(following))
     made = post(ada, "/api/v1/series", {"project": project, "name": "b"})
     assert key_of(database, made["id"]) == taken + 1
     monkeypatch.undo()
@@ -235,7 +232,7 @@ def test_the_console_shows_rows_and_counts_of_one_organization(app: FastAPI, dat
     eve, ada = member(app, database, "eve"), member(app, database, "ada")
     fill(eve, "quokka", rows=7)
     fill(ada, "ada", rows=3)
-    page = ada.get("/console/rows", params={"analysis": 1})
+    page = ada.get("/console/rows", params={"result_set": 1})
     assert page.status_code == 200
     assert "quokka" not in page.text
     assert "ada 2" in page.text

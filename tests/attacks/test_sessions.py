@@ -1,6 +1,7 @@
 """Sessions, streams and links end with what gave the right to them; other sites use nobody's browser."""
 
 import ftplib
+import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,8 +15,9 @@ from fastapi import FastAPI
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
+from entrepot import jobs
 from entrepot.db import Database
-from entrepot.files.models import PublishedFile, StorageConfig
+from entrepot.files.models import PublishedFile, Storage
 from entrepot.identity import ApiKey, ConsoleSession, Role, User, Vault, ftp, keys, users
 from entrepot.rows import Site
 from entrepot.server.ftp.server import Server
@@ -23,6 +25,8 @@ from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 from tests.support.deadline import eventually
+
+pytestmark = pytest.mark.turns
 
 PASSWORD = "correct horse"
 LOGIN = {"login": "ada", "password": PASSWORD}
@@ -138,8 +142,13 @@ def test_a_form_of_another_session_is_refused(app: FastAPI) -> None:
 
 CROSS = ({"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.example"},
          {"origin": "null"}, {"origin": "http://testserver.evil.example"})  # fmt: skip
-OWN = ({}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}, {"origin": "http://testserver"})
-WRITES = (
+OWN: tuple[dict[str, str], ...] = (
+    {},
+    {"sec-fetch-site": "same-origin"},
+    {"sec-fetch-site": "none"},
+    {"origin": "http://testserver"},
+)
+WRITES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/api/v1/projects", {"name": "p"}),
     ("POST", "/api/v1/webhooks", {"url": "https://example.org/"}),
     ("POST", "/api/v1/keys", {}),
@@ -189,8 +198,8 @@ def test_native_routes_take_no_json_that_does_not_say_so(app: FastAPI) -> None:
     for path, body in (("/api/v1/keys", b"{}"), ("/api/v1/webhooks", b'{"url": "https://example.org/"}'),
                        ("/api/v1/files/ack", b'{"ids": []}')):  # fmt: skip
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None, ""):
-            sent = {} if kind is None else {"content-type": kind}
-            answer = client.post(path, content=body, headers=sent, auth=("ada", PASSWORD))
+            said = {} if kind is None else {"content-type": kind}
+            answer = client.post(path, content=body, headers=said, auth=("ada", PASSWORD))
             assert (answer.status_code, answer.json()["type"]) == (415, "/docs#problem-not-json"), (path, kind)
         sent = {"content-type": "application/json; charset=utf-8"}
         assert client.post(path, content=body, headers=sent, auth=("ada", PASSWORD)).status_code in (200, 201)
@@ -214,6 +223,7 @@ def test_streams_end_with_the_right_to_them(app: FastAPI, services: Services) ->
             users.set_member(session, user, organization, Role.ADMIN)
             _, token = keys.create_key(session, user.id, organization.id)
             credentials[login] = {"headers": {"authorization": f"Token {token}"}}
+        job = jobs.enqueue(session, "importer.run", organization_id=organization.id).id
     answers: dict[tuple[str, str], httpx.Response] = {}
 
     def listen(login: str, path: str, accept: str) -> None:
@@ -221,11 +231,11 @@ def test_streams_end_with_the_right_to_them(app: FastAPI, services: Services) ->
         headers = {"accept": accept} | given.get("headers", {})
         answers[login, path] = TestClient(app).get(path, headers=headers, auth=given.get("auth"))
 
-    poll, stream = "/api/v1/events?after=latest&wait=60", "/api/v1/events/stream"
+    poll, *streams = "/api/v1/events?after=latest&wait=60", "/api/v1/events/stream", f"/api/v1/jobs/{job}/stream"
     threads = {
         (login, path): threading.Thread(target=listen, args=(login, path, accept), daemon=True)
         for login in ends
-        for path, accept in ((poll, "application/json"), (stream, "text/event-stream"))
+        for path, accept in ((poll, "application/json"), *((stream, "text/event-stream") for stream in streams))
     }
     for thread in threads.values():
         thread.start()
@@ -239,12 +249,14 @@ def test_streams_end_with_the_right_to_them(app: FastAPI, services: Services) ->
         if login != "eve":
             thread.join(40)
     assert {key: one.status_code for key, one in answers.items()} == {
-        (login, path): status for login in ("ada", "bob", "cyd", "dan") for path, status in ((poll, 401), (stream, 200))
+        (login, path): 401 if path == poll else 200
+        for login in ("ada", "bob", "cyd", "dan")
+        for path in (poll, *streams)
     }
     app.state.stopping = True
     for thread in threads.values():
         thread.join(20)
-    assert len(answers) == 10
+    assert len(answers) == 15
 
 
 # FTP
@@ -299,7 +311,7 @@ def test_ftp_sessions_end_with_the_right_to_them(services: Services, signed_in: 
         assert account is not None
         ftp.set_password(services.vault, account, "another one")
     for home in (ada, eve, "gates/one"):
-        assert eventually(lambda home=home: is_over(clients[home]), 20)
+        assert eventually(functools.partial(is_over, clients[home]), 20)
     assert not is_over(clients["gates/two"])
 
 
@@ -328,7 +340,7 @@ def test_signed_links_end_with_their_file_or_its_storage(app: FastAPI, services:
 
     assert client.post(f"/api/v1/files/{consumed['id']}/ack", auth=ada).status_code == 200
     with services.database.write() as session:
-        file(session, expired).state = "expired"
+        file(session, expired).status = "expired"
         session.delete(file(session, removed))
     assert [status(record) for record in (consumed, expired, removed)] == [(410, 410)] * 3
     for record in (consumed, expired):
@@ -336,8 +348,8 @@ def test_signed_links_end_with_their_file_or_its_storage(app: FastAPI, services:
         assert client.post(f"/api/v1/files/{record['id']}/sign", auth=ada).status_code == 409
     assert client.get(f"/api/v1/files/{consumed['id']}/download", auth=ada).content == b"content", "by a key, as before"
     assert status(kept) == (200, 200)
-    for name, value, before in (("signed_urls_enabled", False, True), ("state", "deactivated", "valid")):
+    for name, value, before in (("signed", False, True), ("status", "deactivated", "valid")):
         for wanted, seen in ((value, (410, 410)), (before, (200, 200))):
             with services.database.write() as session:
-                setattr(session.scalars(select(StorageConfig)).one(), name, wanted)
+                setattr(session.scalars(select(Storage)).one(), name, wanted)
             assert status(kept) == seen, name

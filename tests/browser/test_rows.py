@@ -1,7 +1,5 @@
 """The page of rows in a browser: log in, plot, change the unit to one that does not convert, download, log out."""
 
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,10 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
-from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.conftest import MakeServer
 from tests.support.deadline import eventually
+from tests.support.pages import hosts, shot, submit
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.browser
@@ -22,9 +21,9 @@ OWI = "/owi/api/v1"
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(tmp_path: Path, make_server: MakeServer) -> Iterator[ServerProcess]:
     """A server with two analyses of three turbines; what pages show does not depend on the database."""
-    with ServerProcess(tmp_path_factory.mktemp("browser") / "data") as server, server.http() as http:
+    with make_server("sqlite", tmp_path / "data") as server, server.http() as http:
 
         def made(path: str, **fields: Any) -> int:
             return int(http.post(f"{OWI}{path}", json=fields).raise_for_status().json()["id"])
@@ -52,36 +51,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield server
 
 
-def submit(browser: Chrome, selector: str) -> None:
-    """Click, and wait until another page has taken the place of this one."""
-    page = browser.find_element(By.TAG_NAME, "html")
-    browser.find_element(By.CSS_SELECTOR, selector).click()
-    WebDriverWait(browser, 30).until(lambda _: _is_gone(page))
-
-
-def _is_gone(element: Any) -> bool:
-    from selenium.common.exceptions import StaleElementReferenceException
-
-    try:
-        element.is_enabled()
-    except StaleElementReferenceException:
-        return True
-    return False
-
-
 def drawn(browser: Chrome, selector: str) -> int:
     """Return how many of these the plot has, once there are some."""
     browser.switch_to.frame(browser.find_element(By.CSS_SELECTOR, "iframe.plot"))
     try:
-        return len(WebDriverWait(browser, 30).until(lambda b: b.find_elements(By.CSS_SELECTOR, selector)))
+        return len(eventually(lambda: browser.find_elements(By.CSS_SELECTOR, selector)))
     finally:
         browser.switch_to.default_content()
-
-
-def shot(browser: Chrome, name: str) -> None:
-    """Keep a picture where somebody asked for it, to look at."""
-    if folder := os.environ.get("ENTREPOT_SCREENSHOTS"):
-        browser.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
 def test_log_in_plot_and_be_refused_a_unit(browser: Chrome, server: ServerProcess, tmp_path: Path) -> None:
@@ -92,7 +68,7 @@ def test_log_in_plot_and_be_refused_a_unit(browser: Chrome, server: ServerProces
     submit(browser, ".login button")
     assert urlsplit(browser.current_url).path == "/console/rows"  # where it was asked to
 
-    chosen = Select(browser.find_element(By.NAME, "analysis"))
+    chosen = Select(browser.find_element(By.NAME, "result_set"))
     assert len(chosen.options) == 2
     for option in chosen.options:
         option.click() if not option.is_selected() else None
@@ -125,22 +101,15 @@ def test_log_in_plot_and_be_refused_a_unit(browser: Chrome, server: ServerProces
     assert browser.find_element(By.NAME, "unit").get_attribute("value") == "metre"
     shot(browser, "refused")
 
-    browser.find_element(By.LINK_TEXT, "Home").click()
-    shot(browser, "home")
+    browser.find_element(By.LINK_TEXT, "Overview").click()
+    shot(browser, "overview")
     browser.find_element(By.LINK_TEXT, "Events").click()
     assert len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) > 10
     shot(browser, "events")
 
-    submit(browser, "header button")
+    submit(browser, "button.logout")
     browser.get(f"{server.url}/console/rows")
     assert browser.find_elements(By.NAME, "password")
-    assert _hosts(browser) == {urlsplit(server.url).netloc}
+    assert hosts(browser) == {urlsplit(server.url).netloc}
     policy = [entry["message"] for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]]
     assert policy == []
-
-
-def _hosts(browser: Chrome) -> set[str]:
-    """Return the hosts that pages asked for something."""
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    sent = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    return {urlsplit(url).netloc for url in sent if url.startswith("http")}

@@ -79,7 +79,8 @@ def goes_on(server: ServerProcess, http: httpx.Client, importer: str, ahead: int
 
     eventually(fires, 15, every=0.3, message="the schedule is silent")
     job = http.post(f"/ovbp/api/v2/odata/importers/{importer}/action/", json={"name": "run"}).json()["id"]
-    eventually(lambda: http.get(f"/api/v1/jobs/{job}").json()["ended_at"], 30, every=0.3, message="it does not run")
+    at = f"/api/v1/jobs/{job}"
+    eventually(lambda: http.get(at).json()["ended_at"], 30, every=0.3, message=lambda: f"no end: {http.get(at).text}")
 
 
 def calls_for_clocks_alone(server: ServerProcess) -> bool:
@@ -91,6 +92,7 @@ def calls_for_clocks_alone(server: ServerProcess) -> bool:
 
 
 @pytest.mark.flaky(reruns=2)  # processes see a clock that is set a second apart
+@pytest.mark.pairs
 @pytest.mark.parametrize("ahead", [HOUR, TEN_YEARS], ids=["an hour", "ten years"])
 def test_a_clock_set_ahead_and_back_is_told_and_silences_nothing(
     server: ServerProcess, http: httpx.Client, importer: str, clock: MovableClock, ahead: int

@@ -2,6 +2,9 @@
 
 import hashlib
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,18 +21,31 @@ from entrepot.files import leaves as leaves_module
 from entrepot.files.damage import DamagedFile, intact, intact_part
 from entrepot.files.leaves import LEAF, Leaves, digest
 from entrepot.files.models import PublishedFile
-from entrepot.files.storage import LocalStorage
 from entrepot.identity import Organization, Project
 from entrepot.jobs.models import Schedule
+from entrepot.objects.stores import FolderStore
 from entrepot.series import folding, integrity, repair, store
+from entrepot.series.heads import head_table
 from entrepot.series.models import Series, SeriesChunk
 from tests.conftest import MakeServer
 from tests.faults.conftest import health, length, logged, metrics
+from tests.support import warm
 from tests.support.alerts import require_called
 from tests.support.deadline import eventually
-from tests.support.server import ENTREPOT, ServerProcess
+from tests.support.server import ServerProcess
 
 DAY = 86_400_000_000
+KILLED = """
+import os, pathlib, signal
+replace = pathlib.Path.replace
+
+def until_damaged(path, target):
+    return os.kill(os.getpid(), signal.SIGKILL) if target.parent.name == "damaged" else replace(path, target)
+
+pathlib.Path.replace = until_damaged
+from entrepot.__main__ import main
+main()
+"""
 
 
 @pytest.fixture
@@ -50,11 +66,11 @@ def pk(database: Database) -> int:
             generator_id=None,
             name="power",
         )
-        store.append(session, series.pk, [n * DAY for n in range(20_000)], [1.0] * 20_000)
-        store.append(session, series.pk, [DAY + 1], [5.0])
+        store.append(session, series.number, [n * DAY for n in range(20_000)], [1.0] * 20_000)
+        store.append(session, series.number, [DAY + 1], [5.0])
         first = session.scalars(select(SeriesChunk.bucket).order_by(SeriesChunk.bucket)).first()
         session.execute(update(SeriesChunk).where(SeriesChunk.bucket == first).values(data=b"\1broken"))
-    return series.pk
+    return series.number
 
 
 def test_damaged_points_are_named_as_people_write_them_and_dropped_on_demand(database: Database, pk: int) -> None:
@@ -77,7 +93,7 @@ def test_damaged_points_are_named_as_people_write_them_and_dropped_on_demand(dat
 def test_a_series_that_says_what_it_does_not_hold_is_counted_anew(database: Database, pk: int) -> None:
     with database.write() as session:
         repair.repair(session, pk)
-        session.execute(update(store.series_table).values(count=7))
+        session.execute(update(head_table).values(count=7))
     with database.read() as session:
         (told,) = integrity.check(session)
         assert "it is said to hold 7 points from 1970-01-02T00:00:00.000001+00:00 to " in told
@@ -112,11 +128,11 @@ def test_a_part_is_right_or_none(tmp_path: Path, *, known: bool, span: tuple[int
     (tmp_path / "f").write_bytes(whole)
     first, last = span[0] // LEAF, (span[1] - 1) // LEAF
     if flipped is None or (known and not first <= flipped // LEAF <= last):
-        assert b"".join(intact_part(LocalStorage(tmp_path), file, *span)) == right
+        assert b"".join(intact_part(FolderStore(tmp_path), file, *span)) == right
         return
     came: list[bytes] = []
     with pytest.raises(DamagedFile):
-        came.extend(intact_part(LocalStorage(tmp_path), file, *span))
+        came.extend(intact_part(FolderStore(tmp_path), file, *span))
     found = b"".join(came)
     assert right.startswith(found), "what came before the damage was right"
     assert found != right
@@ -181,7 +197,7 @@ def test_a_damaged_series_is_told_and_the_others_go_on(server: ServerProcess) ->
 def keep_and_damage(server: ServerProcess, series: str) -> tuple[list[tuple[int, bytes]], int]:
     database = Database(server.database_url)
     with database.write() as session:
-        pk = session.scalars(select(Series.pk).where(Series.id == series)).one()
+        pk = session.scalars(select(Series.number).where(Series.id == series)).one()
         found = session.execute(select(SeriesChunk.bucket, SeriesChunk.data).where(SeriesChunk.series == pk)).all()
         assert found
         session.execute(update(SeriesChunk).where(SeriesChunk.series == pk).values(data=b"\1broken"))
@@ -229,18 +245,34 @@ def test_a_damaged_file_is_never_served_and_set_aside_on_demand(server: ServerPr
     assert "Another server runs" in check(server, "--repair")
     server.stop()
     server._process = None
+    assert repair_until_killed(server) == -signal.SIGKILL
+    (first,) = told_damaged(server)
+    assert stored(server, first).exists(), "its owners were told, and nothing was moved"
     repaired = check(server, "--repair")
     assert repaired.count("set aside as") == 3
+    assert "set aside" not in check(server, "--repair"), "what is done is not done again"
     assert (server.data_dir / "damaged" / large).stat().st_size == 3 * 2**20
     server.start()
     with server.http(auth=None, headers={"authorization": f"Token {server.token}"}) as client:
         assert download(client, good).status_code == 200
         assert download(client, large).status_code == 404
+    assert sorted(told_damaged(server)) == sorted([first, flipped, short, large])
+
+
+def told_damaged(server: ServerProcess) -> list[str]:
+    """Return the ids of the files of which events tell that they are damaged."""
     database = Database(server.database_url)
     with database.read() as session:
-        told = set(session.scalars(select(Event.object_id).where(Event.type == "file", Event.action == "damaged")))
+        told = list(session.scalars(select(Event.object_id).where(Event.type == "file", Event.action == "damaged")))
     database.close()
-    assert told == {flipped, short, large}
+    return told
+
+
+def repair_until_killed(server: ServerProcess) -> int:
+    """Repair, be killed before the first file is moved, and return how that ended."""
+    arguments = ["check", "--data-dir", str(server.data_dir), "--repair"]
+    run = subprocess.run([sys.executable, "-c", KILLED, *arguments], env=server._environment, check=False)
+    return run.returncode
 
 
 def publish(client: httpx.Client, content: bytes, project: str) -> str:
@@ -267,8 +299,6 @@ def damage(server: ServerProcess, file: str, byte: bytes) -> None:
 
 
 def check(server: ServerProcess, *options: str) -> str:
-    import subprocess
-
-    command = [ENTREPOT, "check", "--data-dir", server.data_dir, "--files", *options]
+    command: list[str | Path] = [warm.program(), "check", "--data-dir", server.data_dir, "--files", *options]
     run = subprocess.run(command, env=server._environment, capture_output=True, check=False)
     return (run.stdout + run.stderr).decode()

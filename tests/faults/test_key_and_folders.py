@@ -1,8 +1,12 @@
 """A secret key that is lost, damaged or exchanged, and folders of another server: refused in a sentence that helps."""
 
+import errno
 import shutil
+import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -12,7 +16,7 @@ from entrepot.db import Database, installation
 from entrepot.errors import Conflict
 from entrepot.events.models import Webhook
 from entrepot.identity import BadKey, FtpAccount, Vault, ftp
-from entrepot.server import recognise, sealed
+from entrepot.server import backup, recognise, sealed
 from entrepot.server.recognise import require_usable
 from entrepot.server.services import Services
 from entrepot.server.setup import initialise
@@ -42,7 +46,7 @@ def account(services: Services) -> FtpAccount:
 def add_webhook(services: Services) -> None:
     with services.database.write() as session:
         session.add(
-            Webhook(organization_id="o", url="https://x.example", style="entrepot", state="valid",
+            Webhook(organization_id="o", url="https://x.example", style="entrepot", status="valid",
                     secret_encrypted=services.vault.encrypt("hush"))
         )  # fmt: skip
 
@@ -66,7 +70,7 @@ def test_a_key_that_is_not_the_databases_is_refused_with_the_way_back(
         settings.secret_key_file.write_bytes(
             {"emptied": b"", "cut": key[:20], "exchanged": Fernet.generate_key()}[fault]
         )
-    with pytest.raises(BadKey, match=r"secret\.key in every backup.*entrepot key rotate --lost") as refused:
+    with pytest.raises(BadKey, match=r"secret\.key in every backup.*entrepot secret-key rotate --lost") as refused:
         require_usable(settings)
     assert said in refused.value.message
     with pytest.raises(BadKey, match=r"secret\.key"):
@@ -92,7 +96,7 @@ def test_a_database_that_knows_no_key_yet_takes_none_but_its_own(services: Servi
 
 @pytest.mark.parametrize("folder", ["gates", "feeds", "users", "files"])
 def test_a_part_that_does_not_see_the_same_files_does_not_join(settings: Settings, folder: str, tmp_path: Path) -> None:
-    elsewhere = settings.model_copy(update={"data_dir": tmp_path / "elsewhere", "database_url": settings.url})
+    elsewhere = Settings(data_dir=tmp_path / "elsewhere", database_url=settings.url)
     elsewhere.data_dir.mkdir()
     shutil.copy(settings.secret_key_file, elsewhere.secret_key_file)
     for name in {"gates", "feeds", "users", "files"} - {folder}:
@@ -157,7 +161,7 @@ def test_a_key_that_is_lost_for_good_costs_what_it_encrypted_and_no_more(service
     require_usable(services.settings)
     with fresh.database.read() as session:
         assert list(sealed.unreadable(session, fresh.vault)) == []
-        assert session.scalars(select(Webhook.state)).one() == "deactivated"
+        assert session.scalars(select(Webhook.status)).one() == "deactivated"
     assert ftp.account_password(fresh.vault, account(fresh))
     fresh.close()
 
@@ -173,3 +177,52 @@ def test_values_that_no_key_opens_are_told_by_check(services: Services) -> None:
     with services.database.write() as session:
         session.execute(update(Webhook).values(secret_encrypted="nonsense"))
         assert [told for told in sealed.unreadable(session, services.vault) if "webhook https://x.example" in told]
+
+
+def test_a_key_may_be_in_a_setting_and_is_in_no_backup_then(database: Database, tmp_path: Path) -> None:
+    old, new, other = (Fernet.generate_key().decode() for _ in range(3))
+    made: dict[str, Any] = {"data_dir": tmp_path / "data", "database_url": database.url}
+    settings = Settings(**made, secret_key=old)
+    initialise(settings, "O", "ada", "password 1")
+    assert not settings.secret_key_file.exists()
+    require_usable(settings)
+    assert old not in repr(settings)
+    for wrong, said in ((other, "secret_key is not the key of this database"), ("x", "holds no key")):
+        with pytest.raises(BadKey, match=f"{said}.*backups do not hold it"):
+            require_usable(Settings(**made, secret_key=wrong))
+
+    def opened(secret_key: str) -> closing[Services]:
+        return closing(Services.open(Settings(**made, secret_key=secret_key)))
+
+    with opened(old) as services:
+        password = services.vault.decrypt(account(services).password_encrypted)
+        with pytest.raises(Conflict, match="put a new key before"):
+            sealed.rotate(services.database, services.vault)
+        backup.backup(services, tmp_path / "backup.tar.gz")
+    with tarfile.open(tmp_path / "backup.tar.gz") as tar:
+        assert "secret.key" not in tar.getnames()
+    with opened(f"{new} {old}") as services:
+        assert sealed.rotate(services.database, services.vault) == 1
+    require_usable(Settings(**made, secret_key=new))
+    with opened(new) as services:
+        assert services.vault.decrypt(account(services).password_encrypted) == password
+
+
+def test_a_key_file_that_a_secret_store_mounts_is_read_and_told_to_be_changed_there(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = tmp_path / "mounted"
+    mounted.write_bytes(Fernet.generate_key())
+    settings = Settings(data_dir=tmp_path / "data", database_url=database.url, secret_key_file=mounted)
+    initialise(settings, "O", "ada", "password 1")
+    assert not (settings.data_dir / "secret.key").exists()
+    require_usable(settings)
+
+    def is_read_only(path: Path, *_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    with closing(Services.open(settings)) as services:
+        assert services.vault.problem is None
+        monkeypatch.setattr("entrepot.identity.vault.os.open", is_read_only)
+        with pytest.raises(Conflict, match="mounted: put a new key before"):
+            sealed.rotate(services.database, services.vault)

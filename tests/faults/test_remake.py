@@ -11,13 +11,13 @@ from entrepot.db import Database
 from entrepot.events import Notification
 from entrepot.events.models import Event
 from entrepot.pipeline.generators import actions
-from entrepot.pipeline.generators.finding import find_generator, series_by_name
+from entrepot.pipeline.generators.finding import series_by_name
 from entrepot.pipeline.models import Gate, ImportedFile
 from entrepot.series import repair
 from entrepot.series.models import SeriesChunk
 from entrepot.server.run import check
 from entrepot.server.services import Services
-from tests.integration.pipeline.conftest import World, build_world, hours
+from tests.integration.pipeline.conftest import World, analysis_of, build_world, hours
 from tests.support.pipeline_worker import InPlaceScripts
 
 SCRIPT = "import pandas as pd\ndef analyze(df, **tools):\n    return pd.DataFrame({'mean': df.mean(axis=1)})\n"
@@ -44,7 +44,7 @@ def services(world: World) -> Iterator[Services]:
 
 def damage_first(world: World, generator: str, name: str) -> None:
     with world.database.write() as session:
-        pk = series_by_name(session, generator)[name].pk
+        pk = series_by_name(session, generator)[name].number
         first = session.scalars(
             select(SeriesChunk.bucket).where(SeriesChunk.series == pk).order_by(SeriesChunk.bucket)
         ).first()
@@ -100,7 +100,7 @@ def test_what_was_computed_is_computed_again(world: World, services: Services, w
     inputs = {"a": (world.cleaner, "a-cleaned")}
     analysis = world.analysis("mean", inputs, ["mean"], input_step="1H", step="3H", script=SCRIPT)
     with world.database.write() as session:
-        actions.set_active(session, find_generator(session, analysis), value=True)
+        actions.set_active(session, analysis_of(session, analysis), value=True)
     world.act(world.importer)
     generator, name = (world.cleaner, "a-cleaned") if which == "cleaner" else (analysis, "mean")
     before = world.series(generator)[name]

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.conftest import MakeServer
+from tests.support.bound import bound
 
 WORK = {"pipeline": "p", "user": "ada", "site": "local", "function": "math.cos"}
 
@@ -54,7 +55,7 @@ def served(database_kind: str, make_server: MakeServer, tmp_path: Path) -> Itera
     server = make_server(database_kind, tmp_path / "data")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.killed_server", server.data_dir, str(listening.fileno())],
+            [*bound(), sys.executable, "-m", "tests.support.killed_server", server.data_dir, str(listening.fileno())],
             pass_fds=[listening.fileno()],
             env={**os.environ, "ENTREPOT_DATABASE_URL": server.database_url},
             stdin=subprocess.PIPE,

@@ -94,6 +94,7 @@ def test_administrators_are_told_of_each_part(server: ServerProcess, http: httpx
     assert set(health(server)[1]) <= {"status", "version", "warnings"}
 
 
+@pytest.mark.turns
 def test_every_part_that_stands_still_is_told_and_started_again(server: ServerProcess) -> None:
     before, since = parts(server), length(server)
     for pid in before.values():
@@ -106,9 +107,8 @@ def test_every_part_that_stands_still_is_told_and_started_again(server: ServerPr
     assert "Traceback" not in logged(server, since)
 
 
+@pytest.mark.turns
 def test_a_supervisor_that_stands_still_is_told(server: ServerProcess) -> None:
-    if server.database_url.startswith("postgresql"):
-        pytest.skip("it has nothing to do with the database, and takes long enough once")
     supervisor = server._running().pid
     os.kill(supervisor, signal.SIGSTOP)
     try:
@@ -120,9 +120,13 @@ def test_a_supervisor_that_stands_still_is_told(server: ServerProcess) -> None:
     well(server)
 
 
+@pytest.mark.turns
 def test_scripts_whose_template_stands_still_get_another_one(server: ServerProcess, http: httpx.Client) -> None:
-    importer, since = Importer(server, http, "still"), length(server)
-    (template,) = eventually(lambda: server.templates(), 30)
+    before, since = Importer(server, http, "moving"), length(server)
+    job = before.run()
+    assert eventually(lambda: before.ended(job), 30, every=0.2) == "finished"
+    (template,) = server.templates()
+    importer = Importer(server, http, "still")
     os.kill(template, signal.SIGSTOP)
     job = importer.run()
     eventually(lambda: "the template of the scripts hangs, killed" in logged(server, since), 15, every=0.2)
@@ -132,6 +136,7 @@ def test_scripts_whose_template_stands_still_get_another_one(server: ServerProce
     assert "Traceback" not in logged(server, since)
 
 
+@pytest.mark.turns
 def test_scripts_run_whatever_becomes_of_the_temporary_folder(server: ServerProcess, http: httpx.Client) -> None:
     importer, temporary = Importer(server, http, "cleaned"), server.data_dir.with_name("tmp")
     assert list(temporary.iterdir()) == [], "nothing of ours lies there"
@@ -146,6 +151,7 @@ def test_scripts_run_whatever_becomes_of_the_temporary_folder(server: ServerProc
         temporary.mkdir()
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("fault", ["lost", "exchanged"])
 def test_a_key_that_is_gone_is_told_before_anything_starts_again(
     server: ServerProcess, http: httpx.Client, fault: str
@@ -154,7 +160,7 @@ def test_a_key_that_is_gone_is_told_before_anything_starts_again(
     address = f"/ovbp/api/v2/odata/gate_ftp_accounts/{gate['ftp_account']['id']}/password/"
     password = http.get(address).json()["password"]
     file = server.data_dir / "secret.key"
-    kept = shutil.copy2(file, file.with_name("kept"))
+    kept = Path(shutil.copy2(file, file.with_name("kept")))
     file.unlink()
     if fault == "exchanged":
         file.write_bytes(Fernet.generate_key())

@@ -23,7 +23,7 @@ from entrepot.identity import Organization, Principal, Role, User
 from entrepot.jobs import registry
 from entrepot.jobs.models import Job
 from entrepot.jobs.worker import Worker
-from entrepot.server import backup, sealed
+from entrepot.server import backup, contents, sealed
 from entrepot.server.handlers import HANDLERS
 from entrepot.server.recognise import require_usable
 from entrepot.server.run import serve, upgrade
@@ -135,7 +135,7 @@ def test_a_backup_overwrites_nothing(services: Services, tmp_path: Path) -> None
 def test_a_backup_beside_a_rotation_can_read_what_is_in_it(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = backup._take_database
+    take = contents._take_database
 
     def rotate_then_take(database: Database, folder: Path) -> dict[str, list[str]]:
         taken = take(database, folder)
@@ -143,7 +143,7 @@ def test_a_backup_beside_a_rotation_can_read_what_is_in_it(
         return taken
 
     old = services.settings.secret_key_file.read_bytes()
-    monkeypatch.setattr(backup, "_take_database", rotate_then_take)
+    monkeypatch.setattr(contents, "_take_database", rotate_then_take)
     backup.backup(services, tmp_path / "file")
     new = services.settings.secret_key_file.read_bytes()
     with tarfile.open(tmp_path / "file") as tar:

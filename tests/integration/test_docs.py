@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from entrepot.settings import Settings
+from tests.support import warm
+from tests.support.bound import bound
 from tests.support.deadline import eventually
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 #: Pages whose code is run by a test of their own, which gives it what it needs.
 ELSEWHERE = {
+    "scaling.md": "tests/integration/server",
+    "litestream.md": "tests/integration/server",
     "dialect-ovbp.md": "tests/conformance/ovbp",
     "dialect-owi.md": "tests/conformance/owi",
     "dialect-workflow.md": "tests/conformance/workflow",
@@ -39,7 +43,7 @@ class Reader:
         self.servers: list[subprocess.Popen[bytes]] = []
         self.environment = {
             **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{warm.program().parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "ENTREPOT_PORT": "0",
             "ENTREPOT_FTP_PORT": "0",
         }
@@ -61,7 +65,7 @@ class Reader:
 
     def _serve(self, line: str) -> None:
         data_dir = self.folder / re.findall(r"--data-dir (\S+)", line)[0]
-        self.servers.append(subprocess.Popen(line.split(), cwd=self.folder, env=self.environment))
+        self.servers.append(subprocess.Popen([*bound(), *line.split()], cwd=self.folder, env=self.environment))
         state = data_dir / "run" / "serve.json"
         eventually(state.exists, 120)
         port = re.findall(r'"http_port": ?(\d+)', state.read_text())[0]

@@ -3,9 +3,24 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
 from starlette.routing import BaseRoute, Mount
+
+from entrepot.db import Database
+from entrepot.identity import Vault
+from entrepot.server.run.app import create_app
+from entrepot.server.services import Services
+from entrepot.settings import Settings
+
+
+def application(database: Database, folder: Path) -> FastAPI:
+    """Return the application of a server of this database, whose data folder this is."""
+    settings = Settings(data_dir=folder)
+    Vault.create(settings.secret_key_file)
+    return create_app(Services(settings, database))
 
 
 @dataclass

@@ -7,10 +7,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(predicate: Callable[[], T], seconds: float = 30.0, *, every: float = 0.02, message: str = "") -> T:
+#: Between two questions pass at most so many of the seconds that passed already: after a while nobody asks often.
+_SHARE, _LONGEST = 0.1, 0.15
+
+
+def eventually(
+    predicate: Callable[[], T], seconds: float = 30.0, *, every: float = 0.02, message: str | Callable[[], str] = ""
+) -> T:
     """Return the first true value of `predicate`, asked again and again; fail once `seconds` have passed."""
-    end = time.monotonic() + seconds
+    begin = time.monotonic()
     while not (value := predicate()):
-        assert time.monotonic() < end, message or f"not so within {seconds} s: {predicate}"
-        time.sleep(every)
+        passed = time.monotonic() - begin
+        said = message if passed < seconds or isinstance(message, str) else message()
+        assert passed < seconds, said or f"not so within {seconds} s: {predicate}"
+        time.sleep(max(every, min(_SHARE * passed, _LONGEST)))
     return value

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from sqlalchemy import select
+
+from entrepot.engines import calls
 from entrepot.events import notifications
-from entrepot.identity import projects
+from entrepot.identity import ConsoleSession, User, projects, sessions, users
 from entrepot.pipeline.models import Importer
+from entrepot.scripts import Limits
 from entrepot.server.api import examples
 from tests.support.interface import MEAN, PARSE, Api
 
@@ -16,7 +20,7 @@ class Farm:
 
     def __init__(self, api: Api, another: str = "") -> None:
         self.api = api
-        self.ids: dict[str, str] = {}
+        self.ids: dict[str, str] = {"organization": api.principal.organization_id}
         self._name, self._another = f"{_NAME}{another}", another
         self._pipeline()
         self._rows()
@@ -57,7 +61,7 @@ class Farm:
         path = f"/result-sets/{kept['id']}/rows"
         (row,) = self.api.ask("POST", path, json={"rows": [{"name": "a", "columns": vectors}]})
         self.ids["row"] = row["id"]
-        self.ids["part"] = str(self.api.ask("POST", "/parts/materials", 201, json={"title": "Steel"})["id"])
+        self.ids["part"] = str(self.api.ask("POST", "/parts/materials", 201, json={"name": "Steel"})["id"])
         sheet = f"/api/v1/parts/materials/{self.ids['part']}/attachments/sheet"
         self.api.client.put(sheet, params={"name": "sheet.txt"}, content=b"S355").raise_for_status()
 
@@ -76,7 +80,11 @@ class Farm:
         self.make("webhook", "/webhooks", url="https://example.org/hooks")
         self.make("key", "/keys", name="other")
         self.make("member", "/members", login=f"bob{self._another}", role="reader")
+        self.make("request", "/requests", payload={"files": ["*"]})
         self.make("lock", "/locks", kind="row", id=self.ids["row"])
+        limits = Limits(organization=self.api.principal.organization_id)
+        calls.ask(self.api.database, [b"a call"], limits, 600)
+        self.ids["call"] = self.api.ask("POST", "/calls/claim")["id"]
         with self.api.database.write() as session:
             project = projects.get_project(session, self.api.principal, self.ids["project"])
             notice = notifications.notify(
@@ -84,6 +92,10 @@ class Farm:
                 generator_kind=Importer.kind, generator_id=self.ids["importer"],
             )  # fmt: skip
             self.ids["notification"] = notice.id
+            user = session.get_one(User, self.api.principal.user_id)
+            users.set_password(session, user, "the old horse")
+            sessions.begin(session, user, 12)
+            self.ids["session"] = session.scalars(select(ConsoleSession.id)).one()
 
     def put_in(self, value: Any) -> Any:
         """Return an example with the ids of this farm in place of those that are made up."""
@@ -95,7 +107,8 @@ class Farm:
         return known.get(value, value) if isinstance(value, str) else value
 
     def send(self, method: str, path: str, operation: dict[str, Any]) -> Any:
-        query, headers = {}, {}
+        query: dict[str, Any] = {}
+        headers: dict[str, str] = {}
         for one in operation.get("parameters", ()):
             if one["in"] == "path":
                 thing = examples.thing_of(path, one["name"])

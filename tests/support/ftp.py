@@ -37,8 +37,9 @@ class Site:
         self.staging = data_dir / "uploads"
         self.server = Server(self.services, socket.create_server(("127.0.0.1", 0)))
         self.port = self.server.address[1]
-        self.server.poll_timeout = 0.02
-        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), kwargs={"handle_exit": False})
+        self.server.poll_timeout = self.server.tick_seconds = 0.02
+        self.stop = threading.Event()
+        self._thread = threading.Thread(target=self.server.serve, args=(self.stop,))
         self._thread.start()
 
     def connect(self) -> ftplib.FTP:
@@ -57,8 +58,9 @@ class Site:
             yield client
 
     def close(self) -> None:
-        self.server.ioloop.call_later(0, self.server.close_all)
+        self.stop.set()
         self._thread.join(20)
+        assert not self._thread.is_alive()
         self.services.close()
 
 

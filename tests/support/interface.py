@@ -77,7 +77,7 @@ def farm_of(api: Api) -> dict[str, Any]:
     """A project with a gate, an importer, a channel and an analysis."""
     project = api.ask("POST", "/projects", 201, json={"name": "Farm"})
     gate = api.ask("POST", "/gates", 201, json={"project": "Farm", "name": "scada", "quarantine": True})
-    given = {"project": "Farm", "name": "scada", "gate": "scada", "parse": PARSE, "clock": "UTC"}
+    given: dict[str, Any] = {"project": "Farm", "name": "scada", "gate": "scada", "parse": PARSE, "clock": "UTC"}
     importer = api.ask("POST", "/importers", 201, json=given)
     given = {"importer": "scada", "raw": "wind", "name": "T1 wind", "unit": "m/s", "kind": "mean", "maximum": 22.5,
              "clock": "UTC"}  # fmt: skip

@@ -17,6 +17,7 @@ import uvicorn
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
+from entrepot.server.child import end_with
 from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
@@ -25,8 +26,10 @@ from entrepot.settings import Settings
 def main(data_dir: str, descriptor: str) -> None:
     """Serve as often as is asked."""
     for line in sys.stdin:
+        parent = os.getpid()
         child = os.fork()
         if not child:
+            end_with(parent, "killed")
             os.dup2(2, 1)  # what it logs is no answer
             serve(Path(data_dir), int(descriptor), line.strip())
             os._exit(0)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from entrepot import jobs
 from entrepot.db import Database
 from entrepot.jobs.worker import Worker
 from entrepot.pipeline.importing import run as import_run
-from entrepot.scripts import FileContent, Outcome
+from entrepot.scripts import FileContent, Outcome, Several, trial
 from entrepot.series import store
 from entrepot.settings import Settings
 
@@ -23,17 +24,33 @@ class InPlaceScripts:
     def parse(self, source: str, content: bytes, rel_path: str, *_: Any, **__: Any) -> Outcome[pd.DataFrame]:
         return self._call(source, "parse", FileContent(content), rel_path)
 
+    def parse_several(self, source: str, files: list[tuple[bytes, str]], *_: Any, **__: Any) -> Several[pd.DataFrame]:
+        found: Several[pd.DataFrame] = Several([], alone=True)
+        for content, path in files:
+            try:
+                done = self.parse(source, content, path)
+            except Exception:  # whatever it is, it is told of the file alone
+                return found
+            found.values.append((done.value, done.notes))
+        return Several(found.values, alone=False)
+
     def analyze(self, source: str, frame: pd.DataFrame, *_: Any, **__: Any) -> Outcome[pd.DataFrame]:
         return self._call(source, "analyze", frame)
+
+    def analyze_each(self, source: str, given: Iterable[pd.DataFrame], *_: Any, **__: Any) -> Iterator[Outcome[Any]]:
+        yield from (self.analyze(source, frame) for frame in given)
 
     def map_values(self, source: str, values: np.ndarray, *_: Any, **__: Any) -> Outcome[np.ndarray]:
         names: dict[str, Any] = {}
         exec(source, names)
         return Outcome(np.array([names["fct"](value) for value in values]), "", 0.0, 0)
 
-    def call(self, source: str, function: str, arguments: list[Any], **_: Any) -> Outcome[Any]:
+    def call(self, source: str, function: str, arguments: list[Any], expects: str = "json", **_: Any) -> Outcome[Any]:
         names: dict[str, Any] = {}
         exec(source, names)
+        if expects == "trial":
+            given = [FileContent(each) if isinstance(each, bytes) else each for each in arguments]
+            return Outcome(trial.describe(names[function](*given), function), "", 0.0, 0)
         made = json.dumps(list(names[function](*arguments)), default=lambda value: value.tolist())
         return Outcome(json.loads(made), "", 0.0, 0)
 

@@ -1,10 +1,11 @@
-"""A process that writes, folds or reads a test's series: ``python series_worker.py URL ROLE NUMBER ROUNDS ACKS PK...``.
+"""What processes do that write, fold or read a test's series.
 
 Writer number w writes, in round k, the point (k x WRITERS + w) seconds of each series, worth its own time, and then
 notes in the file of acknowledgements that it has. A reader takes these notes first and then expects every point they
 tell of.
 """
 
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -19,11 +20,14 @@ SECOND = 1_000_000
 DONE = WRITERS  # where the test says that all writers have ended
 
 
-def main(url: str, role: str, number: str, rounds: str, acks: str, *keys: str) -> None:
-    database, pks = Database(url), [int(key) for key in keys]
-    notes = np.memmap(Path(acks), np.int64, "r+")
+def main(said: Path, url: str, role: str, number: int, rounds: int, acks: Path, pks: list[int]) -> None:
+    """Play a role; what it says goes into a file."""
+    with said.open("wb") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    database = Database(url)
+    notes = np.memmap(acks, np.int64, "r+")
     if role == "write":
-        write(database, pks, int(number), int(rounds), notes)
+        write(database, pks, number, rounds, notes)
     while role != "write":
         done = bool(notes[DONE])
         fold(database) if role == "fold" else read(database, pks, notes[:WRITERS].copy())
@@ -58,7 +62,3 @@ def read(database: Database, pks: list[int], notes: np.ndarray) -> None:
         assert not missing.size, f"{missing.size} acknowledged points are missing: {missing[:5]}"
         assert (np.diff(points.times) > 0).all()
         assert (points.values == points.times).all()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from typing import Any, Self
 import httpx
 import orjson
 
+from tests.support import warm
+from tests.support.bound import bound
 from tests.support.deadline import eventually
 
 ENTREPOT = Path(sys.executable).parent / "entrepot"
@@ -36,6 +39,8 @@ class ServerProcess:
         More options of ``entrepot serve``.
     environment
         More variables; None where there is to be none.
+    certificate
+        A PEM file of a certificate that vouches for itself, and its key: it speaks TLS.
     original
         A server that never ran, to begin as a copy of, in place of another ``entrepot init``; the database at
         `database_url` must be a copy of its database, or both be SQLite.
@@ -57,11 +62,17 @@ class ServerProcess:
         *,
         options: tuple[str, ...] = (),
         environment: Mapping[str, str | None] | None = None,
+        certificate: Path | None = None,
         original: "ServerProcess | None" = None,
     ) -> None:
         self.data_dir = data_dir
         self.database_url = database_url or f"sqlite:///{data_dir / 'entrepot.db'}"
         self.log = data_dir.with_name(f"{data_dir.name}.log")
+        self._scheme = "http"
+        self._trusted: ssl.SSLContext | bool = True
+        if certificate is not None:
+            self._scheme, self._trusted = "https", ssl.create_default_context(cafile=certificate)
+            options = (*options, "--tls-certificate", str(certificate), "--tls-key", str(certificate))
         self._options = options
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("ENTREPOT_")}
         if database_url is not None:
@@ -70,7 +81,7 @@ class ServerProcess:
             self._environment.pop(name, None)
             if value is not None:
                 self._environment[name] = value
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | warm.Child | None = None
         self._credentials: dict[str, str]
         if original is None:
             self._credentials = self.command("init", "--organization", ORGANIZATION, "--admin", LOGIN, "--json")
@@ -84,28 +95,42 @@ class ServerProcess:
     def command(self, *arguments: str) -> Any:
         """Run an ``entrepot`` command on this data folder and return the JSON that it printed."""
         name, *others = arguments
-        run = subprocess.run(
-            [ENTREPOT, name, "--data-dir", self.data_dir, *others],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
+        given: list[str | Path] = [name, "--data-dir", self.data_dir, *others]
+        if warm.can(self._environment):
+            run = warm.run(given, self._environment)
+        else:
+            run = subprocess.run(
+                [ENTREPOT, *given], env=self._environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            )
         assert run.returncode == 0, f"entrepot {name} failed:\n{run.stdout.decode()}{run.stderr.decode()}"
         return orjson.loads(run.stdout) if "--json" in others else None
 
     def start(self) -> None:
         """Start the server and wait until it says that it is healthy."""
         assert self._process is None, "already started"
+        given: list[str | Path] = [
+            "serve",
+            "--data-dir",
+            self.data_dir,
+            "--port",
+            "0",
+            "--ftp-port",
+            "0",
+            *self._options,
+        ]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [ENTREPOT, "serve", "--data-dir", self.data_dir, "--port", "0", "--ftp-port", "0", *self._options],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # one process group, so that nothing of it outlives a test
-            )
+            # In a session of its own: one process group, so that nothing of it outlives a test.
+            if warm.can(self._environment):
+                self._process = warm.start(given, self._environment, log)
+            else:
+                self._process = subprocess.Popen(
+                    [*bound(), ENTREPOT, *given],
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
         try:
             eventually(self._ready, START_SECONDS, message="the server was not ready in time")
         except AssertionError as error:
@@ -145,6 +170,11 @@ class ServerProcess:
         group = self._running().pid
         return [pid for pid in (int(path.name) for path in Path("/proc").glob("[0-9]*")) if _group(pid) == group]
 
+    @property
+    def ftp_ports(self) -> list[int]:
+        """Where it serves FTP, as a site has several."""
+        return [self.ftp_port]
+
     def templates(self) -> list[int]:
         """Return the processes of which users' scripts are forked, each in a session of its own."""
         found, ours = [], set(self.processes())
@@ -162,6 +192,7 @@ class ServerProcess:
             "auth": (self.login, self.password),
             "timeout": 60,
             "trust_env": False,
+            "verify": self._trusted,
         }
         return httpx.Client(**defaults | options)
 
@@ -184,7 +215,7 @@ class ServerProcess:
         elif self._process is not None:
             self.stop()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> "subprocess.Popen[bytes] | warm.Child":
         assert self._process is not None, "not started"
         return self._process
 
@@ -196,8 +227,8 @@ class ServerProcess:
             if ports["pid"] != process.pid:  # an earlier server's
                 return False
             self.http_port, self.ftp_port = int(ports["http_port"]), int(ports["ftp_port"] or 0)
-            self.url = f"http://{self.host}:{self.http_port}"
-            return httpx.get(f"{self.url}/health", trust_env=False).status_code == httpx.codes.OK
+            self.url = f"{self._scheme}://{self.host}:{self.http_port}"
+            return httpx.get(f"{self.url}/health", trust_env=False, verify=self._trusted).status_code == httpx.codes.OK
         except (FileNotFoundError, orjson.JSONDecodeError, httpx.TransportError):
             return False
 

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from tests.support.ports import free_port
+
 LOGIN, PASSWORD = "entrepot", "pass word"
 
 
@@ -48,8 +50,7 @@ class Post:
         options: dict[str, Any] = {"ssl_context": context} if tls == "tls" else {"tls_context": context}
         if login:
             options |= {"authenticator": _check, "auth_required": True, "auth_require_tls": tls == "starttls"}
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._controller = Controller(
             self, "127.0.0.1", self.port, require_starttls=tls == "starttls", server_hostname="localhost", **options
         )

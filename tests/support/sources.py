@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from obstore.store import S3Store
 
+from tests.support.bound import bound
 from tests.support.certificates import self_signed
 from tests.support.deadline import eventually
+from tests.support.ports import free_port
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of asyncore
@@ -141,7 +143,9 @@ def ssh_server(folder: Path, host_key: str = "host") -> Iterator[tuple[int, str,
             shutil.chown(path, "nobody")
         account = {"user": "nobody", "group": "nogroup", "extra_groups": []}
     with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", config], stderr=log, cwd="/", **account)
+        process = subprocess.Popen(
+            [*bound(signal="TERM"), "/usr/sbin/sshd", "-D", "-e", "-f", config], stderr=log, cwd="/", **account
+        )
     try:
         eventually(lambda: answers(port), 30, message="sshd did not start")
         yield port, login, (folder / "user").read_text()
@@ -171,7 +175,7 @@ def web_server(root: Path, folder: Path) -> Iterator[dict[str, int]]:
         f"{user}pid {folder / 'pid'};\nerror_log {folder / 'log'};\ndaemon off;\nworker_processes 1;\n"
         f"events {{ worker_connections 64; }}\nhttp {{ access_log off;\n{temporary}{servers} }}\n"
     )
-    process = subprocess.Popen(["/usr/sbin/nginx", "-c", config], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*bound(signal="TERM"), "/usr/sbin/nginx", "-c", config], stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: all(answers(port) for port in ports.values()), 30, message="nginx did not start")
         yield ports
@@ -181,11 +185,11 @@ def web_server(root: Path, folder: Path) -> Iterator[dict[str, int]]:
 
 
 @contextlib.contextmanager
-def s3_server(log: Path) -> Iterator[str]:
-    """Serve S3 with the bucket ``source``; yield the endpoint."""
+def s3_server(log: Path, name: str = "source") -> Iterator[str]:
+    """Serve S3 with a bucket; yield the endpoint."""
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+            [*bound(), sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
             stdout=out,
             stderr=subprocess.STDOUT,
             env=os.environ | {"MOTO_S3_CUSTOM_ENDPOINTS": ""},
@@ -193,7 +197,7 @@ def s3_server(log: Path) -> Iterator[str]:
     try:
         line = eventually(lambda: [one for one in log.read_text().splitlines() if "http://" in one], 60)[0]
         endpoint = line[line.index("http://") :].split()[0].rstrip("/")
-        eventually(lambda: httpx.put(f"{endpoint}/source", trust_env=False).status_code == 200, 60)
+        eventually(lambda: httpx.put(f"{endpoint}/{name}", trust_env=False).status_code == 200, 60)
         yield endpoint
     finally:
         process.terminate()
@@ -241,11 +245,6 @@ def silent_server(answer: bytes = b"") -> Iterator[int]:
         listening.shutdown(socket.SHUT_RDWR)
         for connection in (listening, *kept):
             connection.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def answers(port: int) -> bool:

@@ -1,5 +1,8 @@
 """The words of the command line: what has another name now says so, and every command shows how it is used."""
 
+import ast
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,12 +11,17 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+import entrepot
 from entrepot.cli import app, yaml_files
 from entrepot.cli.connection import door
 from entrepot.cli.renamed import NEW_WORDS
 from entrepot.client.connecting import keep_login, logins, logins_file
 from entrepot.errors import InvalidInput
 
+SOURCES = Path(entrepot.__file__).parent
+PAGES = SOURCES.parent.parent / "docs"
+#: How files end that examples name.
+FILES = ("py", "csv", "json", "xlsx", "parquet", "pdf", "yaml", "zip", "gz", "html", "png")
 #: What is administered on the server's own machine, and what has verbs of its own.
 OTHERS = {"bans", "db", "export", "secret-key", "demo"}
 
@@ -26,7 +34,7 @@ def commands(group: Any, *words: str) -> Iterator[tuple[str, Any]]:
             yield " ".join([*words, name]), command
 
 
-TOP = typer.main.get_command(app)
+TOP: Any = typer.main.get_command(app)
 ALL = dict(commands(TOP))
 
 
@@ -42,16 +50,94 @@ def test_every_command_has_help_with_an_example_in_its_own_words() -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_the_examples_of_a_command_are_used_as_it_is(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each example is parsed, with the files that it names; nothing is done."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENTREPOT_TOKEN", "ent_token")
+    (examples,) = (line for line in (ALL[name].help or "").splitlines() if "Example" in line)
+    found = [one for one in examples.split("`")[1::2] if one.startswith("entrepot ")]
+    assert found
+    for example in found:
+        words = shlex.split(example.partition(" > ")[0].partition(" | ")[0])[1:]
+        for word in words:
+            path = tmp_path / word.lstrip("/")
+            if word.endswith("/") or word == "exports":
+                path.mkdir()
+            elif word.count(".") == 1 and word.rpartition(".")[2] in FILES:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+        command, context = TOP, TOP.make_context("entrepot", [], resilient_parsing=True)
+        while hasattr(command, "commands"):
+            given = next(at for at, word in enumerate(words) if word in command.commands)
+            command, words = command.commands[words[given]], words[:given] + words[given + 1 :]
+        with command.make_context(command.name, words, parent=context):
+            assert command.name == name.rpartition(" ")[2], example
+
+
+def said() -> Iterator[tuple[Path, str]]:
+    """Yield what the program's texts and the pages call commands, but for those that tell of former names."""
+    for path in [*SOURCES.rglob("*.py"), *SOURCES.rglob("*.html"), *PAGES.rglob("*.md"), PAGES.parent / "README.md"]:
+        text = path.read_text()
+        if path.suffix == ".py":
+            constants = (one.value for one in ast.walk(ast.parse(text)) if isinstance(one, ast.Constant))
+            text = "\n".join(one for one in constants if isinstance(one, str))
+        if not path.name.startswith("old_"):
+            yield from ((path, match) for match in re.findall(r"\bentrepot ([a-z][a-z-]*(?: [a-z][a-z-]*)?)", text))
+
+
+def test_nothing_tells_anybody_a_former_name() -> None:
+    former = {name.partition(" ")[0] for name in NEW_WORDS}
+
+    def is_former(name: str) -> bool:
+        word, _, verb = name.partition(" ")
+        group = TOP.commands.get(word)
+        if group is None or group.hidden:
+            return word in former
+        return hasattr(group, "commands") and bool(verb) and not any(f"{one} ".startswith(f"{name} ") for one in ALL)
+
+    found = list(said())
+    assert len(found) > 300
+    assert not {(str(path), name) for path, name in found if is_former(name)}
+
+
+def test_no_command_speaks_the_wire_of_a_published_client() -> None:
+    """Neither the commands nor what they call of the SDK know an address, or a module, of a dialect."""
+    speaks = re.compile(r"""["'/](ovbp|owi|workflow|ricloud)/|entrepot\.client\.(ovbp|owi|workflow|ricloud)""")
+    sources = [
+        *(SOURCES / "cli").rglob("*.py"),
+        *(SOURCES / "client").glob("*.py"),
+        *(SOURCES / "client/aio").glob("*.py"),
+    ]
+    assert len(sources) > 80
+    found = {
+        f"{path.relative_to(SOURCES)}: {match.group()}"
+        for path in sources
+        for match in speaks.finditer(path.read_text())
+    }
+    assert found == set()
+
+
 def test_nouns_are_plural_and_answer_the_same_verbs() -> None:
     groups = {name for name, command in TOP.commands.items() if hasattr(command, "commands")}
     assert all(name.endswith("s") for name in groups - OTHERS - {"secret-key"})
     for noun in ("projects", "gates", "feeders", "importers", "channels", "analyses", "sites", "locations",
-                 "model-definitions", "result-sets"):  # fmt: skip
+                 "model-definitions", "result-sets", "parts", "users", "keys", "storages", "webhooks", "series",
+                 "watches"):  # fmt: skip
         assert {f"{noun} {verb}" for verb in ("list", "show", "create", "set", "delete")} <= ALL.keys(), noun
+
+
+def test_the_version_is_said() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"entrepot {entrepot.__version__}\n"
 
 
 def test_shells_can_complete_and_wrong_words_are_wrong_usage() -> None:
     assert "--install-completion" in CliRunner().invoke(app, ["--help"]).stdout
+    asked = {"_ENTREPOT_COMPLETE": "complete_bash", "COMP_WORDS": "entrepot result-sets ", "COMP_CWORD": "2"}
+    offered = CliRunner().invoke(app, [], env=asked, prog_name="entrepot").stdout.split()
+    assert {"list", "show", "create", "set", "delete", "lock"} <= set(offered)
     assert CliRunner().invoke(app, ["gates", "lost"]).exit_code == 2
 
 

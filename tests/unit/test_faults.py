@@ -81,7 +81,7 @@ def test_a_disk_that_is_full_is_known_under_other_names() -> None:
     refused = Unavailable("The storage refuses.")
     refused.__cause__ = OSError(errno.ENOSPC, "x")
     assert isinstance(named(refused), OutOfSpace)
-    assert named(Unavailable("as it is")).message == "as it is"  # type: ignore[union-attr]
+    assert named(Unavailable("as it is")).message == "as it is"
 
 
 @pytest.mark.parametrize("render", [problem, ovbp.render, owi.render, ricloud.render, workflow.render])

@@ -20,6 +20,11 @@ SDK = (
     "entrepot.client.aio.native entrepot.client.connecting entrepot.client.errors entrepot.client.workflow "
     "entrepot.client.owi entrepot.client.ricloud"
 )
+#: What takes long to import, and no connection needs: of other libraries, and of Python.
+HEAVY = (
+    "rich click typer pygments markdown_it pydantic fastapi starlette sqlalchemy polars matplotlib pint tqdm anyio "
+    "httpcore yaml asyncio difflib html multiprocessing concurrent unittest xml"
+)
 HIDE = """
 import sys
 
@@ -42,16 +47,16 @@ def _named(requirements: list[str]) -> set[str]:
     return {MODULES.get(name, name.replace("-", "_")) for name in names} - {"entrepot"}
 
 
-def _hidden(*extras: str) -> list[str]:
-    """Return what is not there in an installation with these extras, on a machine without Linux' own modules."""
+def _hidden(*extras: str, linux: bool = False) -> list[str]:
+    """Return what is not there in an installation with these extras, with Linux' own modules or without."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     options = project["optional-dependencies"]
     there = _named(project["dependencies"]).union(*(_named(options[one]) for one in extras))
-    return sorted({*LINUX}.union(*map(_named, options.values())) - there)
+    return sorted(set(() if linux else LINUX).union(*map(_named, options.values())) - there)
 
 
-def _run(code: str, *extras: str) -> subprocess.CompletedProcess[str]:
-    text = HIDE.format(hidden=_hidden(*extras)) + code
+def _run(code: str, *extras: str, linux: bool = False) -> subprocess.CompletedProcess[str]:
+    text = HIDE.format(hidden=_hidden(*extras, linux=linux)) + code
     return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
 
 
@@ -72,6 +77,36 @@ except entrepot.NoAnswer:
     assert (ran.stdout, ran.stderr) == ("no answer\n", "")
 
 
+def test_the_sdk_takes_little_time_beside_pandas() -> None:
+    """In seconds of the processor, and the least of some: `benchmarks/imports.py` has more."""
+    code = """
+import time
+import pandas
+begun = time.process_time()
+import entrepot
+entrepot.connect
+print(time.process_time() - begun)
+"""
+    assert min(float(_run(code).stdout) for _ in range(3)) < 0.15
+
+
+def test_the_sdk_imports_nothing_heavy_that_is_installed_beside_it() -> None:
+    """With everything installed: what one call needs is imported by that call."""
+    code = f"""
+import sys
+import pandas
+pandas_own = set(sys.modules)
+import entrepot
+entrepot.connect, entrepot.Client, entrepot.NotFound
+import httpx
+heavy = set({HEAVY!r}.split())
+print(*sorted(heavy & {{name.partition(".")[0] for name in set(sys.modules) - pandas_own if sys.modules[name]}}))
+print(httpx.main.__module__)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout == "\nhttpx\n"
+
+
 def test_the_command_line_needs_its_extra_alone_and_nothing_of_the_server() -> None:
     code = """
 sys.argv = ["entrepot", *{arguments!r}]
@@ -80,7 +115,8 @@ try:
     main()
 finally:
     names = {{".".join(name.split(".")[:2]) for name in sys.modules if name.startswith("entrepot.")}}
-    assert names <= {{"entrepot.client", "entrepot.cli", "entrepot.errors", "entrepot.__main__"}}, names
+    own = {{f"entrepot.{{name}}" for name in ("client", "cli", "errors", "signals", "__main__")}}
+    assert names <= own, names
 """
     for arguments in (["--help"], ["series", "list", "--help"], ["apply", "--help"]):
         ran = _run(code.format(arguments=arguments), "cli")
@@ -89,6 +125,18 @@ finally:
     assert ran.returncode == 1
     assert ran.stderr.startswith("error: ")
     assert "Traceback" not in ran.stderr
+
+
+def test_a_remote_worker_needs_the_command_line_alone_and_nothing_of_the_server() -> None:
+    code = """
+sys.argv = ["entrepot", "worker", "--url", "http://127.0.0.1:1", "--token", "x", "--trusted", "--until-idle"]
+from entrepot.engines.working import RemoteWorker
+RemoteWorker.run = lambda *_, **options: print(options) or 0
+from entrepot.__main__ import main
+main()
+"""
+    ran = _run(code, "cli", linux=True)
+    assert (ran.returncode, ran.stdout) == (0, "{'until_idle': True}\n" + '{"done": 0}\n'), ran.stderr
 
 
 def test_without_its_extra_the_command_line_says_what_to_install() -> None:

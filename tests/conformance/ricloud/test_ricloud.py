@@ -50,7 +50,7 @@ def _run(server: ServerProcess, name: str, folder: Path, **arguments: Any) -> An
 
 def test_every_call_of_the_library(server: ServerProcess, tmp_path: Path) -> None:
     first = _publish(server, b"{}", identifier="ios_messages.messages")
-    second = _publish(server, b"{}", poll=first["poll"])
+    second = _publish(server, b"{}", request=first["request"])
     storage = f"local://{server.data_dir.parent}/exports/x"
     notes = _run(server, "ricloud_library", tmp_path, results=[first["id"], second["id"]], storage=storage)
     assert notes["retrieve"] == ["ios_messages.messages", hashlib.md5(b"{}").hexdigest(), 2, "available"]

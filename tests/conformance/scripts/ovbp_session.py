@@ -61,7 +61,7 @@ class Session:
         end = time.monotonic() + self.arguments["patience"]
         try:
             while not predicate() and time.monotonic() < end:
-                time.sleep(0.05)
+                time.sleep(0.2)
         finally:
             self._waiting = False
 

@@ -56,7 +56,7 @@ def work():
                 requests.post(
                     native + "/files",
                     files={"file": ("file", content)},
-                    data={"task": one["parameters"]["task"], "identifier": name},
+                    data={"step": one["parameters"]["task"], "identifier": name},
                     headers=headers,
                 ).raise_for_status()
             one["status"] = "success"

@@ -43,7 +43,7 @@ def _run_ours(server: ServerProcess, name: str, folder: Path, **arguments: Any) 
 
 @pytest.fixture(params=[_run, _run_ours], ids=["published", "ours"])
 def run(request: pytest.FixtureRequest) -> Run:
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 def test_every_method_of_the_document(shared_server: ServerProcess, tmp_path: Path, run: Run) -> None:

@@ -20,6 +20,8 @@ from entrepot.server.setup import initialise
 from entrepot.settings import Settings
 from tests.support.server import ENTREPOT
 
+pytestmark = pytest.mark.turns
+
 
 class Operator:
     """Types commands on one data folder."""
@@ -122,10 +124,15 @@ def test_users(settled: Operator) -> None:
     assert settled.ask("users", "password", "grace", "--password-file", "-", stdin="new password\n") == {
         "login": "grace"
     }
-    assert settled.ask("users", "role", "grace", "admin")["role"] == "admin"
+    assert settled.ask("users", "set", "grace", "role=admin")["role"] == "admin"
+    old = settled.run("users", "role", "grace", "admin")
+    assert (old.exit_code, old.stderr) == (0, "`entrepot users role` is `entrepot users set LOGIN role=ROLE` now\n")
+    assert settled.ask("users", "set", "grace", "email=g@example.org", "mail_notices=true")["mail_notices"] is True
+    assert settled.ask("users", "show", "grace")["email"] == "g@example.org"
+    assert "none of reader" in settled.refused("users", "set", "grace", "role=emperor")
     assert settled.run("users", "delete", "ada").exit_code == 0
     assert "at least one administrator" in settled.refused("users", "delete", "grace")
-    assert "no user named" in settled.refused("users", "role", "nobody", "reader")
+    assert "no user named" in settled.refused("users", "set", "nobody", "role=reader")
     assert [(row["login"], row["role"]) for row in settled.ask("users", "list")] == [("grace", "admin")]
     assert "grace" in settled.run("users", "list").stdout
 
@@ -133,6 +140,10 @@ def test_users(settled: Operator) -> None:
 def test_organizations(settled: Operator) -> None:
     assert settled.ask("organizations", "create", "P", "--admin", "ada")["name"] == "P"
     assert [row["name"] for row in settled.ask("organizations", "list")] == ["O", "P"]
+    assert settled.ask("organizations", "set", "P", "name=Q", "description=north")["name"] == "Q"
+    assert "exists" in settled.refused("organizations", "set", "Q", "name=O")
+    assert settled.ask("organizations", "set", "Q", "name=P")["description"] == "north"
+    assert settled.ask("organizations", "show", "P")["name"] == "P"
     assert "say which" in settled.refused("users", "create", "grace")
     settled.ask("users", "create", "grace", "--organization", "P")
     assert [row["organization"] for row in settled.ask("users", "list")] == ["O", "P", "P"]
@@ -144,10 +155,12 @@ def test_tokens(settled: Operator) -> None:
     rows = {row["name"]: row for row in settled.ask("keys", "list")}
     assert set(rows) == {"first key", "loader"}
     assert rows["loader"]["scopes"] == "series:read"
-    assert rows["loader"]["expires"]
+    assert rows["loader"]["expires_at"]
+    assert settled.ask("keys", "set", made["id"], "name=loader 2")["name"] == "loader 2"
+    assert settled.ask("keys", "set", made["id"], "name=loader")["scopes"] == "series:read"
     assert settled.ask("keys", "rotate", made["id"])["token"] != made["token"]
     assert settled.run("keys", "delete", made["id"]).exit_code == 0
-    assert {row["name"]: bool(row["revoked"]) for row in settled.ask("keys", "list")} == {
+    assert {row["name"]: bool(row["revoked_at"]) for row in settled.ask("keys", "list")} == {
         "first key": False,
         "loader": True,
     }
@@ -191,11 +204,11 @@ def test_organizations_are_limited(settled: Operator) -> None:
     }
     assert rows["points"] == (0, 100)
     assert set(rows) == {"points", "files", "file_bytes", "storage", "attachments", "works", "jobs"}
-    rows = {
+    most = {
         row["limit"]: row["most"]
         for row in settled.ask("organizations", "limit", "O", "--works", "5", "--points", "none")
     }
-    assert (rows["points"], rows["works"]) == (None, 5)
+    assert (most["points"], most["works"]) == (None, 5)
     for wrong in ("-1", "many", "9" * 20):
         assert "points" in settled.refused("organizations", "limit", "O", f"--points={wrong}")
 
@@ -252,6 +265,58 @@ def test_what_is_no_backup_is_refused(settled: Operator, tmp_path: Path, content
     assert not list(tmp_path.glob(".entrepot-*"))
 
 
+def test_backups_at_a_place_are_made_listed_checked_and_restored(
+    settled: Operator, database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    first = settled.ask("backup", "--to", place)
+    assert set(first) == {"backup", "bytes", "new_bytes", "reused_bytes"}
+    second = settled.ask("backup", "--to", place, "--keep", 1)
+    assert second["reused_bytes"] > 0.5 * second["bytes"]
+    assert second["new_bytes"] + second["reused_bytes"] == second["bytes"]
+    assert second["removed_backups"] == 1
+    elsewhere = CliRunner()
+    (listed,) = orjson.loads(elsewhere.invoke(app, ["backups", "list", str(place), "--json"]).stdout)
+    assert second["backup"] == f"{place}/manifests/{listed['backup']}"
+    assert elsewhere.invoke(app, ["backups", "check", str(place)]).stdout == "ok\n"
+
+    url = None
+    if database_kind == "postgresql":
+        cluster = request.getfixturevalue("postgres")
+        url = cluster.url(cluster.create())
+    other = Operator(tmp_path / "new", url)
+    assert "There is no backup" in other.refused("restore", first["backup"])
+    assert not other.data_dir.exists()
+    other.ask("restore", second["backup"])
+    assert other.ask("users", "list") == settled.ask("users", "list")
+    assert "not empty" in other.refused("restore", place)
+
+    for block in place.rglob("*.gz"):
+        block.write_bytes(b"x")
+    checked = elsewhere.invoke(app, ["backups", "check", str(place)])
+    assert checked.exit_code == 1
+    assert "is damaged" in checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--keep", "3"], "give --to"),
+        (["file", "--to", "place"], "not both"),
+        (["--to", "s3://a b"], "s3://bucket/prefix"),
+    ],
+)
+def test_a_backup_that_makes_no_sense_is_refused(settled: Operator, given: list[str], said: str) -> None:
+    assert said in settled.refused("backup", *given)
+
+
+def test_a_place_without_backups_is_told(tmp_path: Path) -> None:
+    for verb in ("list", "check"):
+        done = CliRunner().invoke(app, ["backups", verb, str(tmp_path / "nowhere")])
+        assert done.exit_code == 1
+        assert "There is no backup" in done.stderr
+
+
 def test_a_stale_database_is_refused_with_the_command_that_helps(settled: Operator) -> None:
     database = Database(settled.services().settings.url)
     with database.engine.begin() as connection:
@@ -297,7 +362,7 @@ def test_bad_settings_are_named(nobody: Operator) -> None:
 
 
 def test_the_data_folder_may_come_first(nobody: Operator) -> None:
-    command = [ENTREPOT, "users", "--data-dir", nobody.data_dir, "list"]
+    command: list[str | Path] = [ENTREPOT, "users", "--data-dir", nobody.data_dir, "list"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {nobody.data_dir} is no data folder")

@@ -15,6 +15,8 @@ from entrepot.client.ovbp.models.oteams import Project
 from tests.support.cases import Case
 from tests.support.server import ORGANIZATION, ServerProcess
 
+pytestmark = pytest.mark.turns
+
 PARSE = """
 import pandas as pd
 
@@ -77,7 +79,7 @@ def test_the_sdk_tries_scripts(shared_server: ServerProcess, terminal: Terminal,
     client = entrepot.connect(shared_server.url, shared_server.token)
     files_in = client.projects["Files in"]
     importer = files_in.importers["scada"]
-    (told,) = client.importers.try_script(importer_id=importer.id, files={"x.csv": SECOND.encode()})
+    (told,) = client.importers.try_script(importer=importer.id, files={"x.csv": SECOND.encode()})
     assert [column["refused"] is None for column in told["columns"]] == [True, False]
     (told,) = importer.try_script(files=[terminal.folder / "2.csv"])
     assert told["rows"] == 2
@@ -92,7 +94,12 @@ def test_the_sdk_tries_scripts(shared_server: ServerProcess, terminal: Terminal,
     assert said["columns"][0]["name"] == "mean"
     assert terminal.run("analysis", "try", "mean").stdout.splitlines()[0].endswith("T01:00:00Z")
     with pytest.raises(Failed, match="holds no step"):
-        mean.try_script(start="2030-01-01T00:00:00Z")
+        mean.try_script(from_="2030-01-01T00:00:00Z")
+    cleaned = importer.channels.try_settings("wind", step="1h", clock="UTC", kind="mean", maximum=1.5)
+    assert (cleaned["raw"]["count"], cleaned["error"]) == (2, None)
+    versions = list(importer.versions())
+    assert [one["version"] for one in versions] == list(range(len(versions), 0, -1))
+    assert versions[0]["script"] == importer.parse
     client.close()
 
 

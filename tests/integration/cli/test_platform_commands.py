@@ -15,6 +15,8 @@ from entrepot.client.ovbp import Client
 from entrepot.client.ovbp.models.oteams import Project
 from tests.support.server import ORGANIZATION, ServerProcess
 
+pytestmark = pytest.mark.turns
+
 PARSE = """
 import pandas as pd
 
@@ -100,6 +102,13 @@ def test_values_are_plotted(terminal: Terminal) -> None:
     assert "2014-03-01 00:00 – 2014-03-02 23:00" in drawn
     assert "wind" in drawn
     assert "no value" in terminal.run("series", "plot", "wind", "--start", "2030-01-01", code=1).stderr
+
+
+def test_series_say_what_they_were_made_of(terminal: Terminal) -> None:
+    cleaned = orjson.loads(terminal.run("series", "list", "--of", "cleaner=scada", "--json").stdout)[0]["id"]
+    told = terminal.run("series", "explain", cleaned).stdout.splitlines()
+    assert [line.strip().partition(" ")[0] for line in told] == ["cleaner", "importer", "file", "file"]
+    assert told[2].strip().startswith("file 2014/march/1.csv, SHA-256 ")
 
 
 def test_series_are_exported(terminal: Terminal, tmp_path: Path) -> None:

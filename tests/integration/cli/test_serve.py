@@ -15,6 +15,7 @@ import pytest
 
 from entrepot.server import state
 from entrepot.server.handlers import HANDLERS, SCHEDULES
+from tests.support.certificates import self_signed
 from tests.support.deadline import eventually
 from tests.support.server import ENTREPOT, ServerProcess
 
@@ -92,7 +93,7 @@ def test_ports_that_are_taken(server: ServerProcess, tmp_path: Path) -> None:
 
 
 def test_more_workers(server: ServerProcess) -> None:
-    command = [ENTREPOT, "worker", "--data-dir", server.data_dir]
+    command: list[str | Path] = [ENTREPOT, "worker", "--data-dir", server.data_dir]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert any("ready" in line for line in process.stderr)
@@ -119,25 +120,54 @@ def test_parts_end_with_their_supervisor(server: ServerProcess) -> None:
     server.start()
 
 
-def test_everything_but_the_web_can_be_left_out(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The web alone, by TLS."""
+    folder = tmp_path_factory.mktemp("bare")
     options = ("--no-ftp", "--no-scheduler", "--workers", "0")
-    with ServerProcess(tmp_path / "data", options=options) as server:
-        assert server.ftp_port == 0
-        assert set(parts(server)) == {"entrepot", "entrepot web-1"}
+    certificate = self_signed(folder / "web.pem", "127.0.0.1")
+    with ServerProcess(folder / "data", options=options, certificate=certificate) as server:
+        yield server
+
+
+def test_everything_but_the_web_can_be_left_out(bare: ServerProcess) -> None:
+    assert bare.ftp_port == 0
+    assert set(parts(bare)) == {"entrepot", "entrepot web-1"}
+
+
+def test_it_speaks_tls_by_the_certificate_that_it_is_given(bare: ServerProcess) -> None:
+    assert bare.url.startswith("https://")
+    with bare.http() as http:
+        assert http.get("/api/v1/me").json()["login"] == bare.login
+    with pytest.raises(httpx.ConnectError, match="certificate"):
+        httpx.get(bare.url, trust_env=False)
+    with pytest.raises(httpx.TransportError):
+        httpx.get(bare.url.replace("https", "http"), trust_env=False)
 
 
 def test_a_part_that_cannot_start_ends_the_server(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data")
     (server.data_dir / "uploads").write_text("where the FTP server needs a folder")
-    command = [ENTREPOT, "serve", "--data-dir", server.data_dir, "--port", "0", "--ftp-port", "0", "--workers", "0"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    command: list[str | Path] = [
+        ENTREPOT,
+        "serve",
+        "--data-dir",
+        server.data_dir,
+        "--port",
+        "0",
+        "--ftp-port",
+        "0",
+        "--workers",
+        "0",
+    ]
+    run = subprocess.run([*command, "--workers", "0"], capture_output=True, text=True, check=False, timeout=240)
     assert run.returncode == 1
     assert "cannot start" in run.stderr
 
 
 def test_workers_know_every_job() -> None:
     """A module that registers a handler, hears of jobs that are given up, or has some done again, is in its list."""
-    decorator = ("@jobs.task(", "@task(", "jobs.when_given_up(", "@locks.of_kind(")
+    decorator = ("@jobs.task(", "@frame.runs(", "@task(", "jobs.when_given_up(", "@locks.of_kind(")
     found = {
         ".".join(path.relative_to(SOURCES).with_suffix("").parts)
         for path in SOURCES.rglob("*.py")

@@ -14,11 +14,11 @@ def test_a_webhook_is_made_rotated_switched_and_removed(shared_server: ServerPro
     arguments = ["--url", shared_server.url, "--token", shared_server.token]
 
     def run(*words: str) -> str:
-        result = CliRunner().invoke(app, ["webhook", *words, *arguments], catch_exceptions=False)
+        result = CliRunner().invoke(app, ["webhooks", *words, *arguments], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return result.output
 
-    assert made["id"] in run("ls")
+    assert made["id"] in run("list")
     rotated = run("rotate", made["id"], "--overlap-hours", "2")
     assert "whsec_" in rotated
     assert made["secret"] not in rotated
@@ -30,6 +30,13 @@ def test_a_webhook_is_made_rotated_switched_and_removed(shared_server: ServerPro
     assert client.webhooks.get(made["id"])["active_since"] > before
     with pytest.raises(Exception, match="overlap_hours"):
         client.webhooks.rotate(made["id"], 10_000)
-    run("rm", made["id"])
+    client.webhooks.update(made["id"], url="https://receiver.invalid/hooks")
+    tried = CliRunner().invoke(app, ["webhooks", "test", made["id"], *arguments])
+    assert (tried.exit_code, tried.output) == (1, "https://receiver.invalid/hooks: invalid\n")
+    assert run("replay", made["id"], "--failed-since", "2020-01-01") == "0 events are sent once more\n"
+    assert client.webhooks.replay(made["id"], after="0") >= 0
+    wrong = CliRunner().invoke(app, ["webhooks", "replay", made["id"], "--failed-since", "soon", *arguments])
+    assert "2014-03-01T00:00Z" in wrong.output
+    run("delete", made["id"])
     assert made["id"] not in [one["id"] for one in client.webhooks.all()]
     client.connection.close()

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 import entrepot
+from tests.support.deadline import eventually
 from tests.support.server import ServerProcess
 
 INDEX = pd.date_range("2024-03-01", periods=144, freq="10min", tz="UTC")
@@ -80,7 +81,7 @@ def parse(content: Any, path: str, **tools: Any) -> pd.DataFrame:
 
 
 def rows(frame: pd.DataFrame, **tools: Any) -> Iterator[dict[str, Any]]:
-    means = (frame["wind"] * FACTOR).groupby(frame.index.hour).mean()
+    means = (frame["wind"] * FACTOR).groupby(pd.DatetimeIndex(frame.index).hour).mean()
     yield {"name": "T1", "hour": (means.index, ""), "wind": (means, "m/s")}
 
 
@@ -162,12 +163,12 @@ def test_results_are_locked_and_series_watched(face: Face, project: Any) -> None
         face.done(series.write(points))
     face.done(series.unlock())
     assert face.done(series.write(points))["added"] == 1
+    assert face.all(project.notifications) == []
     (importer,) = face.all(project.importers)
     for silent_for in ("6h", "2 days"):
         watch = face.done(project.watches.ensure(importer, series="v", silent_for=silent_for))
         assert (watch.name, watch.silent_for) == ("v", silent_for)
     assert len(face.all(project.watches)) == 1
-    assert face.all(project.notifications) == []
 
 
 def test_what_is_refused_is_said_in_the_servers_words(face: Face, project: Any) -> None:
@@ -225,3 +226,61 @@ def test_an_async_block_closes_its_connection(server: ServerProcess) -> None:
     with entrepot.connect(server.url, server.token) as synchronous:
         synchronous.me()
     assert synchronous.connection._client.is_closed
+
+
+def test_works_are_deposited_withdrawn_reported_and_archived(face: Face, request: pytest.FixtureRequest) -> None:
+    done, port, pipeline = face.done, face.port, "async" if "async" in request.node.name else "sync"
+    work = {"pipeline": pipeline, "site": "local", "user": "ada", "parameters": {"turbine": "T1"}}
+    (id_,) = done(port.works.deposit([work]))
+    (taken,) = done(port.works.withdraw({"pipeline": pipeline}, lease_seconds=60))
+    assert (taken["id"], taken["parameters"]) == (id_, {"turbine": "T1"})
+    assert done(port.works.withdraw({"pipeline": pipeline})) == []
+    ended = taken | {"status": "success", "stop": taken["start"] + 1, "results": {"factor": 0.5}}
+    assert done(port.works.report([ended])) is True
+    assert done(port.archive.deposit([ended])) == [id_]
+    assert [
+        one["id"] for one in face.all(port.archive.walk({"results.factor": {"$gt": 0.4}, "pipeline": pipeline}))
+    ] == [id_]
+    here = {"pipeline": pipeline}
+    (standing,) = [one for one in done(port.works.board()) if one["pipeline"] == pipeline]
+    assert (standing["success"], standing["ended_last_hour"]) == (1, 1)
+    (waiting,) = done(port.works.deposit([work]))
+    assert (done(port.works.cancel([waiting])), done(port.works.cancel([waiting]))) == (1, 0)
+    assert [one["count"] for one in done(port.works.failures(here))] == [1]
+    assert done(port.works.facets(here))["fields"]["pipeline"] == [{"value": pipeline, "count": 2}]
+    assert done(port.works.retry([waiting])) == 1
+    assert len(done(port.works.change("delete", here))) == 36
+    eventually(lambda: done(port.works.count(here)) == 0)
+    assert done(port.archive.count(here)) == 1
+
+
+def test_parts_have_files(face: Face, tmp_path: Path) -> None:
+    done, materials = face.done, face.port.parts("materials")
+    steel = done(materials.ensure("Steel", density=7850))
+    assert done(materials.ensure("Steel", density=7850)).id == steel.id
+    (tmp_path / "sheet.txt").write_bytes(b"S355")
+    done(steel.attach(tmp_path / "sheet.txt", "sheet"))
+    assert done(steel.fetch(tmp_path / "fetched", "sheet")).read_bytes() == b"S355"
+    done(steel.detach("sheet"))
+    with pytest.raises(entrepot.NotFound):
+        done(steel.fetch(tmp_path / "none", "sheet"))
+    done(steel.delete())
+    assert done(materials.get("Steel")) is None
+
+
+def test_members_accounts_keys_and_plans(face: Face, project: Any, request: pytest.FixtureRequest) -> None:
+    done, port = face.done, face.port
+    member = done(port.members.create(request.node.name, role="reader"))
+    done(member.change(role="writer"))
+    assert (member.name, done(port.members[request.node.name]).role) == (request.node.name, "writer")
+    done(member.delete())
+    account = done(done(project.gates.create("scada")).account(password=True))
+    assert set(account) == {"protocol", "host", "port", "login", "password"}
+    key = done(port.keys.create("a"))
+    assert done(port.keys.change(key["id"], "b"))["name"] == "b"
+    file = done(project.export()) | {"gates": {}}
+    told = done(project.plan(file))
+    assert [(one["action"], one["kind"]) for one in told["changes"]] == [("removed", "gate")]
+    assert done(project.apply(file))["changes"] == told["changes"]
+    with pytest.raises(ValueError, match="not of"):
+        done(project.plan({"project": "another"}))

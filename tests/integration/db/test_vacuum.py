@@ -1,6 +1,7 @@
 """What deletions freed goes back to the disk: in small steps, or by writing a database anew that was not made so."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from entrepot.db import Database, migrate, vacuum
+from entrepot.db.engine import BUSY_TIMEOUT_SECONDS
 from entrepot.errors import OutOfSpace
 
 ROWS, BYTES = 2400, 4000
@@ -46,7 +48,8 @@ def _numbers(database: Database) -> list[int]:
 def test_a_new_database_gives_back_in_steps(sqlite: Database) -> None:
     _fill(sqlite)
     _delete(sqlite)
-    full, steps = _size(sqlite), []
+    full = _size(sqlite)
+    steps: list[int] = []
     while not steps or steps[-1]:
         with sqlite.write() as session:
             steps.append(vacuum.give_back(session, spare=False))
@@ -68,6 +71,19 @@ def test_some_is_kept_for_what_comes_next(sqlite: Database) -> None:
     assert 0 < found.free_bytes < 0.8 * found.bytes
     with sqlite.write() as session:
         assert vacuum.give_back(session) == 0
+
+
+def test_who_reads_for_long_does_not_have_it_keep_writers_waiting(sqlite: Database) -> None:
+    _fill(sqlite)
+    with sqlite.read() as reading:
+        reading.execute(text("SELECT count(*) FROM page")).one()
+        _delete(sqlite)
+        began = time.monotonic()
+        assert not vacuum.checkpoint(sqlite)
+        assert time.monotonic() - began < BUSY_TIMEOUT_SECONDS / 2
+        with sqlite.write() as session:  # with the patience that every connection has
+            assert session.execute(text("PRAGMA busy_timeout")).scalar_one() == BUSY_TIMEOUT_SECONDS * 1000
+    assert vacuum.checkpoint(sqlite)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from entrepot.jobs.testing import run_pending
 from entrepot.settings import Settings
 from tests.integration.events.conftest import Receiver
 
+pytestmark = pytest.mark.turns
+
 Run = Callable[[], None]
 
 
@@ -54,7 +56,7 @@ def _emit(database: Database, admin: Principal, *objects: str, action: str = "pu
 
 def _states(database: Database) -> list[str]:
     with database.read() as session:
-        return list(session.scalars(select(Delivery.state).order_by(Delivery.number)))
+        return list(session.scalars(select(Delivery.status).order_by(Delivery.number)))
 
 
 def test_signed_as_the_standard_says(
@@ -140,7 +142,7 @@ def test_given_up_in_the_end_and_replayed(
     _emit(database, admin, "b")
     run()
     with database.read() as session:
-        assert session.scalars(select(Webhook)).one().state == "deactivated"
+        assert session.scalars(select(Webhook)).one().status == "deactivated"
         assert session.scalars(select(Event).where(Event.type == "webhook")).one().action == "deactivated"
     count = receiver.count
     run()
@@ -148,7 +150,7 @@ def test_given_up_in_the_end_and_replayed(
     receiver.answer = lambda _number: 200
     with database.write() as session:
         found = webhooks.get_webhook(session, admin, webhook.id)
-        webhooks.update_webhook(session, admin, settings, found, {"state": "new"})
+        webhooks.change_webhook(session, admin, settings, found, {"status": "new"})
         assert webhooks.replay(session, admin, found, 0) >= 2
     run()
     assert {orjson.loads(body)["data"]["object_id"] for _, _, body in receiver.got} >= {"a", "b"}

@@ -52,7 +52,7 @@ def test_nothing_is_lost(database_kind: str, database_url: str, tmp_path: Path, 
         def arrived() -> bool:
             # Hours pass.
             with database.write() as session:
-                later = (Delivery.state == "pending", Delivery.next_at > now())
+                later = (Delivery.status == "pending", Delivery.next_at > now())
                 session.execute(update(Delivery).where(*later).values(next_at=now()))
                 session.execute(update(Webhook).values(paused_until=None))
                 session.execute(update(Job).where(Job.status == "pending").values(ready_at=now(), run_at=now()))

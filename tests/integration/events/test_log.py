@@ -121,7 +121,7 @@ def test_old_events_go_and_readers_are_told(database: Database) -> None:
     with database.write() as session:
         old = now() - timedelta(days=100)
         session.execute(update(Event).where(Event.sequence <= sequences[3]).values(created_at=old))
-        session.add(Delivery(webhook_id=new_id(), event_position=events[0].position, object_key="x"))
+        session.add(Delivery(webhook_id=new_id(), event_number=events[0].number, object_key="x"))
     with database.write() as session:
         assert retention.prune(session, now() - timedelta(days=90), limit=3) == 3
         assert retention.prune(session, now() - timedelta(days=90), limit=3) == 2

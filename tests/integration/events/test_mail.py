@@ -147,6 +147,7 @@ def test_projects_send_mails_only_where_that_is_switched_on(office: Office, post
     assert len(post.got) == 2
 
 
+@pytest.mark.pairs
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")  # aiosmtpd knows of STARTTLS alone
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
 def test_tls_and_login(office: Office, tmp_path: Path, tls: Any) -> None:
@@ -162,7 +163,7 @@ def test_tls_and_login(office: Office, tmp_path: Path, tls: Any) -> None:
         office.use(smtp_password=SecretStr(PASSWORD))
         office.work(2 * MINUTES)
         assert len(post.got) == 2
-        assert {one.state for one in office.mails()} == {"sent"}
+        assert {one.status for one in office.mails()} == {"sent"}
         # Whoever cannot be trusted is not told the password.
         office.use(smtp_ca=None)
         office.tell("q", origin="gate other")
@@ -204,7 +205,7 @@ def test_nobody_waits_for_a_server_that_stalls(office: Office, monkeypatch: pyte
         began = time.monotonic()
         office.work(5 * MINUTES)
         assert time.monotonic() - began < 10
-        assert [(one.state, one.attempts) for one in office.mails()] == [("pending", 1), ("pending", 1)]
+        assert [(one.status, one.attempts) for one in office.mails()] == [("pending", 1), ("pending", 1)]
     finally:
         stalling.close()
 
@@ -216,7 +217,7 @@ def test_one_address_that_is_refused_holds_up_nobody_and_fails_in_the_end(office
     assert [message["To"] for message in post.got] == ["grace@example.org"]
     for _ in range(6):
         office.work(timedelta(days=1))
-    assert [one.state for one in office.mails()] == ["failed", "sent"]
+    assert [one.status for one in office.mails()] == ["failed", "sent"]
     with office.database.read() as session:
         failed = session.scalars(select(Event).where(Event.type == "mail")).all()
         assert [(event.action, event.data["recipient"]) for event in failed] == [("failed", "ada@example.org")]

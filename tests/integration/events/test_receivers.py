@@ -53,7 +53,7 @@ class World:
     def change(self, webhook: Webhook, **changes: Any) -> None:
         with self.database.write() as session:
             found = webhooks.get_webhook(session, self.admin, webhook.id)
-            webhooks.update_webhook(session, self.admin, self.settings, found, changes)
+            webhooks.change_webhook(session, self.admin, self.settings, found, changes)
 
     def emit(self, *objects: str) -> None:
         with self.database.write() as session:
@@ -75,7 +75,7 @@ class World:
 
     def states(self, path: str = "/hook") -> list[str]:
         with self.database.read() as session:
-            query = select(Delivery.state).where(Delivery.webhook_id == self.find(path).id)
+            query = select(Delivery.status).where(Delivery.webhook_id == self.find(path).id)
             return list(session.scalars(query.order_by(Delivery.number)))
 
 
@@ -112,7 +112,7 @@ def test_each_receiver_is_heard(world: World, monkeypatch: pytest.MonkeyPatch) -
     assert world.got == right["requests_of_the_first_event_in_40_seconds"]
     for path in receivers:
         webhook = world.find(path)
-        assert (webhook.state == "deactivated") == (path in right["disabled"])
+        assert (webhook.status == "deactivated") == (path in right["disabled"])
         assert (world.states(path) == ["delivered"]) == (path in right["delivered"])
         assert webhook.slow == (path == "/thinks")
     wait = timedelta(seconds=1800)
@@ -176,17 +176,17 @@ def test_a_webhook_is_told_of_what_happens_from_then_on(world: World) -> None:
     world.emit("waits")
     world.answer = lambda _path, _number: httpx.Response(500)
     world.work()
-    world.change(webhook, state="deactivated")
+    world.change(webhook, status="deactivated")
     world.emit("while it is not active")
     world.answer = lambda _path, _number: httpx.Response(204)
-    world.change(webhook, state="new")
+    world.change(webhook, status="new")
     world.emit("again")
     world.got.clear()
     world.work(later=timedelta(days=1))
     assert world.got["/hook"] == 1
     assert world.states() == ["delivered", "failed", "delivered"]
     world.emit("waits")
-    world.change(webhook, state="new")
+    world.change(webhook, status="new")
     world.work(later=timedelta(days=1))
     assert world.states()[-1] == "delivered", "who is active goes on"
 
@@ -213,7 +213,7 @@ def test_a_secret_rotates_with_an_overlap(world: World) -> None:
     world.work()
     assert [len(headers["webhook-signature"].split()) for headers in world.headers] == [2]
     with world.database.write() as session:
-        session.execute(update(Webhook).values(former_until=now()))
+        session.execute(update(Webhook).values(former_secret_until=now()))
         found = webhooks.get_webhook(session, world.admin, webhook.id, "admin")
         session.refresh(found)
         assert webhooks.secrets_of(world.vault, found) == [new]

@@ -105,7 +105,7 @@ class Site:
 
     def runs(self) -> list[Run]:
         with self.world.database.read() as session:
-            return list(session.scalars(select(Run).where(Run.generator_id == self.feeder).order_by(Run.started)))
+            return list(session.scalars(select(Run).where(Run.generator_id == self.feeder).order_by(Run.started_at)))
 
 
 class Servers:

@@ -1,6 +1,5 @@
 """Workers killed at random moments of fetching: every file is imported once, and none is lost."""
 
-import multiprocessing
 import os
 import random
 import time
@@ -18,14 +17,14 @@ from entrepot.pipeline.feeders import configuration as feeders
 from entrepot.pipeline.feeders.arrivals import Arrivals
 from entrepot.pipeline.importing import configuration as importers
 from tests.integration.feeders.conftest import Servers, Site, make_site
-from tests.support import feeder_worker
+from tests.support import feeder_worker, forks
 from tests.support.deadline import eventually
 from tests.support.pipeline_worker import InPlaceScripts
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
-KILLS = 150 if DEEP else 9
+KILLS = 150 if DEEP else 6
 LEASE_SECONDS = 0.4
-ROUNDS = 3
+ROUNDS = 3 if DEEP else 2
 KINDS = ("feeder.feed", "importer.run")
 
 
@@ -50,8 +49,7 @@ def test_every_version_of_every_file_arrives_once(
         # What is imported is deleted at once: a file that came twice would be imported twice.
         site.record(session).gate.after_import = "delete"
     chance = random.Random(11)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.feeder_worker"])
+    context = forks.context()
     url = database.engine.url.render_as_string(hide_password=False)
     arguments = (url, str(tmp_path / "data"), LEASE_SECONDS)
     expected: Counter[str] = Counter()

@@ -27,9 +27,7 @@ def notices(site: Site) -> list[tuple[str, bool]]:
 
 def actions(site: Site) -> list[str]:
     with site.world.database.read() as session:
-        return list(
-            session.scalars(select(Event.action).where(Event.object_id == site.feeder).order_by(Event.position))
-        )
+        return list(session.scalars(select(Event.action).where(Event.object_id == site.feeder).order_by(Event.number)))
 
 
 def test_from_a_source_to_series_with_lineage(any_site: Site, servers: Servers) -> None:
@@ -202,6 +200,9 @@ def test_a_script_that_fails_brings_nothing(any_site: Site) -> None:
     assert report["error"].startswith("ValueError: no *** (line ")
     assert "line" in report["traceback"]
     assert "very secret" not in f"{report} {any_site.job.output}"
+    ((told, _),) = notices(any_site)
+    assert "ValueError: no ***" in told
+    assert "very secret" not in told
     assert any_site.files() == {}
     any_site.change(script="def feed(state, credentials):\n    open('big', 'wb').write(b'x' * 5_000_000)\n")
     any_site.change(parameters={"bytes_per_file": 1_000_000})

@@ -1,7 +1,10 @@
 """What feeders must not do: reach inside, trust whom they should not, tell secrets."""
 
+import contextlib
 import socket
+import ssl
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from ipaddress import ip_network
 from pathlib import Path
@@ -79,7 +82,7 @@ def test_redirects_are_followed_without_credentials(site: Site) -> None:
     assert len(heard) > 2
 
 
-def _http_server(stack: ExitStack, answer, heard: list[bytes]) -> int:
+def _http_server(stack: ExitStack, answer: Callable[[bytes], bytes], heard: list[bytes]) -> int:
     listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
     def serve() -> None:
@@ -121,28 +124,22 @@ def test_certificates_that_nobody_vouches_for_are_not_trusted(kind: str, site: S
     assert "certificate is not trusted" in report["error"]
 
 
-def _tls_server(certificate: Path) -> ExitStack:
-    import contextlib
-    import ssl
+@contextlib.contextmanager
+def _tls_server(certificate: Path) -> Iterator[int]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
 
-    @contextlib.contextmanager
-    def serve():
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate)
-        with socket.create_server(("127.0.0.1", 0)) as listening:
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with connection, contextlib.suppress(OSError):
+                        context.wrap_socket(connection, server_side=True).close()
 
-            def accept() -> None:
-                with contextlib.suppress(OSError):
-                    while True:
-                        connection, _ = listening.accept()
-                        with connection, contextlib.suppress(OSError):
-                            context.wrap_socket(connection, server_side=True).close()
-
-            threading.Thread(target=accept, daemon=True).start()
-            yield listening.getsockname()[1]
-            listening.shutdown(socket.SHUT_RDWR)
-
-    return serve()
+        threading.Thread(target=accept, daemon=True).start()
+        yield int(listening.getsockname()[1])
+        listening.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_host_key_that_changes_is_refused(site: Site, servers: Servers) -> None:

@@ -1,22 +1,19 @@
 """Storages of every kind that runs here, and callers."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import obstore
 import pytest
 from obstore.store import S3Store
 
 from entrepot.db import Database
-from entrepot.files.storage import Storage, open_storage
+from entrepot.files.stores import open_store
 from entrepot.identity import Principal, Role, Vault, users
+from entrepot.objects.stores import Store
 from entrepot.settings import Settings
-from tests.support.deadline import eventually
+from tests.support.sources import s3_server
 
 CREDENTIALS = {"access_key_id": "test", "secret_access_key": "test", "region": "us-east-1"}
 
@@ -24,23 +21,8 @@ CREDENTIALS = {"access_key_id": "test", "secret_access_key": "test", "region": "
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that speaks S3, with the bucket ``results``."""
-    log = tmp_path_factory.mktemp("moto") / "log"
-    environment = os.environ | {"MOTO_S3_CUSTOM_ENDPOINTS": ""}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
-    try:
-        line = eventually(lambda: [one for one in log.read_text().splitlines() if "http://" in one], 60)[0]
-        endpoint = line[line.index("http://") :].split()[0].rstrip("/")
-        eventually(lambda: httpx.put(f"{endpoint}/results", trust_env=False).status_code == 200, 60)
+    with s3_server(tmp_path_factory.mktemp("moto") / "log", "results") as endpoint:
         yield endpoint
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture
@@ -64,7 +46,7 @@ def vault(settings: Settings) -> Vault:
 
 @pytest.fixture(params=["local", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    """A storage config's url and credentials, of each kind."""
+    """A storage's url and credentials, of each kind."""
     if request.param == "local":
         return {"url": f"local://{tmp_path / 'exports' / 'deep' / 'er'}", "credentials": None}
     endpoint = request.getfixturevalue("s3_endpoint")
@@ -72,9 +54,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def storage(place: dict[str, Any], settings: Settings) -> Storage:
+def storage(place: dict[str, Any], settings: Settings) -> Store:
     """A storage of each kind."""
-    return open_storage(settings, place["url"], place["credentials"], own=False)
+    return open_store(settings, place["url"], place["credentials"], own=False)
 
 
 @pytest.fixture

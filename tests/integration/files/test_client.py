@@ -44,14 +44,14 @@ def test_the_documents_examples(publish: Any, tmp_path: Path) -> None:
     result.acknowledge()
     assert result.state == "consumed"
     assert ricloud.Result.acknowledge_with_id(made["id"]).date_consumed == result.date_consumed
-    other = publish(b"x", poll=made["poll"])
+    other = publish(b"x", request=made["request"])
     assert [one.state for one in ricloud.Result.acknowledge_batch([other["id"], "unknown"])] == ["consumed"]
-    assert len(list(ricloud.Result.each(poll=made["poll"], state=["consumed"], limit=1))) == 2
+    assert len(list(ricloud.Result.each(poll=made["request"], state=["consumed"], limit=1))) == 2
     with pytest.raises(ricloud.RequestError) as raised:
         ricloud.Result.retrieve("unknown")
     assert (raised.value.status, raised.value.error) == (404, "not-found")
-    assert ricloud.Poll.retrieve(made["poll"]).results[0].id == made["id"]
-    assert ricloud.Task.retrieve(made["task"]).state == "succeeded"
+    assert ricloud.Poll.retrieve(made["request"]).results[0].id == made["id"]
+    assert ricloud.Task.retrieve(made["step"]).state == "succeeded"
 
 
 def test_what_the_published_client_cannot_do(publish: Any) -> None:
@@ -71,7 +71,8 @@ def test_what_the_published_client_cannot_do(publish: Any) -> None:
 def test_a_download_goes_on_where_it_broke(publish: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     content = os.urandom(2_000_000)
     result = ricloud.Result.retrieve(publish(content)["id"])
-    blocks, broken = result._blocks, []
+    blocks = result._blocks
+    broken: list[int] = []
 
     def breaking(start: int) -> Iterator[bytes]:
         for number, block in enumerate(blocks(start)):

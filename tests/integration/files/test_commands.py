@@ -8,13 +8,14 @@ from typing import Any
 
 import orjson
 
+from tests.support import warm
 from tests.support.deadline import eventually
-from tests.support.server import ENTREPOT, ServerProcess
+from tests.support.server import ServerProcess
 
 
 def _run(server: ServerProcess, *arguments: Any) -> Any:
     environment = os.environ | {"ENTREPOT_URL": server.url, "ENTREPOT_TOKEN": server.token}
-    run = subprocess.run([ENTREPOT, *arguments], env=environment, capture_output=True, check=False)
+    run = subprocess.run([warm.program(), *arguments], env=environment, capture_output=True, check=False)
     assert run.returncode == 0, run.stdout.decode() + run.stderr.decode()
     return run.stdout
 
@@ -29,7 +30,7 @@ def test_publish_and_follow(shared_server: ServerProcess, tmp_path: Path) -> Non
     out = tmp_path / "followed"
     with out.open("wb") as file:
         follower = subprocess.Popen(
-            [ENTREPOT, "events", "--follow", "--after", "0", "--type", "file.published", "--json"],
+            [warm.program(), "events", "--follow", "--after", "0", "--type", "file.published", "--json"],
             env=environment,
             stdout=file,
         )

@@ -20,6 +20,8 @@ from entrepot.server import conditions
 from tests.support.cases import Case
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.turns
+
 SIZE = int(os.environ.get("ENTREPOT_TEST_FILE_BYTES", 48 * 2**20))
 
 
@@ -42,13 +44,13 @@ def test_a_file_has_its_record(client: httpx.Client) -> None:
     assert record["sha256"] == hashlib.sha256(b"{}").hexdigest()
     assert (record["size"], record["type"], record["name"], record["status"]) == (2, "json", "a.json", "available")
     assert record["identifier"] == "ios_messages.messages"
-    assert record["poll"]
-    assert record["task"]
+    assert record["request"]
+    assert record["step"]
     assert client.get(f"/api/v1/files/{record['id']}").json() == record
-    listed = client.get("/api/v1/files", params={"poll": record["poll"]}).json()["items"]
+    listed = client.get("/api/v1/files", params={"request": record["request"]}).json()["items"]
     assert [one["id"] for one in listed] == [record["id"]]
-    more = _publish(client, b"x", task=record["task"])
-    assert (more["poll"], more["task"]) == (record["poll"], record["task"])
+    more = _publish(client, b"x", step=record["step"])
+    assert (more["request"], more["step"]) == (record["request"], record["step"])
 
 
 def test_bytes_come_back_whole_and_in_parts(client: httpx.Client) -> None:
@@ -108,8 +110,8 @@ def test_acknowledged_once_and_many(client: httpx.Client) -> None:
     assert [one["status"] for one in many.json()] == ["consumed", "consumed"]
     for body in ({}, {"ids": "x"}, {"ids": [1]}):
         assert client.post("/api/v1/files/ack", json=body).status_code == 422
-    assert client.get("/api/v1/files", params={"poll": first["poll"]}).json()["items"] == []
-    asked = {"poll": first["poll"], "status": "consumed"}
+    assert client.get("/api/v1/files", params={"request": first["request"]}).json()["items"] == []
+    asked = {"request": first["request"], "status": "consumed"}
     assert len(client.get("/api/v1/files", params=asked).json()["items"]) == 1
 
 
@@ -144,7 +146,7 @@ def test_names_do_no_harm(client: httpx.Client, shared_server: ServerProcess, na
     assert not {path for path in after - before if path.name in ("passwd", "x", "boot.ini")}
 
 
-@pytest.mark.parametrize("field", ["poll", "task", "project", "storage_config", "unknown"])
+@pytest.mark.parametrize("field", ["request", "step", "project", "storage", "unknown"])
 @pytest.mark.parametrize("value", ["../..", "nothing", "\u0000", "%00", "x" * 100_000])
 def test_fields_that_are_wrong(client: httpx.Client, field: str, value: str) -> None:
     answer = client.post("/api/v1/files", files={"file": ("a", b"x")}, data={field: value})
@@ -199,7 +201,8 @@ def test_upload_in_parts(client: httpx.Client) -> None:
     given_up = client.post("/api/v1/uploads", json={}).json()
     assert client.delete(f"/api/v1/uploads/{given_up['id']}").status_code == 204
     assert client.get(f"/api/v1/uploads/{given_up['id']}").status_code == 404
-    for body in ({"size": -1}, {"size": "x"}, {"size": True}, {"nothing": 1}, {"name": 3}, []):
+    bodies: tuple[Any, ...] = ({"size": -1}, {"size": "x"}, {"size": True}, {"nothing": 1}, {"name": 3}, [])
+    for body in bodies:
         assert client.post("/api/v1/uploads", json=body).status_code in (400, 422)
     for value in ("", "x", "-1", "9" * 30):
         assert client.patch(path, content=b"x", headers={"upload-offset": value}).status_code == 422
@@ -324,15 +327,15 @@ def test_others_see_nothing(client: httpx.Client, shared_server: ServerProcess) 
             ("POST", f"webhooks/{webhook}/replay"),
             ("GET", f"webhooks/{webhook}/deliveries"),
         ]:
-            body = {} if method in ("PATCH", "POST") and "uploads" not in path else None
-            body = {"after": 0} if path.endswith("replay") else body
-            answer = stranger.request(method, f"/api/v1/{path}", headers={"upload-offset": "0"}, json=body)
+            sent: Any = {} if method in ("PATCH", "POST") and "uploads" not in path else None
+            sent = {"after": 0} if path.endswith("replay") else sent
+            answer = stranger.request(method, f"/api/v1/{path}", headers={"upload-offset": "0"}, json=sent)
             assert answer.status_code in (403, 404), (method, path, answer.status_code)
         assert record["id"] not in stranger.get("/api/v1/files").text
         assert stranger.post("/api/v1/files/ack", json={"ids": [record["id"]]}).json() == []
         assert record["sha256"] not in stranger.get(f"/api/v1/lineage/file/{record['id']}").text
-        given = {**record, "storage_config": record["storage"]["id"]}
-        for field in ("poll", "task", "storage_config"):
+        given = {**record, "storage": record["storage"]["id"]}
+        for field in ("request", "step", "storage"):
             answer = stranger.post("/api/v1/files", files={"file": b"x"}, data={field: given[field]})
             assert (answer.status_code, [*answer.json()["fields"]]) == (422, [field]), answer.text
         assert record["id"] not in stranger.get("/api/v1/events", params={"after": 0, "limit": 1000}).text
@@ -340,7 +343,7 @@ def test_others_see_nothing(client: httpx.Client, shared_server: ServerProcess) 
         assert stranger.get("/api/v1/events", params={"after": event}).status_code == 422
         for path in ("results", "polls", "tasks", "events", "configs/storage", "configs/webhook"):
             assert record["id"] not in stranger.get(f"/ricloud/{path}").text, path
-        for path in (f"results/{record['id']}", f"polls/{record['poll']}", f"tasks/{record['task']}"):
+        for path in (f"results/{record['id']}", f"polls/{record['request']}", f"tasks/{record['step']}"):
             assert stranger.get(f"/ricloud/{path}").status_code == 404, path
     assert client.get(f"/api/v1/files/{record['id']}").json()["status"] == "available"
     client.delete(f"/api/v1/webhooks/{webhook}")
@@ -491,7 +494,7 @@ def test_a_download_of_an_earlier_process_goes_on(
     record, other = _sent(client, content, "large"), _sent(client, content[::-1], "other")
     files = Files(Connection(shared_server.url, headers={"authorization": f"Token {shared_server.token}"}))
     target = tmp_path / "large"
-    began = files._rest(record["id"], f'"{record["sha256"]}"', 0, record["size"])
+    began: Any = files._rest(record["id"], f'"{record["sha256"]}"', 0, record["size"])
     part, beside = tmp_path / "large.part", tmp_path / "large.part.etag"
     part.write_bytes(next(began))
     began.close()

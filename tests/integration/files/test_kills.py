@@ -4,6 +4,7 @@ import hashlib
 import random
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -76,7 +77,7 @@ def test_an_upload_in_parts_goes_on_after_a_kill(live_server: ServerProcess) -> 
         assert record["sha256"] == hashlib.sha256(content).hexdigest()
 
 
-def _all(client: httpx.Client) -> Iterator[dict[str, str]]:
+def _all(client: httpx.Client) -> Iterator[dict[str, Any]]:
     address = "/api/v1/files?limit=1000"
     while address:
         page = client.get(address).json()

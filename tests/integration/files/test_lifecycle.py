@@ -13,16 +13,16 @@ from sqlalchemy import event, select, update
 from entrepot.db import Database, now
 from entrepot.errors import EntrepotError, Gone, InvalidInput
 from entrepot.events.models import Event
-from entrepot.files import configs, lifecycle
-from entrepot.files.configs import open_config
-from entrepot.files.models import PublishedFile, StorageConfig, Upload
+from entrepot.files import lifecycle, storages
+from entrepot.files.models import PublishedFile, Storage, Upload
 from entrepot.files.publish import Description, Publisher, safe_name
 from entrepot.files.spool import Spool, spool_folder
+from entrepot.files.storages import open_storage
 from entrepot.identity import Principal, Vault
 from entrepot.jobs import enqueue
 from entrepot.jobs.testing import run_pending
 from entrepot.lineage import explain
-from entrepot.requests.models import Poll, Task
+from entrepot.requests.models import DataRequest, RequestStep
 from entrepot.settings import Settings
 
 Publish = Callable[..., PublishedFile]
@@ -64,17 +64,17 @@ def test_into_a_storage_of_the_users(
     database: Database, settings: Settings, vault: Vault, admin: Principal, place: dict[str, Any], publish: Publish
 ) -> None:
     with database.write() as session:
-        config = configs.create_config(session, admin, settings, vault, signed_urls_enabled=True, **place)
-        configs.defaults_of(session, admin.organization_id).storage_config_id = config.id
+        config = storages.create_storage(session, admin, settings, vault, signed=True, **place)
+        storages.defaults_of(session, admin.organization_id).storage_id = config.id
     content = os.urandom(9_000_000)
     file = publish(content, name="a.bin")
-    assert (file.storage_config_id, file.sha256) == (config.id, hashlib.sha256(content).hexdigest())
-    stored = open_config(settings, vault, config)
+    assert (file.storage_id, file.sha256) == (config.id, hashlib.sha256(content).hexdigest())
+    stored = open_storage(settings, vault, config)
     assert b"".join(stored.read(file.path)) == content
     assert _left(settings) == []
     with database.read() as session:
         assert session.scalars(select(Upload)).all() == []
-        if secret := session.scalars(select(StorageConfig)).one().credentials_encrypted:
+        if secret := session.scalars(select(Storage)).one().credentials_encrypted:
             assert "secret" not in secret
     with database.write() as session:
         session.execute(update(PublishedFile).values(created_at=now() - timedelta(days=1000)))
@@ -90,8 +90,8 @@ def test_what_was_killed_is_published_again(
     if not own:
         root = tmp_path / "exports"
         with database.write() as session:
-            config = configs.create_config(session, admin, settings, vault, url=f"local://{root}")
-            fields["storage_config"] = config.id
+            config = storages.create_storage(session, admin, settings, vault, url=f"local://{root}")
+            fields["storage"] = config.id
     spool = Spool(settings, admin.organization_id)
     spool.create()
     spool.append(0, [b"whole"])
@@ -109,12 +109,12 @@ def test_what_was_killed_is_published_again(
 
 def test_everything_that_publishing_tells(database: Database, publish: Publish) -> None:
     file = publish(name="x.json")
-    poll, task = _one(database, Poll), _one(database, Task)
-    assert (poll.state, task.state, file.poll_id, file.task_id) == ("completed", "succeeded", poll.id, task.id)
+    poll, task = _one(database, DataRequest), _one(database, RequestStep)
+    assert (poll.status, task.status, file.request_id, file.step_id) == ("completed", "succeeded", poll.id, task.id)
     with database.read() as session:
-        happened = [f"{one.type}.{one.action}" for one in session.scalars(select(Event).order_by(Event.position))]
+        happened = [f"{one.type}.{one.action}" for one in session.scalars(select(Event).order_by(Event.number))]
         (run,) = explain(session, "file", file.id)
-    assert happened == ["poll.created", "task.created", "file.published", "task.succeeded", "poll.completed"]
+    assert happened == ["request.created", "step.created", "file.published", "step.succeeded", "request.completed"]
     assert run["generator"]["kind"] == "upload"
 
 
@@ -124,15 +124,15 @@ def test_all_or_nothing(
     def broken(*_arguments: Any, **_options: Any) -> None:
         raise EntrepotError("no")
 
-    for target in ("entrepot.files.publish.emit", "entrepot.requests.polls.tell_answered"):
+    for target in ("entrepot.files.publish.emit", "entrepot.requests.requested.tell_answered"):
         with monkeypatch.context() as patched:
             patched.setattr(target, broken)
             with pytest.raises(EntrepotError):
                 publish()
     with pytest.raises(InvalidInput):
-        publish(poll="nothing")
+        publish(request="nothing")
     with database.read() as session:
-        for model in (PublishedFile, Poll, Task, Event, Upload):
+        for model in (PublishedFile, DataRequest, RequestStep, Event, Upload):
             assert session.scalars(select(model)).all() == [], model
     assert [str(path) for path in settings.files_dir.rglob("*") if path.is_file()] == []
 
@@ -145,17 +145,17 @@ def test_files_expire_in_their_time(
         lifecycle.acknowledge_many(session, admin, [consumed.id])
         mine = update(PublishedFile)
         session.execute(mine.where(PublishedFile.id == old.id).values(created_at=now() - timedelta(days=91)))
-        session.execute(mine.where(PublishedFile.id == consumed.id).values(consumed=now() - timedelta(days=31)))
+        session.execute(mine.where(PublishedFile.id == consumed.id).values(consumed_at=now() - timedelta(days=31)))
     assert _run(database, settings, vault, lifecycle.EXPIRE) == {"expired": 2}
     assert _run(database, settings, vault, lifecycle.EXPIRE) == {"expired": 0}
     with database.write() as session:
         found = {one.id: one for one in session.scalars(select(PublishedFile))}
-        assert [found[one.id].state for one in (fresh, old, consumed)] == ["available", "expired", "expired"]
-        assert found[old.id].deleted is not None
+        assert [found[one.id].status for one in (fresh, old, consumed)] == ["available", "expired", "expired"]
+        assert found[old.id].expired_at is not None
         with pytest.raises(Gone):
             lifecycle.require_bytes(found[old.id])
         (again,) = lifecycle.acknowledge_many(session, admin, [old.id])
-        assert again.state == "expired", "acknowledging what expired changes nothing"
+        assert again.status == "expired", "acknowledging what expired changes nothing"
     files = [path.name for path in settings.files_dir.rglob("*") if path.is_file()]
     assert files == [fresh.id]
 
@@ -201,7 +201,7 @@ def test_what_was_given_up_is_swept(
                 id=parts.id,
                 organization_id=admin.organization_id,
                 user_id=admin.user_id,
-                touched=now() - timedelta(days=2),
+                touched_at=now() - timedelta(days=2),
             )
         )
     assert _run(database, settings, vault, lifecycle.SWEEP) == {"removed": 3}

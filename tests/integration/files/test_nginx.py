@@ -3,7 +3,6 @@
 import os
 import random
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,20 +13,10 @@ import pytest
 
 from entrepot.client._http import Connection
 from entrepot.client.files import Files
-from tests.support.deadline import eventually
+from tests.support import nginx as nginx_before
 from tests.support.server import ServerProcess
 
 PAGE = Path(__file__).parents[3] / "docs" / "files.md"
-PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-AROUND = """
-{user} daemon off; pid {folder}/pid; error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{ listen unix:{folder}/socket; {documented} }}
-}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -53,20 +42,11 @@ def server(folder: Path) -> Iterator[ServerProcess]:
 @pytest.fixture(scope="module")
 def nginx(server: ServerProcess, folder: Path) -> Iterator[httpx.HTTPTransport]:
     """What leads through nginx to the server."""
-    assert PROGRAM is not None, "requirements/debian.sh installs nginx"
-    (documented,) = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    documented = documented.replace("127.0.0.1:8000", f"{server.host}:{server.http_port}")
+    upstream, documented = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    upstream = upstream.replace("127.0.0.1:8000", f"{server.host}:{server.http_port}")
     documented = documented.replace("/srv/entrepot/files", str(server.data_dir / "files"))
-    config = folder / "nginx.conf"
-    user = "user www-data;" if os.getuid() == 0 else ""
-    config.write_text(AROUND.format(folder=folder, documented=documented, user=user))
-    process = subprocess.Popen([PROGRAM, "-c", config, "-e", folder / "early.log"])
-    try:
-        eventually((folder / "socket").exists, 30)
-        yield httpx.HTTPTransport(uds=str(folder / "socket"))
-    finally:
-        process.terminate()
-        process.wait()
+    with nginx_before.running(folder, upstream, documented) as socket:
+        yield httpx.HTTPTransport(uds=str(socket))
 
 
 def test_nginx_sends_what_the_server_allows(server: ServerProcess, nginx: httpx.HTTPTransport, tmp_path: Path) -> None:

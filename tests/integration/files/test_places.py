@@ -1,4 +1,4 @@
-"""Storage configs over HTTP, the SDK and the command: files go in, come back and are told of, wherever they are."""
+"""Storages over HTTP, the SDK and the command: files go in, come back and are told of, wherever they are."""
 
 import hashlib
 import os
@@ -15,8 +15,11 @@ import pytest
 
 from entrepot import Client, connect
 from tests.integration.files.conftest import CREDENTIALS, list_bucket
+from tests.support import warm
 from tests.support.postgres import Cluster
-from tests.support.server import ENTREPOT, ServerProcess
+from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.turns
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -44,18 +47,18 @@ def client(server: ServerProcess) -> Iterator[Client]:
 
 @pytest.fixture(params=["own", "local", "s3"])
 def place(request: pytest.FixtureRequest, server: ServerProcess, client: Client) -> dict[str, Any]:
-    """A storage config of each kind, tested."""
+    """A storage of each kind, tested."""
     if request.param == "own":
         return {"id": None}
     if request.param == "local":
-        made = client.storage_configs.create(f"local://{server.data_dir.parent}/exports/x")
+        made = client.storages.create(f"local://{server.data_dir.parent}/exports/x")
     else:
         endpoint = request.getfixturevalue("s3_endpoint")
         given = CREDENTIALS | {"endpoint": endpoint}
         url = f"s3://results/{server.data_dir.parent.name}"
-        made = client.storage_configs.create(url, given, signed=True, signed_for=600)
+        made = client.storages.create(url, given, signed=True, signed_for=600)
     assert made["status"] == "new"
-    tested = client.storage_configs.test(made["id"])
+    tested = client.storages.test(made["id"])
     assert tested["tested"] == dict.fromkeys(("write", "read", "range", "sign", "delete"))
     assert tested["status"] == "valid"
     return tested | ({"endpoint": endpoint} if request.param == "s3" else {})
@@ -65,7 +68,7 @@ def test_a_file_and_its_life(client: Client, place: dict[str, Any], tmp_path: Pa
     content = random.Random(1).randbytes(9_000_000)
     source = tmp_path / "source.bin"
     source.write_bytes(content)
-    described = {"identifier": tmp_path.name} | ({"storage_config": place["id"]} if place["id"] else {})
+    described = {"identifier": tmp_path.name} | ({"storage": place["id"]} if place["id"] else {})
     connection = client.connection
     upload = connection.json("POST", "/api/v1/uploads", body={"name": "x", **described})
     address = f"/api/v1/uploads/{upload['id']}"
@@ -93,45 +96,49 @@ def test_a_file_and_its_life(client: Client, place: dict[str, Any], tmp_path: Pa
 
 def test_what_a_test_says_failed(client: Client, s3_endpoint: str) -> None:
     given = CREDENTIALS | {"endpoint": s3_endpoint}
-    made = client.storage_configs.create("s3://nothing/x", given)
-    tested = client.storage_configs.test(made["id"])
+    made = client.storages.create("s3://nothing/x", given)
+    tested = client.storages.test(made["id"])
     assert tested["status"] == "invalid"
     assert tested["tested"]["write"]
     assert tested["tested"]["delete"] == "not tried"
     with pytest.raises(httpx.HTTPStatusError, match="invalid"):
-        client.files.publish(__file__, storage_config=made["id"])
+        client.files.publish(__file__, storage=made["id"])
     assert CREDENTIALS["secret_access_key"] not in {*map(str, made.values())}
-    for answer in (client.storage_configs.all(), client.storage_configs.get(made["id"]), tested):
+    for answer in (client.storages.all(), client.storages.get(made["id"]), tested):
         assert "credentials" not in orjson.dumps(answer).decode()
-    changed = client.storage_configs.update(made["id"], url="s3://results/other", credentials=given, default=True)
+    changed = client.storages.update(made["id"], url="s3://results/other", credentials=given, default=True)
     assert (changed["status"], changed["tested"], changed["default"]) == ("new", None, True)
-    assert client.storage_configs.delete(made["id"])["status"] == "deactivated"
-    client.storage_configs.update(made["id"], default=False)
-    assert made["id"] not in [one["id"] for one in client.storage_configs.all()]
+    assert client.storages.delete(made["id"])["status"] == "deactivated"
+    client.storages.update(made["id"], default=False)
+    assert made["id"] not in [one["id"] for one in client.storages.all()]
     for url in ("local:///etc", "ftp://x/y", "s3://b/../c"):
         with pytest.raises(httpx.HTTPStatusError, match="422"):
-            client.storage_configs.create(url, given)
+            client.storages.create(url, given)
 
 
 def test_the_commands(server: ServerProcess, client: Client, tmp_path: Path) -> None:
     environment = os.environ | {"ENTREPOT_URL": server.url, "ENTREPOT_TOKEN": server.token}
 
     def run(*arguments: Any, code: int = 0) -> str:
-        done = subprocess.run([ENTREPOT, *arguments], env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [warm.program(), *arguments], env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
-    added = run("storage", "add", f"local://{server.data_dir.parent}/exports/y", "--signed-urls", "60")
-    config_id = added.split()[0]
-    assert "range   ok" in added
-    assert "write   ok" in run("storage", "test", config_id)
-    assert orjson.loads(run("storage", "set", config_id, "--signed-urls", "0", "--json"))["signed"] is False
-    assert "valid" in run("storage", "show", config_id)
-    assert config_id in run("storage", "ls")
-    run("storage", "rm", config_id)
-    assert config_id not in run("storage", "ls")
     credentials = tmp_path / "key.csv"
     credentials.write_text("User name,Access key ID,Secret access key\nu,AKIA,hidden-secret\n")
+    added = run("storage", "add", f"local://{server.data_dir.parent}/exports/y", "--signed-urls", "60")
+    storage_id = added.split()[0]
+    assert "range   ok" in added
+    assert "write   ok" in run("storage", "test", storage_id)
+    assert orjson.loads(run("storage", "set", storage_id, "--signed-urls", "0", "--json"))["signed"] is False
+    assert "valid" in run("storage", "show", storage_id)
+    assert storage_id in run("storage", "ls")
+    (record,) = orjson.loads(run("files", "publish", credentials, "--storage", storage_id, "--json"))
+    assert record["storage"]["id"] == storage_id
+    run("storage", "rm", storage_id)
+    assert storage_id not in run("storage", "ls")
     failed = run("storage", "add", "s3://nothing/x", "--credentials", credentials, code=1)
     assert "write" in failed
     assert "hidden-secret" not in failed
@@ -144,14 +151,15 @@ def test_exports_and_runs(server: ServerProcess, client: Client, tmp_path: Path)
     made = client.export([series], publish={"identifier": "weekly"}, layout="frame")
     record = client.files.get(made["file"])
     assert (record["identifier"], record["type"], record["project"]["id"]) == ("weekly", "zip", project.id)
-    (run,) = client.connection.json("GET", f"/api/v1/lineage/file/{record['id']}")
+    (run,) = client.connection.json("GET", f"/api/v1/lineage/file/{record['id']}")["items"]
     assert [one["id"] for one in run["inputs"]] == [series.id]
     assert "file" not in client.export([series.id])
-    for wrong in ({"poll": "nothing"}, {"nothing": "x"}):
+    for wrong in ({"request": "nothing"}, {"nothing": "x"}):
         with pytest.raises(httpx.HTTPStatusError, match="422"):
             client.export([series], publish=wrong)
     environment = os.environ | {"ENTREPOT_URL": server.url, "ENTREPOT_TOKEN": server.token}
-    command = [ENTREPOT, "series", "export", "wind", "--project", "farm", "--publish", "nightly"]
+    words = ("series", "export", "wind", "--project", "farm", "--publish", "nightly")
+    command: list[str | Path] = [warm.program(), *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert client.files.get(done.stdout.strip())["identifier"] == "nightly"
     with server.http(headers={"authorization": f"Token {server.token}"}, auth=None) as http:
@@ -159,7 +167,7 @@ def test_exports_and_runs(server: ServerProcess, client: Client, tmp_path: Path)
         analysis = http.post("/ovbp/api/v2/odata/analyses/", json=body).raise_for_status().json()["id"]
         client.analyses.by_id(analysis).publish_runs(format="csv")
         assert http.get(f"/api/v1/analyses/{analysis}/publishing").json()["format"] == "csv"
-        command = [ENTREPOT, "publish-runs", "availability", "--project", "farm", "--identifier", "daily"]
+        command = [warm.program(), "publish-runs", "availability", "--project", "farm", "--identifier", "daily"]
         subprocess.run(command, env=environment, check=True)
         assert http.get(f"/api/v1/analyses/{analysis}/publishing").json()["identifier"] == "daily"
         subprocess.run([*command, "--off"], env=environment, check=True)

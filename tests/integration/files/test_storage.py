@@ -15,21 +15,22 @@ import pytest
 
 from entrepot import net
 from entrepot.errors import InvalidInput, NotFound, Unavailable
-from entrepot.files import storage as storages
-from entrepot.files.storage import LocalStorage, Storage, open_storage, parse_url
+from entrepot.files import stores
+from entrepot.files.stores import open_store, parse_url
 from entrepot.net import proxy as guarded
+from entrepot.objects.stores import FolderStore, Store
 from entrepot.settings import Settings
 from tests.integration.files.conftest import CREDENTIALS
 
 
-def _put(storage: Storage, tmp_path: Path, path: str, content: bytes) -> None:
+def _put(storage: Store, tmp_path: Path, path: str, content: bytes) -> None:
     source = tmp_path / "source"
     source.write_bytes(content)
     storage.put(path, source)
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 20 * 2**20 + 7])
-def test_what_is_stored_comes_back(storage: Storage, tmp_path: Path, size: int) -> None:
+def test_what_is_stored_comes_back(storage: Store, tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
     _put(storage, tmp_path, "ab/one", content)
     assert storage.size("ab/one") == size
@@ -38,7 +39,7 @@ def test_what_is_stored_comes_back(storage: Storage, tmp_path: Path, size: int) 
     assert max((len(block) for block in blocks), default=0) <= 16 * 2**20, "bounded memory"
 
 
-def test_ranges(storage: Storage, tmp_path: Path) -> None:
+def test_ranges(storage: Store, tmp_path: Path) -> None:
     content = bytes(range(256)) * 8192
     _put(storage, tmp_path, "ab/one", content)
     for start, stop in [
@@ -52,7 +53,7 @@ def test_ranges(storage: Storage, tmp_path: Path) -> None:
         assert b"".join(storage.read("ab/one", start, stop)) == content[start:stop]
 
 
-def test_delete_twice_and_miss(storage: Storage, tmp_path: Path) -> None:
+def test_delete_twice_and_miss(storage: Store, tmp_path: Path) -> None:
     _put(storage, tmp_path, "ab/one", b"x")
     storage.delete("ab/one")
     storage.delete("ab/one")
@@ -63,16 +64,16 @@ def test_delete_twice_and_miss(storage: Storage, tmp_path: Path) -> None:
         storage.size("never/was")
 
 
-def test_own_test_passes(storage: Storage, settings: Settings) -> None:
-    assert storages.try_out(storage, settings.webhook_allowed_networks) == dict.fromkeys(
+def test_own_test_passes(storage: Store, settings: Settings) -> None:
+    assert stores.try_out(storage, settings.webhook_allowed_networks) == dict.fromkeys(
         ("write", "read", "range", "sign", "delete")
     )
 
 
-def test_signed_urls_of_the_store(storage: Storage, tmp_path: Path) -> None:
+def test_signed_urls_of_the_store(storage: Store, tmp_path: Path) -> None:
     _put(storage, tmp_path, "ab/one", b"signed")
     url = storage.sign("ab/one", 60)
-    if isinstance(storage, LocalStorage):
+    if isinstance(storage, FolderStore):
         assert url is None
     else:
         assert url is not None
@@ -81,7 +82,7 @@ def test_signed_urls_of_the_store(storage: Storage, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["../out", "a/../../out", "/etc/passwd", "a//b", "a/./b", "", "a\\..\\b", "a/\0b"])
 def test_paths_stay_inside(settings: Settings, tmp_path: Path, path: str) -> None:
-    storage = LocalStorage(tmp_path / "exports" / "inner")
+    storage = FolderStore(tmp_path / "exports" / "inner")
     with pytest.raises((InvalidInput, NotFound)):
         _put(storage, tmp_path, path, b"x")
     with pytest.raises((InvalidInput, NotFound)):
@@ -96,7 +97,7 @@ def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
     (secret / "file").write_text("secret")
     (root / "folder").symlink_to(secret)
     (root / "link").symlink_to(secret / "file")
-    storage = LocalStorage(root)
+    storage = FolderStore(root)
     for path in ("folder/file", "link"):
         with pytest.raises(NotFound):
             storage.read(path)
@@ -131,21 +132,21 @@ def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
 )
 def test_urls_that_cannot_be(settings: Settings, url: str) -> None:
     with pytest.raises(InvalidInput) as raised:
-        open_storage(settings, url, {"access_key_id": "a", "secret_access_key": "b"}, own=False)
+        open_store(settings, url, {"access_key_id": "a", "secret_access_key": "b"}, own=False)
     assert set(raised.value.fields) == {"url"}
 
 
 def test_links_out_of_allowed_roots_are_seen(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "exports" / "out").symlink_to("/etc")
     with pytest.raises(InvalidInput):
-        open_storage(settings, f"local://{tmp_path}/exports/out", None, own=False)
+        open_store(settings, f"local://{tmp_path}/exports/out", None, own=False)
 
 
 @pytest.mark.parametrize("credentials", [None, {}, {"access_key_id": "a"}])
 @pytest.mark.parametrize("url", ["s3://bucket/x", "gs://bucket/x", "az://container/x"])
 def test_no_credentials_are_not_the_machines_own(settings: Settings, url: str, credentials: Any) -> None:
     with pytest.raises(InvalidInput) as raised:
-        open_storage(settings, url, credentials, own=False)
+        open_store(settings, url, credentials, own=False)
     assert "credentials" in raised.value.fields
 
 
@@ -153,7 +154,7 @@ def test_no_credentials_are_not_the_machines_own(settings: Settings, url: str, c
 def test_endpoints_do_not_lead_inside(settings: Settings, endpoint: str) -> None:
     credentials = {"access_key_id": "a", "secret_access_key": "b", "endpoint": endpoint}
     with pytest.raises(InvalidInput):
-        open_storage(settings, "s3://bucket/x", credentials, own=False)
+        open_store(settings, "s3://bucket/x", credentials, own=False)
 
 
 class _Redirecting(BaseHTTPRequestHandler):
@@ -182,7 +183,7 @@ def test_stores_do_not_redirect_inside(settings: Settings, monkeypatch: pytest.M
     with ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         credentials = CREDENTIALS | {"endpoint": f"http://127.0.0.1:{server.server_port}"}
-        storage = open_storage(settings, "s3://bucket/x", credentials, own=False)
+        storage = open_store(settings, "s3://bucket/x", credentials, own=False)
         with pytest.raises(Unavailable):
             b"".join(storage.read("a/b"))
         server.shutdown()
@@ -210,14 +211,14 @@ def test_tunnels_lead_where_they_may(settings: Settings) -> None:
 def test_credentials_do_not_name_other_hosts(settings: Settings, url: str, name: str, value: str) -> None:
     given = CREDENTIALS | {"account_name": "a", "account_key": "b", "client_secret": "c", name: value}
     with pytest.raises(InvalidInput) as raised:
-        open_storage(settings, url, given, own=False)
+        open_store(settings, url, given, own=False)
     assert name in raised.value.fields["credentials"][0]
 
 
 def test_a_bucket_that_is_not_there(settings: Settings, s3_endpoint: str, tmp_path: Path) -> None:
     credentials = {"access_key_id": "a", "secret_access_key": "b", "endpoint": s3_endpoint}
-    storage = open_storage(settings, "s3://nothing/x", credentials, own=False)
-    steps = storages.try_out(storage)
+    storage = open_store(settings, "s3://nothing/x", credentials, own=False)
+    steps = stores.try_out(storage)
     assert steps["write"]
     assert steps["read"] == "not tried"
     with pytest.raises((Unavailable, NotFound)):

@@ -26,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def handler(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Register a function under a kind of job, for this test."""
     monkeypatch.setattr(registry, "_tasks", {})
 

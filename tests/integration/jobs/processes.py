@@ -1,10 +1,8 @@
 """What the other processes of these tests do."""
 
-import multiprocessing
 import random
 import threading
 import time
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +20,6 @@ from entrepot.settings import Settings
 effect = Table(
     "effect", MetaData(), Column("n", Integer, primary_key=True), Column("job", String), Column("key", String)
 )
-
-
-def context() -> ForkServerContext:
-    """Processes that start within milliseconds and share nothing with the test's own."""
-    forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload([__name__])
-    return forkserver
 
 
 def claim_all(url: str) -> list[int]:

@@ -364,7 +364,7 @@ def test_cancel_leaves_what_has_ended(database: Database, settings: Settings, ha
 def test_a_deadline_that_passed_before_the_start(database: Database, settings: Settings, handler: Register) -> None:
     ran: list[JobContext] = []
     handler("t", ran.append)
-    enqueue(database, deadline=now() - timedelta(seconds=1))
+    enqueue(database, deadline_at=now() - timedelta(seconds=1))
     (done,) = run_pending(database, settings)
     assert (done.status, ran) == ("failed", [])
     assert "deadline" in (done.error or "")

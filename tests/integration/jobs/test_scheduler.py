@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -63,7 +64,7 @@ def test_a_run_that_still_waits_is_not_enqueued_twice(database: Database) -> Non
 
 def test_of_three_schedulers_one_works_until_it_dies(database: Database) -> None:
     put(database)
-    schedulers = [Scheduler(database, lease_seconds=0.3) for _ in range(3)]
+    schedulers = [Scheduler(database, lease_seconds=1) for _ in range(3)]
     worked = [bool(scheduler.tick(due_at(database))) for scheduler in schedulers]
     assert worked == [True, False, False]
     # The first is silent from now on.
@@ -160,4 +161,37 @@ def test_a_future_that_was_none_is_not_when_the_clock_was_right_last(database: D
         schedules.every(session, "often", 1, "report")
         schedules.fire_due(session, now() + timedelta(days=3653))
         schedules.mend(session, now())
-        assert schedules.last(session) <= now()  # type: ignore[operator]
+        assert schedules.last(session) <= now()
+
+
+def test_mending_reads_no_schedule_that_a_right_clock_planned(database: Database) -> None:
+    with database.write() as session:
+        for number in range(20):
+            schedules.every(session, f"often {number}", 3600, "report")
+        schedules.fire_due(session, now())
+    with database.write() as session:
+        assert schedules.mend(session, now()) == []
+        assert not [one for one in session.identity_map.values() if isinstance(one, Schedule)]
+
+
+def test_it_ends_in_time_though_another_holds_the_database(
+    database: Database, database_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database_kind != "sqlite":
+        pytest.skip("others lock rows, and nobody holds the scheduler's for long")
+    monkeypatch.setattr("entrepot.jobs.scheduler.PATIENCE_SECONDS", 0.3)
+    sqlite: Any = database.engine.dialect.dbapi
+    other = sqlite.connect(str(database.engine.url.database), isolation_level=None, check_same_thread=False)
+    stop, scheduler = threading.Event(), Scheduler(database)
+    working = threading.Thread(target=scheduler.run, args=(stop,))
+    working.start()
+    try:
+        eventually(lambda: scheduler._renew_at, 20)
+        other.execute("BEGIN IMMEDIATE")
+        scheduler._renew_at = 0.0  # it would have its lease prolonged now
+        stop.set()
+        working.join(10)
+        assert not working.is_alive()
+    finally:
+        other.close()
+        working.join()

@@ -1,5 +1,6 @@
 """A worker in a thread: leases kept, cancellation heard, a clean stop."""
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -126,6 +127,27 @@ def test_progress_and_output_are_seen_while_it_runs(database: Database, settings
         ended(database, job)
 
 
+def test_what_is_printed_is_seen_until_what_is_kept_takes_its_place(
+    database: Database, settings: Settings, handler: Register
+) -> None:
+    go_on = threading.Event()
+
+    def report(context: JobContext) -> None:
+        context.log("before\n")
+        context.printed("one\n")
+        go_on.wait(20)
+        context.log("one\ntwo\n")
+        context.printed("of what fails then, nothing is kept")
+        raise ValueError
+
+    handler("t", report)
+    job = enqueue(database)
+    with working(database, settings):
+        eventually(lambda: get(database, job).output == "before\none\n")
+        go_on.set()
+        assert ended(database, job).output == "before\none\ntwo\n"
+
+
 @pytest.mark.parametrize("in_a_unit", [False, True])
 def test_a_job_longer_than_the_lease_stays_its_workers(
     database: Database, settings: Settings, handler: Register, in_a_unit: bool
@@ -228,7 +250,7 @@ def test_broken_connections_lose_and_double_nothing(database: Database, settings
     watching = create_engine(database.url)
     with watching.connect() as connection, working(database, settings):
         for goal in (5, 20, 40):
-            eventually(lambda goal=goal: _count(connection) >= goal)
+            eventually(functools.partial(lambda goal: _count(connection) >= goal, goal))
             connection.execute(others)
 
         def come_back() -> bool:

@@ -1,13 +1,13 @@
 """Old runs go, or are condensed; the lineage of what is there stays, whatever was made, remade, read and deleted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -43,8 +43,8 @@ class World:
         started, run_id = NOON + timedelta(minutes=minutes), new_id()
         run = {
             "id": run_id, "organization_id": self.organization, "generator_kind": "importer", "status": status,
-            "generator_id": f"{generator}{self.organization}", "started": started, "script_sha256": script,
-            "ended": started + timedelta(seconds=5), "report": report,
+            "generator_id": f"{generator}{self.organization}", "started_at": started, "script_sha256": script,
+            "ended_at": started + timedelta(seconds=5), "report": report,
         }  # fmt: skip
         links = [
             {"run_id": run_id, "direction": way, "kind": "thing", "result_id": self.id(name), "start": a, "stop": b}
@@ -69,7 +69,7 @@ class World:
 
     def runs(self) -> list[Run]:
         with self.database.read() as session:
-            query = select(Run).where(Run.organization_id == self.organization).order_by(Run.started)
+            query = select(Run).where(Run.organization_id == self.organization).order_by(Run.started_at)
             return list(session.scalars(query))
 
     def makers(self, name: str, at: int | None) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ class World:
 
 
 @pytest.fixture
-def world(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(database, Settings(data_dir=tmp_path))
 
     def found(_session: Session, _settings: Settings, _organization: str, ids: Sequence[str]) -> list[str]:
@@ -114,6 +114,18 @@ def _told(explained: list[dict[str, Any]]) -> list[Any]:
     ]
 
 
+_FINISHED: dict[str, Any] = {"generator": "g", "status": "finished", "script": "x", "after": 1}
+
+
+@example(  # what is deleted was read and made by one run, which is merged with a later one
+    runs=[
+        _FINISHED | {"made": [], "read": [("c", 3, 6)]},
+        _FINISHED | {"made": [("a", 3, 7), ("b", 3, 6)], "read": [("a", 2, 4)]},
+        _FINISHED | {"made": [("c", 2, 6), ("c", 0, 4)], "read": [("b", 5, 9), ("c", 3, 6)]},
+        _FINISHED | {"made": [], "read": [], "status": "failed", "after": 7},
+    ],
+    deleted={"a"},
+)
 @given(runs=st.lists(RUN, min_size=1, max_size=8), deleted=st.sets(THING, max_size=1))
 @settings(
     max_examples=25,
@@ -148,7 +160,7 @@ def test_runs_of_a_day_become_one_with_the_sums_of_their_reports(world: World) -
     last = world.run("g", 3 * 1440, [("a", 100, 101)], added=1)
     assert world.review() == 61
     first, kept = world.runs()
-    assert (first.report, first.ended) == ({"added": 120, "condensed": 60}, NOON + timedelta(minutes=59, seconds=5))
+    assert (first.report, first.ended_at) == ({"added": 120, "condensed": 60}, NOON + timedelta(minutes=59, seconds=5))
     assert (kept.id, kept.report) == (last, {"added": 1})
     with world.database.read() as session:
         links = session.scalars(select(Link).where(Link.run_id == first.id).order_by(Link.direction)).all()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy.orm import Session
 
 from entrepot import jobs, lineage
 from entrepot.db import Database
@@ -19,6 +20,7 @@ from entrepot.pipeline.gates import configuration as gates
 from entrepot.pipeline.generators import actions
 from entrepot.pipeline.generators.finding import find_generator, series_by_name
 from entrepot.pipeline.importing import configuration as importers
+from entrepot.pipeline.models import Analysis
 from entrepot.scripts import ScriptRunner
 from entrepot.series import store
 from entrepot.settings import Settings
@@ -106,7 +108,7 @@ class World:
         with self.database.read() as session:
             found = {}
             for name, series in series_by_name(session, generator_id).items():
-                points = store.read(session, series.pk)
+                points = store.read(session, series.number)
                 index = pd.DatetimeIndex(points.times.astype("datetime64[us]"))
                 found[name] = pd.Series(points.values, index, name=name)
             assert not store.check(session)
@@ -116,7 +118,7 @@ class World:
         """Return the report of the generator's last run."""
         with self.database.read() as session:
             query = lineage.Run.generator_id == generator_id
-            run = session.query(lineage.Run).filter(query).order_by(lineage.Run.started.desc()).first()
+            run = session.query(lineage.Run).filter(query).order_by(lineage.Run.started_at.desc()).first()
             assert run is not None
             return run.report
 
@@ -157,3 +159,10 @@ def hours(start: str, count: int, **columns: float) -> pd.DataFrame:
     """Return a frame of hourly rows, every column constant."""
     index = pd.date_range(start, periods=count, freq="h")
     return pd.DataFrame({name: np.full(count, value) for name, value in columns.items()}, index)
+
+
+def analysis_of(session: Session, id_: str) -> Analysis:
+    """Return the analysis of an id."""
+    found = find_generator(session, id_, "analysis")
+    assert isinstance(found, Analysis)
+    return found

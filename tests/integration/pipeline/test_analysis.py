@@ -6,9 +6,8 @@ import pandas as pd
 from entrepot.events import Notification
 from entrepot.pipeline.analyses import configuration as analyses
 from entrepot.pipeline.generators import actions
-from entrepot.pipeline.generators.finding import find_generator
 
-from .conftest import World, hours
+from .conftest import World, analysis_of, hours
 
 MEAN = "import pandas as pd\ndef analyze(df, **tools):\n    return pd.DataFrame({'mean': df.mean(axis=1)})\n"
 
@@ -27,7 +26,7 @@ def make(world: World, **config: object) -> str:
 
 def activate(world: World, analysis: str) -> None:
     with world.database.write() as session:
-        actions.set_active(session, find_generator(session, analysis), value=True)
+        actions.set_active(session, analysis_of(session, analysis), value=True)
     world.work()
 
 
@@ -73,7 +72,7 @@ def test_what_was_cleared_upstream_makes_results_obsolete(world: World) -> None:
     world.act(analysis)
     world.act(world.cleaner, "clear")
     with world.database.read() as session:
-        assert find_generator(session, analysis).behind
+        assert analysis_of(session, analysis).behind
         notifications = session.query(Notification).all()
         assert [(found.name, found.resolved) for found in notifications] == [("Analysis obsolete", False)]
     assert len(world.series(analysis)["mean"]) == 6  # kept until somebody resets it
@@ -81,7 +80,7 @@ def test_what_was_cleared_upstream_makes_results_obsolete(world: World) -> None:
     assert world.act(analysis, "reset").status == "finished"
     assert len(world.series(analysis)["mean"]) == 6
     with world.database.read() as session:
-        assert not find_generator(session, analysis).behind
+        assert not analysis_of(session, analysis).behind
 
 
 def test_an_active_analysis_is_computed_anew_after_an_upstream_reset(world: World) -> None:
@@ -90,7 +89,7 @@ def test_an_active_analysis_is_computed_anew_after_an_upstream_reset(world: Worl
     world.act(world.importer, "reset")
     assert len(world.series(analysis)["mean"]) == 6
     with world.database.read() as session:
-        assert not find_generator(session, analysis).behind
+        assert not analysis_of(session, analysis).behind
         assert [found.resolved for found in session.query(Notification)] == [False]
 
 
@@ -98,7 +97,7 @@ def test_a_change_of_the_script_recomputes_an_active_analysis(world: World) -> N
     analysis = make(world)
     activate(world, analysis)
     with world.database.write() as session:
-        config = find_generator(session, analysis).config
+        config = analysis_of(session, analysis).config
         analyses.update_config(session, world.principal, config.id, {"script": MEAN.replace("mean(axis", "sum(axis")})
     world.work()
     assert set(world.series(analysis)["mean"]) == {3.0}

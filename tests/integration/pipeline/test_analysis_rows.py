@@ -15,15 +15,13 @@ from entrepot.errors import Forbidden, InvalidInput, NotFound
 from entrepot.identity import Principal, Reach, Role, users
 from entrepot.pipeline.analyses import rows as analysis_rows
 from entrepot.pipeline.generators import actions
-from entrepot.pipeline.generators.finding import find_generator
-from entrepot.rows import analyses as rows_analyses
-from entrepot.rows import places, results
+from entrepot.rows import places, result_sets, results
 from entrepot.rows.filters import ROWS, compile_filter, find
 from entrepot.rows.models import Row
 from entrepot.rows.places import LOCATION, MODEL_DEFINITION, SITE
 from entrepot.rows.vectors import unpack
 
-from .conftest import World, hours
+from .conftest import World, analysis_of, hours
 
 FARM = files("entrepot.cli.demo") / "wind_farm"
 TURBINES = ("R80711", "R80721", "R80736", "R80790")
@@ -31,15 +29,15 @@ HOURLY = {"input_step": "1H", "step": "1H", "clock": "utc", "timezone": "UTC"}
 
 
 def kept_under(world: World, name: str) -> int:
-    """Make a rows' analysis of the wind farm, and the farm if there is none."""
+    """Make a result set of the wind farm, and the farm if there is none."""
     with world.database.write() as session:
         if not list(find(session, [SITE.model.id], compile_filter(session, SITE.entity, _own(world), []), [])):
-            places.create(session, world.principal, SITE, {"id": 7, "title": "La Haute Borne"})
+            places.create(session, world.principal, SITE, {"id": 7, "name": "La Haute Borne"})
             for turbine in TURBINES:
-                places.create(session, world.principal, LOCATION, {"title": turbine, "projectsite": 7})
-            places.create(session, world.principal, MODEL_DEFINITION, {"id": 1, "title": "as-built", "project": 7})
+                places.create(session, world.principal, LOCATION, {"name": turbine, "site": 7})
+            places.create(session, world.principal, MODEL_DEFINITION, {"id": 1, "name": "as-built", "site": 7})
         fields = {"name": name, "model_definition": 1}
-        return int(rows_analyses.create(session, world.principal, fields)["id"])
+        return int(result_sets.create(session, world.principal, fields)["id"])
 
 
 def _own(world: World) -> str:
@@ -48,19 +46,17 @@ def _own(world: World) -> str:
 
 def attach(world: World, analysis: str, kept: int | None) -> None:
     with world.database.write() as session:
-        analysis_rows.keep_under(session, world.principal, analysis, kept)
+        analysis_rows.keep_in(session, world.principal, analysis, kept)
 
 
 def rows_of(world: World, kept: int) -> dict[str, dict[str, Any]]:
     """Return the rows of an analysis by description, their vectors as arrays."""
     with world.database.read() as session:
-        filter_ = compile_filter(session, ROWS, _own(world), [("analysis", str(kept))])
+        filter_ = compile_filter(session, ROWS, _own(world), [("result_set", str(kept))])
         chunks = list(find(session, list(Row.__table__.columns), filter_, ["id"]))
         found = [dict(zip(results.COLUMNS, values, strict=True)) for chunk in chunks for values in chunk]
-    assert len({row["short_description"] for row in found}) == len(found)
-    return {
-        row["short_description"]: {k: unpack(v) if isinstance(v, bytes) else v for k, v in row.items()} for row in found
-    }
+    assert len({row["name"] for row in found}) == len(found)
+    return {row["name"]: {k: unpack(v) if isinstance(v, bytes) else v for k, v in row.items()} for row in found}
 
 
 def hourly(world: World, contents: dict[str, bytes]) -> dict[str, pd.DataFrame]:
@@ -81,15 +77,17 @@ def hourly(world: World, contents: dict[str, bytes]) -> dict[str, pd.DataFrame]:
         for column, name in (("Ws_avg", "wind"), ("P_avg", "power")):
             by_stamp = dict(zip(stamps[table[column].notna()], table[column].dropna(), strict=True))
             points = pd.Series(by_stamp).sort_index()
-            means = points.groupby(points.index.floor("h")).mean()
-            whole = (means.index > points.index[0]) & (means.index + pd.Timedelta("1h") <= points.index[-1])
+            means = points.groupby(pd.DatetimeIndex(points.index).floor("h")).mean()
+            whole = (means.index > points.index[0]) & (
+                pd.DatetimeIndex(means.index) + pd.Timedelta("1h") <= points.index[-1]
+            )
             series = world.series(world.cleaner)[f"{turbine} {name}"]
             assert series.index.equals(means[whole].index.as_unit("us"))
             assert np.abs(series.to_numpy() - means[whole].to_numpy()).max() < 1e-9
             columns[name] = series
         by_turbine[turbine] = pd.DataFrame(columns)
-    begin = max(frame[name].first_valid_index() for frame in by_turbine.values() for name in frame)
-    end = max(frame[name].last_valid_index() for frame in by_turbine.values() for name in frame)
+    begin = max(frame[name].dropna().index[0] for frame in by_turbine.values() for name in frame)
+    end = max(frame[name].dropna().index[-1] for frame in by_turbine.values() for name in frame)
     return {turbine: frame.loc[begin:end] for turbine, frame in by_turbine.items()}
 
 
@@ -98,10 +96,10 @@ def assert_histograms(rows: dict[str, dict[str, Any]], frames: dict[str, pd.Data
     for turbine, frame in frames.items():
         wind, row = frame["wind"].dropna(), rows[turbine]
         counts = [int(((wind >= left) & (wind < left + 1)).sum()) for left in range(int(wind.max()) + 1)]
-        assert row["value_col2"].tolist() == counts
-        assert row["value_col1"].tolist() == list(range(len(counts)))
-        assert row["value_col3"].tolist() == list(range(1, len(counts) + 1))
-        assert (row["site_id"], orjson.loads(row["additional_data"])["analysis_kind"]) == (7, "histogram")
+        assert row["values2"].tolist() == counts
+        assert row["values1"].tolist() == list(range(len(counts)))
+        assert row["values3"].tolist() == list(range(1, len(counts) + 1))
+        assert (row["site_id"], orjson.loads(row["extra"])["analysis_kind"]) == (7, "histogram")
 
 
 def assert_curves(rows: dict[str, dict[str, Any]], frames: dict[str, pd.DataFrame]) -> None:
@@ -113,10 +111,10 @@ def assert_curves(rows: dict[str, dict[str, Any]], frames: dict[str, pd.DataFram
             inside = both[(both["wind"] >= left) & (both["wind"] < left + 0.5)]
             if len(inside):
                 expected.append((inside["wind"].mean(), inside["power"].mean(), len(inside)))
-        got = np.column_stack([row[f"value_col{number}"] for number in (1, 2, 3)])
+        got = np.column_stack([row[f"values{number}"] for number in (1, 2, 3)])
         assert np.allclose(got, expected, rtol=1e-12, atol=1e-9)
         assert got[:, 2].sum() == len(both) > 700
-        assert (row["units_col1"], row["units_col2"]) == ("m/s", "kW")
+        assert (row["unit1"], row["unit2"]) == ("m/s", "kW")
 
 
 def test_a_wind_farms_month_becomes_rows_and_a_corrected_file_changes_its_turbines_alone(world: World) -> None:
@@ -138,7 +136,7 @@ def test_a_wind_farms_month_becomes_rows_and_a_corrected_file_changes_its_turbin
         made[name] = world.analysis(name, inputs, [], script=(FARM / script).read_text(), **HOURLY)
         attach(world, made[name], kept[name])
         with world.database.write() as session:
-            actions.set_active(session, find_generator(session, made[name]), value=True)
+            actions.set_active(session, analysis_of(session, made[name]), value=True)
     world.act(world.importer)
     first = {name: rows_of(world, id_) for name, id_ in kept.items()}
     assert_histograms(first["WindSpeedHistogram"], hourly(world, contents))
@@ -180,10 +178,15 @@ def test_a_wind_farms_month_becomes_rows_and_a_corrected_file_changes_its_turbin
     assert files_of(second["PowerCurve"]["R80721"]) == digests | {new}
 
 
-ROW = {
-    "short_description": "a", "name_col1": "x", "units_col1": "", "value_col1": [1.0, 2.0],
-    "name_col2": "y", "units_col2": "", "value_col2": [3.0, 4.0],
-}  # fmt: skip
+ROW = {"name": "a", "x": ([1.0, 2.0], ""), "y": ([3.0, 4.0], "")}
+
+
+def stored(name: str, kept: int) -> dict[str, Any]:
+    """Return the row of a name as the verbs of rows take it."""
+    vectors = {"name1": "x", "unit1": "", "values1": [1.0, 2.0], "name2": "y", "unit2": "", "values2": [3.0, 4.0]}
+    return {"result_set": kept, "name": name} | vectors
+
+
 SCRIPT = "import numpy as np\ndef analyze(df, **tools):\n    return df.rename(columns={'a': 'out'})\n"
 
 
@@ -197,7 +200,7 @@ def made(world: World) -> tuple[str, int]:
     world.put("2024-01-01.csv", hours("2024-01-01", 24, a=1))
     world.channel("a", step="1H", clock="utc", timezone="UTC")
     world.act(world.importer)
-    script = returning("[ROW | {'value_col2': [len(df), df['a'].sum()]}, ROW | {'short_description': 'b'}]")
+    script = returning("[ROW | {'y': ([len(df), df['a'].sum()], '')}, ROW | {'name': 'b'}]")
     analysis = world.analysis("both", {"a": (world.cleaner, "a-cleaned")}, ["out"], script=script, **HOURLY)
     kept = kept_under(world, "Both")
     attach(world, analysis, kept)
@@ -208,7 +211,7 @@ def rewrite(world: World, analysis: str, script: str) -> None:
     from entrepot.pipeline.analyses import configuration as analyses
 
     with world.database.write() as session:
-        config = find_generator(session, analysis).config
+        config = analysis_of(session, analysis).config
         analyses.update_config(session, world.principal, config.id, {"script": script})
 
 
@@ -217,10 +220,10 @@ def test_the_rows_of_an_analysis_are_those_that_its_script_returned_last(world: 
     job = world.act(analysis)
     count = len(world.series(analysis)["out"])
     assert job.result["rows"] == {"created": 2, "updated": 0, "deleted": 0}
-    assert rows_of(world, kept)["a"]["value_col2"].tolist() == [count, count]
+    assert rows_of(world, kept)["a"]["values2"].tolist() == [count, count]
     with world.database.write() as session:
-        results.create(session, world.principal, ROW | {"analysis": kept, "short_description": "by hand"})
-    rewrite(world, analysis, returning("[ROW | {'short_description': 'c', 'value_col1': np.arange(2)}]"))
+        results.create(session, world.principal, stored("by hand", kept))
+    rewrite(world, analysis, returning("[ROW | {'name': 'c', 'x': (np.arange(2), '')}]"))
     job = world.act(analysis)
     assert job.result["rows"] == {"created": 1, "updated": 0, "deleted": 2}
     assert set(rows_of(world, kept)) == {"by hand", "c"}
@@ -232,17 +235,19 @@ def test_the_rows_of_an_analysis_are_those_that_its_script_returned_last(world: 
     assert "rows" not in world.act(analysis).result
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize(
     ("what", "says"),
     [
-        ("[ROW, ROW | {'short_description': 'z', 'value_col2': [1]}]", ["value_col2: All value", "row 1, 'z'"]),
-        ("[ROW, ROW | {'value_col1': [1, np.nan]}]", ["rows()", "1.value_col1.1"]),
-        ("[ROW | {'value_col2': df['a'] / 0}]", ["rows()", "0.value_col2.0"]),
+        ("[ROW, ROW | {'name': 'z', 'y': ([1], '')}]", ["values2: All value", "row 1, 'z'"]),
+        ("[ROW, ROW | {'x': ([1, np.nan], '')}]", ["rows()", "1.x.0.1"]),
+        ("[ROW | {'y': (df['a'] / 0, '')}]", ["rows()", "0.y.0.0"]),
         ("[ROW | {'location': 'R9'}]", ["location", "'R9'", "row 0, 'a'"]),
-        ("[ROW | {'location': 99999}]", ["location: Invalid pk", "row 0, 'a'"]),
-        ("[ROW | {'analysis': 99999}]", ["analysis", "row 0, 'a'"]),
-        ("[{'short_description': 'a', 'analysis_kind': 1}]", ["name_col1: This field is required", "row 0, 'a'"]),
-        ("[ROW, ROW]", ["short_description"]),
+        ("[ROW | {'location': 99999}]", ["location", "99999", "row 0, 'a'"]),
+        ("[ROW | {'analysis': 99999}]", ["analysis: a vector is", "row 0, 'a'"]),
+        ("[ROW | {'z': ([1, 2], ''), 'w': ([1, 2], '')}]", ["w: a row has two or three", "row 0, 'a'"]),
+        ("[{'name': 'a', 'x': ([1], '')}]", ["name2: This field is required", "row 0, 'a'"]),
+        ("[ROW, ROW]", ["several rows of the same", "a"]),
         ("[ROW, 3]", ["Row 1"]),
         ("ROW", ["rows() must return a list"]),
         ("[][0]", ["IndexError"]),
@@ -268,14 +273,14 @@ def test_locked_rows_fail_the_run_that_would_change_them(world: World, made: tup
     with world.database.write() as session:
         results.set_locked(session, world.principal, [before["b"]["id"]], locked=True)
     assert world.act(analysis).status == "finished"  # which changes nothing
-    rewrite(world, analysis, returning("[ROW | {'value_col1': [0, 0]}]"))
+    rewrite(world, analysis, returning("[ROW | {'x': ([0, 0], '')}]"))
     job = world.act(analysis)
     assert (job.status, job.error) == ("failed", f"Row {before['b']['id']} is locked.")
-    assert rows_of(world, kept)["a"]["value_col1"].tolist() == [1.0, 2.0]
+    assert rows_of(world, kept)["a"]["values1"].tolist() == [1.0, 2.0]
     with world.database.write() as session:
         results.set_locked(session, world.principal, [before["b"]["id"]], locked=False)
-        rows_analyses.remove(session, world.principal, kept)
-    assert world.act(analysis).error == f"There is no analysis {kept}."
+        result_sets.remove(session, world.principal, kept)
+    assert world.act(analysis).error == f"There is no result set {kept}."
 
 
 def test_who_may_have_rows_kept_where(world: World, made: tuple[str, int]) -> None:
@@ -288,9 +293,9 @@ def test_who_may_have_rows_kept_where(world: World, made: tuple[str, int]) -> No
         narrow = Principal("", "key", own, {own: Role.ADMIN}, "k", Reach(frozenset({"series:write"})))
         for principal, error in ((stranger, NotFound), (reader, Forbidden), (narrow, Forbidden)):
             with pytest.raises(error):
-                analysis_rows.keep_under(session, principal, analysis, kept)
+                analysis_rows.keep_in(session, principal, analysis, kept)
         both = Principal("", "bob", other.id, {other.id: Role.ADMIN, own: Role.WRITER})
-        analysis_rows.keep_under(session, both, analysis, kept)
+        analysis_rows.keep_in(session, both, analysis, kept)
         for wrong in (kept + 1000, 0):
             with pytest.raises(InvalidInput, match="object does not exist"):
-                analysis_rows.keep_under(session, both, analysis, wrong)
+                analysis_rows.keep_in(session, both, analysis, wrong)

@@ -53,7 +53,7 @@ def test_jobs_of_what_is_deleted_are_cancelled(world: World, what: str) -> None:
     world.work()
     ids = [world.importer, world.cleaner] if what == "importer" else [analysis]
     with world.database.write() as session:
-        waiting = [actions.start(session, find_generator(session, id_), "run").id for id_ in ids]  # type: ignore[arg-type]
+        waiting = [actions.start(session, find_generator(session, id_), "run").id for id_ in ids]
     with world.database.write() as session:
         if what == "importer":
             importers.delete_importer(session, world.principal, world.importer)
@@ -71,7 +71,7 @@ def test_an_instant_with_an_offset_is_the_same_instant_in_every_clock(world: Wor
 
     def clear(generator: str, **options: Any) -> None:
         with world.database.write() as session:
-            actions.start(session, find_generator(session, generator), "clear", **options)  # type: ignore[arg-type]
+            actions.start(session, find_generator(session, generator), "clear", **options)
         world.work()
 
     world.act(world.importer)

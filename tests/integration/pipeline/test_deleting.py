@@ -1,9 +1,11 @@
 """Projects and series are gone at once, and emptied in units that whoever comes next goes on with."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
 
 from entrepot import jobs
 from entrepot.db import Database
@@ -18,8 +20,10 @@ from entrepot.pipeline.importing import configuration as importers
 from entrepot.pipeline.models import Importer
 from entrepot.pipeline.runs import projects
 from entrepot.series import discarding, store
+from entrepot.series.heads import hold
 from entrepot.series.models import Series, SeriesChunk, SeriesTail
 from entrepot.settings import Settings
+from tests.support.deadline import eventually
 
 
 @pytest.fixture
@@ -44,8 +48,8 @@ def project_id(database: Database, owner: Principal) -> str:
             series = store.create_series(
                 session, generator_kind="direct", generator_id=None, name=f"s{number}", **whose
             )
-            store.append(session, series.pk, list(range(300)), [1.0] * 300)
-            store.append(session, series.pk, [400], [1.0])
+            store.append(session, series.number, list(range(300)), [1.0] * 300)
+            store.append(session, series.number, [400], [1.0])
         return project.id
 
 
@@ -90,7 +94,7 @@ def test_an_emptying_that_was_stopped_is_gone_on_with(
     database: Database, owner: Principal, project_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(discarding, "_AT_ONCE", 10)
-    rounds = []
+    rounds: list[int] = []
 
     def killed(session: object, of: str) -> int:
         if rounds:
@@ -110,12 +114,38 @@ def test_an_emptying_that_was_stopped_is_gone_on_with(
     assert left(database) == [0, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_who_writes_to_series_that_are_deleted_is_waited_for(
+    database: Database, owner: Principal, project_id: str
+) -> None:
+    def touch(session: Session, series: int) -> None:
+        session.execute(update(SeriesChunk).where(SeriesChunk.series == series).values(count=SeriesChunk.count))
+
+    def waits() -> bool:
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        with database.read() as session:
+            return session.scalar(waiting) == 1
+
+    with database.write() as session:
+        numbers = session.scalars(select(Series.number).order_by(Series.number)).all()
+    with ThreadPoolExecutor(1) as pool, database.write() as session:
+        hold(session, [numbers[0], numbers[-1]])
+        touch(session, numbers[-1])
+        with database.write() as other:
+            deleting = pool.submit(discarding.delete_some, other, project_id)
+            eventually(waits)
+            touch(session, numbers[0])  # whose points the other would have had in hand
+            session.commit()
+            assert deleting.result(30) == len(numbers)
+    assert left(database)[:3] == [0, 0, 0]
+
+
 def test_a_series_that_is_discarded_is_nobodys_and_its_name_is_free(
     database: Database, owner: Principal, project_id: str, tmp_path: Path
 ) -> None:
     with database.write() as session:
         (series,) = catalog.list_series(session, owner, name="s1")
-        id_, pk = series.id, series.pk
+        id_, pk = series.id, series.number
         store.delete_series(session, pk)
         with pytest.raises(NotFound):
             catalog.get_series(session, owner, id_)

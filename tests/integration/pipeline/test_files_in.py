@@ -10,6 +10,7 @@ import pytest
 from entrepot import jobs, lineage
 from entrepot.db import Database
 from entrepot.events import notifications
+from entrepot.pipeline.gates import files as gate_files
 from entrepot.pipeline.importing import choice as file_choice
 from entrepot.pipeline.importing import configuration as importers
 from entrepot.pipeline.models import ImportedFile, Importer
@@ -48,6 +49,7 @@ def play(world: World, name: str) -> tuple[Case, list[jobs.Job]]:
 # The cases
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("name", ["folder-a-turbine", "numbers-in-names", "stray-file", "empty-file-between"])
 def test_every_file_is_read_whatever_its_name(world: World, name: str) -> None:
     case, done = play(world, name)
@@ -69,6 +71,7 @@ def test_an_empty_file_is_reported_and_read_once_it_has_something(world: World) 
     assert (job.result["empty"], [file["path"] for file in job.result["files"]]) == ([], ["2024-04-02.csv"])
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize(
     ("settings", "right"),
     [({}, "read_again"), ({"replaces": True}, "read_again_and_replaced"), ({"reads_changed": False}, "not_read_again")],
@@ -158,7 +161,7 @@ def test_a_file_whose_time_alone_changed_is_not_read_again(world: World) -> None
     assert (job.result["read"], job.result["changed_unread"]) == (0, 0)
     with world.database.read() as session:
         (row,) = session.query(ImportedFile).all()
-        assert row.modified == datetime.fromtimestamp(1_800_000_000, UTC)
+        assert row.modified_at == datetime.fromtimestamp(1_800_000_000, UTC)
         assert (row.rows, row.first) == (3, pd.Timestamp("2024-01-01").value // 1000)
 
 
@@ -169,8 +172,8 @@ def test_only_files_whose_size_or_time_changed_are_looked_into(world: World, mon
     world.act(world.importer)
     world.put("3.csv", hours("2024-02-01", 2, p=1))
     seen = []
-    real = file_choice.sha256_of
-    monkeypatch.setattr(file_choice, "sha256_of", lambda path: (seen.append(path.name), real(path))[1])
+    real = gate_files.sha256_of
+    monkeypatch.setattr(file_choice, "sha256_of", lambda home, path: (seen.append(path), real(home, path))[1])
     for _ in range(3):
         assert world.act(world.importer).result["changed"] == ["3.csv"]
     assert seen == ["3.csv"]
@@ -240,6 +243,7 @@ def test_a_cursor_that_is_set_has_later_files_read_again_and_earlier_ones_passed
     theirs.put("0z.csv", hours("2024-02-01", 2, p=1))
     theirs.configure(last_path="1.csv")
     assert read(theirs) == ["2.csv"]
+    assert theirs.report(theirs.importer)["passed"] == ["0z.csv"]
     theirs.put("0y.csv", hours("2024-02-02", 2, p=1))
     assert read(theirs) == ["0y.csv"]
     theirs.configure(last_path=None)
@@ -320,7 +324,7 @@ def test_a_run_that_is_cancelled_is_not_left_running(world: World, monkeypatch: 
     def cancel(*_: Any, **__: Any) -> None:
         raise jobs.JobCancelled("Somebody cancelled it.")
 
-    monkeypatch.setattr("entrepot.pipeline.importing.run.parse", cancel)
+    monkeypatch.setattr("entrepot.pipeline.importing.run.parse_all", cancel)
     world.act(world.importer)
     with world.database.read() as session:
         (run,) = session.query(lineage.Run).filter(lineage.Run.generator_id == world.importer)

@@ -1,6 +1,5 @@
 """Workers killed at random moments of importing, cleaning and analysing: the end is the same as without."""
 
-import multiprocessing
 import os
 import random
 import time
@@ -13,12 +12,12 @@ import pytest
 from entrepot.db import Database
 from entrepot.pipeline.generators import actions
 from entrepot.pipeline.generators.finding import find_generator
-from tests.support import pipeline_worker
+from tests.support import forks, pipeline_worker
 from tests.support.deadline import eventually
 
-from .conftest import World, build_world
+from .conftest import World, analysis_of, build_world
 
-KILLS = 50 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 15
+KILLS = 50 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 8
 LEASE_SECONDS = 0.4
 SCRIPT = "import pandas as pd\ndef analyze(df, **tools):\n    return pd.DataFrame({'mean': df.mean(axis=1)})\n"
 
@@ -37,7 +36,7 @@ def configure(world: World) -> str:
     inputs = {name: (world.cleaner, f"{name}-cleaned") for name in ("a", "b")}
     analysis = world.analysis("mean", inputs, ["mean"], input_step="1H", step="3H", script=SCRIPT)
     with world.database.write() as session:
-        actions.set_active(session, find_generator(session, analysis), value=True)
+        actions.set_active(session, analysis_of(session, analysis), value=True)
     return analysis
 
 
@@ -54,8 +53,7 @@ def test_the_pipeline_ends_in_the_same_state_as_without_kills(database: Database
     calm_analysis, stormy_analysis = configure(calm), configure(stormy)
     calm.work()
     files = [(number, 0) for number in range(1, 26)] + [(number, 1) for number in range(3, 25, 4)]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.pipeline_worker"])
+    context = forks.context()
     url = database.engine.url.render_as_string(hide_password=False)
     chance = random.Random(7)
     for kill in range(KILLS):

@@ -1,5 +1,7 @@
 """Scripts for pandas below 2, in each place that has one: their results, and what the reports note."""
 
+import pandas as pd
+
 from tests.support.cases import Case
 
 from .conftest import World, hours
@@ -23,7 +25,7 @@ def play(world: World, name: str) -> Case:
 def points(world: World, generator: str, form: str) -> dict[str, dict[str, float]]:
     """Return series as the cases write them."""
     return {
-        name: {stamp.strftime(form): value for stamp, value in series.items()}
+        name: dict(zip(pd.DatetimeIndex(series.index).strftime(form), series.tolist(), strict=True))
         for name, series in world.series(generator).items()
     }
 

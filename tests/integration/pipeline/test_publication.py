@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 from entrepot import jobs, lineage
 from entrepot.db import now
 from entrepot.errors import Forbidden, InvalidInput
-from entrepot.files import configs
-from entrepot.files.models import PublishedFile, StorageConfig
+from entrepot.files import storages
+from entrepot.files.models import PublishedFile, Storage
 from entrepot.jobs import Job, queue
 from entrepot.pipeline.analyses import configuration as analyses
 from entrepot.pipeline.generators import publication
@@ -111,15 +111,15 @@ def test_a_storage_that_was_taken_away_fails_the_run_and_says_so(world: World, t
     settings = world.settings.model_copy(update={"file_local_roots": [tmp_path]})
     with world.database.write() as session:
         place = f"local://{tmp_path}/out"
-        config = configs.create_config(session, world.principal, settings, world.vault, url=place)
-    _set(world, analysis, storage_config=config.id)
+        config = storages.create_storage(session, world.principal, settings, world.vault, url=place)
+    _set(world, analysis, storage=config.id)
     with world.database.write() as session:
-        session.execute(update(StorageConfig).values(state="deactivated"))
+        session.execute(update(Storage).values(status="deactivated"))
     job = world.act(analysis)
     assert job.status == "failed"
     assert "cannot be published" in (job.error or "")
     assert "cannot be published" in world.report(analysis)["error"]
-    for wrong in ({"format": "xlsx"}, {"nothing": "x"}, {"storage_config": "nothing"}, {"identifier": 3}):
+    for wrong in ({"format": "xlsx"}, {"nothing": "x"}, {"storage": "nothing"}, {"identifier": 3}):
         with pytest.raises(InvalidInput) as raised:
             _set(world, analysis, **wrong)
         assert set(raised.value.fields) == set(wrong)
@@ -158,7 +158,7 @@ def test_exports_publish_their_archive(world: World, monkeypatch: pytest.MonkeyP
         assert (run["run"], run["generator"]["kind"]) == (job_id, "export")
         (read,) = run["inputs"]
         assert read["made_by"][0]["generator"] == {"kind": "analysis", "id": analysis}
-    for wrong in ("x", {"poll": "nothing"}, {"nothing": "x"}, {"storage_config": "nothing"}):
+    for wrong in ("x", {"request": "nothing"}, {"nothing": "x"}, {"storage": "nothing"}):
         with pytest.raises(InvalidInput) as raised:
             start(wrong)
         assert set(raised.value.fields) == {"publish"}

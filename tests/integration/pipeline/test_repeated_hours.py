@@ -27,10 +27,10 @@ def night(step: int, values: str = "rising") -> pd.Series:
 def files(points: pd.Series, cut: int) -> list[tuple[str, str, datetime]]:
     """Return files of `cut` minutes of points on the wall clock, with their contents and when they were written."""
     found = []
-    for number, (end, part) in enumerate(points.groupby(points.index.floor(f"{cut}min"))):
-        local = part.index.tz_convert(ZONE).strftime("%Y-%m-%d %H:%M")
+    for number, (end, part) in enumerate(points.groupby(pd.DatetimeIndex(points.index).floor(f"{cut}min"))):
+        local = pd.DatetimeIndex(part.index).tz_convert(ZONE).strftime("%Y-%m-%d %H:%M")
         rows = "".join(f"{at},{value}\n" for at, value in zip(local, part, strict=True))
-        written = (end + pd.Timedelta(minutes=cut + 1)).to_pydatetime()
+        written = (pd.Timestamp(end) + pd.Timedelta(minutes=cut + 1)).to_pydatetime()
         found.append((f"log_{number}.csv", f"time,kW\n{rows}", written))
     return found
 
@@ -71,6 +71,7 @@ def cleaner(world: World) -> None:
     world.channel("kW", name="kW by hour", step="1H", clock="local", timezone=ZONE)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize(
     ("clock", "step", "cut"), [("local", 10, 60), ("local", 11, 20), (None, 11, 60), (None, 5, 15)]
 )
@@ -110,6 +111,7 @@ def test_files_sent_again_or_corrected_stay_where_they_were(world: World) -> Non
     assert told(world) == []
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("clock", ["local", None])
 def test_what_nothing_tells_is_told_and_can_be_chosen(world: World, clock: str | None) -> None:
     """Nothing but zeros, so that the second hour looks like the first one sent again."""
@@ -172,6 +174,7 @@ def test_an_hour_of_which_a_file_is_missing_is_told(world: World) -> None:
     assert (found.to_numpy() == right.to_numpy()).all()
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("missing", [2, 3])
 def test_an_hour_of_which_a_file_is_missing_is_told_by_the_channel_that_knows_the_clock(
     world: World, missing: int

@@ -53,7 +53,7 @@ def told(world: World, name: str = notices.SILENT, resolved: bool = False) -> li
 
 def events(world: World) -> list[str]:
     with world.database.read() as session:
-        found = session.query(Event).filter(Event.type == "notification").order_by(Event.position)
+        found = session.query(Event).filter(Event.type == "notification").order_by(Event.number)
         return [f"{event.action} {event.data['subject']}" for event in found]
 
 
@@ -164,7 +164,7 @@ def silences(points: np.ndarray, instants: np.ndarray, grace: int) -> list[tuple
     found: list[tuple[int, int | None]] = []
     for before, after in zip(points, [*points[1:], None], strict=True):
         up = instants[np.searchsorted(instants, before + grace, "right") :]
-        down = instants[np.searchsorted(instants, after, "left") :] if after is not None else []
+        down = instants[np.searchsorted(instants, after, "left") :] if after is not None else instants[:0]
         if len(up) and (after is None or up[0] < after):
             found.append((int(up[0]), int(down[0]) if len(down) else None))
     return found
@@ -206,7 +206,7 @@ def test_a_year_day_by_day_through_the_database(world: World, year: dict[str, np
     world.act(world.importer)
     watch(world, "2D")
     with world.database.read() as session:
-        pks = {name: series.pk for name, series in series_by_name(session, world.importer).items()}
+        pks = {name: series.number for name, series in series_by_name(session, world.importer).items()}
     silent: dict[int, list[str]] = {}
     over: dict[int, list[str]] = {}
     for number in range(1, 366):

@@ -66,11 +66,11 @@ def test_stretches_are_found_in_chunks_and_tail(world: World) -> None:
         )
         days = np.arange(4000) * DAY
         late = 30_000 * DAY + np.arange(3) * DAY
-        store.append(session, series.pk, np.concatenate([days[:300], days[2000:]]), np.ones(2300))
-        store.append(session, series.pk, late, np.ones(3))
-        assert stretches(session, series.pk, 400 * DAY) == [
+        store.append(session, series.number, np.concatenate([days[:300], days[2000:]]), np.ones(2300))
+        store.append(session, series.number, late, np.ones(3))
+        assert stretches(session, series.number, 400 * DAY) == [
             (0, 299 * DAY),
             (2000 * DAY, 3999 * DAY),
             (int(late[0]), int(late[-1])),
         ]
-        assert len(stretches(session, series.pk, 2000 * DAY)) == 2
+        assert len(stretches(session, series.number, 2000 * DAY)) == 2

@@ -59,6 +59,7 @@ def told(world: World) -> str:
         return " ".join(one.message for one in found)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize(
     "name",
     [
@@ -99,6 +100,7 @@ def test_an_hour_that_a_logger_shows_twice_in_spring_is_counted(world: World) ->
     assert made == case.points("cleaned")["degC by hour"]
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("name", ["clock-reset-1970", "stamp-of-2036"])
 def test_a_stamp_that_cannot_be_is_set_aside_and_told(world: World, name: str) -> None:
     case, done = play(world, name)
@@ -125,7 +127,7 @@ def test_stamps_with_a_zone_and_without_are_not_mixed(world: World) -> None:
     # An importer that says what stamps without a zone show takes both.
     world.configure(clock="standard", timezone="America/Denver")
     world.act(world.importer)
-    assert world.series(world.importer)["kW"].index.hour.tolist() == [7, 8, 9, 10, 11, 12, 13, 14]
+    assert pd.DatetimeIndex(world.series(world.importer)["kW"].index).hour.tolist() == [7, 8, 9, 10, 11, 12, 13, 14]
 
 
 def test_an_importer_that_knows_its_clock_makes_instants(world: World) -> None:
@@ -143,6 +145,7 @@ def test_an_importer_that_knows_its_clock_makes_instants(world: World) -> None:
     assert_right(world, case)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize(("name", "reverse"), [("autumn-half-hours", False), ("autumn-11-minutes", True)])
 def test_a_repeated_hour_survives_what_files_go_through(world: World, name: str, *, reverse: bool) -> None:
     """Read again as it was, grown row by row, with the newest row first, and with a corrected row: always exact."""

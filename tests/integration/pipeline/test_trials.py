@@ -1,6 +1,7 @@
 """Scripts that are tried before they count: told column by column, and nothing is written."""
 
 import base64
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +78,35 @@ def test_a_file_that_is_sent_along_is_told_of_and_gone(world: World) -> None:
     assert p["refused"].startswith("column 'p': 'x' at 2024-01-01 01:00 (line 3) is no number")
     assert "'ok'" in note["refused"]
     assert list((world.settings.data_dir / "trials").iterdir()) == []
+
+
+def test_files_of_a_trial_stay_until_it_has_ended_whatever_the_clock_says(world: World) -> None:
+    folder = world.settings.data_dir / "trials"
+
+    def start() -> str:
+        with world.database.write() as session:
+            return trials.start_importer_trial(
+                session,
+                world.principal,
+                world.settings,
+                importer_id=world.importer,
+                files=sent("time,p\n2024-01-01,1\n"),
+            ).id
+
+    first = start()
+    os.utime(folder / first / "0", (0, 0))  # the clock leapt ahead
+    os.utime(folder / first, (0, 0))
+    second, cancelled = start(), start()
+    with world.database.write() as session:
+        jobs.cancel(session, cancelled)
+    (folder / "of a request that was undone").mkdir()
+    last = start()
+    assert {path.name for path in folder.iterdir()} == {first, second, last}
+    ended = {job.id: job for job in world.work()}
+    for each in (first, second, last):
+        (told,) = ended[each].result["files"]
+        assert (told["rows"], told["error"]) == (1, None)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from entrepot.pipeline.generators import actions
-from entrepot.pipeline.generators.finding import find_generator
 
-from .conftest import World
+from .conftest import World, analysis_of
 
 ARCHIVE = Path(__file__).parents[4] / "shared" / "data" / "la-haute-borne-2014.zip"
 TURBINES = ("R80711", "R80721", "R80736", "R80790")
@@ -62,9 +61,9 @@ def expected(files: dict[str, bytes]) -> tuple[dict[str, pd.Series], dict[str, p
         rows = pd.concat(parts).dropna(subset=["P_avg"])
         by_stamp = dict(zip(pd.to_datetime(rows["Date_time"], utc=True), rows["P_avg"], strict=True))
         points = pd.Series(by_stamp).sort_index()
-        means = points.groupby(points.index.floor("h")).mean()
+        means = points.groupby(pd.DatetimeIndex(points.index).floor("h")).mean()
         first, last = points.index[0], points.index[-1]
-        hourly[turbine] = means[(means.index > first) & (means.index + pd.Timedelta("1h") <= last)]
+        hourly[turbine] = means[(means.index > first) & (pd.DatetimeIndex(means.index) + pd.Timedelta("1h") <= last)]
     begin = max(series.index[0] for series in hourly.values())
     end = max(series.index[-1] for series in hourly.values()) + pd.Timedelta("1h")
     daily = {}
@@ -78,7 +77,7 @@ def expected(files: dict[str, bytes]) -> tuple[dict[str, pd.Series], dict[str, p
 def assert_same(got: dict[str, pd.Series], wanted: dict[str, pd.Series]) -> None:
     assert set(got) == set(wanted)
     for name, series in wanted.items():
-        assert got[name].index.equals(series.index.tz_localize(None).as_unit("us")), name
+        assert got[name].index.equals(pd.DatetimeIndex(series.index).tz_localize(None).as_unit("us")), name
         assert np.abs(got[name].to_numpy() - series.to_numpy()).max() < 1e-9, name
 
 
@@ -99,7 +98,7 @@ def test_the_year_equals_an_independent_computation_and_a_corrected_month_change
         script=CAPACITY_FACTOR,
     )
     with world.database.write() as session:
-        actions.set_active(session, find_generator(session, analysis), value=True)
+        actions.set_active(session, analysis_of(session, analysis), value=True)
     world.work()
     hourly, daily = expected(farm)
     assert len(hourly["R80711"]) > 8000

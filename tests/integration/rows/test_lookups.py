@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 
 from entrepot.errors import InvalidInput
 from entrepot.identity import Principal
-from entrepot.rows import analyses, results
-from entrepot.rows.filters import ANALYSES, ROWS, Entity, compile_filter, find
+from entrepot.rows import result_sets, results
+from entrepot.rows.filters import RESULT_SETS, ROWS, Entity, compile_filter, find
+from entrepot.server.dialects.owi import names
 from tests.integration.rows.conftest import Farm, make_principal
 
 WORDS = ["", "a", "A", "ab", "Ab", "aB%", "a_b", "é", "É", "ÉA", "100%", "a,b", "\\", "'", '"x"', "line\nbreak", "ß"]
@@ -46,15 +47,15 @@ def stored(farm: Farm) -> tuple[Farm, list[dict[str, Any]]]:
     """A farm with analyses and rows that differ in every field that is asked about, and those rows."""
     with farm.write() as (session, principal):
         made = [
-            analyses.create(
+            result_sets.create(
                 session,
                 principal,
                 {
                     "name": name,
                     "model_definition": 12,
                     "location": [None, 435, 436][index % 3],
-                    "timestamp": STAMPS[index % len(STAMPS)].isoformat(),
-                    "additional_data": {"word": name, "n": index},
+                    "made_at": STAMPS[index % len(STAMPS)].isoformat(),
+                    "extra": {"word": name, "n": index},
                 },
             )
             for index, name in enumerate(NAMES)
@@ -65,23 +66,24 @@ def stored(farm: Farm) -> tuple[Farm, list[dict[str, Any]]]:
             [
                 farm.row(
                     name,
-                    analysis=made[index]["id"],
+                    result_set=made[index]["id"],
                     description=[None, *WORDS][index],
                     site=[None, 35, 31][index % 3],
                     location=[None, 435, 436][index % 3],
-                    additional_data=[None, {"t": "BBA01", "n": index, "deep": {"flag": bool(index % 2)}}][index % 2],
-                    value_col1=[index, 0.5, -0.0],
+                    extra=[None, {"t": "BBA01", "n": index, "deep": {"flag": bool(index % 2)}}][index % 2],
+                    values1=[index, 0.5, -0.0],
                 )
                 for index, name in enumerate(NAMES)
             ],
         )
     for index, row in enumerate(rows):
-        row |= {"analysis": made[index], "index": index}
+        row |= {"set": made[index], "index": index}
     return farm, rows
 
 
 def ids(session: Session, principal: Principal, entity: Entity, *asked: tuple[str, str]) -> list[int]:
-    filter_ = compile_filter(session, entity, principal.organization_id, asked)
+    words = names.ROW if entity is ROWS else names.ANALYSIS
+    filter_ = compile_filter(session, entity, principal.organization_id, asked, words.path)
     return [row[0] for chunk in find(session, [entity.model.id], filter_, ["id"]) for row in chunk]
 
 
@@ -102,14 +104,14 @@ def test_texts(stored: tuple[Farm, list[dict[str, Any]]]) -> None:
         test = TEXT_LOOKUPS[lookup]
         pattern = re.sub(r"([^\w\s]|_)", r"\\\1", text) if lookup == "regex" else text
         suffix = "" if lookup == "exact" else f"__{lookup}"
-        expect(farm, rows, lambda row: test(row["short_description"], text), (f"short_description{suffix}", pattern))
+        expect(farm, rows, lambda row: test(row["name"], text), (f"short_description{suffix}", pattern))
         expect(
             farm,
             rows,
             lambda row: row["description"] is not None and test(row["description"], text),
             (f"description{suffix}", pattern),
         )
-        expect(farm, rows, lambda row: test(row["analysis"]["name"], text), (f"analysis__name{suffix}", pattern))
+        expect(farm, rows, lambda row: test(row["set"]["name"], text), (f"analysis__name{suffix}", pattern))
 
     check()
 
@@ -121,31 +123,29 @@ def test_numbers_and_instants(stored: tuple[Farm, list[dict[str, Any]]]) -> None
     @given(lookup=st.sampled_from(sorted(NUMBER_LOOKUPS)), index=st.integers(0, len(NAMES) - 1))
     def check(lookup: str, index: int) -> None:
         test: Any = NUMBER_LOOKUPS[lookup]
-        wanted, instant = rows[index]["id"], rows[index]["analysis"]["timestamp"]
+        wanted, instant = rows[index]["id"], rows[index]["set"]["made_at"]
         expect(farm, rows, lambda row: test(row["id"], wanted), (f"id__{lookup}", str(wanted)))
         for name in ("analysis__timestamp", "timestamp"):
             for spelled in (instant.isoformat(), str(instant), instant.replace(tzinfo=None).isoformat()):
-                expect(
-                    farm, rows, lambda row: test(row["analysis"]["timestamp"], instant), (f"{name}__{lookup}", spelled)
-                )
+                expect(farm, rows, lambda row: test(row["set"]["made_at"], instant), (f"{name}__{lookup}", spelled))
         expect(
             farm,
             rows,
-            lambda row: test(row["analysis"]["timestamp"].year, 2026),
+            lambda row: test(row["set"]["made_at"].year, 2026),
             (f"timestamp__year__{lookup}", "2026"),
         )
         month = instant.month
         expect(
             farm,
             rows,
-            lambda row: test(row["analysis"]["timestamp"].month, month),
+            lambda row: test(row["set"]["made_at"].month, month),
             (f"timestamp__month__{lookup}", str(month)),
         )
         date = instant.date()
         expect(
             farm,
             rows,
-            lambda row: test(row["analysis"]["timestamp"].date(), date),
+            lambda row: test(row["set"]["made_at"].date(), date),
             (f"timestamp__date__{lookup}", str(date)),
         )
         expect(farm, rows, lambda row: test(row["index"], index), (f"value_col1__0__{lookup}", str(index)))
@@ -171,7 +171,7 @@ def test_relations_json_and_vectors(stored: tuple[Farm, list[dict[str, Any]]]) -
         (lambda row: row["location_id"] is None, (("location__title__isnull", "1"),)),
         (lambda row: row["location_id"] is not None, (("location__isnull", "False"),)),
         (lambda row: row["site_id"] == 31, (("site__slug", "nobelwind"),)),
-        (lambda row: row["analysis"]["location_id"] == 436, (("analysis__location__title__regex", "^BBA0[2-9]$"),)),
+        (lambda row: row["set"]["location_id"] == 436, (("analysis__location__title__regex", "^BBA0[2-9]$"),)),
         (lambda _: True, (("project__title", "Belwind"),)),
         (lambda _: True, (("model_definition__project__projectsite__slug", "belwind"),)),
         (lambda _: False, (("model_definition__title", "as-designed Belwind"),)),
@@ -202,11 +202,11 @@ def test_windows_of_time(farm: Farm) -> None:
             session,
             principal,
             [
-                farm.row("epochs", name_col1="timestamp", value_col1=[EPOCH, EPOCH + 3600, EPOCH + 7200]),
+                farm.row("epochs", name1="timestamp", values1=[EPOCH, EPOCH + 3600, EPOCH + 7200]),
                 farm.row("others"),
             ],
         )
-        analyses.patch(session, principal, farm.analysis, {"timestamp": "2026-01-01T00:30:00Z"})
+        result_sets.patch(session, principal, farm.result_set, {"made_at": "2026-01-01T00:30:00Z"})
     epochs, others = (row["id"] for row in made)
     for start, stop, expected in (
         ("2026-01-01T00:00:00+00:00", None, [epochs, others]),
@@ -221,6 +221,7 @@ def test_windows_of_time(farm: Farm) -> None:
             assert ids(session, principal, ROWS, *asked) == expected, asked
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -254,7 +255,7 @@ def test_others_rows_are_not_found_whatever_is_asked(stored: tuple[Farm, list[di
             [("value_col1__len", "3")],
         ):
             assert ids(session, stranger, ROWS, *asked) == []
-        assert ids(session, stranger, ANALYSES) == []
+        assert ids(session, stranger, RESULT_SETS) == []
 
 
 def test_huge_ids_find_nothing(farm: Farm) -> None:

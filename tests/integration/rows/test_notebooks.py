@@ -40,8 +40,8 @@ def options(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     app = create_app(Services(Settings(data_dir=folder), database))
     # One that carries keys would need the server's secret: these are the creations of a test.
     transport = TestClient(app, raise_server_exceptions=False)._transport
-    options = {"api_root": "http://testserver/owi/api/v1", "token": token, "transport": Plain(transport)}
-    api = owi.ResultsAPI(**options)
+    options: dict[str, Any] = {"token": token, "transport": Plain(transport)}
+    api = owi.ResultsAPI(api_root="http://testserver/owi/api/v1", **options)
     for path, records in (
         ("/locations/projectsites/", [{"id": 35, "title": "Belwind"}]),
         (

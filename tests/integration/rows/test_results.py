@@ -13,9 +13,10 @@ from entrepot.errors import Forbidden, InvalidInput, Locked, NotFound
 from entrepot.events import Event
 from entrepot.identity import Principal, Role
 from entrepot.lineage import Link
-from entrepot.rows import Row, analyses, results
+from entrepot.rows import Row, result_sets, results
 from entrepot.rows.checks import InvalidRows
 from entrepot.rows.vectors import listed, unpack
+from entrepot.server.dialects.owi.names import ROW
 from tests.integration.rows.conftest import Farm, make_principal
 from tests.support.cases import Case
 
@@ -28,9 +29,9 @@ def stored_count(farm: Farm) -> int:
 def test_many_rows_come_back_in_the_order_given_with_ids_that_rise(farm: Farm) -> None:
     with farm.write() as (session, principal):
         made = results.create_many(session, principal, [farm.row(f"row {n}") for n in (3, 1, 2)])
-    assert [row["short_description"] for row in made] == ["row 3", "row 1", "row 2"]
+    assert [row["name"] for row in made] == ["row 3", "row 1", "row 2"]
     assert [row["id"] for row in made] == sorted({row["id"] for row in made})
-    assert made[0]["slug"] == f"belwind_bba01_lifetimedesignfrequencies_{farm.analysis}_row-3_{made[0]['id']}"
+    assert made[0]["slug"] == f"belwind_bba01_lifetimedesignfrequencies_{farm.result_set}_row-3_{made[0]['id']}"
     with farm.read() as (session, principal):
         assert [results.get(session, principal, row["id"]) for row in made] == made
 
@@ -44,37 +45,37 @@ def test_ids_of_deleted_rows_do_not_come_back(farm: Farm) -> None:
 
 
 BAD_ROWS: list[tuple[dict[str, Any], dict[str, list[str]]]] = [
-    ({"value_col2": [1.0]}, {"value_col2": ["All value columns must have the same length."]}),
-    ({"value_col1": []}, {"value_col1": ["This list may not be empty."]}),
-    ({"value_col1": [1, True, 2]}, {"value_col1": ["Item 1: a valid number is required."]}),
-    ({"value_col1": [None, "", 2]}, {"value_col1": ["Item 1: a valid number is required."]}),
-    ({"value_col1": [None, 10**400, 2]}, {"value_col1": ["Item 1: the number is too large."]}),
-    ({"value_col1": [1, 2, float("inf")]}, {"value_col1": ["Item 2: the number must be finite."]}),
-    ({"value_col1": [1, float("nan"), 2]}, {"value_col1": ["Item 1: the number must be finite."]}),
-    ({"value_col1": "1"}, {"value_col1": ['Expected a list of items but got type "str".']}),
-    ({"value_col1": ...}, {"value_col1": ["This field is required."]}),
-    ({"name_col1": None}, {"name_col1": ["This field may not be null."]}),
-    ({"name_col1": " "}, {"name_col1": ["This field may not be blank."]}),
-    ({"short_description": "a\0b"}, {"short_description": ["Null characters are not allowed."]}),
+    ({"values2": [1.0]}, {"values2": ["All value columns must have the same length."]}),
+    ({"values1": []}, {"values1": ["This list may not be empty."]}),
+    ({"values1": [1, True, 2]}, {"values1": ["Item 1: a valid number is required."]}),
+    ({"values1": [None, "", 2]}, {"values1": ["Item 1: a valid number is required."]}),
+    ({"values1": [None, 10**400, 2]}, {"values1": ["Item 1: the number is too large."]}),
+    ({"values1": [1, 2, float("inf")]}, {"values1": ["Item 2: the number must be finite."]}),
+    ({"values1": [1, float("nan"), 2]}, {"values1": ["Item 1: the number must be finite."]}),
+    ({"values1": "1"}, {"values1": ['Expected a list of items but got type "str".']}),
+    ({"values1": ...}, {"values1": ["This field is required."]}),
+    ({"name1": None}, {"name1": ["This field may not be null."]}),
+    ({"name1": " "}, {"name1": ["This field may not be blank."]}),
+    ({"name": "a\0b"}, {"name": ["Null characters are not allowed."]}),
     (
-        {"value_col3": [1, 2, 3]},
-        {"name_col3": ["This field is required."], "units_col3": ["This field is required."]},
+        {"values3": [1, 2, 3]},
+        {"name3": ["This field is required."], "unit3": ["This field is required."]},
     ),
-    ({"name_col3": "x"}, {"name_col3": ["This must be null where value_col3 is."]}),
+    ({"name3": "x"}, {"name3": ["This must be null where there are no values."]}),
     (
-        {"value_col3": [1], "name_col3": "x", "units_col3": ""},
-        {"value_col3": ["All value columns must have the same length."]},
+        {"values3": [1], "name3": "x", "unit3": ""},
+        {"values3": ["All value columns must have the same length."]},
     ),
     (
-        {"related_object": {"type": "shm.sensor"}},
-        {"related_object": ["Expected an object with exactly type and id."]},
+        {"about": {"type": "shm.sensor"}},
+        {"about": ["Expected an object with exactly type and id."]},
     ),
-    ({"additional_data": []}, {"additional_data": ["Expected an object but got type list."]}),
-    ({"analysis": 999}, {"analysis": ['Invalid pk "999" - object does not exist.']}),
+    ({"extra": []}, {"extra": ["Expected an object but got type list."]}),
+    ({"result_set": 999}, {"result_set": ['Invalid pk "999" - object does not exist.']}),
     ({"site": 999}, {"site": ['Invalid pk "999" - object does not exist.']}),
     ({"location": "x"}, {"location": ["Incorrect type. Expected pk value, received str."]}),
     (
-        {"location": None, "additional_data": {"result_scope": "location"}},
+        {"location": None, "extra": {"result_scope": "location"}},
         {"location": ["This is required by the result_scope 'location'."]},
     ),
 ]
@@ -95,8 +96,8 @@ def test_a_bad_row_is_refused_by_row_and_field_and_leaves_nothing(farm: Farm) ->
 
 def test_both_site_and_location_may_be_null_and_a_third_vector_empty(farm: Farm) -> None:
     with farm.write() as (session, principal):
-        row = results.create(session, principal, farm.row(site=None, location=None, value_col3=[]))
-    assert (row["site_id"], row["location_id"], row["value_col3"]) == (None, None, None)
+        row = results.create(session, principal, farm.row(site=None, location=None, values3=[]))
+    assert (row["site_id"], row["location_id"], row["values3"]) == (None, None, None)
 
 
 def test_create_or_update_matches_within_the_analysis_and_says_what_it_did(farm: Farm) -> None:
@@ -106,11 +107,11 @@ def test_create_or_update_matches_within_the_analysis_and_says_what_it_did(farm:
         rows, summary = results.upsert_many(
             session,
             principal,
-            [farm.row("b"), {"analysis": farm.analysis, "short_description": "a", "value_col2": [7.0, 8.0, 9.0]}],
+            [farm.row("b"), {"result_set": farm.result_set, "name": "a", "values2": [7.0, 8.0, 9.0]}],
         )
-    assert [(one["short_description"], one["action"]) for one in summary] == [("b", "created"), ("a", "updated")]
-    assert summary[1]["result_id"] == first["id"]
-    assert unpack(rows[1]["value_col2"]).tolist() == [7.0, 8.0, 9.0]
+    assert [(one["name"], one["action"]) for one in summary] == [("b", "created"), ("a", "updated")]
+    assert summary[1]["id"] == first["id"]
+    assert unpack(rows[1]["values2"]).tolist() == [7.0, 8.0, 9.0]
     with farm.read() as (session, principal):
         again = results.get(session, principal, first["id"])
     assert again["description"] == "kept"
@@ -136,7 +137,7 @@ def test_ambiguous_matches_are_refused(farm: Farm) -> None:
     with farm.write() as (session, principal):
         results.create_many(session, principal, [farm.row("twice"), farm.row("twice"), farm.row("once")])
     for payloads in ([farm.row("twice")], [farm.row("new"), farm.row("new")]):
-        with pytest.raises(InvalidInput, match="short_description"), farm.write() as (session, principal):
+        with pytest.raises(InvalidInput, match="several rows of the same name"), farm.write() as (session, principal):
             results.upsert_many(session, principal, payloads)
     with farm.write() as (session, principal):
         results.upsert_many(session, principal, [farm.row("once")])
@@ -147,7 +148,7 @@ def test_rows_are_created_as_told(farm: Farm) -> None:
     """The case `rows-sent-twice`: equal rows are as many as were sent, and then ambiguous."""
     case = Case("rows-sent-twice")
     sent, right = case.json("rows.json"), case.json("expected.json")
-    bulk, alone = ([farm.row(**row) for row in sent[name]] for name in ("bulk", "then_one_by_one"))
+    bulk, alone = ([farm.row(**ROW.received(row)) for row in sent[name]] for name in ("bulk", "then_one_by_one"))
     counts = []
     for send in (bulk, alone, bulk):
         with farm.write() as (session, principal):
@@ -155,7 +156,7 @@ def test_rows_are_created_as_told(farm: Farm) -> None:
                 results.create(session, principal, send[0])
             else:
                 results.create_many(session, principal, send)
-            found = session.scalars(select(Row.short_description)).all()
+            found = session.scalars(select(Row.name)).all()
             counts.append({name: found.count(name) for name in right["after_the_bulk"]})
     assert counts == [right[name] for name in ("after_the_bulk", "after_the_single_one", "after_the_bulk_again")]
     with pytest.raises(InvalidInput, match="leg A"), farm.write() as (session, principal):
@@ -163,17 +164,17 @@ def test_rows_are_created_as_told(farm: Farm) -> None:
 
 
 def test_a_patch_checks_the_merged_row(farm: Farm) -> None:
-    third = {"value_col3": [1, 2, 3], "name_col3": "x", "units_col3": "m"}
+    third = {"values3": [1, 2, 3], "name3": "x", "unit3": "m"}
     with farm.write() as (session, principal):
-        row = results.create(session, principal, farm.row(**third, additional_data={"b": 1, "a": 2.0}))
+        row = results.create(session, principal, farm.row(**third, extra={"b": 1, "a": 2.0}))
     with pytest.raises(InvalidRows) as refused, farm.write() as (session, principal):
-        results.patch(session, principal, row["id"], {"value_col1": [1, 2], "value_col2": [1, 2]})
-    assert refused.value.rows[0] == {"value_col3": ["All value columns must have the same length."]}
-    cleared = dict.fromkeys(third) | {"value_col1": [1, 2], "value_col2": [1, 2], "location": 436, "slug": "mine"}
+        results.patch(session, principal, row["id"], {"values1": [1, 2], "values2": [1, 2]})
+    assert refused.value.rows[0] == {"values3": ["All value columns must have the same length."]}
+    cleared = dict.fromkeys(third) | {"values1": [1, 2], "values2": [1, 2], "location": 436, "slug": "mine"}
     with farm.write() as (session, principal):
         changed = results.patch(session, principal, row["id"], cleared)
-    assert (changed["value_col3"], changed["location_id"], changed["slug"]) == (None, 436, row["slug"])
-    assert changed["additional_data"] == '{"b":1,"a":2.0}'
+    assert (changed["values3"], changed["location_id"], changed["slug"]) == (None, 436, row["slug"])
+    assert changed["extra"] == '{"b":1,"a":2.0}'
 
 
 def test_locked_rows_and_rows_of_locked_analyses_do_not_change(farm: Farm) -> None:
@@ -185,21 +186,23 @@ def test_locked_rows_and_rows_of_locked_analyses_do_not_change(farm: Farm) -> No
         lambda session, principal: results.patch(session, principal, row["id"], {"description": "x"}),
         lambda session, principal: results.upsert_many(session, principal, [farm.row(description="x")]),
         lambda session, principal: results.remove(session, principal, [row["id"]]),
-        lambda session, principal: analyses.remove(session, principal, farm.analysis),
+        lambda session, principal: result_sets.remove(session, principal, farm.result_set),
     ]
     for verb in verbs:
         with pytest.raises(Locked), farm.write() as (session, principal):
             verb(session, principal)
     with farm.write() as (session, principal):
         results.set_locked(session, principal, [row["id"]], locked=False)
-        analyses.set_locked(session, principal, farm.analysis, locked=True)
+        result_sets.set_locked(session, principal, farm.result_set, locked=True)
     verbs.append(lambda session, principal: results.create(session, principal, farm.row("new")))
-    verbs.append(lambda session, principal: analyses.patch(session, principal, farm.analysis, {"description": "x"}))
+    verbs.append(
+        lambda session, principal: result_sets.patch(session, principal, farm.result_set, {"description": "x"})
+    )
     for verb in verbs:
         with pytest.raises(Locked), farm.write() as (session, principal):
             verb(session, principal)
     with farm.write() as (session, principal):
-        analyses.set_locked(session, principal, farm.analysis, locked=False)
+        result_sets.set_locked(session, principal, farm.result_set, locked=False)
         verbs[0](session, principal)
 
 
@@ -255,21 +258,21 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 def test_any_valid_row_round_trips_to_the_bit(farm: Farm, data: st.DataObject) -> None:
     length = data.draw(st.integers(1, 8))
     vectors = [data.draw(st.lists(FINITE | st.none(), min_size=length, max_size=length)) for _ in range(3)]
-    fields: dict[str, Any] = {"value_col1": vectors[0], "value_col2": vectors[1]}
+    fields: dict[str, Any] = {"values1": vectors[0], "values2": vectors[1]}
     if data.draw(st.booleans()):
-        fields |= {"value_col3": vectors[2], "name_col3": "third", "units_col3": data.draw(TEXT)}
+        fields |= {"values3": vectors[2], "name3": "third", "unit3": data.draw(TEXT)}
     fields["description"] = data.draw(st.none() | TEXT)
-    fields["units_col1"] = data.draw(TEXT)
+    fields["unit1"] = data.draw(TEXT)
     with farm.write() as (session, principal):
         id_ = results.create(session, principal, farm.row(**fields))["id"]
     with farm.read() as (session, principal):
         row = results.get(session, principal, id_)
-    for name in ("value_col1", "value_col2", "value_col3"):
+    for name in ("values1", "values2", "values3"):
         sent = fields.get(name)
         assert (None if row[name] is None else listed(row[name])) == sent
         if sent is not None and None not in sent:
             assert row[name] == struct.pack(f"<{length}d", *sent)
-    assert (row["description"], row["units_col1"]) == (fields["description"], fields["units_col1"])
+    assert (row["description"], row["unit1"]) == (fields["description"], fields["unit1"])
 
 
 @settings(
@@ -277,7 +280,7 @@ def test_any_valid_row_round_trips_to_the_bit(farm: Farm, data: st.DataObject) -
 )
 @given(values=st.dictionaries(TEXT.filter(str.strip), st.lists(FINITE, min_size=1, max_size=4), max_size=6))
 def test_create_or_update_again_changes_nothing_whatever_the_rows(farm: Farm, values: dict[str, list[float]]) -> None:
-    rows = [farm.row(short, value_col1=vector, value_col2=vector[::-1]) for short, vector in values.items()]
+    rows = [farm.row(short, values1=vector, values2=vector[::-1]) for short, vector in values.items()]
     with farm.write() as (session, principal):
         first, _ = results.upsert_many(session, principal, rows)
     with farm.read() as (session, _):
@@ -292,7 +295,7 @@ def test_create_or_update_again_changes_nothing_whatever_the_rows(farm: Farm, va
 
 def test_a_bad_row_among_thousands_leaves_nothing_behind(farm: Farm) -> None:
     rows = [farm.row(f"row {number}") for number in range(3000)]
-    rows[2345] = farm.row("bad", value_col2=[1.0])
+    rows[2345] = farm.row("bad", values2=[1.0])
     for verb in (results.create_many, results.upsert_many):
         with farm.write() as (session, principal), pytest.raises(InvalidRows) as caught:
             verb(session, principal, rows)

@@ -36,7 +36,7 @@ def make(session: Session, name: str, times: Any, values: Any, **properties: Any
     series = store.create_series(
         session, organization_id="o", project_id="p", generator_kind=maker, generator_id=maker, name=name, **properties
     )
-    store.append(session, series.pk, times, values, tags)
+    store.append(session, series.number, times, values, tags)
     return series
 
 
@@ -199,7 +199,8 @@ def test_selecting_the_guide(database: Database, guide: list[tuple[Series, str, 
         assert found[0].times[0] == micros("2012-01-01 06:00")
         found = select(session, cleaned, Selection(end=datetime(2012, 1, 1, 4)))
         assert [t // HOUR % 24 for t in found[0].times.tolist()] == [1, 2, 3, 4]
-        for closed, size in {"left": 6, "right": 6, "neither": 5}.items():
+        sizes: dict[Any, int] = {"left": 6, "right": 6, "neither": 5}
+        for closed, size in sizes.items():
             bounds = Selection(start=datetime(2012, 1, 1, 6), end=datetime(2012, 1, 1, 12), closed=closed)
             assert len(select(session, raw[:1], bounds)[0].times) == size
         assert len(select(session, raw, Selection(cap=30))[2].times) == 10
@@ -274,6 +275,7 @@ PUSHED = pd.read_csv(CASE.path / "points.csv", parse_dates=["time"])
 VIENNA = PUSHED["time"].astype("datetime64[us, UTC]").astype("int64").to_numpy()
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("cells", [1_000_000, 3])
 @pytest.mark.parametrize("request_", [{}, {"layout": "dataframe", "step": "30T"}, {"layout": "dataframe"}])
 def test_the_repeated_hour_is_exported_twice(

@@ -13,7 +13,7 @@ from entrepot.jobs.models import Job
 from entrepot.jobs.testing import run_pending
 from entrepot.series import codec, folding, store
 from entrepot.series.codec import DamagedChunk
-from entrepot.series.models import Series, SeriesChunk
+from entrepot.series.models import Series, SeriesChunk, SeriesHead
 from entrepot.settings import Settings
 
 KIND = store.FOLD
@@ -36,21 +36,21 @@ def test_the_job_asks_again_while_tails_are_written_to(database: Database, tmp_p
         series = store.create_series(
             session, organization_id="o", project_id="p", generator_kind="direct", generator_id=None, name="s"
         )
-        store.append(session, series.pk, [1, 2, 3], [1.0, 2.0, 3.0])
+        store.append(session, series.number, [1, 2, 3], [1.0, 2.0, 3.0])
     assert waiting(database) == 1
     with database.write() as session:
-        store.append(session, series.pk, [4], [4.0])  # to a tail that is there
+        store.append(session, series.number, [4], [4.0])  # to a tail that is there
     assert waiting(database) == 1
     assert run_now(database, tmp_path) == [0]  # four rows, just written
     assert waiting(database) == 1
     with database.write() as session:
-        session.execute(update(Series).values(written=Series.written - 3_600_000_000))
+        session.execute(update(SeriesHead).values(written_at=SeriesHead.written_at - 3_600_000_000))
         session.execute(update(Job).where(Job.status == "pending").values(status="cancelled"))
     assert run_now(database, tmp_path) == [1]
     assert waiting(database) == 0
     with database.read() as session:
-        assert session.get_one(Series, series.pk).tail == 0
-        assert store.read(session, series.pk).values.tolist() == [1.0, 2.0, 3.0, 4.0]
+        assert session.get_one(Series, series.number).tail == 0
+        assert store.read(session, series.number).values.tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
 def damaged_series(database: Database) -> list[int]:
@@ -59,20 +59,20 @@ def damaged_series(database: Database) -> list[int]:
         pks = [
             store.create_series(
                 session, organization_id="o", project_id="p", generator_kind="direct", generator_id=None, name=f"s{n}"
-            ).pk
+            ).number
             for n in range(6)
         ]
         for pk in pks:
             store.append(session, pk, list(range(300)), [1.0] * 300)
             store.append(session, pk, [400], [2.0])
         session.execute(update(SeriesChunk).where(SeriesChunk.series == pks[0]).values(data=b"rubbish"))
-        session.execute(update(Series).values(written=Series.written - 3_600_000_000))
+        session.execute(update(SeriesHead).values(written_at=SeriesHead.written_at - 3_600_000_000))
     return pks
 
 
 def state(database: Database) -> list[tuple[int, bool]]:
     with database.read() as session:
-        query = select(Series.tail, Series.damage.is_not(None)).order_by(Series.pk)
+        query = select(SeriesHead.tail, Series.damage.is_not(None)).join(Series).order_by(Series.number)
         return [(tail, bool(damaged)) for tail, damaged in session.execute(query)]
 
 

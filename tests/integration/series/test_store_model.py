@@ -1,6 +1,7 @@
 """The store against a dictionary: whatever is written in whatever order, it holds what the dictionary holds."""
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +42,7 @@ class Machine(RuleBasedStateMachine):
             self.pks = [
                 store.create_series(
                     session, organization_id="o", project_id="p", generator_kind="direct", generator_id=None, name=name
-                ).pk
+                ).number
                 for name in (os.urandom(8).hex(), os.urandom(8).hex())
             ]
         self.model: dict[int, dict[int, tuple[float, str | None]]] = {pk: {} for pk in self.pks}
@@ -63,7 +64,9 @@ class Machine(RuleBasedStateMachine):
     @rule(step=steps, start=places, size=st.integers(60, 400), seed=st.integers(0, 9), stride=st.integers(1, 3))
     def append_many(self, step: int, start: int, size: int, seed: int, stride: int) -> None:
         values = np.random.default_rng(seed).integers(0, 3, size).astype(float)
-        rows = [(ORIGIN + (start + at * stride) * step, value, None) for at, value in enumerate(values.tolist())]
+        rows: list[Row] = [
+            (ORIGIN + (start + at * stride) * step, value, None) for at, value in enumerate(values.tolist())
+        ]
         with self.database.write() as session:
             written = store.append_many(session, {pk: columns(rows)[:2] for pk in self.pks})
         for which in (0, 1):
@@ -122,11 +125,12 @@ class Machine(RuleBasedStateMachine):
         low, high = ORIGIN + start * step, ORIGIN + (start + size) * step
         with self.database.read() as session:
             for pk in self.pks:
-                for bounds, inside in (
+                windows: list[tuple[Any, Callable[[int], bool]]] = [
                     ("left", lambda t: low <= t < high),
                     ("both", lambda t: low <= t <= high),
                     ("right", lambda t: low < t <= high),
-                ):
+                ]
+                for bounds, inside in windows:
                     found = store.read(session, pk, low, high, limit=limit, newest=newest, inclusive=bounds)
                     rows = sorted((t, *row) for t, row in self.model[pk].items() if inside(t))
                     if limit is not None:
@@ -190,7 +194,7 @@ def test_store_is_a_dictionary(database: Database, small: bool, monkeypatch: pyt
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=300 if deep else 15,
+            max_examples=300 if deep else 8,
             stateful_step_count=50 if deep else 20,
             deadline=None,
             phases=[phase for phase in Phase if deep or phase is not Phase.shrink],

@@ -1,5 +1,6 @@
 """Fixtures of what the native interface serves, in this process."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from entrepot.db import Database
 from tests.support.interface import Api, farm_of, interface
+from tests.support.load import Receiver
 
 
 @pytest.fixture
@@ -19,3 +21,11 @@ def api(database: Database, tmp_path: Path) -> Api:
 def farm(api: Api) -> dict[str, Any]:
     """A project with a gate, an importer, a channel and an analysis."""
     return farm_of(api)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Takes webhooks, and counts how often each event came."""
+    made = Receiver()
+    yield made
+    made.close()

@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ from starlette.routing import BaseRoute, Mount
 from starlette.testclient import TestClient
 
 from entrepot import jobs
-from entrepot.db import Base, Database
+from entrepot.db import Base, Database, now
+from entrepot.engines.models import RemoteCall
 from entrepot.events import emit, notifications
-from entrepot.files import configs
+from entrepot.files import storages
 from entrepot.files.models import PublishedFile
 from entrepot.identity import Organization, Project, Role, User, Vault, ftp, keys, projects, users
 from entrepot.identity.reach import NARROW
@@ -35,6 +38,7 @@ from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 
+DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 #: In every name and text of the walked organization, and never to be seen by others.
 SECRET = "zanzibar"
 #: What may be asked by anybody: nothing of anybody's is in there.
@@ -135,9 +139,9 @@ def _fill(session: Any, services: Services, organization: Organization) -> list[
     analysis_input = analyses.create_input(session, principal, {**column, "column": "p"})
     output = analyses.create_output(session, principal, {"analysis": analysis.id, "name": f"{SECRET} out"})
     config = {"analysis": analysis.id, "input_step": "1H", "step": "1H", "script": f"# {SECRET}"}
-    owned = {"organization_id": organization.id, "project_id": project.id}
+    owned: dict[str, Any] = {"organization_id": organization.id, "project_id": project.id}
     series = store.create_series(session, generator_kind="direct", generator_id=None, name=f"{SECRET} series", **owned)
-    store.append(session, series.pk, np.arange(10), np.arange(10.0))
+    store.append(session, series.number, np.arange(10), np.arange(10.0))
     file = _file(session, services, project)
     begin_run(session, "walked-run", "importer", importer.id, **owned)
     read(session, "walked-run", "file", "walked-in")
@@ -147,22 +151,28 @@ def _fill(session: Any, services: Services, organization: Organization) -> list[
     watch = silence.watch(session, principal, importer.id, "1H")
     notice = notifications.notify(session, f"{SECRET} notice", "", generator_id=analysis.id, **owned)
     account = ftp.find_account(session, home=f"gates/{gate.id}")
-    named = {
+    call = RemoteCall(
+        organization_id=organization.id, limits={}, size=0, kept_until=now() + timedelta(days=1), status="claimed",
+        fence=1, worker=SECRET, lease_until=now() + timedelta(days=1),
+    )  # fmt: skip
+    session.add(call)
+    session.flush()
+    named: dict[str, Any] = {
         "organization": organization, "project": project, "gate": gate, "feeder": feeder, "importer": importer,
         "cleaner": importer.cleaner, "unitcleaner": channel, "analys": analysis, "analysis_input": analysis_input,
         "analysis_output": output, "analysis_config": analyses.create_config(session, principal, config),
         "series": series, "notification": notice, "ftp_account": account, "file": file, "job": job, "task": job,
-        "watch": watch,
+        "watch": watch, "call": call,
     }  # fmt: skip
-    return [Named.of(record.id, word) for word, record in named.items()] + [Named.of(series.pk, "series")]
+    return [Named.of(record.id, word) for word, record in named.items()] + [Named.of(series.number, "series")]
 
 
 def _file(session: Any, services: Services, project: Project) -> PublishedFile:
-    config = configs.own_storage(session, services.settings, project.organization_id)
+    storage = storages.own_storage(session, services.settings, project.organization_id)
     digest = {"size": 0, "md5": "0" * 32, "sha256": "0" * 64}
     file = PublishedFile(
-        organization_id=project.organization_id, project_id=project.id, storage_config_id=config.id,
-        identifier=SECRET, name=SECRET, path="no/where", poll_id="", task_id="", **digest,
+        organization_id=project.organization_id, project_id=project.id, storage_id=storage.id,
+        identifier=SECRET, name=SECRET, path="no/where", request_id="", step_id="", **digest,
     )  # fmt: skip
     session.add(file)
     session.flush()
@@ -192,8 +202,8 @@ def filled(path: str, ids: list[Named]) -> Iterator[str]:
     if ":int}" in path:
         ids = [Named.of(number) for number in range(1, 4)]
     fitting = [each for each in ids if any(word in path for word in each.words)] + ids[: max(2, len(holes))]
-    for chosen in fitting if len(holes) == 1 else itertools.islice(itertools.permutations(fitting, len(holes)), 6):
-        for hole, value in zip(holes, [chosen] if len(holes) == 1 else chosen, strict=True):
+    for chosen in itertools.islice(itertools.permutations(fitting, len(holes)), 6 if len(holes) > 1 else None):
+        for hole, value in zip(holes, chosen, strict=True):
             parts[hole] = value
         yield "/".join(parts)
 
@@ -326,7 +336,7 @@ def test_a_key_of_another_project_cannot_name_it(walked: Walked) -> None:
     assert client.post(f"{api}/files", files={"file": b"x"}).status_code == 403
     assert walked.rows() == before
     with walked.database.read() as session:
-        assert session.scalar(select(PublishedFile.state)) == "available"
+        assert session.scalar(select(PublishedFile.status)) == "available"
     # In its own project all of it goes.
     made = client.post(f"{api}/series", json={"project": mine, "name": "mine"})
     assert made.status_code == 201
@@ -358,6 +368,12 @@ def test_a_key_of_one_series_reaches_nothing_else(walked: Walked) -> None:
 NARROWLY = {
     "points:write": {("POST", "/api/v1/points")},
     "gate:write": {("PUT", "/api/v1/gates/{gate_id}/files/{path:path}")},
+    "calls:work": {
+        ("POST", "/api/v1/calls/claim"),
+        ("GET", "/api/v1/calls/{call_id}/request"),
+        ("POST", "/api/v1/calls/{call_id}/renew"),
+        ("PUT", "/api/v1/calls/{call_id}/answer"),
+    },
     "works:deposit": {("POST", "/api/v1/works"), ("POST", "/workflow/buckets/work")},
     "works:work": {
         ("POST", "/api/v1/works/withdraw"),
@@ -386,18 +402,44 @@ def test_each_narrow_scope_opens_its_routes_and_no_others(walked: Walked) -> Non
             _, walked.tokens[scope] = keys.create_key(session, user.id, organization.id, scopes=[scope])
     for scope, expected in NARROWLY.items():
         client, opened = walked.client(scope), set()
-        for path, method, access in routes(walked.app.router.routes):
-            if access is None or access.access == "open":
-                continue
+        for path, method, access in tried(walked, scope):
             response = client.request(method, next(filled(path, walked.ids)), content=b"{}", headers=JSON)
-            if response.status_code != 403 or (method != "HEAD" and "lacks the scope" not in response.text):
+            if response.status_code != 403 or "lacks the scope" not in response.text:
                 opened.add((method, path.rstrip("/")))
                 assert (access.area, access.right, access.scope) == (*NARROW[scope], scope), (method, path)
         assert opened == expected, scope
 
 
+def tried(walked: Walked, scope: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield the routes on which a narrow scope is tried: all, or of those that say the same who may ask, some.
+
+    These are all of the scope's own area and right, of the others the first that says so at each door, and each other
+    route with one of the scopes.
+    """
+    said = set[tuple[object, ...]]()
+    for number, (path, method, access) in enumerate(routes(walked.app.router.routes)):
+        if access is None or access.access == "open" or method == "HEAD":  # as GET, by the same endpoint
+            continue
+        says = (path.split("/")[1], access.access, access.area, access.right, access.scope)
+        own = (access.area, access.right) == NARROW[scope] or access.scope == scope
+        if DEEP or own or says not in said or number % len(NARROWLY) == [*NARROWLY].index(scope):
+            yield path, method, access
+        said.add(says)
+
+
 #: What a stranger's walk may add for itself: its own keys and its own works, users, configs.
-NOT_THEIRS: set[str] = {"api_key", "event", "ftp_account", "job", "poll", "poll_task", "sign_ins", "upload", "work"}
+NOT_THEIRS: set[str] = {
+    "api_key",
+    "audit_entry",
+    "event",
+    "ftp_account",
+    "job",
+    "data_request",
+    "request_step",
+    "sign_ins",
+    "upload",
+    "work",
+}
 
 
 def access_to_object(path: str) -> bool:

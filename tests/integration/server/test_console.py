@@ -1,6 +1,9 @@
 """The console without a browser: who gets in, what is refused, what is shown and what is not."""
 
+import html
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,32 +12,26 @@ from starlette.testclient import TestClient
 
 from entrepot import jobs
 from entrepot.db import Database
-from entrepot.identity import Role, User, Vault, projects, users
-from entrepot.rows import analyses, places, results
+from entrepot.identity import Role, User, projects, users
+from entrepot.rows import places, result_sets, results
 from entrepot.rows.places import MODEL_DEFINITION, SITE
 from entrepot.scripts import Level
 from entrepot.series import store
 from entrepot.server.auth import principal_of
-from entrepot.server.run.app import create_app
 from entrepot.server.services import Services
 from entrepot.settings import Settings
 from entrepot.works import queue
+from tests.support.asgi import application
+from tests.support.page_users import of_pages
 
+pytestmark = of_pages
 PASSWORD = "correct horse"
-ROW = {"name_col1": "hour", "units_col1": "h", "value_col1": [0.0, 1.0], "name_col2": "load", "units_col2": "kW",
-       "value_col2": [3.0, 4.0]}  # fmt: skip
-
-
-@pytest.fixture
-def database_kind() -> str:
-    """What pages show does not depend on the database."""
-    return "sqlite"
+ROW = {"name1": "hour", "unit1": "h", "values1": [0.0, 1.0], "name2": "load", "unit2": "kW",
+       "values2": [3.0, 4.0]}  # fmt: skip
 
 
 @pytest.fixture
 def app(database: Database, tmp_path: Path) -> FastAPI:
-    settings = Settings(data_dir=tmp_path)
-    Vault.create(settings.secret_key_file)
     with database.write() as session:
         for name in ("ada", "eve"):
             organization = users.create_organization(session, f"Org of {name}")
@@ -42,13 +39,13 @@ def app(database: Database, tmp_path: Path) -> FastAPI:
             users.set_member(session, user, organization, Role.READER if name == "eve" else Role.ADMIN)
             if name == "ada":
                 principal = principal_of(session, user)
-                places.create(session, principal, SITE, {"id": 1, "title": "<b>Belwind</b>"})
-                places.create(session, principal, MODEL_DEFINITION, {"id": 1, "title": "as-built", "project": 1})
+                places.create(session, principal, SITE, {"id": 1, "name": "<b>Belwind</b>"})
+                places.create(session, principal, MODEL_DEFINITION, {"id": 1, "name": "as-built", "site": 1})
                 for title in ("<script>alert(1)</script>", "Other"):
-                    made = analyses.create(session, principal, {"name": title, "model_definition": 1})
-                    row = ROW | {"analysis": made["id"], "short_description": f"{title} load"}
+                    made = result_sets.create(session, principal, {"name": title, "model_definition": 1})
+                    row = ROW | {"result_set": made["id"], "name": f"{title} load"}
                     results.create(session, principal, row)
-    return create_app(Services(settings, database))
+    return application(database, tmp_path)
 
 
 def client(app: FastAPI, login: str = "", password: str = PASSWORD) -> TestClient:
@@ -71,13 +68,15 @@ def test_a_session_is_for_who_knows_the_password_and_ends_with_it(app: FastAPI, 
     wrong = client(app).post("/console/login", data={"login": "ada", "password": "wrong horse"})
     assert (wrong.status_code, "Invalid username/password" in wrong.text) == (401, True)
     assert "set-cookie" not in wrong.headers
+    assert 'name="login" value="ada"' in wrong.text
+    assert "wrong horse" not in wrong.text
     ada = client(app)
     response = ada.post(
         "/console/login",
         data={"login": "ada", "password": PASSWORD},
-        headers={"referer": "http://testserver/console/rows?analysis=1"},
+        headers={"referer": "http://testserver/console/rows?result_set=1"},
     )
-    assert (response.status_code, response.headers["location"]) == (303, "/console/rows?analysis=1")
+    assert (response.status_code, response.headers["location"]) == (303, "/console/rows?result_set=1")
     assert all(part in response.headers["set-cookie"] for part in ("HttpOnly", "SameSite=lax", "Path=/console"))
     assert ada.get("/console/rows").status_code == 200
     assert ada.get("/api/v1/me").status_code == 401  # a session is a way into the console alone
@@ -114,18 +113,20 @@ def test_forms_of_other_sites_are_refused(app: FastAPI) -> None:
 
 def test_pages_load_nothing_from_elsewhere_and_write_texts_as_texts(app: FastAPI) -> None:
     ada = client(app, "ada")
-    page = ada.get("/console/rows", params={"analysis": [1, 2]})
+    page = ada.get("/console/rows", params={"result_set": [1, 2]})
     assert page.status_code == 200
     assert "&lt;script&gt;alert(1)" in page.text
-    assert "<script" not in page.text
+    assert page.text.count("<script") == page.text.count('<script type="module" src="/console/static/console-') == 1
+    assert not re.search(r"""\s(style|on[a-z]+)=["']""", page.text), "nothing of it is code or style"
     assert "://" not in page.text
     policy = page.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
+    for part in ("default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'"):
+        assert part in policy.split("; ")
     assert "unsafe" not in policy
-    figure = ada.get("/console/rows/plot", params={"analysis": 1})
+    figure = ada.get("/console/rows/plot", params={"result_set": 1})
     assert "<script>alert(1)" not in figure.text
     assert "sandbox allow-scripts" in figure.headers["content-security-policy"]
-    png = ada.get("/console/rows/plot", params={"analysis": 1, "format": "png", "download": ""})
+    png = ada.get("/console/rows/plot", params={"result_set": 1, "format": "png", "download": ""})
     assert png.content.startswith(b"\x89PNG")
     assert png.headers["content-disposition"] == 'attachment; filename="rows.png"'
 
@@ -134,14 +135,14 @@ def test_what_is_of_others_or_makes_no_sense_is_refused(app: FastAPI) -> None:
     eve, ada = client(app, "eve"), client(app, "ada")
     assert "Other" not in eve.get("/console/rows").text
     for path in ("/console/rows", "/console/rows/plot"):
-        assert eve.get(path, params={"analysis": 1}).status_code == 404
-        assert ada.get(path, params={"analysis": 99}).status_code == 404
-        assert ada.get(path, params={"analysis": "x"}).status_code == 400
-        assert ada.get(path, params={"analysis": 1, "unit": "m"}).status_code == 400
-    refused = ada.get("/console/rows", params={"analysis": 1, "unit": "m"}).text
+        assert eve.get(path, params={"result_set": 1}).status_code == 404
+        assert ada.get(path, params={"result_set": 99}).status_code == 404
+        assert ada.get(path, params={"result_set": "x"}).status_code == 400
+        assert ada.get(path, params={"result_set": 1, "unit": "m"}).status_code == 400
+    refused = ada.get("/console/rows", params={"result_set": 1, "unit": "m"}).text
     assert "does not convert" in refused
     assert "iframe" not in refused
-    assert "iframe" in ada.get("/console/rows", params={"analysis": 1, "unit": "MW"}).text
+    assert "iframe" in ada.get("/console/rows", params={"result_set": 1, "unit": "MW"}).text
 
 
 @pytest.mark.parametrize(
@@ -177,42 +178,76 @@ def test_every_page_shows_what_is_the_callers_own(app: FastAPI, database: Databa
     with database.write() as session:
         ada = principal_of(session, session.query(User).filter_by(login="ada").one())
         project = projects.create_project(session, ada, ada.organization_id, "zanzibar")
-        owned = {"organization_id": ada.organization_id, "project_id": project.id}
+        owned: dict[str, Any] = {"organization_id": ada.organization_id, "project_id": project.id}
         series = store.create_series(session, generator_kind="direct", generator_id=None, name="zanzibar power",
                                      unit="kW", **owned)  # fmt: skip
-        store.append(session, series.pk, np.arange(50_000) * 1_000_000, np.arange(50_000.0))
+        store.append(session, series.number, np.arange(50_000) * 1_000_000, np.arange(50_000.0))
         job = jobs.enqueue(session, "series.export", {"series": []}, **owned)
         for number in range(60):
-            queue.deposit(session, ada, [{"pipeline": "zanzibar", "site": "s", "user": "u", "tags": [f"n{number}"]}])
-        series_id, job_id = series.id, job.id
+            (work_id,) = queue.deposit(
+                session, ada, [{"pipeline": "zanzibar", "site": "s", "user": "u", "tags": [f"n{number}"]}]
+            )
+        series_id, job_id, project_id = series.id, job.id, project.id
     ada, eve = client(app, "ada"), client(app, "eve")
     shown = {
         "/console": "works in the queue",
+        "/console/projects": "zanzibar",
+        f"/console/projects/{project_id}": "zanzibar",
+        "/console/explorer": "zanzibar power",
         "/console/series": "zanzibar power",
-        f"/console/series/{series_id}": "50,000 points in kW",
-        f"/console/series/{series_id}/plot": "means of 3 points",
+        f"/console/explorer?series={series_id}": "50,000",
+        f"/console/explorer/table?series={series_id}": "zanzibar power",
+        f"/console/explorer/points?series={series_id}&format=csv": "1970-01-01",
+        f"/console/series/{series_id}/envelope?pixels=9": '"count":50000',
+        f"/console/series/{series_id}/points?format=csv": "1970-01-01",
         "/console/works": "zanzibar",
-        "/console/works?where=archive": "There are none",
-        "/console/files": "There are none",
-        "/console/jobs": "series.export",
-        f"/console/jobs/{job_id}": "pending",
+        "/console/works?format=csv": "zanzibar,60,",
+        "/console/works/list": "zanzibar",
+        "/console/works/list?where=archive": "There are none",
+        "/console/works/facets": "60 works match",
+        "/console/works/failures": "No work failed",
+        "/console/works/fields": "config.parent",
+        "/console/works/cost?query={}": '"said"',
+        "/console/works/change?which=all&action=cancel": "Cancel 60 works",
+        f"/console/works/queue/{work_id}": "zanzibar",
+        f"/console/works/queue/{work_id}?format=json": "zanzibar",
+        "/console/files": "There are no files yet",
+        "/console/runs": "series export",
+        f"/console/runs/{job_id}": "pending",
         "/console/events?type=row.created": "Other load",
+        "/console/notifications": "nobody needs to do anything",
+        "/console/quarantine": "No file is set aside",
+        "/console/events/webhooks": "There are no webhooks",
+        "/console/find?q=zanz": "zanzibar power",
+        "/console/preferences": "Time zone",
+        "/console/lineage": "give the id of any result",
     }
     for path, text in shown.items():
         page = ada.get(path)
         assert (page.status_code, text in page.text) == (200, True), path
         others = eve.get(path)
-        assert others.status_code == (404 if path.count("/") > 2 else 200), path
-        assert "zanzibar" not in others.text, path
+        not_theirs = any(id_ in path for id_ in (series_id, job_id, project_id, work_id))
+        # Eve reads alone.
+        assert others.status_code == (404 if not_theirs else 403 if "/change" in path else 200), path
+        assert "zanzibar" not in others.text.replace("q=zanz", ""), path
         assert client(app).get(path).status_code == 401, path
-    first, second = ada.get("/console/works").text, ada.get("/console/works?page=2").text
+    assert ada.get(f"/console/series/{series_id}").headers["location"] == f"/console/explorer?series={series_id}"
+    assert eve.get(f"/console/series/{series_id}").status_code == 404
+    first = ada.get("/console/works/list").text
+    following = re.search(r'href="([^"]*after=[^"]*)"', first)
+    assert following
+    second = ada.get(html.unescape(following[1])).text
     assert (first.count("<tr>"), second.count("<tr>")) == (51, 11)
-    assert "page=2" in first
-    assert "page=1" in second
-    narrowed = ada.get("/console/works", params={"query": '{"tags": "n7"}'})
+    assert "after=" not in second
+    narrowed = ada.get("/console/works/list", params={"query": '{"tags": "n7"}'})
     assert narrowed.text.count("<tr>") == 2
     for wrong in ("{", '{"$where": "1"}', "[]"):
-        refused = ada.get("/console/works", params={"query": wrong})
+        refused = ada.get("/console/works/list", params={"query": wrong})
         assert (refused.status_code, 'role="alert"' in refused.text) == (400, True), wrong
-    for path in ("/console/jobs?page=0", "/console/jobs?page=x", "/console/works?where=x", "/console/series?project=x"):
-        assert ada.get(path).status_code in (400, 404), path
+    for path in ("runs?page=0", "runs?page=x", "works/list?where=x", "works/list?after=x", "works/nowhere/x",
+                 "works/change?which=all&action=x", "works/change?action=cancel", "explorer?project=x", "runs?sort=x",
+                 "runs?since=x", "runs?hours=x", "runs?since=2024-02-02&until=2024-01-01", "explorer?from=2&to=1",
+                 "files?sort=--name", f"series/{series_id}/envelope?pixels=0", "explorer/points?format=json",
+                 "rows/compare?result_set=x", "rows/compare?result_set=999", "rows/compare?model=none",
+                 "rows/compare?where=x", "rows/compare?q=a&page=0"):  # fmt: skip
+        assert ada.get(f"/console/{path}").status_code in (400, 404, 422), path

@@ -20,6 +20,8 @@ from entrepot.db import Database
 from entrepot.errors import OutOfSpace
 from entrepot.pipeline.gates import files as gate_files
 from entrepot.pipeline.gates import folders, parts
+from entrepot.pipeline.gates.folder_home import FolderHome, sweep_parts
+from entrepot.pipeline.gates.home import Usage
 from entrepot.server.ftp.folder import Folder
 from entrepot.server.ftp.sessions import Sessions
 from entrepot.server.ftp.uploads import Upload, clean
@@ -42,7 +44,7 @@ def site(shared_site: Site) -> Site:
     """The one server, its gate empty."""
     shutil.rmtree(shared_site.gate, ignore_errors=True)
     shared_site.gate.mkdir(parents=True)
-    parts.remove(shared_site.gate)
+    shutil.rmtree(FolderHome(shared_site.gate).parts, ignore_errors=True)
     return shared_site
 
 
@@ -182,21 +184,21 @@ def test_an_upload_that_broke_off_goes_on(site: Site, how: str, encrypted: bool)
     content, right = (case.path / "frequency.csv").read_bytes(), case.json("expected.json")
     cut = case.json("case.json")["cut_after_bytes"]
     break_off(site, "STOR frequency.csv", content[:cut])
-    assert gate_files.importable(site.gate, "/") == []
+    assert gate_files.importable(FolderHome(site.gate), "/") == []
     with secure(site) if encrypted else site.session() as client:
         client.voidcmd("TYPE I")
         assert client.size("frequency.csv") == cut
         assert client.nlst() == []
-        assert len(gate_files.importable(site.gate, "/")) == right["seen_by_importers_before_it_is_whole"]
+        assert len(gate_files.importable(FolderHome(site.gate), "/")) == right["seen_by_importers_before_it_is_whole"]
         if how == "REST":
             client.storbinary("STOR frequency.csv", io.BytesIO(content[cut:]), rest=cut)
         else:
             client.storbinary("APPE frequency.csv", io.BytesIO(content[cut:]))
         assert client.size("frequency.csv") == right["size"]
-    (entry,) = gate_files.importable(site.gate, "/")
+    (entry,) = gate_files.importable(FolderHome(site.gate), "/")
     stored = (site.gate / entry.path).read_bytes()
     assert (entry.size, hashlib.sha256(stored).hexdigest()) == (right["size"], right["sha256"])
-    assert parts.usage(site.gate) == (0, 0)
+    assert FolderHome(site.gate).part_usage() == Usage(0, 0)
 
 
 def test_an_encrypted_upload_goes_on_many_times(site: Site) -> None:
@@ -213,7 +215,7 @@ def test_an_encrypted_upload_goes_on_many_times(site: Site) -> None:
         data.sendall(content[start : start + 100_000])
         eventually(lambda end=start + 100_000: any(p.stat().st_size >= end for p in site.staging.iterdir()))  # type: ignore[misc]
         reset(data)
-        client.sock.close()  # type: ignore[union-attr]
+        client.sock.close()
         client.close()
         eventually(lambda: not any(site.staging.iterdir()))
         assert (site.gate / "a.bin").read_bytes() == b"old"
@@ -261,7 +263,7 @@ def test_what_ends_a_part(site: Site) -> None:
         assert client.size("anew") == 2
         with pytest.raises(ftplib.error_perm, match="550"):
             client.size("deleted")
-        assert parts.usage(site.gate) == (2, 1)
+        assert FolderHome(site.gate).part_usage() == Usage(2, 1)
 
 
 def test_a_line_that_broke_off_is_sent_again_whole(site: Site) -> None:
@@ -303,37 +305,37 @@ def test_a_device_whose_dead_connection_nobody_noticed_goes_on(site: Site, monke
 def test_parts_that_nobody_continues_are_removed(site: Site) -> None:
     break_off(site, "STOR old", b"1")
     break_off(site, "STOR young", b"12")
-    folder = parts._folder(site.gate)
+    folder = FolderHome(site.gate).parts
     for part in folder.iterdir():
         hours = 25 if part.stat().st_size == 1 else 1
         os.utime(part, (time.time() - hours * 3600,) * 2)
     site.server.sweep()
-    assert parts.usage(site.gate) == (2, 1)
-    assert parts.sweep(site.gate.parent, -1) == 1
+    assert FolderHome(site.gate).part_usage() == Usage(2, 1)
+    assert sweep_parts(site.gate.parent, -1) == 1
     assert not folder.exists()
 
 
 def test_what_a_killed_server_received_goes_on(tmp_path: Path) -> None:
-    home, staging = tmp_path / "gates" / "one", tmp_path / "uploads"
-    home.mkdir(parents=True)
+    home, staging = FolderHome(tmp_path / "gates" / "one"), tmp_path / "uploads"
+    home.make()
     staging.mkdir()
-    upload = Upload(home, home / "a.csv", staging, keeps_parts=True)
+    upload = Upload(home, "a.csv", staging, keeps_parts=True)
     upload.write(b"12345")
-    other = Upload(home, home / "b.csv", staging)
+    other = Upload(home, "b.csv", staging)
     other.write(b"by HTTP")
     for killed in (upload, other):
         killed._file.close()
-    clean(staging, home.parent)
-    assert parts.size_of(home, home / "a.csv") == 5
+    clean(staging, {"one": home}.get)
+    assert home.part_size(parts.name_of("a.csv")) == 5
     assert list(staging.iterdir()) == []
-    assert parts.usage(home) == (5, 1)
+    assert home.part_usage() == Usage(5, 1)
 
 
 def test_no_part_is_kept_where_the_operator_wants_none(tmp_path: Path, sqlite_template: Path) -> None:
     site = Site(tmp_path / "data", sqlite_template, ftp_part_hours=0)
     try:
         break_off(site, "STOR a", b"12345")
-        assert parts.usage(site.gate) == (0, 0)
+        assert FolderHome(site.gate).part_usage() == Usage(0, 0)
     finally:
         site.close()
 
@@ -446,7 +448,7 @@ def test_a_first_login_without_inodes_is_answered(site: Site, monkeypatch: pytes
         raise OSError(28, os.strerror(28))
 
     with monkeypatch.context() as patch, site.connect() as client:
-        patch.setattr("entrepot.server.ftp.accounts.Path.mkdir", fail)
+        patch.setattr("entrepot.pipeline.gates.folder_home.Path.mkdir", fail)
         with pytest.raises(ftplib.error_temp, match=r"^421 No space left"):
             client.login(*site.accounts["users"])
     with site.session("users"):

@@ -20,21 +20,15 @@ from entrepot.db import Database, now
 from entrepot.files.lifecycle import SWEEP
 from entrepot.files.models import PublishedFile
 from entrepot.jobs.models import Schedule
+from entrepot.pipeline.gates.folder_home import sweep_parts
 from tests.conftest import MakeServer
 from tests.support.deadline import eventually
 from tests.support.load import Load, Receiver
 from tests.support.server import ServerProcess
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
-KILLS = 50 if DEEP else 8
 PARTS = ("web", "ftp", "scheduler", "worker", "supervisor", "template")
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
+KILLS = 50 if DEEP else len(PARTS)
 
 
 @pytest.fixture
@@ -127,7 +121,7 @@ def named(server: ServerProcess, part: str) -> list[int]:
 
 
 def sweep(server: ServerProcess) -> None:
-    """Let the minutes pass after which spools that nobody writes to are swept."""
+    """Let the time pass after which spools that nobody writes to, and uploads that nobody goes on with, are swept."""
     spool = server.data_dir / "files" / ".incoming"
     for path in spool.glob("*/*"):
         os.utime(path, (time.time() - 600, time.time() - 600))
@@ -136,6 +130,10 @@ def sweep(server: ServerProcess) -> None:
         session.execute(update(Schedule).where(Schedule.name == SWEEP).values(next_at=now()))
     database.close()
     eventually(lambda: not list(spool.glob("*/*")), 30, every=0.2, message="spools are left")
+    gates, day = server.data_dir / "gates", 24 * 3600
+    for path in gates.glob(".*.parts/*"):
+        os.utime(path, (time.time() - day - 1, time.time() - day - 1))
+    sweep_parts(gates, day)  # as the FTP server does every ten minutes
 
 
 def known(server: ServerProcess) -> set[str]:
@@ -153,10 +151,10 @@ def left_behind(server: ServerProcess, published: set[str], temporary: Path, upl
     gates = [path for path in data.glob("gates/*/*") if path.is_file() and not path.name.startswith(".")]
     assert uploaded <= {path.name for path in gates}
     halves = [path for path in gates if path.stat().st_size < 100]
-    parts = [path for path in data.glob("gates/.*/*") if path.is_file() and path.parent.name.endswith(".parts")]
+    broken = [path for path in data.glob("gates/.*/*") if path.is_file() and path.parent.name.endswith(".parts")]
     run = [path for path in data.glob("run/*") if path.name not in ("lock", "organizations", "private")]
     places = [*data.glob("uploads/*"), *data.glob("feeds/*/*"), *temporary.iterdir()]
-    return [*map(str, (*blobs, *halves, *parts, *run, *places))]
+    return [*map(str, (*blobs, *halves, *broken, *run, *places))]
 
 
 def eventually_gone(templates: set[int]) -> list[str]:

@@ -132,8 +132,8 @@ def test_use_and_limits_are_told(client: TestClient, database: Database) -> None
 
 
 def test_attachments_are_limited(client: TestClient, database: Database) -> None:
-    made = client.post("/api/v1/parts/sensortype", json={"name": "393B04"}).json()
-    at = f"/api/v1/parts/sensortype/{made['id']}/attachments/file?name=x.png"
+    made = client.post("/api/v1/parts/sensor-types", json={"name": "393B04"}).json()
+    at = f"/api/v1/parts/sensor-types/{made['id']}/attachments/file?name=x.png"
     _limit(database, attachments=10)
     assert client.put(at, content=bytes(10)).status_code == 200
     before = _rows(database)

@@ -54,7 +54,7 @@ def _series(api: Api, farm: Farm) -> Thing:
         api.ask("POST", f"/importers/{importer}/runs", 202, json={})
         api.work()
 
-    changes = [
+    changes: list[tuple[str, str, Any]] = [
         ("DELETE", f"{path}/points?from=2024-03-01", {}),
         ("PATCH", path, {"json": {"title": "x"}}),
         ("PATCH", path, {"json": {"labels": {"a": "b"}}}),
@@ -83,7 +83,7 @@ def _result_set(api: Api, _farm: Farm) -> Thing:
     (row,) = api.ask("POST", f"/result-sets/{kept['id']}/rows", json={"rows": [{"name": "a", "columns": vectors}]})
     owi = "/owi/api/v1/results/routes"
     (stored,) = api.client.get(f"{owi}/result/").json()
-    changes = [
+    changes: list[tuple[str, str, Any]] = [
         ("PATCH", path, {"json": {"name": "x"}}),
         ("DELETE", path, {}),
         ("POST", f"{path}/rows", {"json": {"rows": [{"name": "a", "columns": vectors[::-1]}]}}),
@@ -96,7 +96,7 @@ def _result_set(api: Api, _farm: Farm) -> Thing:
         ("DELETE", f"{owi}/result/{row['id']}/", {}),
     ]
     look = lambda: api.ask("GET", "/rows")["items"]  # noqa: E731
-    return Thing(kept["id"], changes, look=look, event="analysis")
+    return Thing(kept["id"], changes, look=look, event="result_set")
 
 
 def _work(api: Api, _farm: Farm) -> Thing:
@@ -122,8 +122,8 @@ def _work(api: Api, _farm: Farm) -> Thing:
 
 
 def _file(api: Api, farm: Farm) -> Thing:
-    form = {"files": {"file": ("a.csv", b"1,2")}, "data": {"project": farm["project"]["id"]}}
-    one = api.client.post("/api/v1/files", **form).json()  # type: ignore[arg-type]
+    form: dict[str, Any] = {"files": {"file": ("a.csv", b"1,2")}, "data": {"project": farm["project"]["id"]}}
+    one = api.client.post("/api/v1/files", **form).json()
     path = f"/api/v1/files/{one['id']}"
 
     def expire() -> None:
@@ -133,7 +133,7 @@ def _file(api: Api, farm: Farm) -> Thing:
             jobs.enqueue(session, lifecycle.EXPIRE)
         api.work()
 
-    changes = [
+    changes: list[tuple[str, str, Any]] = [
         ("POST", f"{path}/ack", {"json": {}}),
         ("POST", f"{path}/ack", {"json": {"sha256": "0" * 64}}),
         ("POST", "/api/v1/files/ack", {"json": {"ids": [one["id"]]}}),
@@ -150,7 +150,7 @@ def kind_of(request: pytest.FixtureRequest) -> str:
 
 def made_by(api: Api, kind: str, id_: str) -> list[str]:
     """Return the runs that made a result, as its lineage tells."""
-    return [run["run"] for run in api.ask("GET", f"/lineage/{kind}/{id_}")]
+    return [run["run"] for run in api.ask("GET", f"/lineage/{kind}/{id_}")["items"]]
 
 
 def test_what_is_locked_refuses_change_through_every_door(
@@ -192,6 +192,7 @@ def test_what_is_locked_refuses_change_through_every_door(
     assert {f"{thing.event}.locked", f"{thing.event}.unlocked"} <= {*actions}
 
 
+@pytest.mark.pairs
 def test_others_lock_nothing(request: pytest.FixtureRequest, api: Api, thing: Thing) -> None:
     kind, own = kind_of(request), api.client.headers["authorization"]
     lock = api.ask("POST", "/locks", 201, json={"kind": kind, "id": thing.id})
@@ -218,6 +219,7 @@ def test_others_lock_nothing(request: pytest.FixtureRequest, api: Api, thing: Th
     assert api.ask("GET", f"/locks/{lock['id']}")["of"]["id"].endswith(thing.id)
 
 
+@pytest.mark.pairs
 def test_a_lock_ends_when_its_time_is_over(
     request: pytest.FixtureRequest,
     api: Api,

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from entrepot.pipeline.models import Channel
 from tests.support.interface import DAY, MEAN, Api
+
+pytestmark = pytest.mark.turns
 
 
 def test_a_farm_is_made_and_run_by_the_interface_alone(api: Api, farm: dict[str, Any]) -> None:
@@ -142,7 +145,7 @@ def test_labels_of_a_channel_are_those_of_its_series(api: Api, farm: dict[str, A
 
     def made() -> dict[str, Any]:
         (found,) = api.ask("GET", "/series?label=turbine:T1")["items"]
-        return found  # type: ignore[no-any-return]
+        return found
 
     first = made()
     api.ask("PATCH", f"/channels/{channel['id']}", json={"labels": {"turbine": "T1", "side": "west"}})

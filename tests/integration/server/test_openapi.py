@@ -1,8 +1,13 @@
 """The OpenAPI document: whole, its examples sent, and nothing answered that it does not say."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
 from entrepot.server.api import examples
@@ -32,6 +37,27 @@ def native(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
                 yield method.lower(), path.replace(":path}", "}").replace(":int}", "}")
 
 
+@pytest.mark.turns
+def test_others_are_answered_while_the_document_is_made(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def make(_app: FastAPI) -> dict[str, Any]:
+        return {"in time": answered.wait(30)}
+
+    async def ask() -> Any:
+        transport = httpx.ASGITransport(api.client.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            making = asyncio.create_task(client.get("/api/v1/openapi.json"))
+            await asyncio.sleep(0)
+            assert (await client.get("/health/live")).status_code == 200
+            answered.set()
+            return (await making).json()
+
+    monkeypatch.setattr("entrepot.server.api.document._made", make)
+    assert asyncio.run(ask()) == {"in time": True}
+
+
+@pytest.mark.turns
 def test_every_native_route_is_in_the_document(api: Api) -> None:
     document = api.ask("GET", "/openapi.json")
     there = {(method, path) for path, item in document["paths"].items() for method in item}
@@ -48,13 +74,15 @@ def test_every_native_route_is_in_the_document(api: Api) -> None:
                 assert parameter["in"] == "path" or parameter.get("description") or parameter["schema"], said
 
 
+@pytest.mark.turns
 def test_every_example_is_sent_and_answered_as_the_document_says(whole: Farm) -> None:
     document = whole.api.ask("GET", "/openapi.json")
     operations = {(method, path): one for path, item in document["paths"].items() for method, one in item.items()}
     order = {(method.lower(), f"/api/v1{path}"): at for at, (method, path) in enumerate(examples.EXAMPLES)}
     others = set(operations) - set(order)
     assert {method for method, _ in others} == {"get"}, "what changes something has an example"
-    del operations["get", "/api/v1/events/stream"]  # which goes on
+    for stream in ("/api/v1/events/stream", "/api/v1/jobs/{job_id}/stream"):
+        del operations["get", stream]  # which go on
     for method, path in sorted(operations, key=lambda one: (one[0] != "get", order.get(one, -1))):
         answer = whole.send(method, path, operations[method, path])
         documented = operations[method, path]["responses"]
@@ -71,6 +99,7 @@ def test_every_example_is_sent_and_answered_as_the_document_says(whole: Farm) ->
             assert answer.headers["location"] == f"/api/v1/runs/{answer.json()['id']}"
 
 
+@pytest.mark.turns
 def test_what_can_be_read_answers_head_and_conditions(whole: Farm) -> None:
     document = whole.api.ask("GET", "/openapi.json")
     seen = 0

@@ -18,7 +18,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from entrepot.db import Database
-from entrepot.identity import Role, keys, users
+from entrepot.identity import ApiKey, Role, keys, users
 from entrepot.identity.models import Project
 from entrepot.jobs.models import Job
 from entrepot.series import paging, store
@@ -99,7 +99,7 @@ def api(database: Database, tmp_path: Path) -> Iterator[Api]:
                 generator_id=None if kind == "direct" else "0" * 36,
                 name=name,
             )
-            ids[name], pks[name] = row.id, row.pk
+            ids[name], pks[name] = row.id, row.number
         store.append(session, pks["foreign"], [T0], [1.0])
         project_id = projects[0].id
     settings = Settings(data_dir=tmp_path, max_body_bytes=LIMIT)
@@ -356,7 +356,7 @@ def test_readers_read_and_a_revoked_key_ends_at_once(api: Api) -> None:
     path = f"/api/v1/series/{api.ids['a']}/points"
     assert api.client.get(path, headers=reader).json()["value"] == [1.0]
     with api.database.write() as session:
-        keys.revoke_key(session, session.get_one(keys.ApiKey, api.keys["reader"]))
+        keys.revoke_key(session, session.get_one(ApiKey, api.keys["reader"]))
     refused(api.client.get(path, headers=reader), None, 401)
     refused(api.client.get(path, headers={"authorization": ""}), None, 401)
     refused(api.client.post("/api/v1/points", json=good, headers={"authorization": "Token nonsense"}), None, 401)

@@ -3,7 +3,6 @@
 import copy
 import shutil
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ import pytest
 
 from entrepot.db import Database
 from tests.support.interface import Api, interface
+
+pytestmark = pytest.mark.turns
 
 PARSE = """
 import pandas as pd
@@ -184,8 +185,7 @@ def test_a_plan_of_a_changed_channel_names_what_is_then_computed(api: Api) -> No
     assert wind["intervals"] == report["T1 wind"]["added"] == 39
     (series,) = api.ask("GET", "/series?project=Farm&name=T1%20wind")["items"]
     assert series["count"] == wind["intervals"]
-    ends = [datetime.fromisoformat(series[name]).isoformat() for name in ("first_at", "last_at")]
-    assert [wind["first_at"], wind["last_at"]] == ends
+    assert [wind["first_at"], wind["last_at"]] == [series["first_at"], series["last_at"]]
     after = points(api)
     assert {name for name in after if after[name] != before[name]} <= {"T1 wind", "mean", "later"}
     assert after["T1 gust"] == before["T1 gust"]
@@ -206,7 +206,7 @@ def test_a_plan_of_a_changed_script_names_the_files_and_all_that_follows(other: 
 
 def test_what_a_file_leaves_out_of_a_section_goes_and_of_sections_stays(other: Api) -> None:
     farm(other)
-    file = {"project": "Farm", "watches": {}}
+    file: dict[str, Any] = {"project": "Farm", "watches": {}}
     assert named(apply(other, file)) == {"removed watch T1 wind", "removed watch importer scada"}
     file = copy.deepcopy(FARM)
     del file["analyses"]["Later"], file["gates"]["scada"]["feeder"], file["importers"]["scada"]["channels"]["gust"]
@@ -277,3 +277,37 @@ def test_the_schema_is_that_of_the_file(other: Api) -> None:
     schema = other.ask("GET", "/schemas/project")
     assert schema["properties"]["time_zone"]["description"].startswith("The clock of channels")
     assert schema["additionalProperties"] is False
+
+
+def test_webhooks_are_made_and_changed_and_their_secrets_told_once(other: Api) -> None:
+    address = "https://example.org/hooks"
+    file = {"project": "Farm", "webhooks": {address: {"types": ["run"], "active": False}}}
+    assert apply(other, file, "plan")["secrets_made"] == {}
+    assert other.ask("GET", "/webhooks")["items"] == []
+    told = apply(other, file)
+    assert f"made webhook {address}" in named(told)
+    assert len(told["secrets_made"][address]) > 20
+    (made,) = other.ask("GET", "/webhooks")["items"]
+    assert (made["url"], made["types"], made["status"]) == (address, ["run"], "deactivated")
+    for again in (
+        apply(other, file),
+        apply(other, exported(other), "plan"),
+        apply(other, {"project": "Farm", "webhooks": {}}),
+    ):
+        assert (again["changes"], again["secrets_made"]) == ([], {})
+    file["webhooks"] = {address: {}}
+    assert apply(other, file)["changes"][0]["fields"].keys() == {"types", "active"}
+    (made,) = other.ask("GET", "/webhooks")["items"]
+    assert (made["types"], made["status"]) == (None, "new")
+    problem = apply(other, {"project": "Farm", "webhooks": {"https://10.0.0.1/x": {}}}, status=422)
+    assert "webhook https://10.0.0.1/x: url" in problem["fields"]
+
+
+def test_who_may_not_make_webhooks_makes_none_by_a_file(other: Api) -> None:
+    file = {"project": "Farm", "webhooks": {"https://example.org/hooks": {}}}
+    narrow = other.ask("POST", "/keys", 201, json={"scopes": ["series:write", "rows:write"]})["token"]
+    other.client.headers["authorization"] = f"Token {narrow}"
+    assert "events:admin" in apply(other, file, status=403)["detail"]
+    other.client.headers["authorization"] = f"Token {other.token}"
+    assert other.ask("GET", "/webhooks")["items"] == []
+    assert other.ask("GET", "/projects")["items"] == []

@@ -11,6 +11,8 @@ import pytest
 from tests.support.deadline import eventually
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.turns
+
 
 @pytest.fixture
 def client(shared_server: ServerProcess) -> Iterator[httpx.Client]:
@@ -65,7 +67,7 @@ def test_results(client: httpx.Client, native: httpx.Client) -> None:
     with Path(result["url"].removeprefix("local://")).open("rb") as file:
         assert file.read() == b"{}", "clients read local results where they are"
     assert httpx.get(result["signed_url"]["url"], trust_env=False).content == b"{}"
-    listed = client.get("/results", params={"poll": made["poll"]}).json()
+    listed = client.get("/results", params={"poll": made["request"]}).json()
     assert (listed["resource"], listed["has_more"], listed["total_count"], listed["url"]) == (
         "list",
         False,
@@ -76,13 +78,14 @@ def test_results(client: httpx.Client, native: httpx.Client) -> None:
     acked = client.post(f"/results/{made['id']}/ack", content=b"null").json()
     assert acked["state"] == "consumed"
     assert client.post(f"/results/{made['id']}/ack", content=b"null").json() == acked
-    assert client.get("/results", params={"poll": made["poll"]}).json()["data"] == []
-    assert client.get("/results", params={"poll": made["poll"], "state": "consumed"}).json()["data"] == [acked]
+    assert client.get("/results", params={"poll": made["request"]}).json()["data"] == []
+    assert client.get("/results", params={"poll": made["request"], "state": "consumed"}).json()["data"] == [acked]
     day = acked["date_consumed"][:10]
     for params in ({"date_consumed": day}, {"date_consumed[gte]": day}, {"date_consumed__gte": day}):
-        assert client.get("/results", params=params | {"poll": made["poll"]}).json()["data"] == [acked], params
+        assert client.get("/results", params=params | {"poll": made["request"]}).json()["data"] == [acked], params
     assert client.get("/results", params={"date_created__lt": day, "state": "consumed"}).json()["data"] == []
-    exact = {"date_created": acked["date_created"][:23] + "Z", "state": ["consumed", "expired"], "poll": made["poll"]}
+    states = ["consumed", "expired"]
+    exact = {"date_created": acked["date_created"][:23] + "Z", "state": states, "poll": made["request"]}
     assert client.get("/results", params=exact).json()["data"] == [acked]
 
 
@@ -100,9 +103,9 @@ def test_batch_acknowledge(client: httpx.Client, native: httpx.Client) -> None:
 
 
 def test_pages(client: httpx.Client, native: httpx.Client) -> None:
-    poll = _publish(native)["poll"]
+    poll = _publish(native)["request"]
     for _ in range(11):
-        _publish(native, poll=poll)
+        _publish(native, request=poll)
     whole = client.get("/results", params={"poll": poll, "limit": 1000}).json()["data"]
     first = client.get("/results", params={"poll": poll}).json()
     assert (len(first["data"]), first["has_more"], first["total_count"]) == (10, True, 12)
@@ -169,7 +172,7 @@ def test_a_poll_lives(client: httpx.Client, native: httpx.Client) -> None:
     assert poll["tasks_pending"] == [work["parameters"]["task"]]
     path = f"/polls/{poll['id']}"
     eventually(lambda: client.get(path).json()["state"] == "processing")
-    made = _publish(native, task=work["parameters"]["task"], identifier="messages")
+    made = _publish(native, step=work["parameters"]["task"], identifier="messages")
     assert client.get(path).json()["state"] == "processing"
     native.put("/works", json=[work | {"status": "success"}])
     done = eventually(lambda: (found := client.get(path).json())["state"] == "completed" and found)
@@ -208,7 +211,7 @@ def test_a_task_has_its_documented_attributes(client: httpx.Client, native: http
     work = _withdraw(native, poll)
     path = f"/tasks/{work['parameters']['task']}"
     eventually(lambda: client.get(path).json()["state"] == "processing")
-    made = _publish(native, task=work["parameters"]["task"], identifier="messages.sms")
+    made = _publish(native, step=work["parameters"]["task"], identifier="messages.sms")
     native.put("/works", json=[work | {"status": "success"}])
     task = eventually(lambda: (found := client.get(path).json())["state"] == "succeeded" and found)
     assert list(task) == [
@@ -360,7 +363,7 @@ def test_tokens_are_told_once(client: httpx.Client, shared_server: ServerProcess
     assert {one["token"] for one in listed["data"]} == {None}
     narrow = _post(client, "/permissions", {"key": made["id"], "scopes": ["files:read"]})
     assert client.get("/permissions", params={"key": made["id"]}).json()["data"] == [narrow]
-    documented = {"scopes": {"files:read": []}}
+    documented: dict[str, Any] = {"scopes": {"files:read": []}}
     assert _post(client, f"/permissions/{narrow['id']}", documented, 200)["scopes"] == ["files:read"]
     limited = {"scopes": {"files:read": [{"level": "user", "type": "count", "value": 3}]}}
     assert client.post(f"/permissions/{narrow['id']}", json=limited).json()["params"]["scopes"]

@@ -1,13 +1,20 @@
 """What the web server takes before a request reaches the application."""
 
 import contextlib
+import os
+import signal
 import socket
+from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 
+from tests.conftest import MakeServer
+from tests.support.deadline import eventually
 from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.turns
 
 
 @pytest.fixture
@@ -59,3 +66,25 @@ def test_a_head_that_is_refused(server: ServerProcess, request_line: bytes, head
     received = answer(server, request_line + b" HTTP/1.1\r\nhost: x\r\n" + header + b"\r\n")
     assert received.startswith(b"HTTP/1.1 " + status) or not received
     assert httpx.get(f"{server.url}/health", trust_env=False).status_code == 200
+
+
+def test_who_is_connected_when_a_draining_server_takes_nobody_any_more_is_still_answered(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    with make_server("sqlite", tmp_path / "data", environment={"ENTREPOT_DRAIN_SECONDS": "0.5"}) as server:
+        address = server.host, server.http_port
+        with socket.create_connection(address, timeout=20) as taken:
+            os.kill(server._running().pid, signal.SIGTERM)
+
+            def refuses() -> bool:
+                try:
+                    socket.create_connection(address).close()
+                except ConnectionRefusedError:
+                    return True
+                return False
+
+            eventually(refuses, 20, every=0.005)
+            taken.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+            head = taken.recv(2**16)
+            assert head.startswith(b"HTTP/1.1 200")
+            assert b"connection: close" in head

@@ -141,3 +141,42 @@ def test_the_sdk_walks_works(client: TestClient) -> None:
     found = sdk.archive.walk({"results.n": {"$gte": ids[3]}}, {"results": 1})
     assert [one["results"]["n"] for one in found] == ids[3:]
     assert (sdk.archive.count({"id": ids[0]}), sdk.works.count(), list(sdk.works.walk())) == (1, 0, [])
+
+
+def test_many_works_are_counted_understood_and_changed(client: TestClient) -> None:
+    ids = _post(client, W, [_work(id=f"{n:024}", tags=["t"], parameters={"n": n}) for n in range(4)])["ids"]
+    (board,) = client.get(f"{W}/board").json()["items"]
+    assert (board["pipeline"], board["queued"], board["oldest_started_at"], board["ended_last_hour"]) == (
+        "p",
+        4,
+        None,
+        0,
+    )
+    assert _post(client, f"{W}/cancel", {"ids": ids[:1]}) == {"cancelled": 1}
+    assert _post(client, f"{W}/cancel", {"query": {"parameters.n": {"$lte": 1}}}) == {"cancelled": 1}
+    _post(client, f"{W}/cancel", {}, 422)
+    facets = _post(client, f"{W}/facets", {})
+    assert facets["fields"]["status"] == [{"value": "failure", "count": 2}, {"value": "queued", "count": 2}]
+    (cause,) = _post(client, f"{W}/failures", {"query": {"tags": "t"}})["items"]
+    assert (cause["error"], cause["count"], cause["pipelines"]) == ("", 2, {"p": 2})
+    assert _post(client, f"{W}/count", {"query": cause["query"]}) == {"count": 2}
+    assert "parameters.n" in client.get(f"{W}/fields").json()["items"]
+    explained = _post(client, f"{W}/explain", {"query": {"parameters.n": 1}})
+    assert (explained["documents"], explained["more"]) == (4, False)
+    run = _post(client, f"{W}/changes", {"action": "retry", "query": {}}, 202)
+    assert client.get(f"/api/v1/runs/{run['id']}").json()["status"] == "pending"
+    _post(client, f"{W}/changes", {"action": "lock", "query": {}}, 422)
+    _post(client, f"{W}/changes", {"action": "retry"}, 422)
+    _post(client, f"{W}/changes", {"action": "retry", "query": {"$where": "1"}}, 422)
+    for path in (f"{W}/facets", f"{W}/failures", f"{A}/facets", f"{A}/failures"):
+        _post(client, path, {"query": {"$where": "1"}}, 422)
+    _post(client, A, [_work(id=f"{n:024}", status="success", tags=["t"]) for n in range(3)])
+    assert _post(client, f"{A}/lock", {"pipeline": "p", "ids": [f"{0:024}"]}) == {"locked": 1}
+    assert _post(client, f"{A}/lock", {"query": {"tags": "t"}}) == {"locked": 2}
+    assert _post(client, f"{A}/unlock", {"query": {}}) == {"unlocked": 3}
+    assert client.get(f"{A}/fields").json()["items"][0] == "pipeline"
+    narrow = {"authorization": f"Bearer {client.headers['x-narrow']}"}
+    assert client.get(f"{W}/board", headers=narrow).status_code == 200
+    for path, body in ((f"{W}/cancel", {"query": {}}), (f"{A}/lock", {"query": {}}),
+                       (f"{W}/changes", {"action": "delete", "query": {}})):  # fmt: skip
+        assert client.post(path, json=body, headers=narrow).status_code == 403, path

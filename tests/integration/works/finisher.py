@@ -1,16 +1,15 @@
-"""A worker of the fault tests, a process of its own: ``python finisher.py DATABASE_URL PRINCIPAL``.
+"""A worker of the fault tests, for a process of its own.
 
 It withdraws works and finishes each into the archive, in one transaction, until it is killed or told to stop.
 """
 
-import json
 import random
-import sys
 import time
 
 from sqlalchemy.exc import DBAPIError
 
 from entrepot.db import Database
+from entrepot.errors import Unavailable
 from entrepot.identity import Principal
 from entrepot.identity.models import Role
 from entrepot.works import archive, queue
@@ -21,12 +20,13 @@ LEASE_SECONDS = 4.0
 
 
 def main(url: str, user_id: str, organization_id: str) -> None:
+    """Go on until killed."""
     database = Database(url, pool_size=1)
     who = Principal(user_id, "worker", organization_id, {organization_id: Role.WRITER})
     while True:
         try:
             _turn(database, who)
-        except DBAPIError:  # it restarts
+        except (DBAPIError, Unavailable):  # it restarts
             time.sleep(0.05)
 
 
@@ -42,7 +42,3 @@ def _turn(database: Database, who: Principal) -> None:
                 queue.delete_ids(session, who, [work["id"]])
     if not works:
         time.sleep(0.02)
-
-
-if __name__ == "__main__":
-    main(*json.loads(sys.argv[1]))

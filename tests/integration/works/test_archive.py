@@ -10,7 +10,7 @@ from sqlalchemy import select
 from entrepot import lineage
 from entrepot.db import Database
 from entrepot.errors import Conflict, EntrepotError, Forbidden, InvalidInput, Locked, NotFound, TooLarge
-from entrepot.events import Event
+from entrepot.events import Event, reading
 from entrepot.identity import Principal
 from entrepot.identity.models import Role
 from entrepot.works import archive
@@ -135,7 +135,9 @@ def test_a_lock_holds_against_updates_and_deletion(database: Database, writer: P
         assert archive.delete_found(session, writer, archive.matching(session, writer, {"pipeline": "p"})) == 2
         assert archive.delete_ids(session, writer, "p", ["unknown"]) == 0
         assert lineage.explain(session, "work", "a") == []
-        query = select(Event.action).where(Event.object_id == "b").order_by(Event.position)
+    reading.publish(database)
+    with database.read() as session:
+        query = select(Event.action).where(Event.object_id == "b").order_by(Event.number)
         assert list(session.scalars(query)) == ["archived", "locked", "unlocked", "deleted"]
 
 
@@ -173,8 +175,9 @@ def test_a_lock_holds_against_sixteen_racing_clients(database: Database, writer:
     found = _see(database, writer, {})
     if not found:  # it was deleted before anybody locked it
         return
+    reading.publish(database)
     with database.read() as session:
-        query = select(Event.action).where(Event.object_id == "a").order_by(Event.position)
+        query = select(Event.action).where(Event.object_id == "a").order_by(Event.number)
         actions = list(session.scalars(query))
     assert actions.count("locked") == 1
     assert actions[-1] == "locked", "nothing changes it once it is locked"
@@ -232,6 +235,7 @@ def test_many_are_replaced_at_once(database: Database, writer: Principal, make_w
     assert {one["id"] for one in _see(database, writer, {"tags": "u"})} == {f"{n:02}" for n in numbers if n % 2 == 0}
     assert _see(database, writer, {"event": 100}) == []
     assert [one["user"] for one in _see(database, writer, {"event": {"$in": [1, 2.0]}})] == ["me", "else"]
+    reading.publish(database)
     with database.read() as session:
         counts = select(Event.action).where(Event.type == "archived work")
         assert sorted(session.scalars(counts)) == ["archived"] * 40 + ["updated"] * 41

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from entrepot import jobs, lineage
 from entrepot.db import Database, now
 from entrepot.errors import Conflict, Forbidden, InvalidInput, TooLarge
-from entrepot.events import Event
+from entrepot.events import Event, reading
 from entrepot.identity import Principal
 from entrepot.identity.models import Role
 from entrepot.jobs import testing
@@ -132,6 +132,7 @@ def test_a_work_is_done_in_a_round_trip(database: Database, writer: Principal, m
     (work_id,) = _put(database, writer, make_work("complete", inputs=[{"kind": "file", "id": "f1", "sha256": "00"}]))
     (work,) = _take(database, writer, {"pipeline": {"$in": ["complete"]}})
     assert _update(database, writer, {**work, "status": "success", "results": {"sum": 18}, "stop": time.time()})
+    reading.publish(database)
     with database.read() as session:
         assert list(queue.status(session, writer, "complete").items()) == [
             ("total", 1), ("queued", 0), ("running", 0), ("success", 1), ("failure", 0)
@@ -140,7 +141,7 @@ def test_a_work_is_done_in_a_round_trip(database: Database, writer: Principal, m
         assert queue.pipelines(session, writer) == ["complete"]
         (run,) = lineage.explain(session, "work", work_id)
         assert (run["generator"]["id"], run["status"], run["inputs"][0]["id"]) == ("complete", "success", "f1")
-        actions = list(session.scalars(select(Event.action).where(Event.object_id == work_id).order_by(Event.position)))
+        actions = list(session.scalars(select(Event.action).where(Event.object_id == work_id).order_by(Event.number)))
         assert actions == ["deposited", "withdrawn", "success"]
     assert _see(database, writer, {"results.sum": {"$gte": 18}})[0]["status"] == "success"
 

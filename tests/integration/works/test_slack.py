@@ -9,11 +9,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from entrepot import net
 from entrepot.db import Database
 from entrepot.identity import Principal
 from entrepot.jobs import testing
 from entrepot.settings import Settings
-from entrepot.works import queue, slack
+from entrepot.works import queue
 from entrepot.works.withdraw import withdraw
 
 URL = "https://slack.example/api/chat.postMessage"
@@ -41,7 +42,7 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
     def client(_allowed: Any, *, seconds: float, headers: Any) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(answer), headers=headers, timeout=seconds)
 
-    monkeypatch.setattr(slack.net, "client", client)
+    monkeypatch.setattr(net, "client", client)
     return said
 
 

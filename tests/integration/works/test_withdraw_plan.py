@@ -7,6 +7,7 @@ import pytest
 
 from entrepot.db import Database
 from entrepot.identity import Principal
+from entrepot.works import document as documents
 from entrepot.works import queue
 from entrepot.works import withdraw as withdrawal
 
@@ -23,7 +24,7 @@ def test_few_rows_are_looked_at(
 ) -> None:
     with database.write() as session:
         queue.deposit(session, writer, [make_work(f"p{number % 4}") for number in range(WORKS)])
-    text = withdrawal.documents.dumps(query)
+    text = documents.dumps(query)
     candidates = withdrawal._compiled(database.dialect, writer.organization_id, text, 1)
     assert candidates
     statement = (candidates.every if candidates.heads is None else candidates.heads).limit(1)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +107,7 @@ class _Server:
                 self.reports += body
                 return httpx.Response(200, json={"updated": True})
             case "GET", "/api/v1/files":
-                assert request.url.params.get_list("task") == ["t"]
+                assert request.url.params.get_list("step") == ["t"]
                 return httpx.Response(200, json={"items": self.published, "next": None})
             case "POST", "/api/v1/uploads":
                 self.published.append({**body, "id": f"f{len(self.published)}"})
@@ -122,10 +121,9 @@ class _Server:
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    return
 
 
 def _serve(server: _Server) -> None:
@@ -140,7 +138,7 @@ def _serve(server: _Server) -> None:
 def test_files_become_the_tasks_results_once_however_often_it_is_tried() -> None:
     server = _Server(_source())
     _serve(server)
-    assert [(one["name"], one["identifier"], one["task"]) for one in server.published] == [
+    assert [(one["name"], one["identifier"], one["step"]) for one in server.published] == [
         ("photos.zip", "photos", "t")
     ]
     _serve(server)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from entrepot.client.sources import NotTaken, text_of
+from entrepot.client.errors import NotTaken
+from entrepot.client.sources import text_of
 
-LIMITS = {"least": 0.0, "most": [25.0, None]}
+LIMITS: dict[str, Any] = {"least": 0.0, "most": [25.0, None]}
 OPEN = open(__file__)  # noqa: SIM115, PTH123 - something that cannot be written down
 OPEN.close()
 

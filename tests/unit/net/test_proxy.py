@@ -16,7 +16,7 @@ LOOPBACK = [ip_network("127.0.0.1/32")]
 
 
 @contextmanager
-def _upstream(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+def _upstream(answer: Callable[[socket.socket], object]) -> Iterator[int]:
     """A server of one connection after the other, on a port of the loopback interface."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -107,7 +107,7 @@ def test_one_side_may_be_silent_as_long_as_the_other_is_not() -> None:
 def test_two_silent_sides_are_parted() -> None:
     over = threading.Event()
 
-    with _upstream(lambda _: over.wait(10) and None) as port, _proxy(seconds=0.2) as proxy:
+    with _upstream(lambda _: over.wait(10)) as port, _proxy(seconds=0.2) as proxy:
         with _tunnel(proxy, port) as connection:
             assert _all(connection) == b""
         over.set()
@@ -123,7 +123,7 @@ def test_no_more_comes_than_is_allowed() -> None:
 
 def test_what_goes_on_can_be_broken_off() -> None:
     over = threading.Event()
-    with _upstream(lambda _: over.wait(10) and None) as port, _proxy(seconds=60) as proxy:
+    with _upstream(lambda _: over.wait(10)) as port, _proxy(seconds=60) as proxy:
         with _tunnel(proxy, port) as connection:
             proxy.abort()
             assert _all(connection) == b""

@@ -2,15 +2,22 @@
 
 import math
 import statistics
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from entrepot.pipeline.cleaning.spec import CleaningSpec
+from entrepot.pipeline.cleaning.spec import CleaningSpec, UnitType
 from entrepot.series.frequency import MINUTE, Frequency
+
+Times = NDArray[np.int64]
+Values = NDArray[np.float64]
+#: Stamps, in microseconds, and values.
+Raw = list[tuple[int, float]]
 
 EPOCH = datetime(1970, 1, 1)
 STARTS = [
@@ -19,7 +26,7 @@ STARTS = [
     datetime(2014, 1, 30),
     datetime(2014, 6, 10, 23, 50),
 ]
-TYPES = [
+TYPES: list[tuple[UnitType, UnitType]] = [
     ("instant", "instant"),
     ("instant", "mean"),
     ("instant", "amount"),
@@ -30,27 +37,27 @@ TYPES = [
 ]
 
 
-def micro(at):
+def micro(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
-def moment(at):
+def moment(at: int) -> datetime:
     return EPOCH + timedelta(microseconds=int(at))
 
 
 class Functions:
     """Stand-ins for the users' functions."""
 
-    def operation(self, values):
+    def operation(self, values: Values) -> Values:
         return np.where(values == 13, np.nan, values * 2 + 1)
 
-    def filter(self, values):
+    def filter(self, values: Values) -> NDArray[np.bool_]:
         return values > -150
 
-    def derivative_filter(self, derivatives):
+    def derivative_filter(self, derivatives: Values) -> NDArray[np.bool_]:
         return np.abs(derivatives) < 0.05
 
-    def custom(self, times, values):
+    def custom(self, times: Times, values: Values) -> tuple[Times, Values]:
         """Give each point the mean of those from half an hour before to a quarter of an hour after it."""
         out = [
             float(np.nanmean(values[(times >= t - 30 * MINUTE) & (times <= t + 15 * MINUTE)]))
@@ -64,7 +71,7 @@ class Functions:
 FUNCTIONS = Functions()
 
 
-def slow_utc(at, spec):
+def slow_utc(at: int, spec: CleaningSpec) -> datetime:
     """What a stamp means, as a naive datetime in UTC."""
     if spec.clock == "utc":
         return moment(at)
@@ -73,7 +80,7 @@ def slow_utc(at, spec):
     return moment(at).replace(tzinfo=ZoneInfo("Europe/Paris")).astimezone(UTC).replace(tzinfo=None)
 
 
-def slow_bin(at, text):
+def slow_bin(at: datetime, text: str) -> tuple[datetime, datetime]:
     """The start and end of the step that holds an instant; both in UTC, on the grid of Paris' standard time."""
     local = at + timedelta(hours=1)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -87,7 +94,7 @@ def slow_bin(at, text):
     return start - timedelta(hours=1), stop - timedelta(hours=1)
 
 
-def slow_clean(raw, spec):
+def slow_clean(raw: Raw, spec: CleaningSpec) -> list[tuple[datetime, float]]:
     """All of it again, one point and one step at a time."""
     first, last = slow_utc(raw[0][0], spec), slow_utc(raw[-1][0], spec)
     points = {}
@@ -125,7 +132,7 @@ def slow_clean(raw, spec):
     return kept
 
 
-def slow_lengths(times, declared, *, left):
+def slow_lengths(times: Sequence[datetime], declared: timedelta | None, *, left: bool) -> list[timedelta]:
     """How long each point lasts: to the next one, but no longer than a step of its neighbourhood if that is far."""
     if not left:
         mirrored = [EPOCH - (t - EPOCH) for t in reversed(times)]
@@ -143,7 +150,14 @@ def slow_lengths(times, declared, *, left):
     return lengths
 
 
-def slow_step(start, stop, points, times, lengths, spec):
+def slow_step(
+    start: datetime,
+    stop: datetime,
+    points: Mapping[datetime, float],
+    times: Sequence[datetime],
+    lengths: Sequence[timedelta],
+    spec: CleaningSpec,
+) -> float | None:
     inside = [points[t] for t in times if start <= t < stop]
     if spec.raw_kind == "instant":
         if spec.kind in ("amount", "rate"):
@@ -172,7 +186,9 @@ def slow_step(start, stop, points, times, lengths, spec):
     return math.fsum(shares) if spec.raw_kind == "amount" else math.fsum(shares) / math.fsum(weights)
 
 
-def slow_index(edge, points, times, spec):
+def slow_index(
+    edge: datetime, points: Mapping[datetime, float], times: Sequence[datetime], spec: CleaningSpec
+) -> float | None:
     if edge in points:
         return points[edge]
     before, after = [t for t in times if t < edge], [t for t in times if t > edge]
@@ -183,7 +199,13 @@ def slow_index(edge, points, times, spec):
     return points[before[-1]] + share * (points[after[0]] - points[before[-1]])
 
 
-def slow_fill(out, bins, points, times, spec):
+def slow_fill(
+    out: Sequence[float | None],
+    bins: Sequence[tuple[datetime, datetime]],
+    points: Mapping[datetime, float],
+    times: Sequence[datetime],
+    spec: CleaningSpec,
+) -> list[float | None]:
     known = [i for i, v in enumerate(out) if v is not None]
     filled = list(out)
     for a, b in pairwise(known):
@@ -193,7 +215,7 @@ def slow_fill(out, bins, points, times, spec):
             edges = [bins[i][0] for i in range(a + 1, b + 1)]
             marks = [(e, v) for e in edges if (v := slow_index(e, points, times, spec)) is not None]
 
-            def on_line(at, marks=marks):
+            def on_line(at: datetime, marks: Sequence[tuple[datetime, float]] = marks) -> float:
                 low = max((m for m in marks if m[0] <= at), key=lambda m: m[0])
                 high = min((m for m in marks if m[0] >= at), key=lambda m: m[0])
                 return low[1] + (high[1] - low[1]) * ((at - low[0]) / ((high[0] - low[0]) or timedelta(1)))
@@ -208,7 +230,7 @@ def slow_fill(out, bins, points, times, spec):
 
 
 @st.composite
-def raws(draw, max_size=45):
+def raws(draw: st.DrawFn, max_size: int = 45) -> Raw:
     """Points as sensors deliver them: mostly regular, with gaps, jitter, strays and empty values."""
     at = micro(draw(st.sampled_from(STARTS)))
     step = draw(st.sampled_from([10, 15, 60, 90, 180]))
@@ -223,7 +245,7 @@ def raws(draw, max_size=45):
 
 
 @st.composite
-def specs(draw, custom=False):
+def specs(draw: st.DrawFn, custom: bool = False) -> CleaningSpec:
     source, target = draw(st.sampled_from(TYPES))
     with_custom = custom and draw(st.booleans())
     return CleaningSpec(
@@ -244,5 +266,5 @@ def specs(draw, custom=False):
     )
 
 
-def arrays(raw):
+def arrays(raw: Raw) -> tuple[Times, Values]:
     return np.array([t for t, _ in raw], np.int64), np.array([v for _, v in raw], np.float64)

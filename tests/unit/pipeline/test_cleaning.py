@@ -8,21 +8,25 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from entrepot.errors import InvalidInput
 from entrepot.pipeline.cleaning.clean import clean
-from entrepot.pipeline.cleaning.spec import CleaningSpec
+from entrepot.pipeline.cleaning.spec import CleaningSpec, Stamped, UnitType
 from entrepot.series.clocks import Clock, to_naive
 from entrepot.series.frequency import DAY, HOUR, MINUTE, SECOND, Frequency
 from tests.unit.pipeline.reference import (
     FUNCTIONS,
     TYPES,
     Functions,
+    Raw,
+    Values,
     arrays,
     micro,
     moment,
@@ -35,7 +39,7 @@ from tests.unit.pipeline.reference import (
 
 @settings(deadline=None, max_examples=150)
 @given(raws(), specs())
-def test_against_plain_python(raw, spec):
+def test_against_plain_python(raw: Raw, spec: CleaningSpec) -> None:
     found = clean(*arrays(raw), spec, FUNCTIONS)
     expected = slow_clean(raw, spec)
     assert found.times.tolist() == [micro(t) for t, _ in expected]
@@ -50,7 +54,7 @@ def test_against_plain_python(raw, spec):
 
 @settings(deadline=None, max_examples=40)
 @given(raws(max_size=30), specs())
-def test_months_against_plain_python(raw, spec):
+def test_months_against_plain_python(raw: Raw, spec: CleaningSpec) -> None:
     raw = [(at + (at - raw[0][0]) * 60, value) for at, value in raw]
     spec = replace(spec, step=Frequency.parse("MS"), has_derivative_filter=False)
     found, expected = clean(*arrays(raw), spec, FUNCTIONS), slow_clean(raw, spec)
@@ -60,7 +64,7 @@ def test_months_against_plain_python(raw, spec):
 
 @settings(deadline=None)
 @given(raws(), st.sampled_from(["30T", "1H", "3H"]), st.sampled_from([0, 3, 1000]))
-def test_meters_sum_up_to_their_difference(raw, text, limit):
+def test_meters_sum_up_to_their_difference(raw: Raw, text: str, limit: int) -> None:
     raw = [(t, v) for t, v in raw if not math.isnan(v)]
     spec = CleaningSpec(Frequency.parse(text), kind="amount", fill=limit)
     if len(raw) < 2:
@@ -80,7 +84,7 @@ def test_meters_sum_up_to_their_difference(raw, text, limit):
 
 @settings(deadline=None)
 @given(raws(), st.sampled_from(["30T", "1H", "3H", "1D"]), st.sampled_from(["start", "end"]))
-def test_amounts_are_neither_lost_nor_doubled(raw, text, convention):
+def test_amounts_are_neither_lost_nor_doubled(raw: Raw, text: str, convention: Stamped) -> None:
     """With zeros around them, so that the completeness rule cuts nothing off, all amounts come out."""
     raw = [(t, 0.0 if math.isnan(v) else v) for t, v in raw]
     total = math.fsum(v for _, v in raw)
@@ -92,7 +96,7 @@ def test_amounts_are_neither_lost_nor_doubled(raw, text, convention):
 
 @settings(deadline=None)
 @given(raws(), specs())
-def test_longer_gaps_stay_empty(raw, spec):
+def test_longer_gaps_stay_empty(raw: Raw, spec: CleaningSpec) -> None:
     spec = replace(spec, has_operation=False, has_filter=False, has_derivative_filter=False)
     bare, filled = (clean(*arrays(raw), replace(spec, fill=n)) for n in (0, spec.fill))
     assert set(bare.times.tolist()) <= set(filled.times.tolist())
@@ -108,7 +112,7 @@ def test_longer_gaps_stay_empty(raw, spec):
     assert ((added > known[0]) & (added < known[-1])).all()
 
 
-def test_worked_example():
+def test_worked_example() -> None:
     times = micro(datetime(2012, 1, 1)) + np.arange(24) * HOUR
     found = clean(times, np.ones(24), CleaningSpec(Frequency.parse("1H")))
     naive = to_naive(found.times, Clock("standard", "Europe/Paris"))
@@ -117,7 +121,7 @@ def test_worked_example():
     assert (found.report.intervals, found.report.incomplete, found.report.kept) == (22, 2, 22)
 
 
-def test_hourly_amounts_split_into_half_hours():
+def test_hourly_amounts_split_into_half_hours() -> None:
     times = np.arange(10, dtype=np.int64) * HOUR
     spec = CleaningSpec(Frequency.parse("30T"), raw_kind="amount", kind="amount")
     found = clean(times, np.arange(10.0), spec)
@@ -126,7 +130,7 @@ def test_hourly_amounts_split_into_half_hours():
     assert right.values.tolist() == [0.5] + [v / 2 for v in range(2, 10) for _ in (0, 1)]
 
 
-def test_stamps_of_the_wall_clock_are_counted():
+def test_stamps_of_the_wall_clock_are_counted() -> None:
     spec = CleaningSpec(Frequency.parse("1H"), clock="local")
     times = micro(datetime(2014, 10, 26)) + np.arange(0, 6 * HOUR, 10 * MINUTE)
     autumn = clean(times, np.ones(len(times)), spec)
@@ -136,7 +140,7 @@ def test_stamps_of_the_wall_clock_are_counted():
     assert (spring.report.ambiguous, spring.report.nonexistent, spring.report.duplicates) == (0, 6, 6)
 
 
-def test_what_is_dropped_is_counted():
+def test_what_is_dropped_is_counted() -> None:
     times = np.arange(12, dtype=np.int64) * HOUR
     values = np.array([0, 0, 0, 0, np.nan, 0, 900, -400, 0, np.inf, 0, 0])
     times[3] += 1
@@ -147,7 +151,7 @@ def test_what_is_dropped_is_counted():
     assert report.as_dict()["kept"] == report.kept == report.intervals - 6
 
 
-def test_delay_holds_back_until_due():
+def test_delay_holds_back_until_due() -> None:
     times = np.arange(12, dtype=np.int64) * HOUR
     spec = CleaningSpec(Frequency.parse("1H"), delay=Frequency.parse("3H"))
     found = clean(times, np.ones(12), spec, now=11 * HOUR)
@@ -158,7 +162,7 @@ def test_delay_holds_back_until_due():
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_few_points(count):
+def test_few_points(count: int) -> None:
     times = np.arange(count, dtype=np.int64) * HOUR
     for source, target in TYPES:
         spec = CleaningSpec(Frequency.parse("1H"), raw_kind=source, kind=target, fill=3)
@@ -174,7 +178,7 @@ def test_few_points(count):
         ("custom", {"has_custom": True}, "custom"),
     ],
 )
-def test_a_function_must_answer_for_each_value(field, spec, name):
+def test_a_function_must_answer_for_each_value(field: str, spec: dict[str, Any], name: str) -> None:
     class Short(Functions):
         pass
 
@@ -184,7 +188,7 @@ def test_a_function_must_answer_for_each_value(field, spec, name):
     assert list(error.value.fields) == [field]
 
 
-def test_too_fine_a_frequency_is_refused():
+def test_too_fine_a_frequency_is_refused() -> None:
     with pytest.raises(InvalidInput, match="more than"):
         clean(
             np.arange(400) * DAY,
@@ -195,15 +199,15 @@ def test_too_fine_a_frequency_is_refused():
 
 @pytest.mark.parametrize("types", TYPES)
 @pytest.mark.parametrize("away", [-24 * 365 * DAY, 9 * 365 * DAY])
-def test_a_stamp_years_away_costs_no_steps(types, away):
+def test_a_stamp_years_away_costs_no_steps(types: tuple[UnitType, UnitType], away: int) -> None:
     """Of 10-second data, a stamp years off would make tens of millions of steps; all others are as they were."""
     times = np.arange(600) * 10 * SECOND + DAY * 20_000
-    values = np.arange(600) % 7 + 1.0
+    values = (np.arange(600) % 7).astype(float) + 1.0
     spec = CleaningSpec(Frequency.parse("30s"), *types, clock="utc", fill=3)
     right = clean(times, values, spec)
     order = slice(None, None, 1 if away > 0 else -1)
     stray = np.sort(np.append(times, times[0] + away))
-    found = clean(stray, np.concatenate([values, [5.0]][order]), spec)
+    found = clean(stray, np.concatenate([values, np.array([5.0])][order]), spec)
     inside = (found.times > times[0]) & (found.times < times[-1] - 30 * SECOND)
     kept = right.times < times[-1] - 30 * SECOND
     assert found.times[inside].tolist() == right.times[kept].tolist()
@@ -214,22 +218,22 @@ def test_a_stamp_years_away_costs_no_steps(types, away):
     assert found.report.kept <= right.report.kept + 4
 
 
-@pytest.mark.parametrize("convention", ["left", "right"])
+@pytest.mark.parametrize("convention", ["start", "end"])
 @pytest.mark.parametrize(("first", "then"), [(30, 15), (15, 30), (10, 60)])
-def test_a_changed_step_rewrites_nothing(first, then, convention):
+def test_a_changed_step_rewrites_nothing(first: int, then: int, convention: Stamped) -> None:
     """What was cleaned before the step of a series changed stays to the bit, however much of the new step comes."""
     old = np.arange(100) * first * MINUTE
     new = old[-1] + np.arange(1, 400) * then * MINUTE
     spec = CleaningSpec(Frequency.parse("15T"), "mean", "mean", convention, clock="utc")
-    before = clean(old, np.arange(100) % 7.0, spec)
-    after = clean(np.append(old, new), np.append(np.arange(100), np.arange(399)) % 7.0, spec)
+    before = clean(old, np.arange(100, dtype=np.float64) % 7, spec)
+    after = clean(np.append(old, new), np.append(np.arange(100.0), np.arange(399.0)) % 7, spec)
     settled = before.times < old[-2]
     assert after.times[: settled.sum()].tolist() == before.times[settled].tolist()
     assert after.values[: settled.sum()].tolist() == before.values[settled].tolist()
     assert after.report.missing == 0
 
 
-def test_a_step_needs_the_share_of_its_points_that_is_asked_for():
+def test_a_step_needs_the_share_of_its_points_that_is_asked_for() -> None:
     """Ten-minute data: of three hours with 6, 5 and 3 points, two have 80 per cent; how many each has is kept."""
     minutes = [0, 10, 20, 30, 40, 50, 60, 70, 90, 100, 110, 120, 140, 160, 180, 190, 200, 210]
     times = np.array([-10, *minutes]) * MINUTE
@@ -242,11 +246,11 @@ def test_a_step_needs_the_share_of_its_points_that_is_asked_for():
         assert clean(times, np.ones(len(times)), CleaningSpec(hours, *types, clock="utc")).counts is None
 
 
-def test_a_filter_may_come_before_the_steps():
+def test_a_filter_may_come_before_the_steps() -> None:
     """One spike of 900 among ones: left out before the mean, it leaves the hour; else the hour goes with it."""
 
     class Below(Functions):
-        def filter(self, values):
+        def filter(self, values: Values) -> NDArray[np.bool_]:
             return values < 100
 
     times = np.arange(-1, 30) * 10 * MINUTE
@@ -263,7 +267,7 @@ WIND_FARM = Path(__file__).parents[4] / "shared" / "data" / "la-haute-borne-2014
 
 
 @pytest.mark.skipif(not WIND_FARM.exists(), reason="the year of the wind farm is not here")
-def test_a_month_of_the_wind_farm():
+def test_a_month_of_the_wind_farm() -> None:
     """Ten-minute means to hours, over the change to summer time, with its gaps and its two rows for one stamp."""
     with zipfile.ZipFile(WIND_FARM) as archive:
         rows = list(csv.DictReader(io.StringIO(archive.read("R80711/2014-03.csv").decode())))
@@ -276,9 +280,9 @@ def test_a_month_of_the_wind_farm():
     raw = sorted(points.items())
     spec = CleaningSpec(Frequency.parse("1H"), raw_kind="mean", kind="mean", clock="utc")
     found = clean(*arrays(raw), spec)
-    hours = {}
-    for at, value in raw:
-        hours.setdefault(at // HOUR * HOUR, []).append(value)
+    hours: dict[int, list[float]] = {}
+    for stamp, value in raw:
+        hours.setdefault(stamp // HOUR * HOUR, []).append(value)
     first, last = raw[0][0], raw[-1][0]
     expected = {t: sum(v) / len(v) for t, v in hours.items() if t > first and t + HOUR <= last}
     assert found.times.tolist() == sorted(expected)

@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 
 from entrepot.pipeline.cleaning.clean import clean
 from entrepot.pipeline.cleaning.influence import Extent, further, influence
-from entrepot.pipeline.cleaning.spec import CleaningSpec
+from entrepot.pipeline.cleaning.spec import CleaningSpec, Stamped, UnitType
 from entrepot.pipeline.cleaning.steps import NEIGHBOURS
 from entrepot.pipeline.intervals import EVER
 from entrepot.series.clocks import to_utc
 from entrepot.series.frequency import DAY, HOUR, MINUTE, Frequency
-from tests.unit.pipeline.reference import FUNCTIONS, TYPES, arrays, raws, specs
+from tests.unit.pipeline.reference import FUNCTIONS, TYPES, Raw, Times, arrays, raws, specs
+
+Types = tuple[UnitType, UnitType]
 
 
-def neighbours(times, start, stop, spec):
+def neighbours(times: Times, start: int, stop: int, spec: CleaningSpec) -> tuple[Times, Times]:
     """The stamps around a range, as `raw_reading.neighbours` reads them."""
     slack = DAY if spec.looks_around and not spec.input_clock.fixed else 0
     count = NEIGHBOURS + 1 if spec.looks_around else 1
@@ -26,7 +28,7 @@ def neighbours(times, start, stop, spec):
     return near[near < start], near[near >= stop]
 
 
-def check(old, new, start, stop, spec):
+def check(old: dict[int, float], new: dict[int, float], start: int, stop: int, spec: CleaningSpec) -> None:
     """Making anew what a change of points from `start` to `stop` influences is enough, and is exact."""
     if spec.looks_around:  # the store keeps no empty values
         old, new = ({t: v for t, v in points.items() if not np.isnan(v)} for points in (old, new))
@@ -52,9 +54,9 @@ def check(old, new, start, stop, spec):
 
 
 @pytest.mark.parametrize("types", TYPES)
-@pytest.mark.parametrize("convention", ["left", "right"])
+@pytest.mark.parametrize("convention", ["start", "end"])
 @pytest.mark.parametrize(("text", "step", "limit"), [("1H", 20, 0), ("1H", 20, 2), ("30T", 60, 0)])
-def test_every_single_change(types, convention, text, step, limit):
+def test_every_single_change(types: Types, convention: Stamped, text: str, step: int, limit: int) -> None:
     """Each point removed or rewritten, and one added in each place, before, between and after the others."""
     spec = CleaningSpec(Frequency.parse(text), *types, convention, fill=limit)
     at = [0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 21, 22, 23, 24]
@@ -72,12 +74,12 @@ def test_every_single_change(types, convention, text, step, limit):
 
 @settings(deadline=None, max_examples=150)
 @given(raws(), specs(custom=True), st.data())
-def test_windowed_cleaning_is_whole_cleaning(raw, spec, data):
+def test_windowed_cleaning_is_whole_cleaning(raw: Raw, spec: CleaningSpec, data: st.DataObject) -> None:
     """After any change of raw points, making the influenced intervals anew gives what making everything gives."""
     stamps = [t for t, _ in raw]
     low, high = sorted(data.draw(st.tuples(*[st.integers(-3, len(raw) + 2)] * 2), label="dirty"))
 
-    def stamp(i):
+    def stamp(i: int) -> int:
         return (
             stamps[i]
             if 0 <= i < len(stamps)
@@ -107,7 +109,7 @@ def test_windowed_cleaning_is_whole_cleaning(raw, spec, data):
 
 @settings(deadline=None)
 @given(raws(), specs(), st.integers(-5, 40), st.integers(0, 30))
-def test_any_window_of_everything(raw, spec, start, hours):
+def test_any_window_of_everything(raw: Raw, spec: CleaningSpec, start: int, hours: int) -> None:
     window = (raw[0][0] + start * HOUR + 1, raw[0][0] + (start + hours) * HOUR)
     whole, part = clean(*arrays(raw), spec, FUNCTIONS), clean(*arrays(raw), spec, FUNCTIONS, window=window)
     inside = (whole.times >= window[0]) & (whole.times < window[1])
@@ -115,14 +117,14 @@ def test_any_window_of_everything(raw, spec, start, hours):
     assert part.values.tolist() == whole.values[inside].tolist()
 
 
-def test_what_influences_everything():
+def test_what_influences_everything() -> None:
     hour, before, after = Frequency.parse("1H"), np.array([4]), np.array([7])
     for spec in (CleaningSpec(hour, has_custom=True), CleaningSpec(hour, has_derivative_filter=True)):
         assert influence(spec, 5, 6, before, after) == (*EVER, *EVER)
 
 
 @pytest.mark.parametrize("types", TYPES)
-def test_a_rewritten_point_touches_its_neighbourhood_only(types):
+def test_a_rewritten_point_touches_its_neighbourhood_only(types: Types) -> None:
     spec = CleaningSpec(Frequency.parse("1H"), raw_kind=types[0], kind=types[1], clock="utc")
     at, step = 50 * HOUR, 10 * MINUTE
     steps = np.arange(1, NEIGHBOURS + 2) * step

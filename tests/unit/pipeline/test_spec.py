@@ -1,5 +1,7 @@
 """The configuration of a channel: what is accepted, and how what is not is named."""
 
+from typing import Any
+
 import pytest
 
 from entrepot.errors import InvalidInput
@@ -32,7 +34,7 @@ FIELDS = {
 }
 
 
-def test_the_fields_of_a_unit_cleaner():
+def test_the_fields_of_a_unit_cleaner() -> None:
     assert len(FIELDS) == 21
     validate(FIELDS)
     assert CleaningSpec.of(FIELDS) == CleaningSpec(Frequency.parse("1H"))
@@ -75,7 +77,7 @@ def test_the_fields_of_a_unit_cleaner():
         ("after", 1.5),
     ],
 )
-def test_a_bad_field_is_named(field, value):
+def test_a_bad_field_is_named(field: str, value: Any) -> None:
     with pytest.raises(InvalidInput) as error:
         validate(FIELDS | {field: value})
     assert list(error.value.fields) == [field]
@@ -83,7 +85,7 @@ def test_a_bad_field_is_named(field, value):
 
 @pytest.mark.parametrize("source", ["instant", "amount", "mean"])
 @pytest.mark.parametrize("target", ["instant", "amount", "mean", "rate"])
-def test_only_types_of_the_table(source, target):
+def test_only_types_of_the_table(source: str, target: str) -> None:
     fields = FIELDS | {"raw_kind": source, "kind": target}
     if (source, target) in TYPES:
         validate(fields)
@@ -93,7 +95,7 @@ def test_only_types_of_the_table(source, target):
     assert list(error.value.fields) == ["kind"]
 
 
-def test_all_bad_fields_at_once_and_only_those_given():
+def test_all_bad_fields_at_once_and_only_those_given() -> None:
     with pytest.raises(InvalidInput) as error:
         validate({"step": "x", "clock": "x", "kind": "mean"})
     assert sorted(error.value.fields) == ["clock", "step"]

@@ -1,8 +1,10 @@
 """Which intervals an analysis computes, what it is given for them, and what it has to compute anew."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,20 +34,21 @@ HOURLY = Frequency.parse("1H")
 SPEC = AnalysisSpec(Frequency.parse("3H"), Frequency.parse("3H"), TZT, patience=Frequency.parse("6H"))
 
 
-def hours(*at):
+def hours(*at: float) -> Any:
     return tuple(MIDNIGHT + round(h * HOUR) for h in at)
 
 
-def covered(first, last, column="a", freq=HOURLY, **more):
-    return Input(column, *hours(first, last), freq, TZT, **more)
+def covered(first: float, last: float, column: str = "a", freq: Frequency | None = HOURLY, **more: Any) -> Input:
+    begin, end = hours(first, last)
+    return Input(column, begin, end, freq, TZT, **more)
 
 
-def bounds_of(inputs, spec=SPEC, now=NOW):
+def bounds_of(inputs: Sequence[Input], spec: AnalysisSpec = SPEC, now: int = NOW) -> tuple[float, float] | None:
     found = analysis_intervals(inputs, spec, now)
     return None if found is None else ((found.start - MIDNIGHT) / HOUR, (found.stop - MIDNIGHT) / HOUR)
 
 
-def test_worked_example():
+def test_worked_example() -> None:
     """24 raw points, a cleaner of one hour, an analysis of three: 22 rows from 01:00, then 6 rows from 03:00."""
     raw = to_naive(MIDNIGHT + np.arange(24) * HOUR, TZT)
     cleaned = {name: clean(raw, np.full(24, v), CleaningSpec(HOURLY)) for name, v in (("a", 1.0), ("b", 2.0))}
@@ -84,11 +87,11 @@ def test_worked_example():
         ([covered(0, 0.5)], {}, (0, 0)),
     ],
 )
-def test_what_can_be_computed(inputs, changes, expected):
+def test_what_can_be_computed(inputs: list[Input], changes: dict[str, Any], expected: Any) -> None:
     assert bounds_of(inputs, replace(SPEC, **changes)) == expected
 
 
-def test_a_late_input_holds_back_until_it_is_given_up():
+def test_a_late_input_holds_back_until_it_is_given_up() -> None:
     inputs = [covered(0, 11), covered(0, 23, "b")]
     at = MIDNIGHT + 12 * HOUR + 6 * HOUR
     assert bounds_of(inputs, now=at) == (0, 12)
@@ -100,7 +103,7 @@ def test_a_late_input_holds_back_until_it_is_given_up():
     assert bounds_of(inputs, replace(SPEC, waits=True)) == (0, 12)
 
 
-def test_delay_holds_back_the_newest():
+def test_delay_holds_back_the_newest() -> None:
     spec = replace(SPEC, delay=Frequency.parse("2H"))
     now = MIDNIGHT + 13 * HOUR
     found = analysis_intervals([covered(0, 11)], spec, now)
@@ -109,7 +112,7 @@ def test_delay_holds_back_the_newest():
     assert bounds_of([covered(0, 11)], spec, found.due) == (0, 12)
 
 
-def test_inputs_without_values():
+def test_inputs_without_values() -> None:
     empty = Input("b", None, None, HOURLY, TZT)
     assert analysis_intervals([], SPEC, NOW) is None
     assert analysis_intervals([empty], SPEC, NOW) is None
@@ -118,7 +121,7 @@ def test_inputs_without_values():
     assert bounds_of([covered(0, 23), empty], replace(SPEC, starts_with_first=True, waits=True)) is None
 
 
-def test_frame_uses_what_there_is_in_each_row():
+def test_frame_uses_what_there_is_in_each_row() -> None:
     inputs = [covered(0, 23), covered(0, 18, "daily", Frequency.parse("6H"), rule="sum"), covered(0, 23, "raw", None)]
     data = {
         "a": (np.array(hours(0, 2, 7)), np.array([1.0, 3.0, 5.0])),
@@ -132,7 +135,7 @@ def test_frame_uses_what_there_is_in_each_row():
     np.testing.assert_array_equal(frame.columns["raw"], [1.5, np.nan, 3.0, np.nan])
 
 
-def test_frame_has_the_offsets_rows_as_far_as_they_are_complete():
+def test_frame_has_the_offsets_rows_as_far_as_they_are_complete() -> None:
     spec = replace(SPEC, before=6 * HOUR, after=3 * HOUR)
     inputs = [covered(1, 22)]
     bounds = analysis_intervals(inputs, spec, NOW)
@@ -161,7 +164,7 @@ def test_frame_has_the_offsets_rows_as_far_as_they_are_complete():
         ([], {}, []),
     ],
 )
-def test_touched(changed, changes, expected):
+def test_touched(changed: Any, changes: dict[str, Any], expected: Any) -> None:
     spec, inputs = replace(SPEC, **changes), [covered(1, 22)]
     bounds = analysis_intervals(inputs, spec, NOW)
     spans = [(max(a, -(2**62)), min(b, 2**62)) if abs(a) > 10**9 else hours(a, b) for a, b in changed]
@@ -181,8 +184,8 @@ def test_touched(changed, changes, expected):
     st.sampled_from(["standard", "local"]),
 )
 def test_recomputing_what_was_touched_is_computing_everything(
-    points, which, freq, input_step, step, before, after, kind
-):
+    points: Any, which: Any, freq: Any, input_step: Any, step: Any, before: Any, after: Any, kind: Any
+) -> None:
     """The frames of untouched intervals do not change, and windowed frames are parts of the whole one."""
     length = Frequency.parse(freq)
     shift = 2000 * DAY if kind == "local" else 0
@@ -200,7 +203,7 @@ def test_recomputing_what_was_touched_is_computing_everything(
     if bounds.start >= bounds.stop:
         return
 
-    def frame(values, start, stop):
+    def frame(values: Any, start: int, stop: int) -> Any:
         low, high = read_range(each, bounds, spec, start, stop)
         part = (times >= low) & (times < high)
         return build_frame([each], {"a": (times[part], values[part])}, spec, bounds, start, stop)
@@ -224,12 +227,12 @@ def test_recomputing_what_was_touched_is_computing_everything(
 INTERVALS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=8)
 
 
-def points_in(intervals):
+def points_in(intervals: list[tuple[int, int]]) -> set[int]:
     return {x for start, stop in intervals for x in range(start, stop)}
 
 
 @given(INTERVALS, INTERVALS, st.integers(0, 40), st.integers(0, 40))
-def test_interval_arithmetic(some, others, low, high):
+def test_interval_arithmetic(some: list[tuple[int, int]], others: list[tuple[int, int]], low: int, high: int) -> None:
     merged = merge_intervals(some)
     assert points_in(merged) == points_in(some)
     assert all(a < b for a, b in merged)
@@ -239,7 +242,7 @@ def test_interval_arithmetic(some, others, low, high):
 
 
 @given(INTERVALS, st.integers(1, 4))
-def test_few_intervals(some, most):
+def test_few_intervals(some: list[tuple[int, int]], most: int) -> None:
     merged, few = merge_intervals(some), merge_intervals(some, most)
     assert len(few) == min(len(merged), most)
     assert points_in(few) >= points_in(merged)
@@ -248,7 +251,7 @@ def test_few_intervals(some, most):
     assert len(points_in(few)) == len(points_in(merged)) + sum(gaps[: max(0, len(merged) - most)])
 
 
-def test_configuration_is_read():
+def test_configuration_is_read() -> None:
     spec = AnalysisSpec.of(
         {
             "input_step": "1H",

@@ -7,7 +7,7 @@ from tests.support.script_worlds import opening_python
 
 
 @pytest.fixture(scope="session", params=["plain", "sandboxed"])
-def runner(request) -> Iterator[ScriptRunner]:
+def runner(request: pytest.FixtureRequest) -> Iterator[ScriptRunner]:
     if request.param == "sandboxed" and not sandbox.available():
         pytest.skip("calls cannot have cells here")
     with pytest.MonkeyPatch.context() as patch:
@@ -18,7 +18,7 @@ def runner(request) -> Iterator[ScriptRunner]:
 
 
 @pytest.fixture
-def fresh(runner) -> Iterator[ScriptRunner]:
+def fresh(runner: ScriptRunner) -> Iterator[ScriptRunner]:
     """A runner of the same kind for one test alone, that may end its template."""
     with ScriptRunner(sandboxed=runner.sandboxed) as fresh:
         yield fresh

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_a_call_s_group_has_its_limits(unit: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cgroup, "_own", lambda root: unit / "entrepot-server")
     made = Path.mkdir
 
-    def mkdir(path: Path, *args: int, **options: bool) -> None:
+    def mkdir(path: Path, *args: Any, **options: Any) -> None:
         made(path, *args, **options)
         (path / "cgroup.procs").touch()
 

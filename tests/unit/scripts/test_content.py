@@ -1,4 +1,5 @@
 import io
+from typing import Any, cast
 
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ STEPS = st.one_of(
 CONTENTS = st.binary(max_size=40) | st.text("ab\n", max_size=40).map(str.encode)
 
 
-def outcome(file, name, *arguments):
+def outcome(file: Any, name: str, *arguments: Any) -> Any:
     try:
         return getattr(file, name)(*arguments)
     except (ValueError, StopIteration, OSError) as error:
@@ -25,7 +26,7 @@ def outcome(file, name, *arguments):
 
 
 @given(CONTENTS, st.lists(STEPS, max_size=20))
-def test_is_a_file_as_bytesio_is(content, steps):
+def test_is_a_file_as_bytesio_is(content: bytes, steps: list[tuple[Any, ...]]) -> None:
     file, model = FileContent(content), io.BytesIO(content)
     for step in steps:
         assert outcome(file, *step) == outcome(model, *step)
@@ -33,24 +34,25 @@ def test_is_a_file_as_bytesio_is(content, steps):
 
 
 @given(CONTENTS)
-def test_is_the_bytes_too(content):
+def test_is_the_bytes_too(content: bytes) -> None:
     file = FileContent(content)
     assert file == content
     assert hash(file) == hash(content)
     assert len(file) == len(content)
     assert io.BytesIO(file).read() == content
-    assert list(file) == list(io.BytesIO(content))
+    lines: list[Any] = list(io.BytesIO(content))
+    assert list(file) == lines
     assert file.read() == b""
     assert bytes(file) == content
     assert file[:3] == content[:3]
 
 
-def test_reads_into_buffers():
+def test_reads_into_buffers() -> None:
     file, buffer = FileContent(b"abc"), bytearray(2)
     assert [(file.readinto(buffer), bytes(buffer)) for _ in range(3)] == [(2, b"ab"), (1, b"cb"), (0, b"cb")]
 
 
-def test_closes_as_a_file_and_stays_bytes():
+def test_closes_as_a_file_and_stays_bytes() -> None:
     with FileContent(b"abc") as file:
         assert not file.closed
         assert not file.writable()
@@ -63,19 +65,19 @@ def test_closes_as_a_file_and_stays_bytes():
         file.read()
 
 
-def test_has_no_descriptor():
+def test_has_no_descriptor() -> None:
     with pytest.raises(io.UnsupportedOperation):
         FileContent(b"").fileno()
 
 
 @pytest.mark.parametrize("engine", ["c", "python", "pyarrow"])
-def test_pandas_reads_csv(engine):
+def test_pandas_reads_csv(engine: Any) -> None:
     frame = pd.read_csv(FileContent(b"t,v\n2012-01-01,1\n2012-01-02,2\n"), engine=engine, index_col=0)
     assert frame["v"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_pandas_reads_json(compressed):
+def test_pandas_reads_json(compressed: bool) -> None:
     import gzip
 
     text = b'{"a": {"1325376000000": 1, "1325379600000": 2}}'
@@ -87,5 +89,5 @@ def test_pandas_reads_json(compressed):
     assert frame["a"].tolist() == [1, 2]
 
 
-def test_text_wrappers_read_it():
-    assert list(io.TextIOWrapper(FileContent("é\nb".encode()), encoding="utf-8")) == ["é\n", "b"]
+def test_text_wrappers_read_it() -> None:
+    assert list(io.TextIOWrapper(cast("Any", FileContent("é\nb".encode())), encoding="utf-8")) == ["é\n", "b"]

@@ -4,11 +4,14 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Never
 
 import pytest
 
-from entrepot.scripts import Limits, ScriptError, answer
+from entrepot.scripts import Limits, ScriptError, ScriptRunner, answer
+from tests.support.deadline import eventually
 
 MIB = 1 << 20
 SMALL = Limits(
@@ -16,29 +19,24 @@ SMALL = Limits(
 )
 
 
-def script(body):
+def script(body: str) -> str:
     return "import os, signal, sys, time\ndef f(*args):\n" + "\n".join(f"    {line}" for line in body.splitlines())
 
 
-def call(runner, body, *args, cancelled=None, **limits):
+def call(
+    runner: ScriptRunner, body: str, *args: Any, cancelled: Callable[[], bool] | None = None, **limits: Any
+) -> Any:
     changed = Limits(**{**{name: getattr(SMALL, name) for name in Limits.__slots__}, **limits})
     return runner.call(script(body), "f", args, expects="json", limits=changed, cancelled=cancelled)
 
 
-def failure(runner, body, *args, **options):
+def failure(runner: ScriptRunner, body: str, *args: Any, **options: Any) -> ScriptError:
     with pytest.raises(ScriptError) as caught:
         call(runner, body, *args, **options)
     return caught.value
 
 
-def eventually(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "this never became true"
-        time.sleep(0.01)
-
-
-def marked(mark):
+def marked(mark: str) -> list[str]:
     """Return the processes that were started as `sleep` with this mark in their environment or name."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -52,7 +50,7 @@ def marked(mark):
 
 
 @pytest.fixture
-def mark(request):
+def mark(request: pytest.FixtureRequest) -> Iterator[str]:
     """A name that a script gives its processes; at the end none may have it."""
     name = f"ef{os.getpid() % 100_000}{abs(hash(request.node.name)) % 10**6}"[:15]
     yield name
@@ -67,7 +65,7 @@ NAME = (
 
 
 @pytest.fixture(autouse=True)
-def goes_on(runner):
+def goes_on(runner: ScriptRunner) -> Iterator[None]:
     """Whatever a script did, the next call works."""
     yield
     assert call(runner, "return 'well'").value == "well"
@@ -76,7 +74,7 @@ def goes_on(runner):
 # ------------------------------------------------------------------------------------------------ time
 
 
-def test_endless_loops_end(runner, mark):
+def test_endless_loops_end(runner: ScriptRunner, mark: str) -> None:
     started = time.monotonic()
     error = failure(runner, NAME + "print('on and on', flush=True)\nwhile True: pass", mark, wall=0.5)
     assert (error.kind, error.output) == ("timeout", "on and on\n")
@@ -85,7 +83,7 @@ def test_endless_loops_end(runner, mark):
     assert time.monotonic() - started < 10
 
 
-def test_processor_time_ends(runner):
+def test_processor_time_ends(runner: ScriptRunner) -> None:
     error = failure(runner, "while True: pass", cpu=1, wall=60)
     assert error.kind == "timeout"
     assert "1 s of processor time" in error.message
@@ -100,17 +98,17 @@ def test_processor_time_ends(runner):
         "os.close(1); os.close(2)\ntime.sleep(100)",
     ],
 )
-def test_stubborn_scripts_end(runner, mark, stubborn):
+def test_stubborn_scripts_end(runner: ScriptRunner, mark: str, stubborn: str) -> None:
     assert failure(runner, NAME + stubborn, mark, wall=0.5).kind == "timeout"
 
 
-def test_ignored_processor_limits_end(runner):
+def test_ignored_processor_limits_end(runner: ScriptRunner) -> None:
     body = "signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
     error = failure(runner, body, cpu=1, wall=60)
     assert (error.kind, "processor time" in error.message) == ("timeout", True)
 
 
-def test_cancelled_scripts_end_soon(runner, mark):
+def test_cancelled_scripts_end_soon(runner: ScriptRunner, mark: str) -> None:
     begun = threading.Event()
     threading.Timer(0.3, begun.set).start()
     error = failure(runner, NAME + "print('waiting', flush=True)\ntime.sleep(100)", mark, cancelled=begun.is_set)
@@ -118,11 +116,11 @@ def test_cancelled_scripts_end_soon(runner, mark):
     assert error.seconds < 10
 
 
-def test_a_caller_that_fails_leaves_nothing(runner, mark):
+def test_a_caller_that_fails_leaves_nothing(runner: ScriptRunner, mark: str) -> None:
     class Interrupted(BaseException):
         pass
 
-    def asked():
+    def asked() -> Never:
         raise Interrupted
 
     with pytest.raises(Interrupted):
@@ -142,13 +140,13 @@ def test_a_caller_that_fails_leaves_nothing(runner, mark):
         "x = [0]\nwhile True: x += x",
     ],
 )
-def test_memory_bombs_end(runner, bomb):
+def test_memory_bombs_end(runner: ScriptRunner, bomb: str) -> None:
     error = failure(runner, "print('so far')\n" + bomb)
     assert (error.kind, error.output) == ("memory", "so far\n")
     assert "line" in error.traceback
 
 
-def test_memory_of_many_processes_is_counted_together(runner, mark):
+def test_memory_of_many_processes_is_counted_together(runner: ScriptRunner, mark: str) -> None:
     body = (
         "for _ in range(6):\n    if not os.fork():\n        x = bytearray(os.urandom(1 << 20)) * 120; time.sleep(99)\n"
     )
@@ -156,7 +154,7 @@ def test_memory_of_many_processes_is_counted_together(runner, mark):
     assert error.kind == "memory"
 
 
-def test_the_memory_of_a_call_is_told(runner):
+def test_the_memory_of_a_call_is_told(runner: ScriptRunner) -> None:
     little, much = (
         call(runner, "return 1").peak,
         call(runner, "x = bytearray(os.urandom(1 << 20)) * 100; return 1").peak,
@@ -164,7 +162,7 @@ def test_the_memory_of_a_call_is_told(runner):
     assert much > little + 90 * MIB
 
 
-def test_gigantic_files_are_refused(runner):
+def test_gigantic_files_are_refused(runner: ScriptRunner) -> None:
     error = failure(runner, "with open('a', 'wb') as f:\n    while True: f.write(bytes(1 << 20))")
     assert error.kind == "raised"
     assert "File too large" in error.message
@@ -180,13 +178,13 @@ def test_gigantic_files_are_refused(runner):
         ),
     ],
 )
-def test_gigantic_folders_end_the_script(runner, body):
+def test_gigantic_folders_end_the_script(runner: ScriptRunner, body: str) -> None:
     error = failure(runner, "print('filling')\n" + body)
     assert (error.kind, error.output) == ("output", "filling\n")
     assert "16 MiB" in error.message
 
 
-def test_endless_printing_is_kept_short(runner):
+def test_endless_printing_is_kept_short(runner: ScriptRunner) -> None:
     error = failure(runner, "print('first')\nwhile True: print('x' * 100_000)", wall=0.5)
     assert error.kind == "timeout"
     assert len(error.output) < 5000
@@ -194,7 +192,7 @@ def test_endless_printing_is_kept_short(runner):
     assert "bytes left out" in error.output
 
 
-def test_the_first_and_the_last_of_what_is_printed_are_kept(runner):
+def test_the_first_and_the_last_of_what_is_printed_are_kept(runner: ScriptRunner) -> None:
     done = call(runner, "print('first')\nprint('x' * 1_000_000)\nprint('last', file=sys.stderr)\nreturn 1")
     assert done.value == 1
     assert done.output.startswith("first\nxxx")
@@ -203,12 +201,12 @@ def test_the_first_and_the_last_of_what_is_printed_are_kept(runner):
     assert f"[... {1_000_012 - left_out} bytes left out ...]" in done.output
 
 
-def test_output_need_not_be_text(runner):
+def test_output_need_not_be_text(runner: ScriptRunner) -> None:
     assert "�" in call(runner, "os.write(1, b'\\xff\\x00'); return 1").output
 
 
 @pytest.mark.parametrize("expects", ["frame", "json"])
-def test_gigantic_results_are_refused(runner, expects):
+def test_gigantic_results_are_refused(runner: ScriptRunner, expects: Any) -> None:
     body = (
         "import pandas, numpy\n"
         "index = pandas.DatetimeIndex(numpy.zeros(1_000_000))\n"
@@ -223,7 +221,7 @@ def test_gigantic_results_are_refused(runner, expects):
 # ------------------------------------------------------------------------------------------------ processes
 
 
-def test_daemons_die_with_the_call(runner, mark):
+def test_daemons_die_with_the_call(runner: ScriptRunner, mark: str) -> None:
     body = (
         "for _ in range(3):\n"
         "    if not os.fork():\n"
@@ -237,48 +235,48 @@ def test_daemons_die_with_the_call(runner, mark):
     assert call(runner, NAME + body, mark).value == "gone"
 
 
-def test_programs_die_with_the_call(runner, mark):
+def test_programs_die_with_the_call(runner: ScriptRunner, mark: str) -> None:
     body = (
         "import subprocess\nsubprocess.Popen(['sh', '-c', 'sleep 99; : ' + args[0]], start_new_session=True)\nreturn 1"
     )
     assert call(runner, body, mark).value == 1
 
 
-def test_fork_bombs_end(runner, mark):
+def test_fork_bombs_end(runner: ScriptRunner, mark: str) -> None:
     error = failure(runner, NAME + "while True:\n    try: os.fork()\n    except OSError: pass", mark, wall=2)
     assert error.kind in ("timeout", "killed", "memory")
 
 
-def test_too_many_processes_are_refused(runner, mark):
+def test_too_many_processes_are_refused(runner: ScriptRunner, mark: str) -> None:
     error = failure(runner, NAME + "for _ in range(100):\n    if not os.fork(): time.sleep(100)", mark)
     assert "Resource temporarily unavailable" in error.message or "more than 12 processes" in error.message
 
 
 @pytest.mark.parametrize("code", [0, 3, 70])
-def test_an_ended_process_is_no_result(runner, code):
+def test_an_ended_process_is_no_result(runner: ScriptRunner, code: str) -> None:
     error = failure(runner, f"print('bye', flush=True)\nos._exit({code})")
     assert (error.kind, error.output) == ("killed", "bye\n")
     assert f"exit code {code}" in error.message
 
 
-def test_an_exit_at_the_end_is_no_result(runner):
+def test_an_exit_at_the_end_is_no_result(runner: ScriptRunner) -> None:
     error = failure(runner, "import threading\nthreading.Thread(target=time.sleep, args=(100,)).start()\nsys.exit()")
     assert (error.kind, error.message) == ("raised", "the script called exit()")
 
 
 @pytest.mark.parametrize("signal", ["SIGSEGV", "SIGKILL", "SIGTERM"])
-def test_a_killed_process_is_said(runner, signal):
+def test_a_killed_process_is_said(runner: ScriptRunner, signal: str) -> None:
     error = failure(runner, f"os.kill(os.getpid(), signal.{signal})\ntime.sleep(100)")
     assert error.kind == "killed"
     assert signal in error.message
 
 
-def test_a_crash_in_a_library_is_said(runner):
+def test_a_crash_in_a_library_is_said(runner: ScriptRunner) -> None:
     error = failure(runner, "import ctypes\nctypes.string_at(0)")
     assert (error.kind, "SIGSEGV" in error.message) == ("killed", True)
 
 
-def test_killing_its_parents_harms_nobody_else(runner):
+def test_killing_its_parents_harms_nobody_else(runner: ScriptRunner) -> None:
     results = []
     slow = threading.Thread(target=lambda: results.append(call(runner, "time.sleep(1)\nreturn 'kept'").value))
     slow.start()
@@ -293,7 +291,7 @@ def test_killing_its_parents_harms_nobody_else(runner):
 
 
 @pytest.mark.flaky(reruns=2)  # on a loaded machine the calls may not begin in time
-def test_another_template_is_started_when_one_is_killed(fresh, mark):
+def test_another_template_is_started_when_one_is_killed(fresh: ScriptRunner, mark: str) -> None:
     assert call(fresh, "return 1").value == 1
     first = fresh.pid
     results = []
@@ -310,7 +308,18 @@ def test_another_template_is_started_when_one_is_killed(fresh, mark):
     assert results == ["kept"]
 
 
-def test_another_template_is_started_when_one_stands_still(fresh, mark, monkeypatch):
+def test_a_template_that_stands_still_ends_with_its_runner(runner: ScriptRunner) -> None:
+    with ScriptRunner(sandboxed=runner.sandboxed) as own:
+        template = call(own, "return 1") and own.pid
+        os.kill(template, signal.SIGSTOP)
+        began = time.monotonic()
+    assert time.monotonic() - began < 8, "its worker is given ten seconds, and has more to end"
+    assert not Path(f"/proc/{template}").exists()
+
+
+def test_another_template_is_started_when_one_stands_still(
+    fresh: ScriptRunner, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = call(fresh, "return 1") and fresh.pid
     results = []
     slow = threading.Thread(
@@ -346,28 +355,28 @@ FIND = (
         "os.urandom(100_000)",
     ],
 )
-def test_garbage_as_a_result_is_refused(runner, garbage):
+def test_garbage_as_a_result_is_refused(runner: ScriptRunner, garbage: str) -> None:
     error = failure(runner, FIND + f"os.write(fd, {garbage})\nos._exit(0)")
     assert error.kind == "result"
 
 
-def test_a_boundless_result_is_not_read(runner):
+def test_a_boundless_result_is_not_read(runner: ScriptRunner) -> None:
     error = failure(
         runner, FIND + "try: os.ftruncate(fd, 1 << 50)\nexcept OSError: os.ftruncate(fd, 5 << 20)\nos._exit(0)"
     )
     assert error.kind == "result"
 
 
-def test_a_closed_way_back_is_no_result(runner):
+def test_a_closed_way_back_is_no_result(runner: ScriptRunner) -> None:
     assert failure(runner, "os.closerange(0, 1000)\nreturn 1").kind == "killed"
 
 
-def test_forged_kinds_are_refused(runner):
+def test_forged_kinds_are_refused(runner: ScriptRunner) -> None:
     text = '{"header": {"error": "other", "message": "m", "traceback": ""}, "sizes": []}'
     body = FIND + f"t = {text!r}.encode()\nos.write(fd, b'ENT1' + len(t).to_bytes(4, 'little') + t)\nos._exit(0)"
     assert failure(runner, body).kind == "result"
 
 
-def test_closed_outputs_do_no_harm(runner):
+def test_closed_outputs_do_no_harm(runner: ScriptRunner) -> None:
     assert call(runner, "os.close(1); os.close(2)\nreturn 1").value == 1
     assert call(runner, "sys.stdout.close(); sys.stdout = None\nreturn 1").value == 1

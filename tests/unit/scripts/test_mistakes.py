@@ -1,5 +1,7 @@
 """Real mistakes of scripts and files: each message names its place, how many there are, and what to do."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -29,7 +31,7 @@ def said(content: str | bytes, body: str = f"return {READ}") -> str:
     return str(answer.get("message", "taken"))
 
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[Any, str, list[str]]] = {
     "a word among numbers": (
         HEAD + ROWS.replace("03:00,3", "03:00,---").replace("05:00,5", "05:00,---"),
         f"return {READ}",

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +17,14 @@ from . import old_world
 _TOGETHER = 60
 
 
-def ask(runner: ScriptRunner, body: str) -> tuple[object, list[dict[str, object]]]:
+def ask(runner: ScriptRunner, body: str) -> tuple[Any, list[dict[str, object]]]:
     """Return what a body gives, and what was noted of it."""
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     done = runner.call(f"import numpy as np\nimport pandas as pd\ndef f():\n{lines}\n", "f", [], expects="json")
     return done.value, [dict(note) for note in done.notes]
 
 
-def test_old_scripts_give_what_old_pandas_gives():
+def test_old_scripts_give_what_old_pandas_gives() -> None:
     ran = subprocess.run(
         [environments.python("ovbpclient"), old_world.__file__], capture_output=True, text=True, check=True
     )
@@ -37,7 +38,7 @@ def test_old_scripts_give_what_old_pandas_gives():
                 assert ours == theirs, body
 
 
-def test_what_is_old_is_noted_once_a_kind_with_its_line(runner):
+def test_what_is_old_is_noted_once_a_kind_with_its_line(runner: ScriptRunner) -> None:
     value, notes = ask(
         runner,
         "s = pd.Series([1.0, None], pd.date_range('2020', periods=2, freq='6H'))\n"
@@ -55,14 +56,14 @@ def test_what_is_old_is_noted_once_a_kind_with_its_line(runner):
     ]
 
 
-def test_an_expression_may_be_old(runner):
+def test_an_expression_may_be_old(runner: ScriptRunner) -> None:
     series = pd.Series([3.0, 1.0, 2.0], pd.date_range("2020", periods=3, freq="20min"), name="x")
     done = runner.transform("se.resample('60T').min().fillna(method='bfill')", series)
     assert (done.value.tolist(), [note["old"] for note in done.notes]) == ([1.0], ["60T", "fillna(method=)"])
     assert runner.map_values("value + pd.Timedelta('1T') / pd.Timedelta('1s')", np.ones(1)).value.tolist() == [61.0]
 
 
-def test_what_was_old_is_noted_of_a_script_that_fails_later(runner):
+def test_what_was_old_is_noted_of_a_script_that_fails_later(runner: ScriptRunner) -> None:
     with pytest.raises(ScriptError) as caught:
         ask(runner, "pd.Series([1.0]).append(pd.Series([2.0]))\nraise KeyError('later')")
     assert caught.value.notes == [{"line": 4, "old": "append", "now": "pd.concat([a, b])"}]
@@ -77,7 +78,7 @@ return sorted(name for name, code in codes if code is not None and 'old' + '_pan
 """
 
 
-def test_a_script_of_today_sees_pandas_as_it_is(runner):
+def test_a_script_of_today_sees_pandas_as_it_is(runner: ScriptRunner) -> None:
     body = (
         "df = pd.DataFrame({'power': [1.0, None]}, index=pd.date_range('2020', periods=2, freq='6h'))\n"
         "df = pd.concat([df.ffill(), df]).resample('1h').mean().rename_axis('time')\n"
@@ -86,7 +87,7 @@ def test_a_script_of_today_sees_pandas_as_it_is(runner):
     assert ask(runner, body) == ([], [])
 
 
-def test_what_is_old_touches_its_own_call_alone(runner):
+def test_what_is_old_touches_its_own_call_alone(runner: ScriptRunner) -> None:
     value, notes = ask(runner, "pd.date_range('2020', periods=2, freq='6H')\n" + _TOUCHED)
     assert "to_offset" in value
     assert [note["old"] for note in notes] == ["6H"]
@@ -95,18 +96,18 @@ def test_what_is_old_touches_its_own_call_alone(runner):
         pd.date_range("2020", periods=2, freq="6H")
 
 
-def test_a_column_keeps_a_name_that_was_a_method_s(runner):
+def test_a_column_keeps_a_name_that_was_a_method_s(runner: ScriptRunner) -> None:
     body = "df = pd.DataFrame({'mad': [1], 'append': [2]})\nreturn df.mad.tolist() + df.append.tolist()"
     assert ask(runner, body) == ([1, 2], [])
 
 
-def test_an_unknown_name_is_told_as_ever(runner):
+def test_an_unknown_name_is_told_as_ever(runner: ScriptRunner) -> None:
     with pytest.raises(ScriptError, match=r"AttributeError: 'DataFrame' object has no attribute 'nothing'") as caught:
         ask(runner, "[].append(1)\npd.DataFrame().nothing")
     assert "pandas before 2" not in caught.value.message
 
 
-def test_the_names_that_numpy_gave_up_are_known(runner):
+def test_the_names_that_numpy_gave_up_are_known(runner: ScriptRunner) -> None:
     body = (
         "assert np.int is int and np.float is float and np.object is object and np.str is str\n"
         "return [np.zeros(1, dtype=np.float).tolist(), np.array([0, 2], dtype=np.bool).tolist(), np.float_(1)]"
@@ -137,13 +138,13 @@ def test_the_names_that_numpy_gave_up_are_known(runner):
         ("pd.read_csv('x', parse_dates={'t': [0, 1]}, chunksize=3)", "not taken with chunksize"),
     ],
 )
-def test_what_cannot_be_served_is_named_with_its_modern_spelling(runner, body, told):
+def test_what_cannot_be_served_is_named_with_its_modern_spelling(runner: ScriptRunner, body: str, told: str) -> None:
     with pytest.raises(ScriptError, match=told) as caught:
         ask(runner, body)
     assert "of the script" in caught.value.message
 
 
-def test_notes_that_the_child_would_not_write_are_refused():
+def test_notes_that_the_child_would_not_write_are_refused() -> None:
     good = {"line": 1, "old": "6H", "now": "6h"}
     header = {"kind": "json", "value": 1}
     assert calls.decode(b"".join(wire.pack({**header, "notes": [good]})), "json") == (1, [good])

@@ -1,4 +1,5 @@
 import os
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,26 +12,26 @@ HEADERS = st.dictionaries(
 )
 
 
-def joined(parts):
+def joined(parts: Any) -> bytes:
     return b"".join(bytes(part) for part in parts)
 
 
 @given(HEADERS, st.lists(st.binary(max_size=50), max_size=4))
-def test_what_is_packed_comes_back(header, buffers):
+def test_what_is_packed_comes_back(header: Any, buffers: list[bytes]) -> None:
     back, pieces = wire.unpack(joined(wire.pack(header, buffers)))
     assert back == header
     assert [bytes(piece) for piece in pieces] == buffers
 
 
 @given(st.binary(max_size=100))
-def test_garbage_is_refused(garbage):
+def test_garbage_is_refused(garbage: bytes) -> None:
     for message in (garbage, wire.MAGIC + garbage):
         with pytest.raises(ValueError):
             wire.unpack(message)
 
 
 @given(st.data())
-def test_any_other_length_is_refused(data):
+def test_any_other_length_is_refused(data: st.DataObject) -> None:
     message = joined(wire.pack({"a": 1}, [b"xyz"]))
     cut = data.draw(st.integers(0, len(message) - 1))
     with pytest.raises(ValueError):
@@ -53,12 +54,12 @@ def test_any_other_length_is_refused(data):
         b"\xff",
     ],
 )
-def test_malformed_headers_are_refused(text):
+def test_malformed_headers_are_refused(text: bytes) -> None:
     with pytest.raises(ValueError):
         wire.unpack(wire.MAGIC + len(text).to_bytes(4, "little") + text + b"abc")
 
 
-def test_requests_are_sealed():
+def test_requests_are_sealed() -> None:
     fd = wire.memory([b"ab", memoryview(b"c")])
     try:
         with pytest.raises(PermissionError):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from entrepot.errors import InvalidInput
 from entrepot.series.clocks import (
     Clock,
+    Kind,
     ceil_to_grid,
     floor_to_grid,
     grid,
@@ -34,20 +36,20 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STEP = 15 * MINUTE
 
 
-def stamp(*parts):
-    return int((datetime(*parts, tzinfo=UTC) - EPOCH) / timedelta(microseconds=1))
+def stamp(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
+    return int((datetime(year, month, day, hour, minute, tzinfo=UTC) - EPOCH) / timedelta(microseconds=1))
 
 
-def moment(at):
+def moment(at: int) -> datetime:
     return EPOCH + timedelta(microseconds=int(at))
 
 
-def offset_of(at, zone):
+def offset_of(at: int, zone: Any) -> int:
     return int(moment(at).astimezone(zone).utcoffset() / timedelta(microseconds=1))
 
 
 @cache
-def changes(name):
+def changes(name: str) -> Any:
     """The changes of time since 1970 as (instant, offset before, offset after), by bisection on hours, then seconds."""
     zone, found = ZoneInfo(name), []
     hours = range(0, stamp(2038, 1, 1), 12 * HOUR)
@@ -59,12 +61,12 @@ def changes(name):
     return found
 
 
-def around(at, hours=40):
+def around(at: Any, hours: int = 40) -> Any:
     return np.arange(at - hours * HOUR, at + hours * HOUR, STEP, dtype=np.int64)
 
 
 @pytest.mark.parametrize("name", ZONES)
-def test_every_change_of_time(name):
+def test_every_change_of_time(name: str) -> None:
     zone, clock = ZoneInfo(name), Clock("local", name)
     for at, before, after in changes(name):
         times = around(at, 4)
@@ -76,7 +78,8 @@ def test_every_change_of_time(name):
         assert twice.tolist() == overlap.tolist()
         # In order, the repetition shows: every stamp goes back to where it came from.
         assert to_utc(naive, clock).tolist() == times.tolist()
-        for fold, side in enumerate(("first", "second")):
+        sides: tuple[Any, ...] = ("first", "second")
+        for fold, side in enumerate(sides):
             back = to_utc(naive, clock, ambiguous=side)
             local = [moment(n).replace(tzinfo=None, fold=fold) for n in naive.tolist()]
             assert back.tolist() == [round(n.replace(tzinfo=zone).timestamp()) * 10**6 for n in local]
@@ -87,14 +90,14 @@ def test_every_change_of_time(name):
             assert set(to_utc(gap, clock, nonexistent="next").tolist()) == {at}
 
 
-def test_inference_of_the_repeated_hour():
+def test_inference_of_the_repeated_hour() -> None:
     paris = Clock("local", "Europe/Paris")
     two, three = stamp(2014, 10, 26, 2), stamp(2014, 10, 26, 3)
     half = two + 30 * MINUTE
     summer, winter = two - 2 * HOUR, two - HOUR
     h = 30 * MINUTE
 
-    def read(*stamps):
+    def read(*stamps: Any) -> Any:
         return to_utc(np.array(stamps, np.int64), paris).tolist()
 
     assert read(two, half, three) == [summer, summer + h, winter + HOUR]
@@ -116,7 +119,7 @@ def test_inference_of_the_repeated_hour():
         ("UTC", 0),
     ],
 )
-def test_standard_time_is_one_offset_where_it_never_changed(name, hours):
+def test_standard_time_is_one_offset_where_it_never_changed(name: str, hours: Any) -> None:
     clock = Clock("standard", name)
     times = np.array([stamp(1950, 7, 1), stamp(2014, 1, 1), stamp(2014, 7, 1), stamp(2090, 7, 1)])
     assert clock.fixed
@@ -143,14 +146,14 @@ def test_standard_time_is_one_offset_where_it_never_changed(name, hours):
         ("Europe/Moscow", 2012, 4),
     ],
 )
-def test_standard_time_is_that_of_the_year(name, year, hours):
+def test_standard_time_is_that_of_the_year(name: str, year: int, hours: Any) -> None:
     clock = Clock("standard", name)
     times = np.array([stamp(year, month, 1, 3) for month in range(1, 13)])
     assert (to_naive(times, clock) - times).tolist() == [hours * HOUR] * 12
     assert to_utc(to_naive(times, clock), clock).tolist() == times.tolist()
 
 
-def test_standard_time_changes_where_the_wall_clock_made_that_step():
+def test_standard_time_changes_where_the_wall_clock_made_that_step() -> None:
     """No stamp of real clocks on standard time falls where none could be: Samoa skipped a day, 30 December 2011."""
     clock = Clock("standard", "Pacific/Apia")
     skipped = stamp(2011, 12, 30, 10)
@@ -161,7 +164,7 @@ def test_standard_time_changes_where_the_wall_clock_made_that_step():
     assert to_naive(np.array([stamp(2012, 1, 1)]), clock).tolist() == [stamp(2012, 1, 1, 13)]
 
 
-def test_known_passes_decide_what_the_repeated_hour_is():
+def test_known_passes_decide_what_the_repeated_hour_is() -> None:
     """The first pass went to 2:49, the second one from 2:02 to 2:57: what is known of each, in any order."""
     paris = Clock("local", "Europe/Paris")
     two = stamp(2014, 10, 26, 2)
@@ -176,7 +179,7 @@ def test_known_passes_decide_what_the_repeated_hour_is():
 
 
 @pytest.mark.parametrize("freq", ["1D", "1W", "1MS", "6H"])
-def test_days_that_begin_at_six(freq):
+def test_days_that_begin_at_six(freq: str) -> None:
     """Every interval begins six hours after one of days that begin at midnight."""
     plain, late = Clock("local", "Europe/Paris"), Clock("local", "Europe/Paris", 6 * HOUR)
     start, stop, step = stamp(2014, 1, 5), stamp(2014, 12, 20), Frequency.parse(freq)
@@ -188,7 +191,7 @@ def test_days_that_begin_at_six(freq):
     assert next_start(times, step, late).tolist() == starts[np.searchsorted(starts, times, "right")].tolist()
 
 
-def test_unknown_and_gmt_are_utc():
+def test_unknown_and_gmt_are_utc() -> None:
     times = np.array([0, 1, stamp(2014, 7, 1)])
     for clock in (Clock(None), Clock("utc"), Clock("utc", "Europe/Paris"), Clock("local", "UTC")):
         assert to_naive(times, clock).tolist() == to_utc(times, clock).tolist() == times.tolist()
@@ -197,22 +200,22 @@ def test_unknown_and_gmt_are_utc():
 @pytest.mark.parametrize(
     "name", ["", "Europe", "Mars/Olympus", "../etc/passwd", "/etc/passwd", "Europe/Paris\0", None, 3, []]
 )
-def test_unknown_zone(name):
+def test_unknown_zone(name: str) -> None:
     with pytest.raises(InvalidInput) as error:
         Clock("local", name)
     assert list(error.value.fields) == ["timezone"]
 
 
-def test_unknown_clock():
+def test_unknown_clock() -> None:
     with pytest.raises(InvalidInput) as error:
-        Clock("summer", "Europe/Paris")
+        Clock(cast("Any", "summer"), "Europe/Paris")
     assert list(error.value.fields) == ["clock"]
 
 
-def slow_starts(times, zone, freq, shift):
+def slow_starts(times: Any, zone: Any, freq: Frequency, shift: Any) -> Any:
     """The start of each instant's interval, by looking at the wall clock every quarter of an hour."""
 
-    def label(local):
+    def label(local: datetime) -> Any:
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         if freq.months:
             month = (local.year * 12 + local.month - 1) // freq.months * freq.months
@@ -241,7 +244,7 @@ def slow_starts(times, zone, freq, shift):
 
 @pytest.mark.parametrize("name", ZONES)
 @pytest.mark.parametrize("text", ["15T", "30T", "45T", "1H", "2H", "3H", "5H", "6H", "1D"])
-def test_grid_over_every_change_of_time(name, text):
+def test_grid_over_every_change_of_time(name: str, text: str) -> None:
     zone, clock, freq = ZoneInfo(name), Clock("local", name), Frequency.parse(text)
     for at, before, after in changes(name)[-14:]:
         times = around(at)
@@ -258,7 +261,7 @@ def test_grid_over_every_change_of_time(name, text):
 
 @pytest.mark.parametrize("name", ["Europe/Paris", "Australia/Lord_Howe", "America/Sao_Paulo"])
 @pytest.mark.parametrize("text", ["W", "MS", "Q", "YS"])
-def test_calendar_grid(name, text):
+def test_calendar_grid(name: str, text: str) -> None:
     zone, clock, freq = ZoneInfo(name), Clock("local", name), Frequency.parse(text)
     times = np.arange(stamp(2013, 12, 30), stamp(2015, 2, 1), 30 * MINUTE, dtype=np.int64)
     slow = np.array(slow_starts(times.tolist(), zone, freq, 0))
@@ -267,7 +270,7 @@ def test_calendar_grid(name, text):
     assert grid(int(times[0]) + 1, int(times[-1]), freq, clock).tolist() == np.unique(slow[sure]).tolist()
 
 
-def test_days_of_23_and_25_hours():
+def test_days_of_23_and_25_hours() -> None:
     paris, day = Clock("local", "Europe/Paris"), Frequency.parse("1D")
     for date, hours in ((30, 23), (31, 24)):
         starts = grid(stamp(2014, 3, date) - 3 * HOUR, stamp(2014, 3, date) + 23 * HOUR, day, paris)
@@ -275,13 +278,13 @@ def test_days_of_23_and_25_hours():
     assert next_start(np.array([stamp(2014, 10, 26)]), day, paris)[0] - stamp(2014, 10, 25, 22) == 25 * HOUR
 
 
-def test_steps_restart_at_midnight():
+def test_steps_restart_at_midnight() -> None:
     clock = Clock("standard", "Europe/Paris")
     starts = grid(stamp(2014, 1, 1) - HOUR, stamp(2014, 1, 2), Frequency.parse("7H"), clock)
     assert [(moment(t) + timedelta(hours=1)).hour for t in starts] == [0, 7, 14, 21, 0]
 
 
-def test_samoa_skipped_a_day():
+def test_samoa_skipped_a_day() -> None:
     apia, day = Clock("local", "Pacific/Apia"), Frequency.parse("1D")
     starts = grid(stamp(2011, 12, 29), stamp(2012, 1, 2), day, apia)
     labels = [str(moment(t).date()) for t in to_naive(starts, apia)]
@@ -303,7 +306,7 @@ FREQS = ["7us", "10ms", "13s", "10T", "45T", "1H", "5H", "36H", "1D", "2D", "W",
 @example("45T", "Europe/Paris", "local", stamp(2014, 10, 26, 0, 20), 1)
 @example("1H", "Europe/Paris", "local", stamp(2014, 10, 26, 0, 20), 1)
 @example("1D", "Pacific/Apia", "local", stamp(2011, 12, 30), 2)
-def test_grid_is_monotone_and_agrees_with_floor(text, name, kind, start, steps):
+def test_grid_is_monotone_and_agrees_with_floor(text: str, name: str, kind: Kind, start: Any, steps: Any) -> None:
     freq, clock = Frequency.parse(text), Clock(kind, name)
     starts = grid(start, start + steps * freq.longest, freq, clock)
     assert (np.diff(starts) > 0).all()
@@ -317,10 +320,10 @@ def test_grid_is_monotone_and_agrees_with_floor(text, name, kind, start, steps):
     assert next_start(floors, freq, clock).tolist() == nexts.tolist()
 
 
-def test_too_many_intervals():
+def test_too_many_intervals() -> None:
     with pytest.raises(InvalidInput, match="more than"):
         grid(0, stamp(2014, 1, 1), Frequency.parse("1us"), Clock("utc"))
 
 
-def test_nothing_between():
+def test_nothing_between() -> None:
     assert len(grid(5, 5, Frequency.parse("1us"), Clock("utc"))) == 0

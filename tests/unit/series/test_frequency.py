@@ -1,5 +1,7 @@
 """Frequencies: every alias of pandas, old and new; what is no step is refused."""
 
+from typing import Any
+
 import pytest
 
 from entrepot.errors import InvalidInput
@@ -27,7 +29,7 @@ from entrepot.series.frequency import DAY, HOUR, MINUTE, SECOND, WEEK, Frequency
         ("2W", 2 * WEEK),
     ],
 )
-def test_fixed(text, microseconds):
+def test_fixed(text: str, microseconds: int) -> None:
     found = Frequency.parse(text)
     assert found.text == text
     assert found.microseconds == found.longest == microseconds
@@ -39,7 +41,7 @@ def test_fixed(text, microseconds):
     [("M", 1), ("ME", 1), ("MS", 1), ("2MS", 2), ("Q", 3), ("QE", 3), ("QS", 3)]
     + [(alias, 12) for alias in ("A", "AS", "Y", "YE", "YS")],
 )
-def test_calendar(text, months):
+def test_calendar(text: str, months: int) -> None:
     found = Frequency.parse(text)
     assert (found.microseconds, found.months, found.longest) == (None, months, months * 31 * DAY)
 
@@ -65,28 +67,28 @@ def test_calendar(text, months):
         "١H",
     ],
 )
-def test_refused(text):
+def test_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as error:
         Frequency.parse(text)
     assert error.value.status == 400
 
 
 @pytest.mark.parametrize("value", [None, 1, 1.5, True, b"1H", ["1H"]])
-def test_not_a_text(value):
+def test_not_a_text(value: Any) -> None:
     with pytest.raises(InvalidInput, match="known frequency"):
         Frequency.parse(value)
 
 
-def test_unknown_says_what_is_known():
+def test_unknown_says_what_is_known() -> None:
     with pytest.raises(InvalidInput, match=r"'3X' is not a known frequency.* min T .* MS"):
         Frequency.parse("3X")
 
 
-def test_zero_where_it_makes_sense():
+def test_zero_where_it_makes_sense() -> None:
     assert Frequency.parse("0H", zero=True).microseconds == 0
 
 
-def test_case_and_space():
+def test_case_and_space() -> None:
     assert Frequency.parse("MS").unit == "M"
     assert Frequency.parse("ms").unit == "ms"
     assert Frequency.parse(" 1 H ").text == " 1 H "

@@ -10,6 +10,6 @@ NUMBERS = st.lists(st.integers(-9, 9), max_size=12).map(lambda n: np.array(n, np
 
 
 @given(NUMBERS, NUMBERS, st.booleans())
-def test_counts(keys, values, in_order):
-    keys, values = np.sort(keys), np.sort(values) if in_order else values
-    assert count_upto(keys, values).tolist() == [sum(k <= v for k in keys.tolist()) for v in values.tolist()]
+def test_counts(keys: list[int], values: list[int], in_order: bool) -> None:
+    given, asked = np.sort(keys), np.sort(values) if in_order else np.asarray(values)
+    assert count_upto(given, asked).tolist() == [sum(k <= v for k in given.tolist()) for v in asked.tolist()]

@@ -46,7 +46,7 @@ def test_rows_in_order_become_the_instants_that_they_are(zone: str, step: int, s
     times = stored(naive, tags)
     assert len(np.unique(times)) == len(times)
     order = np.argsort(times)
-    kept = Points(times[order], np.arange(len(times))[order] * 1.0, None if tags is None else tags[order])
+    kept = Points(times[order], np.arange(len(times), dtype=np.float64)[order], None if tags is None else tags[order])
     delivered = as_delivered(kept)
     assert sorted(delivered.times.tolist()) == sorted(naive.tolist())
     back = to_utc(delivered.times, clock, ambiguous=passes(kept.tags, len(kept)))

@@ -53,7 +53,7 @@ def test_an_answer_ends_once_its_client_has_gone(tmp_path: Path, monkeypatch: py
 
     async def main() -> None:
         nonlocal gone
-        budget = patience.budget_of(Settings(data_dir=tmp_path), Request({"type": "http"}, receive))  # type: ignore[arg-type]
+        budget = patience.budget_of(Settings(data_dir=tmp_path), Request({"type": "http"}, receive))
         await run_sync(budget.check)
         gone = True
         with pytest.raises(Unavailable, match="gone"):

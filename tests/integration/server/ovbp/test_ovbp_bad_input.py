@@ -35,11 +35,11 @@ def subclasses(kind: type[EntrepotError]) -> list[type[EntrepotError]]:
 @pytest.mark.parametrize("kind", subclasses(EntrepotError), ids=lambda kind: kind.__name__)
 def test_every_error_has_this_dialects_form(kind: type[EntrepotError]) -> None:
     response = errors.render(kind("Because."))
-    assert (response.status_code, json.loads(response.body)) == (kind.status, {"detail": "Because."})
+    assert (response.status_code, json.loads(bytes(response.body))) == (kind.status, {"detail": "Because."})
     assert ("www-authenticate" in response.headers) == (kind.status == 401)
     if issubclass(kind, InvalidInput):
         response = errors.render(kind(fields={"name": ["Too odd."]}))
-        assert (response.status_code, json.loads(response.body)) == (kind.status, {"name": ["Too odd."]})
+        assert (response.status_code, json.loads(bytes(response.body))) == (kind.status, {"name": ["Too odd."]})
 
 
 @pytest.fixture

@@ -182,6 +182,6 @@ def export(door: Door, request: dict[str, Any]) -> zipfile.ZipFile:
         f"odata/user_ftp_accounts/{user['ftp_account']}/list_dir/", {"path": "series_exports", "root_dir_path": "/"}
     )["data"]
     newest = max((entry for entry in listing if entry["type"] == "file"), key=lambda entry: str(entry["name"]))
-    (home,) = door.services.settings.users_dir.iterdir()
+    (home,) = door.services.settings.users_dir.glob("[!.]*")
     assert newest["name"].endswith(".zip")
     return zipfile.ZipFile(home / newest["path"])

@@ -104,7 +104,7 @@ def test_users_find_their_ftp_account_and_their_exports(door: Door) -> None:
     assert len(door.get(f"{path}/password/")["password"]) > 20
     listing = {"path": "series_exports", "root_dir_path": "/"}
     assert door.post(f"{path}/list_dir/", listing, start=0, length=200) == {"data": []}
-    exports = next(door.services.settings.users_dir.iterdir()) / "series_exports"
+    exports = next(door.services.settings.users_dir.glob("[!.]*")) / "series_exports"
     for number in range(3):
         (exports / f"2020-{number}.zip").write_bytes(b"zip")
     (exports / "folder").mkdir()
@@ -245,12 +245,13 @@ def test_unitcleaners_echo_what_they_were_given(door: Door) -> None:
     for field, value in {"external_name": "a", "name": "a-cleaned"}.items():
         body = {"cleaner": cleaner, **UNITCLEANER, "external_name": "b", "name": "b", field: value}
         assert door.call("POST", "odata/unitcleaners/", body).json().keys() == {field}
-    for field, value in {
+    wrong: dict[str, Any] = {
         "freq": "1X", "input_unit_type": "bonjour", "unit_type": None, "clock": "utc", "timezone": "Mars/Base",
         "resample_rule": "max", "interpolate_limit": -1, "wait_offset": "soon", "custom_delay": 5,
         "input_expected_regular": "yes", "unit": "u" * 256, "external_name": "", "name": None,
-    }.items():  # fmt: skip
-        response = door.call("PATCH", path, {field: value})
+    }  # fmt: skip
+    for field, given in wrong.items():
+        response = door.call("PATCH", path, {field: given})
         assert (response.status_code, list(response.json())) == (400, [field]), field
     unitcleaner(door, cleaner, "b")
     assert [row["external_name"] for row in door.rows("odata/unitcleaners/", cleaner=cleaner)] == ["b", "a"]

@@ -1,5 +1,6 @@
 """Selecting and exporting series, with every parameter."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def make(door: Door, project: str, name: str, values: list[float], **properties:
             **properties,
         )
         times = [(MIDNIGHT + hour * HOUR) * 1000 for hour in range(len(values))]
-        store.append(session, series.pk, times, values)
+        store.append(session, series.number, times, values)
         record = series.id
     return dict(door.get(f"odata/series/{record}/"))
 
@@ -254,6 +255,28 @@ def test_exports_are_kept_newest_first_and_not_for_ever(
     account = door.rows("odata/user_ftp_accounts/")[0]["id"]
     listing = door.post(f"odata/user_ftp_accounts/{account}/list_dir/", {"path": "series_exports"})["data"]
     assert [entry["path"] for entry in listing] == paths[:1:-1]
+
+
+def test_an_export_stays_that_a_clock_set_back_names_older_than_all_others(
+    door: Door, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from entrepot.pipeline.runs import exports
+
+    monkeypatch.setattr(exports, "KEPT", 2)
+    series = make(door, project, "a", [1.0])
+
+    def export() -> Path:
+        door.post("odata/series/export/", {"series": [series["id"]], "start": "2012-01-01"})
+        (job,) = (job for job in door.work() if job.kind == "series.export")
+        (path,) = door.services.settings.users_dir.glob(f"*/{job.result['path']}")
+        return path
+
+    first = export()
+    later = [first.with_name(f"{year}-01-01-00-00-00-000000.zip") for year in (2098, 2099)]
+    for path in later:
+        path.touch()
+    second = export()
+    assert {*second.parent.iterdir()} == {second, later[-1]}
 
 
 def test_an_export_of_series_that_are_gone_is_refused(door: Door, project: str) -> None:

@@ -2,7 +2,9 @@
 
 import itertools
 
-from entrepot.pipeline.models import Channel
+from sqlalchemy import select
+
+from entrepot.pipeline.models import Channel, Cleaner
 from entrepot.server.dialects.ovbp import RESOURCES
 from tests.integration.server.ovbp.conftest import Door
 from tests.integration.server.ovbp.test_ovbp_resources import NO_SUCH
@@ -72,8 +74,10 @@ def test_450_rows_come_in_pages_of_200(door: Door) -> None:
     project = door.project()
     cleaner = door.cleaner(door.importer(project))
     with door.services.database.write() as session:
+        found = session.scalars(select(Cleaner).where(Cleaner.id == cleaner)).one()
+        owner = {"organization_id": found.organization_id, "project_id": found.project_id}
         for number in range(450):
-            session.add(Channel(cleaner_id=cleaner, raw=f"s{number}", name=f"s{number}"))
+            session.add(Channel(cleaner_id=cleaner, **owner, raw=f"s{number}", name=f"s{number}"))
             session.flush()
     pages = [door.rows("odata/unitcleaners/", cleaner=cleaner, start=start, length=200) for start in (0, 200, 400, 600)]
     assert [len(page) for page in pages] == [200, 200, 50, 0]

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from entrepot.client import _quiet
 from entrepot.client.ovbp import Client
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -86,5 +87,5 @@ def platform() -> Platform:
 @pytest.fixture
 def client(platform: Platform) -> Client:
     client = Client(login="ada", password="secret", url="http://platform/api")
-    client.rest_client.session = httpx.Client(transport=httpx.MockTransport(platform), auth=("ada", "secret"))
+    client.rest_client.session = _quiet.Client(transport=httpx.MockTransport(platform), auth=("ada", "secret"))
     return client

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from entrepot.client import _quiet
 from entrepot.client.ovbp import Client, HttpError, OVBPClientError
 from tests.unit.client.ovbp.conftest import Platform
 
@@ -19,7 +20,7 @@ def _sent_by(client: Client) -> str:
         return httpx.Response(200, json={"data": []})
 
     auth = client.rest_client.session.auth
-    client.rest_client.session = httpx.Client(transport=httpx.MockTransport(answer), auth=auth)
+    client.rest_client.session = _quiet.Client(transport=httpx.MockTransport(answer), auth=auth)
     assert client.gates.list() == []
     return seen[0]
 

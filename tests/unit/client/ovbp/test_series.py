@@ -126,7 +126,7 @@ def test_senseless_exports_are_refused_before_anything_is_asked(
 def test_exported_files_are_read_in_alphabetical_order(tmp_path: Path) -> None:
     for name in ("a [x=y]", "a output [x=y]", "A cleaned [x=y]"):
         (tmp_path / f"{name}.csv").write_text("time;v\n2012-01-01 00:00:00;1,5\n2012-01-01 00:00:00.250000;\n")
-    read = exports.read(tmp_path, "series", ";", ",")
+    read: Any = exports.read(tmp_path, "series", ";", ",")
     assert [one.name for one in read] == ["A cleaned [x=y]", "a output [x=y]", "a [x=y]"]
     for one in read:
         np.testing.assert_array_equal(one.to_numpy(), [1.5, np.nan])

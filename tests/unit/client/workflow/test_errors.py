@@ -27,7 +27,7 @@ class _Future:
 
 @pytest.fixture(autouse=True)
 def tenacity(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tenacity", SimpleNamespace(RetryError=_RetryError, Future=_Future))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "tenacity", SimpleNamespace(RetryError=_RetryError, Future=_Future))
     exceptions._kind.cache_clear()
 
 

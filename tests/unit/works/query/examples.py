@@ -8,6 +8,9 @@ WORK: dict[str, Any] = {
     "attempt": 0, "status": "success", "retries": 2, "config": {"archive": {"results": True}, "parent": None},
 }  # fmt: skip
 
+#: Where `a.b` is null or missing.
+NULLS: list[dict[str, Any]] = [{}, {"a": None}, {"a": 4}, {"a": {}}, {"a": [{"b": None}]}, {"a": [{}]}]
+
 EXAMPLES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     # what the documented getters ask
     ({"pipeline": "header-localization"}, WORK, True),
@@ -48,10 +51,7 @@ EXAMPLES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     ({"a": 2**53 + 1}, {"a": float(2**53)}, False),
     ({"a": 10**23}, {"a": 1e23}, False),
     # null through arrays
-    *[
-        ({"a.b": None}, document, True)
-        for document in ({}, {"a": None}, {"a": 4}, {"a": {}}, {"a": [{"b": None}]}, {"a": [{}]})
-    ],
+    *[({"a.b": None}, document, True) for document in NULLS],
     *[({"a.b": None}, {"a": value}, False) for value in ([], [1, 2])],
     # comparison
     ({"a": {"$gte": None}}, {}, True),

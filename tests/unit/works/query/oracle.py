@@ -7,11 +7,12 @@ followed breadth first, all of its branches at once.
 import math
 import re
 from fractions import Fraction
+from typing import Any
 
 ABSENT = object()
 
 
-def key(value):
+def key(value: Any) -> tuple[Any, ...]:
     """A tuple that sorts as the BSON order does; equal values have equal keys."""
     if value is ABSENT:
         return (0,)
@@ -32,7 +33,7 @@ def key(value):
     return (5, [key(item) for item in value])
 
 
-def follow(document, path):
+def follow(document: Any, path: str) -> list[tuple[Any, bool]]:
     """Return the values at the end of a path as pairs (value, whether an index has just selected it)."""
     found, front = [], [(document, path.split("."), False)]
     while front:
@@ -52,11 +53,11 @@ def follow(document, path):
     return found
 
 
-def matches(query, document):
+def matches(query: Any, document: Any) -> bool:
     return all(clause(document, name, condition) for name, condition in query.items())
 
 
-def clause(document, name, condition):
+def clause(document: Any, name: str, condition: Any) -> bool:
     if name == "$and":
         return all(matches(part, document) for part in condition)
     if name == "$or":
@@ -73,11 +74,11 @@ def clause(document, name, condition):
     return operators({"$eq": condition}, places)
 
 
-def is_operators(condition):
+def is_operators(condition: Any) -> bool:
     return isinstance(condition, dict) and bool(condition) and next(iter(condition))[:1] == "$"
 
 
-def operators(condition, places):
+def operators(condition: Any, places: list[tuple[Any, bool]]) -> bool:
     """Do all operators hold of the places (each: a value, and whether it stands for itself alone)?"""
     whole = [value for value, _ in places]
     spread = [
@@ -110,7 +111,7 @@ def operators(condition, places):
     return True
 
 
-def elem(condition, item):
+def elem(condition: Any, item: Any) -> bool:
     if is_operators(condition) and next(iter(condition)) not in ("$and", "$or", "$nor"):
         return operators(condition, [(item, True)])
     if isinstance(item, list):
@@ -118,7 +119,7 @@ def elem(condition, item):
     return isinstance(item, dict) and matches(condition, item)
 
 
-def single(name, operand, options, value):
+def single(name: str, operand: Any, options: str, value: Any) -> bool:
     if name == "$eq":
         return key(value) == key(operand) or (operand is None and value is ABSENT)
     if name == "$in":
@@ -155,7 +156,7 @@ def single(name, operand, options, value):
     raise AssertionError(name)
 
 
-def has_type(value, wanted):
+def has_type(value: Any, wanted: Any) -> bool:
     codes = {1: "double", 2: "string", 3: "object", 4: "array", 8: "bool", 10: "null", 16: "int", 18: "long"}
     wanted = codes.get(wanted, wanted)
     if value is ABSENT:
@@ -170,11 +171,11 @@ def has_type(value, wanted):
     return wanted in simple[type(value)]
 
 
-def truth(value):
+def truth(value: Any) -> bool:
     return value is not ABSENT and value is not None and value is not False and not (key(value)[0] == 2 and value == 0)
 
 
-def read(document, steps):
+def read(document: Any, steps: list[str]) -> Any:
     if not steps:
         return document
     if isinstance(document, dict):
@@ -185,7 +186,7 @@ def read(document, steps):
     return ABSENT
 
 
-def evaluate(node, document):
+def evaluate(node: Any, document: Any) -> Any:
     if isinstance(node, str) and node[:1] == "$":
         return read(document, node[1:].split("."))
     if isinstance(node, list):
@@ -220,7 +221,7 @@ def evaluate(node, document):
     }[name]  # fmt: skip
 
 
-def arithmetic(name, arguments):
+def arithmetic(name: str, arguments: list[Any]) -> Any:
     if any(key(argument)[0] != 2 for argument in arguments):
         return None
     if name in ("$divide", "$mod") and arguments[1] == 0:
@@ -246,7 +247,7 @@ def arithmetic(name, arguments):
     return math.fmod(a, b) if math.isfinite(a) else math.nan
 
 
-def to_double(number):
+def to_double(number: float) -> float:
     try:
         return float(number)
     except OverflowError:

@@ -1,11 +1,15 @@
 """Random documents and random queries about them."""
 
 import os
+from functools import partial
+from typing import Any
 
 from hypothesis import strategies as st
 
 from entrepot.errors import InvalidInput
 from entrepot.works.query import parse
+
+Strategy = st.SearchStrategy[Any]
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 
@@ -36,7 +40,7 @@ SCALARS = st.one_of(NUMBERS, NUMBERS, TEXTS, st.booleans(), st.none(), FLOATS)
 MEMBERS = st.sampled_from(NAMES)
 
 
-def _containers(children):
+def _containers(children: Strategy) -> Strategy:
     return st.one_of(
         st.lists(children, max_size=3),
         st.lists(st.dictionaries(MEMBERS, children, max_size=3), max_size=3),
@@ -50,7 +54,7 @@ ODD_VALUES = st.recursive(st.one_of(SCALARS, ODD_TEXTS), _containers, max_leaves
 
 
 @st.composite
-def documents(draw):
+def documents(draw: st.DrawFn) -> dict[str, Any]:
     """A document: free fields, and the fields that have a column or a side table."""
     document = draw(st.dictionaries(st.sampled_from(["a", "a", "a", "b", "c", "é", "a.b", "$x"]), VALUES, max_size=3))
     document["id"] = draw(TEXTS)
@@ -87,7 +91,7 @@ PATTERNS = st.sampled_from([
 OPTIONS = st.lists(st.sampled_from("imsx"), unique=True, max_size=2).map("".join)
 
 
-def _plain(value):
+def _plain(value: Any) -> bool:
     """No list member that looks like operators."""
     return not (isinstance(value, dict) and next(iter(value), "").startswith("$"))
 
@@ -107,7 +111,11 @@ TYPES = st.sampled_from(
 ORDER = ("$gt", "$gte", "$lt", "$lte")
 
 
-def operators(queries, depth=2):
+def _named(name: str, value: object) -> dict[str, object]:
+    return {name: value}
+
+
+def operators(queries: Strategy, depth: int = 2) -> Strategy:
     """Objects of operators."""
     simple = {
         "$eq": OPERANDS,
@@ -128,7 +136,7 @@ def operators(queries, depth=2):
             ),
         ),
     }
-    parts = [operand.map(lambda value, name=name: {name: value}) for name, operand in simple.items()]
+    parts = [operand.map(partial(_named, name)) for name, operand in simple.items()]
     parts += [
         PATTERNS.map(lambda pattern: {"$regex": pattern}),
         st.builds(lambda pattern, options: {"$regex": pattern, "$options": options}, PATTERNS, OPTIONS),
@@ -146,7 +154,7 @@ def operators(queries, depth=2):
     return st.one_of(parts)
 
 
-def _clauses(queries):
+def _clauses(queries: Strategy) -> Strategy:
     literal = OPERANDS.filter(_plain)
     return st.one_of(
         st.dictionaries(FIELDS, st.one_of(literal, operators(queries)), min_size=1, max_size=2),
@@ -167,7 +175,7 @@ EXPRESSION_LEAVES = st.one_of(
 )
 
 
-def _expressions(children):
+def _expressions(children: Strategy) -> Strategy:
     two = st.lists(children, min_size=2, max_size=2)
     some = st.lists(children, max_size=3)
     return st.one_of(
@@ -185,7 +193,7 @@ def _expressions(children):
     )
 
 
-def _can_succeed(expression):
+def _can_succeed(expression: Any) -> bool:
     """Whether it is not refused as one that can only be an error."""
     try:
         parse({"$expr": expression})

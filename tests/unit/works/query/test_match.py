@@ -1,5 +1,7 @@
 """The matcher against the oracle, on random documents and queries."""
 
+from typing import Any
+
 import mongomock
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +15,7 @@ from tests.unit.works.query.strategies import QUERIES, documents, examples
 
 @settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(documents(), min_size=10, max_size=25), st.lists(QUERIES, min_size=10, max_size=25))
-def test_the_matcher_agrees_with_the_oracle(documents, queries):
+def test_the_matcher_agrees_with_the_oracle(documents: list[dict[str, Any]], queries: list[dict[str, Any]]) -> None:
     for query in queries:
         parsed = parse(query)
         for document in documents:
@@ -21,7 +23,7 @@ def test_the_matcher_agrees_with_the_oracle(documents, queries):
 
 
 @pytest.mark.parametrize(("query", "document", "expected"), EXAMPLES, ids=lambda value: str(value)[:60])
-def test_examples(query, document, expected):
+def test_examples(query: dict[str, Any], document: dict[str, Any], expected: bool) -> None:
     assert matches(parse(query), document) is expected
     assert oracle.matches(query, document) is expected
 
@@ -53,7 +55,9 @@ MONGOMOCK_VALUES = st.one_of(
     st.dictionaries(st.sampled_from("ab"), MONGOMOCK_OPERATORS, min_size=1, max_size=2),
     st.sampled_from([None, "$or", "$nor", "$and"]),
 )
-def test_the_oracle_agrees_with_mongomock_where_that_is_right(documents, query, logical):
+def test_the_oracle_agrees_with_mongomock_where_that_is_right(
+    documents: list[dict[str, Any]], query: dict[str, Any], logical: str | None
+) -> None:
     if logical:
         query = {logical: [{name: condition} for name, condition in query.items()]}
     collection = mongomock.MongoClient().db.works

@@ -1,5 +1,7 @@
 """What a query may be: refusals name the operator, and bounds hold."""
 
+from typing import Any
+
 import pytest
 
 from entrepot.errors import InvalidInput
@@ -89,14 +91,14 @@ from entrepot.works.query.nodes import Field, Regex
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_refusals_name_what_is_at_fault(query, field):
+def test_refusals_name_what_is_at_fault(query: Any, field: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         parse(query)
     assert list(refusal.value.fields) == [field]
 
 
-def test_depth_is_bounded():
-    query: dict = {"a": 1}
+def test_depth_is_bounded() -> None:
+    query: dict[str, Any] = {"a": 1}
     for _ in range(14):
         query = {"$nor": [query]}
     parse(query)
@@ -127,11 +129,11 @@ def test_depth_is_bounded():
         ("😀", "", "x😀", True),
     ],
 )
-def test_regular_expressions(pattern, options, text, found):
+def test_regular_expressions(pattern: str, options: str, text: str, found: bool) -> None:
     assert regexes.search(regexes.parse(pattern, options).pattern, text) is found
 
 
-def test_regular_expressions_take_linear_time():
+def test_regular_expressions_take_linear_time() -> None:
     test = regexes.parse("(a*)*b|(a|a)*c", "")
     assert not regexes.search(test.pattern, "a" * 100_000)
 
@@ -155,7 +157,7 @@ def test_regular_expressions_take_linear_time():
         (r"^\d", "", "", False),
     ],
 )
-def test_literal_prefixes(pattern, options, prefix, whole):
+def test_literal_prefixes(pattern: str, options: str, prefix: str, whole: bool) -> None:
     query = parse({"a": {"$regex": pattern, "$options": options}})
     assert isinstance(query, Field)
     assert isinstance(query.test, Regex)

@@ -1,5 +1,7 @@
 """Projections: which fields, in which order."""
 
+from typing import Any
+
 import pytest
 
 from entrepot.errors import InvalidInput
@@ -42,7 +44,7 @@ WORK = {
         ),
     ],
 )  # fmt: skip
-def test_projections(projection, expected):
+def test_projections(projection: dict[str, Any], expected: Any) -> None:
     projected = parse_projection(projection)(WORK)
     assert projected == expected
     assert list(projected) == list(expected)
@@ -74,7 +76,7 @@ def test_projections(projection, expected):
         {"a": {}},
     ],
 )
-def test_what_is_no_projection_is_refused(projection):
+def test_what_is_no_projection_is_refused(projection: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         parse_projection(projection)
 
@@ -88,16 +90,16 @@ def test_what_is_no_projection_is_refused(projection):
         ({"id": "1", "event": {"$elemMatch": {"$lt": 2}}}, [1]),
     ],
 )
-def test_the_matched_element_alone(query, expected):
+def test_the_matched_element_alone(query: dict[str, Any], expected: Any) -> None:
     assert parse_projection({"event.$": 1}, parse(query))(WORK) == {"event": expected}
 
 
 @pytest.mark.parametrize("query", [{}, {"results.dm": 1}, {"event": {"$not": {"$gt": 9}}}])
-def test_an_element_that_no_condition_is_about_is_refused(query):
+def test_an_element_that_no_condition_is_about_is_refused(query: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="event"):
         parse_projection({"event.$": 1}, parse(query))
 
 
-def test_an_array_that_was_matched_as_a_whole_has_no_matched_element():
+def test_an_array_that_was_matched_as_a_whole_has_no_matched_element() -> None:
     with pytest.raises(InvalidInput, match="as a whole"):
         parse_projection({"event.$": 1}, parse({"event": [1, 2]}))(WORK)
