@@ -14,6 +14,7 @@ need chromedriver chromium-driver
 need /usr/sbin/nginx nginx
 need setfacl acl
 need promtool prometheus
+need /usr/sbin/pgbouncer pgbouncer
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
