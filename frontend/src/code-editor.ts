@@ -4,7 +4,7 @@ import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirro
 import { python } from "@codemirror/lang-python";
 import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
-import { EditorState, StateEffect, StateField, type Extension } from "@codemirror/state";
+import { EditorState, Prec, StateEffect, StateField, type Extension } from "@codemirror/state";
 import { Decoration, type DecorationSet, EditorView, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
 
 import { COLOURS, LOOK } from "./editor-look";
@@ -22,6 +22,21 @@ const wrongLine = StateField.define<DecorationSet>({
   },
   provide: (field) => EditorView.decorations.from(field),
 });
+
+// After Escape the next Tab leaves, at whatever pace: the editor's own rule gives two seconds, and none where Escape closes a list.
+const LEAVING = Prec.highest(
+  EditorView.domEventHandlers({
+    keydown(event, view) {
+      if (event.key === "Escape") view.setTabFocusMode(true);
+      else if (!["Tab", "Shift", "Control", "Alt", "Meta"].includes(event.key)) view.setTabFocusMode(false);
+      return false;
+    },
+    blur(_, view) {
+      view.setTabFocusMode(false);
+      return false;
+    },
+  }),
+);
 
 class CodeEditor extends HTMLElement {
   private view: EditorView | null = null;
@@ -61,6 +76,7 @@ class CodeEditor extends HTMLElement {
     });
     const said = area.readOnly ? label : `${label}. Tab indents; Escape, then Tab leaves.`;
     return [
+      LEAVING,
       area.readOnly ? [EditorState.readOnly.of(true)] : [history(), closeBrackets(), autocompletion(), indentOnInput(), highlightActiveLine()],
       [lineNumbers(), bracketMatching(), highlightSelectionMatches(), wrongLine, mirrored],
       [indentUnit.of("    "), python(), syntaxHighlighting(COLOURS), LOOK, EditorView.lineWrapping],

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 
 from tests.conftest import MakeServer
 from tests.support.deadline import eventually
-from tests.support.pages import enter, leave, look, plotted, press, reach, require_decent, sign_in_by_keys
+from tests.support.pages import enter, find, leave, look, plotted, press, reach, require_decent, sign_in_by_keys
 from tests.support.server import ServerProcess
 
 #: A browser loses races on a machine that others load.
@@ -104,6 +104,19 @@ def pasted(browser: Chrome, table: str, text: str) -> None:
     browser.execute_script(paste, text)
 
 
+def test_escape_and_tab_leave_the_editor_though_it_proposes_words(server: ServerProcess, browser: Chrome) -> None:
+    sign_in_by_keys(browser, server, "/console/projects")
+    made(browser, "New project", "Words")
+    made(browser, "New gate", "scada")
+    made(browser, "New importer", "scada")
+    written(browser, "")
+    press(browser, *"pri")
+    proposed = "return document.querySelector('code-editor').shadowRoot.querySelector('[role=listbox]')?.innerText"
+    eventually(lambda: "print" in (browser.execute_script(proposed) or ""))
+    reach(browser, "Save")
+    assert browser.execute_script("return document.querySelector('code-editor textarea').value") == "pri"
+
+
 @pytest.mark.pictures
 def test_the_guides_job_is_done_in_the_browser_alone(
     server: ServerProcess, browser: Chrome, days: list[Path], tmp_path: Path
@@ -169,7 +182,7 @@ def test_the_guides_job_is_done_in_the_browser_alone(
 
     leave(browser, lambda: press(browser, "g", "e"))
     press(browser, "/", "ratio")
-    leave(browser, lambda: press(browser, Keys.ENTER))
+    find(browser, lambda: press(browser, Keys.ENTER))
     enter(browser, "ratio")
     assert plotted(browser) > 40
     _compare(browser, tmp_path / "downloads", days)
