@@ -24,7 +24,7 @@ from tests.conftest import MakeServer
 from tests.support import s3, warm
 from tests.support.dask import Cluster as Dask
 from tests.support.deadline import eventually
-from tests.support.farm import ARCHIVE, Farm, day, year
+from tests.support.farm import ARCHIVE, Farm, day, difference, year
 from tests.support.load import Load, Receiver, Used
 from tests.support.postgres import Cluster
 from tests.support.site import Site, Whole
@@ -147,7 +147,7 @@ def test_every_part_is_killed_and_the_results_are_those_of_one_server(
         here = _again(server, receiver, load, farm)
     _tell(f"  {len(farm.sent)} files of the farm and others: {len(here)} series and rows as of one server")
     assert there.keys() == here.keys()
-    assert [name for name, made in here.items() if there[name] != made] == []
+    assert {name: difference(there[name], made) for name, made in here.items() if there[name] != made} == {}
 
 
 def _again(server: Used, receiver: Receiver, load: Load, farm: Farm) -> dict[str, Any]:
