@@ -109,13 +109,16 @@ def append_many(session: Session, batch: Mapping[int, Input], *, report: bool = 
             written[number] = damage.keep(session, head, new)
             continue
         late = bool(len(new)) and head.last is not None and int(new.times[0]) <= head.last
-        if late or len(new) + head.tail >= TAIL_LIMIT or len(new) >= LONG:
-            try:
+        try:
+            if late or len(new) >= LONG:
                 written[number] = _change(session, head, new)
-            except DamagedChunk as error:  # found before anything was written
-                damage.set_aside(session, head, error)
-                written[number] = damage.keep(session, head, new)
-        elif len(new):
+                continue
+            _make_room(session, head, len(new))
+        except DamagedChunk as error:  # found before anything was written
+            damage.set_aside(session, head, error)
+            written[number] = damage.keep(session, head, new)
+            continue
+        if len(new):
             began = began or not head.tail
             tail += tail_of(head, new)
             head.tail += len(new)
@@ -282,7 +285,8 @@ def _change(session: Session, head: Head, new: Points, within: tuple[int, int] |
     )
     if not written.changed.size:
         return written
-    if not gone.size and len(changes) < LONG and len(changes) + head.tail < TAIL_LIMIT:
+    if not gone.size and len(changes) < LONG:
+        _make_room(session, head, len(changes))
         held = chunks.tail_times(session, head, int(changes.times[0]), int(changes.times[-1]) + 1)
         chunks.save_tail(session, tail_of(head, changes), fresh=False)
         if not head.tail:
@@ -326,6 +330,12 @@ def _fold(session: Session, head: Head) -> None:
             else chunks.load_windows(session, head, windows)
         )
         _save_chunks(session, head, points, touched)
+
+
+def _make_room(session: Session, head: Head, count: int) -> None:
+    """Fold a tail that cannot take so many more rows: all of it, so that the next writes have room, too."""
+    if head.tail + count >= TAIL_LIMIT:
+        _fold(session, head)
 
 
 def takes_at_its_end(head: Head, first: int, count: int) -> bool:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import select, update
 
@@ -122,6 +123,27 @@ def test_a_series_that_is_restored_is_taken_back_with_what_came_meanwhile(databa
         assert (series.damage, series.count, series.first, series.last) == (None, 302, 0, 500)
         assert store.check(session, pks[0]) == []
         assert session.scalars(select(Notification.resolved)).all() == [True]
+
+
+def test_a_full_tail_is_folded_whole_whatever_windows_its_rows_are_of(database: Database) -> None:
+    """So a writer folds once in ten writes of a hundred, and not each time once the tail has rows of other days."""
+    step, day = 6_000_000, 86_400_000_000
+    before, tails = np.arange(1500) * step, []
+    with database.write() as session:
+        series = store.create_series(
+            session, organization_id="o", project_id="p", generator_kind="direct", generator_id=None, name="s"
+        )
+        store.append(session, series.number, before[:600], np.ones(600))
+        for part in np.split(before[600:], 9):
+            store.append(session, series.number, part, np.ones(100))
+    for part in np.split(day + np.arange(2000) * step, 20):
+        with database.write() as session:
+            store.append(session, series.number, part, np.ones(100))
+        with database.read() as session:
+            tails.append(session.get_one(Series, series.number).tail)
+    assert tails == [1000, *range(100, 1001, 100), *range(100, 901, 100)]
+    with database.read() as session:
+        assert len(store.read(session, series.number)) == 3500
 
 
 def test_the_clock_asks_for_folding(database: Database) -> None:
