@@ -204,8 +204,8 @@ def lists(system: Entrepot, count: int) -> list[Line]:
     ids = [new_id() for _ in range(count)]
     common_values = {
         "organization_id": organization_id,
-        "poll_id": model["poll"],
-        "task_id": model["task"],
+        "request_id": model["request"],
+        "step_id": model["step"],
         "storage_id": model["storage"]["id"],
         "identifier": "many",
         "name": "x",

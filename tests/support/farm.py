@@ -54,7 +54,7 @@ def parse(content, path, **tools):  # type: ignore[no-untyped-def]  # as users w
 
 
 def analyze(frame, **tools):  # type: ignore[no-untyped-def]
-    """Return daily capacity factors; column by column, since a mean of pandas' tells in its last bit what others lack."""
+    """Return daily capacity factors; each column alone: a mean of pandas' tells in its last bit what others lack."""
     return frame.apply(lambda column: column.dropna().resample("D").mean()) / 2050
 
 

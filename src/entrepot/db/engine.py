@@ -15,6 +15,7 @@ import orjson
 from psycopg.pq import TransactionStatus
 from sqlalchemy import ColumnElement, Connection, Engine, ExceptionContext, create_engine, event, func, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from entrepot.db import wire
@@ -85,6 +86,8 @@ class Database:
         # SQLite lets one writer in at a time and makes the others poll: inside a process they queue here instead.
         self._lane = threading.RLock() if self.dialect == "sqlite" else None
         self._together = Together(self.engine, self._turn) if self._lane is not None else None
+        self._glance: Connection | None = None
+        self._glancing = threading.Lock()
         self._watch = Watch(self.engine) if self.dialect == "postgresql" else None
         self.replica = None if read_url is None else Replica(Database(read_url, pool_size=pool_size))
 
@@ -151,6 +154,37 @@ class Database:
             yield connection
 
     @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """Open a snapshot as :meth:`snapshot` does, on SQLite, for whoever must not wait; its connection stays.
+
+        Raises
+        ------
+        Unavailable
+            Another thread has it.
+        DBAPIError
+            It cannot be read without a wait, or not at all.
+        """
+        if not self._glancing.acquire(blocking=False):
+            raise Unavailable
+        try:
+            if self._glance is None:
+                self._glance = self._snapshots.connect()
+                on_driver(self._glance, "PRAGMA busy_timeout=0")
+            with self._glance.begin():
+                yield self._glance
+        except DBAPIError:
+            self._look_away()
+            raise
+        finally:
+            self._glancing.release()
+
+    def _look_away(self) -> None:
+        if self._glance is not None:
+            self._glance.invalidate()  # nobody else shall have one that does not wait
+            self._glance.close()
+            self._glance = None
+
+    @contextmanager
     def read(self) -> Iterator[Session]:
         """Open one snapshot to read from; nothing may be written in it."""
         with (
@@ -178,6 +212,7 @@ class Database:
             self.replica.close()
         if self._watch is not None:
             self._watch.close()
+        self._look_away()
         self.engine.dispose()
 
 

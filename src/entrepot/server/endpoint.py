@@ -46,6 +46,7 @@ class Call:
     body: bytes
     content: Any = None  #: what the endpoint's `parse` made of the body
     headers: dict[str, str] = field(default_factory=dict)  #: headers to send with the answer
+    hasty: bool = False  #: whether it is on the event loop: what takes time raises NotAtOnce
 
     @property
     def session(self) -> Session:
@@ -153,6 +154,9 @@ class Endpoint:
     ahead
         Of endpoints that only read: what is to be done with the database before the answer's snapshot is taken, which
         shall show it; None where the snapshot, in which the caller was let in, lacks nothing and will do.
+    glance
+        Of lean endpoints that only read: the parameter of the path that names what is read. Where that was read a
+        moment ago, it is tried on the event loop itself (:mod:`entrepot.server.glances`).
     """
 
     method: str
@@ -168,6 +172,7 @@ class Endpoint:
     body: Size | None = None
     lean: bool = False
     ahead: Callable[[Session], Callable[[Database], None] | None] | None = None
+    glance: str | None = None
 
     @property
     def size(self) -> Size:
@@ -208,6 +213,8 @@ class Endpoint:
                     principal = await in_thread(self.authenticate, request)
                 if awaited:
                     content = await self._read(request, body, principal)
+                elif self.glance is not None and (seen := self._glanced(request, self.glance)) is not None:
+                    return seen
                 return await in_turn(request, self.writes, self._answer, request, principal, content)
             except EntrepotError as error:
                 return await in_thread(refusal, request, error, errors)
@@ -215,6 +222,21 @@ class Endpoint:
                 return failure(request, error, errors)
 
         return endpoint
+
+    def _glanced(self, request: Request, name: str) -> Response | None:
+        """Answer what is read in no time; None where that is not known, or anything stands in its way."""
+        state = request.app.state
+        services: Services = state.services
+        if services.database.dialect != "sqlite" or not state.glances.has(request.path_params[name]):
+            return None
+        if not state.authenticator.expects(request):
+            return None
+        try:
+            with services.database.glance() as unit:
+                call = Call(request, services, self.authenticate(request, unit), unit, b"", hasty=True)
+                return self._respond(call)
+        except Exception:  # noqa: BLE001 - a thread finds out what it is
+            return None
 
     async def _read(self, request: Request, body: Body, principal: Principal | None) -> bytes:
         try:

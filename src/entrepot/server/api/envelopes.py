@@ -12,7 +12,8 @@ from entrepot.series.clock_names import read_clock
 from entrepot.series.frequency import Frequency
 from entrepot.series.looking import PERIOD, Look
 from entrepot.series.stepping import AGGREGATES
-from entrepot.server.api.points import convert, instant_of, known_parameters
+from entrepot.server.api.parameters import instant_of, known_parameters
+from entrepot.server.api.points import convert
 from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.patience import budget_of
 

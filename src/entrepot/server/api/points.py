@@ -3,9 +3,8 @@
 Plain endpoints rather than typed ones: here the bytes are many, and go between the wire and NumPy without a stop.
 """
 
-import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from time import thread_time
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -31,8 +30,10 @@ from entrepot.series.points import Points, Values
 from entrepot.series.second_pass import FIRST, SECOND, as_delivered
 from entrepot.series.stepping import AGGREGATES, Steps
 from entrepot.server.api import point_formats
+from entrepot.server.api.parameters import count_of, instant_of, known_parameters, parsed_of
 from entrepot.server.api.point_formats import MEDIA, Block
 from entrepot.server.endpoint import Call, Endpoint
+from entrepot.server.glances import MOST_POINTS, NotAtOnce
 from entrepot.server.patience import budget_of
 
 log = structlog.get_logger("entrepot.http")
@@ -40,9 +41,7 @@ log = structlog.get_logger("entrepot.http")
 _MOST = 10_000  # series in a write: they are taken in one statement
 #: What may be told of points beside time and value.
 COLUMNS = ("tag", "completeness")
-_MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
 _CLOCKS = {"utc": "utc", "standard": "standard", "local": "local"}
-_COUNT = re.compile(r"[0-9]{1,9}")
 _series, _head = cast("Table", Series.__table__).c, cast("Table", SeriesHead.__table__).c
 _OF_HEAD = _head.series == _series.number
 _WHOSE = (
@@ -52,6 +51,7 @@ _WHOSE = (
     _series.organization_id,
     _series.project_id,
     _head.count.label("held"),
+    _head.width,
     _series.clock,
     _series.timezone,
     _series.step,
@@ -68,6 +68,7 @@ class _Whose(NamedTuple):
     organization_id: str
     project_id: str
     held: int
+    width: int
     clock: str | None
     timezone: str | None
     step: str | None
@@ -126,20 +127,29 @@ def read_series(call: Call) -> Response:
     too: ``tag``, or ``completeness``, the share of its points that a step has, in per cent. With ``unit``, values are
     converted.
     """
+    began, glances = thread_time(), call.request.app.state.glances
     found = fetch(call.connection, _ONE, {"id": call.path["series_id"]})
     if not found:
         raise NotFound("Series not found.")
     row = _Whose(*found[0])
     call.principal.require("read", row.organization_id, "Series", row.project_id, row.id)
     asked, form, settings = _Asked(call), _format(call), call.services.settings
+    window = asked.window(row.width) if form == "json" else None
+    if call.hasty and (window is None or not glances.knows(row.id, *window)):
+        raise NotAtOnce
     view = asked.of(row)
     about = {"id": row.id, "name": row.name} | ({"unit": view.unit} if asked.unit is not None else {})
     if (kept := view.of_totals(call.connection)) is not None:
         return Response(point_formats.encode(kept, form, about), media_type=MEDIA[form])
     points = paging.first_page(call.connection, row.number, asked.start, asked.stop, asked.limit, row.held)
+    if call.hasty and len(points) > MOST_POINTS:
+        raise NotAtOnce
     if len(points) < paging.PAGE:
         (block,) = view.blocks([points]) if asked.step is None else (point_formats.joined(view.blocks([points])),)
-        return Response(point_formats.encode(block, form, about), media_type=MEDIA[form])
+        answer = Response(point_formats.encode(block, form, about), media_type=MEDIA[form])
+        if window is not None:
+            glances.note(row.id, *window, thread_time() - began)
+        return answer
     budget = budget_of(settings)
     asked.require_modest([row.held], settings.read_max_rows)
     pages = view.blocks(asked.pages(call.services.database, row, budget))
@@ -230,9 +240,9 @@ class _Asked:
     def __init__(self, call: Call, *others: str) -> None:
         known_parameters(call, *_ASKED, *others)
         self.start, self.stop = instant_of(call, "from"), instant_of(call, "to")
-        self.limit = _limit(call)
-        self.step = _parsed(call, "step", Frequency.parse)
-        self.clock = _parsed(call, "clock", read_clock)
+        self.limit = count_of(call, "limit", "points")
+        self.step = parsed_of(call, "step", Frequency.parse)
+        self.clock = parsed_of(call, "clock", read_clock)
         self.unit = call.query.get("unit")
         self.how = call.query.get("aggregate", "mean")
         if self.how not in AGGREGATES:
@@ -244,6 +254,17 @@ class _Asked:
             raise InvalidInput.field("columns", "Completeness is that of steps: give `step`.")
         if "tag" in self.columns and self.step is not None:
             raise InvalidInput.field("columns", "Tags are those of points: leave out `step`.")
+
+    def window(self, width: int) -> tuple[int, int] | None:
+        """Return from where to where the chunks are, windows of this width, that hold the points which are asked for.
+
+        None where they are asked for without bounds, or as more than themselves.
+        """
+        if self.start is None or self.stop is None or self.step is not None or self.limit is not None:
+            return None
+        if not width:  # there are none yet
+            return self.start, self.stop
+        return self.start // width * width, -(-self.stop // width) * width
 
     def require_modest(self, counts: Iterable[int], most: int) -> None:
         """Refuse at once what would be broken off in the end, where no bound makes it less."""
@@ -330,13 +351,6 @@ def _tags_of(points: Points) -> Any:
     return kept
 
 
-def known_parameters(call: Call, *names: str) -> None:
-    """Refuse a request that has other parameters than these."""
-    for name in call.query:
-        if name not in names:
-            raise InvalidInput.field(name[:100], f"This is no parameter here; there are {', '.join(names)}.")
-
-
 def _format(call: Call, default: str = "json") -> str:
     form = call.query.get("format")
     if form is None:
@@ -345,41 +359,6 @@ def _format(call: Call, default: str = "json") -> str:
     if form not in MEDIA:
         raise InvalidInput.field("format", f"One of {', '.join(MEDIA)}.")
     return form
-
-
-def instant_of(call: Call, name: str) -> int | None:
-    """Return the instant that a parameter names, in microseconds since 1970."""
-    text = call.query.get(name)
-    if text is None:
-        return None
-    if _MICROSECONDS.fullmatch(text):
-        return int(text)
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput.field(name, "An ISO 8601 date and time, or microseconds since 1970.") from None
-    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    delta = aware - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
-
-
-def _limit(call: Call) -> int | None:
-    text = call.query.get("limit")
-    if text is None:
-        return None
-    if not _COUNT.fullmatch(text):
-        raise InvalidInput.field("limit", "A whole number of points.")
-    return int(text)
-
-
-def _parsed(call: Call, name: str, parse: Any) -> Any:
-    text = call.query.get(name)
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except InvalidInput as error:
-        raise InvalidInput.field(name, error.message) from None
 
 
 ENDPOINTS = [
@@ -395,6 +374,14 @@ ENDPOINTS = [
         lean=True,
     ),
     Endpoint("GET", "/api/v1/points", read_points, area="series", right="read"),
-    Endpoint("GET", "/api/v1/series/{series_id}/points", read_series, area="series", right="read", lean=True),
+    Endpoint(
+        "GET",
+        "/api/v1/series/{series_id}/points",
+        read_series,
+        area="series",
+        right="read",
+        lean=True,
+        glance="series_id",
+    ),
     Endpoint("DELETE", "/api/v1/series/{series_id}/points", delete_points, area="series", right="write"),
 ]

@@ -21,6 +21,7 @@ from entrepot.series.models import Series, SeriesHead
 from entrepot.server.api import envelopes, points
 from entrepot.server.api.envelopes import look_of
 from entrepot.server.api.nouns import makers, project_names
+from entrepot.server.api.parameters import instant_of
 from entrepot.server.api.series import sought
 from entrepot.server.console import looks
 from entrepot.server.console.form_page import refusal, status_of
@@ -334,7 +335,7 @@ def _lines(chosen: list[Series], right: set[str], asked: dict[str, Any], earlier
 
 
 def _view(call: Call) -> tuple[int, int] | None:
-    start, stop = points.instant_of(call, "from"), points.instant_of(call, "to")
+    start, stop = instant_of(call, "from"), instant_of(call, "to")
     if start is None or stop is None:
         return None
     if stop <= start:

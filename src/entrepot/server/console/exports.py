@@ -24,10 +24,10 @@ from entrepot.series.models import Series
 from entrepot.series.points import Points
 from entrepot.server import conditions
 from entrepot.server.api import exports as api
-from entrepot.server.api import points
 from entrepot.server.api.envelopes import LOOK, look_of
 from entrepot.server.api.exports import ExportRequest
 from entrepot.server.api.nouns import Reference, project_names
+from entrepot.server.api.parameters import known_parameters
 from entrepot.server.console import forms, looks
 from entrepot.server.console.explorer import in_order
 from entrepot.server.console.form_page import refusal, status_of
@@ -63,7 +63,7 @@ class Basket:
 
 def _frame(call: Call) -> Response:
     """Return series side by side, a row a stamp, as CSV, as Parquet or for Excel."""
-    points.known_parameters(call, "series", "from", "to", "format", *LOOK)
+    known_parameters(call, "series", "from", "to", "format", *LOOK)
     form_ = call.query.get("format", "parquet")
     if form_ not in _MEDIA:
         raise InvalidInput.field("format", f"One of {', '.join(_MEDIA)}.")

@@ -14,9 +14,9 @@ from entrepot.errors import InvalidInput, NotFound
 from entrepot.lineage import Link, Run
 from entrepot.pipeline.models import Gate
 from entrepot.series.models import Series
-from entrepot.server.api import points
 from entrepot.server.api.lineage import explained, sha256_of
 from entrepot.server.api.nouns import Maker, makers
+from entrepot.server.api.parameters import instant_of
 from entrepot.server.console import versions
 from entrepot.server.console.drawing import Drawing, Graph, Node, drawn
 from entrepot.server.console.explorer import at_of
@@ -167,7 +167,7 @@ def _show(call: Call) -> Response:
         return render(call, "lineage.html", view=Lineage(kind, "", at, "", KINDS))
     if kind not in KINDS:
         raise InvalidInput.field("kind", f"One of {', '.join(KINDS)}.")
-    instant = points.instant_of(call, "at") if at else None
+    instant = instant_of(call, "at") if at else None
     try:
         runs = explained(call, kind, id_, at_of(instant))
     except NotFound:

@@ -9,8 +9,8 @@ from entrepot.series.looking import PERIOD, Look
 from entrepot.series.models import Series
 from entrepot.series.points import EMPTY, Points, concatenate
 from entrepot.series.stepping import AGGREGATES
-from entrepot.server.api import points
 from entrepot.server.api.envelopes import LOOK, look_of
+from entrepot.server.api.parameters import instant_of
 from entrepot.server.console.listing import Field
 from entrepot.server.console.preferences import Preferences
 from entrepot.server.endpoint import Call
@@ -84,7 +84,7 @@ def columns(look: Look, chosen: Sequence[Series]) -> list[Seen]:
 
 def window(call: Call, chosen: Sequence[Series]) -> tuple[int, int]:
     """Return from when to when is seen: what the address says, or all that the series hold."""
-    start, stop = points.instant_of(call, "from"), points.instant_of(call, "to")
+    start, stop = instant_of(call, "from"), instant_of(call, "to")
     if start is None:
         start = min((one.first for one in chosen if one.first is not None), default=0)
     if stop is None:

@@ -29,6 +29,7 @@ from entrepot.server.console import routes as console
 from entrepot.server.dialects import ricloud
 from entrepot.server.endpoint import Json, failure, refusal
 from entrepot.server.gauges import Standing
+from entrepot.server.glances import Glances
 from entrepot.server.health import Health, live
 from entrepot.server.noted import Noted
 from entrepot.server.observe import Limits, Observer
@@ -80,6 +81,7 @@ def create_app(services: Services, beats: Beats | None = None, tally: Tally | No
     app.state.waiting = Waiting(services.settings.max_streams_per_user)
     app.state.authenticator = Authenticator(services)
     app.state.writers = Writers()
+    app.state.glances = Glances()
     app.state.registry = registry
     app.state.health = health
     app.state.noted = noted = Noted()
