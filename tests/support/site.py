@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from tests.support import nginx, s3, warm
+from tests.support.certificates import self_signed
 from tests.support.parts import PartProcess
 from tests.support.ports import free_port
 from tests.support.postgres import Cluster
@@ -74,11 +75,17 @@ class Site:
         return made
 
     @contextmanager
-    def behind_nginx(self) -> Iterator[Callable[..., httpx.Client]]:
-        """Yield what makes clients that reach the web servers through nginx."""
+    def behind_nginx(self, tls_port: int | None = None) -> Iterator[Callable[..., httpx.Client]]:
+        """Yield what makes clients that reach the web servers through nginx, which may listen with TLS, too.
+
+        Its certificate is `certificate.pem` in the site's folder, for 127.0.0.1.
+        """
         upstream, location = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)
         for shown, name in (("8001", "web-1"), ("8002", "web-2")):
             upstream = upstream.replace(shown, str(self.ports[name]))
+        if tls_port is not None:
+            own = self_signed(self.folder / "certificate.pem", "127.0.0.1")
+            location += f"listen 127.0.0.1:{tls_port} ssl; ssl_certificate {own}; ssl_certificate_key {own};"
         token = {"authorization": f"Token {self.parts['web-1'].token}"}
         with nginx.running(self.folder, upstream, location) as socket:
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.support.dask import Cluster as Dask
 from tests.support.deadline import eventually
 from tests.support.farm import ARCHIVE, Farm, day, difference, year
 from tests.support.load import Load, Receiver, Used
+from tests.support.ports import free_port
 from tests.support.postgres import Cluster
 from tests.support.site import Site, Whole
 
@@ -39,10 +40,10 @@ OTHERS = ("remote worker", "dask worker 0", "dask worker 1")
 
 
 class RemoteWorkers:
-    """``entrepot worker --url``, on a machine of its own."""
+    """``entrepot worker --url``, on a machine of its own, by HTTPS."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, site: Site, port: int) -> None:
+        self._site, self._port = site, port
         self._log = site.folder / "remote.log"
         made = site.run("entrepot keys create ada --name workers --scope calls:work --data-dir parts/first --json")
         (site.folder / "key.txt").write_text(httpx.Response(200, content=made).json()["token"])
@@ -50,7 +51,8 @@ class RemoteWorkers:
 
     def start(self) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ENTREPOT_")}
-        url = f"http://127.0.0.1:{self._site.ports['web-2']}"
+        environment["SSL_CERT_FILE"] = str(self._site.folder / "certificate.pem")
+        url = f"https://127.0.0.1:{self._port}"
         with self._log.open("ab") as log:
             key = self._site.folder / "key.txt"
             self.process = warm.start(["worker", "--url", url, "--token-file", key, "--workers", "2"], environment, log)
@@ -59,6 +61,8 @@ class RemoteWorkers:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(20)
+
+    close = kill
 
 
 class Killer:
@@ -117,9 +121,9 @@ def test_every_part_is_killed_and_the_results_are_those_of_one_server(
     which = [*chance.sample(names, min(KILLS, len(names)))]
     which += chance.choices(names, k=KILLS - len(which))
     site.start(*PARTS)
-    remote = RemoteWorkers(site)
+    port = free_port()
     try:
-        with site.behind_nginx() as client:
+        with site.behind_nginx(port) as client, closing(RemoteWorkers(site, port)) as remote:
             load = Load(Whole(site, client), receiver, pause=0.05 if DEEP else 0.15)
             farm = Farm(load, site.parts["web-1"].url, year() if DEEP else day(), pause=5 if DEEP else 0)
             load.start()
@@ -136,7 +140,6 @@ def test_every_part_is_killed_and_the_results_are_those_of_one_server(
             found, there = load.check(), load.made() | farm.made()
             load.hang_up()
     finally:
-        remote.kill()
         for name in PARTS:
             site.parts[name].kill9()
     _tell(f"\n{len(which)} kills: {', '.join(which)}; {load.asked} answers")
