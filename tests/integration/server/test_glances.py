@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entrepot.identity import keys
-from entrepot.server import glances, writers
+from entrepot.server import glances
 from entrepot.server.glances import Glances
+from entrepot.server.threads import in_thread
 from tests.support.interface import Api
 
 MINUTE = 60_000_000
@@ -20,13 +21,13 @@ WINDOW = f"from={START}&to={START + 10 * MINUTE}"
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was done in threads."""
-    done, in_thread = [], writers.in_thread
+    done = list[Any]()
 
     async def counted(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         done.append(function)
         return await in_thread(function, *arguments, **named)
 
-    monkeypatch.setattr(writers, "in_thread", counted)
+    monkeypatch.setattr("entrepot.server.writers.in_thread", counted)
     return done
 
 
@@ -143,7 +144,7 @@ def test_what_counts_as_known_was_noted_and_takes_no_longer_than_what_is_quick(
 
 def test_what_was_read_long_ago_or_took_long_is_known_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr(glances.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("entrepot.server.glances.time.monotonic", lambda: clock[0])
     known = Glances()
     known.note("s", 0, 10, 0.0001)
     assert known.knows("s", 2, 10)
