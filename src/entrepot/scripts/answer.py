@@ -158,9 +158,10 @@ def wait(
                 return _report(received), given, None
             received += piece
             for text in _told(received):
-                told += 1
+                # One more than there is time for: it may have begun before anybody listened.
                 if told * TELL_SECONDS > time.monotonic() - began:
                     return b"", given, "killed"
+                told += 1
                 if printed is not None:
                     printed(text)
             if len(received) > most_reply(limits):

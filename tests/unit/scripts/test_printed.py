@@ -87,6 +87,13 @@ def test_what_comes_in_pieces_is_put_together() -> None:
     assert wire.unpack(reply[1:])[0] == {"report": 1}
 
 
+def test_a_supervisor_that_began_before_anybody_listened_is_heard() -> None:
+    report, said = message({"report": 1}, b"kept"), message({"printed": 2}, b"a\n")
+    told, (reply, _, lost) = heard(said, report)
+    assert (told, lost) == (["a\n"], None)
+    assert wire.unpack(reply[1:])[0] == {"report": 1}
+
+
 @pytest.mark.parametrize(
     "sent",
     [
