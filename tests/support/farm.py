@@ -141,7 +141,7 @@ class Farm:
             points = one.read()
             key = f"{one.record['of']['kind']}: {one.name}"
             assert key not in found
-            found[key] = pd.DatetimeIndex(points.index).asi8.tobytes(), points.to_numpy().tobytes()
+            found[key] = pd.DatetimeIndex(points.index).as_unit("us").asi8.tobytes(), points.to_numpy().tobytes()
         for row in self._project.result_sets["Power curves"].rows:
             assert f"row: {row.name}" not in found
             found[f"row: {row.name}"] = row.record["columns"]
@@ -156,6 +156,6 @@ def difference(there: Any, here: Any) -> Any:
     times, values = zip(
         *((np.frombuffer(one[0], np.int64), np.frombuffer(one[1])) for one in (there, here)), strict=True
     )
-    each = [pd.Series(found, pd.to_datetime(at, utc=True)) for at, found in zip(times, values, strict=True)]
+    each = [pd.Series(found, pd.to_datetime(at, unit="us", utc=True)) for at, found in zip(times, values, strict=True)]
     both = pd.concat(each, axis=1, keys=("there", "here"))
     return both[~(both["there"] == both["here"])].reset_index().to_dict("split")["data"]

@@ -39,25 +39,28 @@ class Glances:
 
     def has(self, series_id: str) -> bool:
         """Tell whether anything of a series was read a moment ago."""
-        seen = self._seen.get(series_id)
-        return seen is not None and seen.until > time.monotonic()
+        return self._fresh(series_id) is not None
 
     def knows(self, series_id: str, low: int, high: int) -> bool:
         """Tell whether all chunks of a series in [low, high) were read a moment ago, in no time."""
-        seen = self._seen.get(series_id)
-        return seen is not None and seen.until > time.monotonic() and seen.low <= low and high <= seen.high
+        seen = self._fresh(series_id)
+        return seen is not None and seen.low <= low and high <= seen.high
 
     def note(self, series_id: str, low: int, high: int, seconds: float) -> None:
         """Know how long it took a processor to read the chunks of a series in [low, high), and to answer."""
-        seen = self._seen.pop(series_id, None)
         if seconds > QUICK:
+            self._seen.pop(series_id, None)
             return
-        until = time.monotonic() + FRESH_SECONDS
-        if seen is not None and seen.until > time.monotonic() and low <= seen.high and seen.low <= high:
+        seen = self._fresh(series_id)
+        if seen is not None and low <= seen.high and seen.low <= high:
             inside = seen.low <= low and high <= seen.high
             together = max(seen.seconds, seconds) if inside else seen.seconds + seconds
             if together <= QUICK:
                 low, high, seconds = min(low, seen.low), max(high, seen.high), together
         if len(self._seen) >= _MOST:
             self._seen.clear()
-        self._seen[series_id] = _Seen(low, high, seconds, until)
+        self._seen[series_id] = _Seen(low, high, seconds, time.monotonic() + FRESH_SECONDS)
+
+    def _fresh(self, series_id: str) -> _Seen | None:
+        seen = self._seen.get(series_id)
+        return seen if seen is not None and seen.until > time.monotonic() else None

@@ -1,7 +1,6 @@
 """What a plot shows of a series: the extremes of each pixel, for plots of any number of points."""
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from starlette.responses import Response
@@ -12,12 +11,11 @@ from entrepot.series.clock_names import read_clock
 from entrepot.series.frequency import Frequency
 from entrepot.series.looking import PERIOD, Look
 from entrepot.series.stepping import AGGREGATES
-from entrepot.server.api.parameters import instant_of, known_parameters
-from entrepot.server.api.points import convert
+from entrepot.server.api.parameters import instant_of, known_parameters, read_as
+from entrepot.server.api.points import convert, require_unit
 from entrepot.server.endpoint import Call, Endpoint, Json
 from entrepot.server.patience import budget_of
 
-T = TypeVar("T")
 USUAL, MOST = 1000, 10_000
 #: What :func:`look_of` reads of an address.
 LOOK: Final = ("step", "aggregate", "clock", "before")
@@ -48,9 +46,8 @@ def read_envelope(call: Call) -> Response:
     check = budget_of(call.services.settings).check
     found = look.envelope(call.session, series, start, stop, pixels, check)
     unit = call.query.get("unit", series.unit)
-    if unit != series.unit and (not series.unit or (look.step is not None and look.how == "count")):
-        why = "counts have none" if series.unit else f"series {series.name} has none"
-        raise InvalidInput.field("unit", f"There is no unit to convert from: {why}.")
+    if unit != series.unit:
+        require_unit(series, counts=look.step is not None and look.how == "count")
     ends = [convert(ends, series.unit, unit) if unit != series.unit else ends for ends in (found.low, found.high)]
     step = look.step or (None if series.step is None else Frequency.parse(series.step))
     told: dict[str, Any] = {"id": series.id, "name": series.name, "unit": unit}
@@ -66,19 +63,12 @@ def look_of(call: Call) -> Look:
         raise InvalidInput.field("aggregate", f"One of {', '.join(AGGREGATES)}.")
     before = call.query.get("before", "").strip()
     if before and before != PERIOD:
-        _read("before", before, Frequency.parse)
+        read_as("before", before, Frequency.parse)
     step, clock = call.query.get("step", "").strip(), call.query.get("clock", "").strip()
     return Look(
-        _read("step", step, Frequency.parse) if step else None, how,
-        _read("clock", clock, read_clock) if clock else None, before,
+        read_as("step", step, Frequency.parse) if step else None, how,
+        read_as("clock", clock, read_clock) if clock else None, before,
     )  # fmt: skip
-
-
-def _read(name: str, text: str, parse: Callable[[str], T]) -> T:
-    try:
-        return parse(text)
-    except InvalidInput as error:
-        raise InvalidInput.field(name, error.message) from None
 
 
 def _pixels(call: Call) -> int:

@@ -48,10 +48,13 @@ def count_of(call: Call, name: str, what: str) -> int | None:
 
 
 def parsed_of(call: Call, name: str, parse: Callable[[str], T]) -> T | None:
-    """Return what a parameter's text means; what is wrong with it is said of the parameter."""
+    """Return what a parameter's text means, as :func:`read_as` does; None where it is not given."""
     text = call.query.get(name)
-    if text is None:
-        return None
+    return None if text is None else read_as(name, text, parse)
+
+
+def read_as(name: str, text: str, parse: Callable[[str], T]) -> T:
+    """Return what a text means; what is wrong with it is said of the parameter."""
     try:
         return parse(text)
     except InvalidInput as error:

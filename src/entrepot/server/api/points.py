@@ -41,7 +41,6 @@ log = structlog.get_logger("entrepot.http")
 _MOST = 10_000  # series in a write: they are taken in one statement
 #: What may be told of points beside time and value.
 COLUMNS = ("tag", "completeness")
-_CLOCKS = {"utc": "utc", "standard": "standard", "local": "local"}
 _series, _head = cast("Table", Series.__table__).c, cast("Table", SeriesHead.__table__).c
 _OF_HEAD = _head.series == _series.number
 _WHOSE = (
@@ -284,9 +283,7 @@ class _Asked:
             It cannot be shown in this unit.
         """
         if self.unit is not None and self.unit != row.unit:
-            if not row.unit or (self.step is not None and self.how == "count"):
-                why = "counts have none" if row.unit else f"series {row.name} has none"
-                raise InvalidInput.field("unit", f"There is no unit to convert from: {why}.")
+            require_unit(row, counts=self.step is not None and self.how == "count")
             convert(np.empty(0), row.unit, self.unit)
         return _View(self, row)
 
@@ -332,6 +329,13 @@ class _View:
 
     def _converted(self, values: Values) -> Values:
         return values if self.unit == self._row.unit else convert(values, self._row.unit, self.unit)
+
+
+def require_unit(series: _Whose | Series, *, counts: bool) -> None:
+    """Refuse `unit` where there is none to convert from: what is shown are counts, or the series has none."""
+    if counts or not series.unit:
+        why = "counts have none" if series.unit else f"series {series.name} has none"
+        raise InvalidInput.field("unit", f"There is no unit to convert from: {why}.")
 
 
 def convert(values: Values, unit: str, wanted: str) -> Values:
